@@ -1,0 +1,1 @@
+"""Whole processes, killed and restarted, judged by an independent checker."""

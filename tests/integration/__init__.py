@@ -1,0 +1,1 @@
+"""Real Redis, real Kafka, one part of the runner at a time."""

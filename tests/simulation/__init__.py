@@ -1,0 +1,1 @@
+"""Seeded random histories over the pure middle of the worker."""

@@ -1,0 +1,1 @@
+"""No input or output: seconds for all of them."""
