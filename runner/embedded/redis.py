@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from runner.embedded.children import HOST, free_port, start_tethered, stop
 from runner.embedded.unavailable import INSTALL_EXTRA, EmbeddedUnavailable
@@ -40,8 +40,9 @@ class EmbeddedRedis:
         binary = server_binary()
         with contextlib.ExitStack() as starting:
             folder = self._data_dir or Path(starting.enter_context(tempfile.TemporaryDirectory()))
-            folder.mkdir(parents=True, exist_ok=True)
-            port = _start(binary, folder, starting, keep=self._data_dir is not None)
+            log = starting.enter_context(_open_log(folder))
+            child, port = _start(binary, folder, log, keep=self._data_dir is not None)
+            starting.callback(stop, child)
             self._url = f"redis://{HOST}:{port}/0"
             self._running = starting.pop_all()
         return self
@@ -91,20 +92,28 @@ def wait_until_answering(child: subprocess.Popen[bytes], port: int, timeout_seco
     return False
 
 
-def _start(binary: str, folder: Path, running: contextlib.ExitStack, *, keep: bool) -> int:
-    """Start the server on a free port and return it; another process may snatch one, so try again."""
-    log = running.enter_context((folder / LOG_NAME).open("wb"))
+def _open_log(folder: Path) -> IO[bytes]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / LOG_NAME).open("wb")
+    except OSError as failure:
+        raise EmbeddedUnavailable(
+            f"the embedded store cannot write to {folder} ({failure.strerror})", "name another folder"
+        ) from None
+
+
+def _start(binary: str, folder: Path, log: IO[bytes], *, keep: bool) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the server on a free port; another process may snatch that one, so try again."""
     for _ in range(START_TRIES):
         port = free_port()
         command = [binary, *server_arguments(port, folder, keep=keep)]
         child = start_tethered(command, stdout=log, stderr=log)
         if wait_until_answering(child, port, START_TIMEOUT_SECONDS):
-            running.callback(stop, child)
-            return port
+            return child, port
         stop(child)
     said = (folder / LOG_NAME).read_text(errors="replace").splitlines()[-5:]
     raise EmbeddedUnavailable(
-        f"the embedded store did not start ({' | '.join(said)})", f"make sure that {folder} can be written"
+        f"the embedded store did not start ({' | '.join(said)})", "use a Redis of your own (redis.url)"
     )
 
 

@@ -43,6 +43,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.stash[_KAFKA] = running.enter_context(running_kafka())
     except LaneMissing as missing:
         session.config.stash[_KAFKA] = missing
+    except TimeoutError as silent:  # it was asked for by name: nothing to fall back to
+        raise pytest.UsageError(str(silent)) from None
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> str | None:

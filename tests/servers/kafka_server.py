@@ -34,7 +34,7 @@ ASK_DOCKER: Final = "import docker; docker.from_env(timeout=5).ping()"
 ASK_DOCKER_SECONDS: Final = 20
 # The first start gets the jars.
 LAUNCH_SECONDS: Final = 1_200
-ANSWER_SECONDS: Final = 60
+ANSWER_SECONDS: Final = 30
 TOPICS_SECONDS: Final = 30
 STOP_SECONDS: Final = 30
 
