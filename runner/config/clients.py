@@ -1,0 +1,140 @@
+"""What librdkafka and redis-py are told: the operator's properties under the fixed ones.
+
+Chosen (the operator may say otherwise) < ``kafka.properties`` < ``kafka.consumer`` or
+``kafka.producer`` < fixed (``fixed`` says why). Values here are the real secrets: never log them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaException, Producer
+from pydantic import SecretStr
+
+from runner.config.fixed import MAX_IN_FLIGHT, MAX_IN_FLIGHT_NAMES
+from runner.config.model import Config
+from runner.config.problems import ConfigError, Problem
+
+Properties = dict[str, str | int | bool]
+
+TRANSACTION_TIMEOUT_MS: Final = 10_000
+
+_CLIENT_ID: Final = "saga-task-runner"
+# Any dead letter must go out, and it is as large as what came in; topics have limits of their own.
+_LARGEST_DEAD_LETTER_BYTES: Final = 64 * 1_048_576
+_CHOSEN_CONSUMER: Final[Mapping[str, str | int | bool]] = {
+    "client.id": _CLIENT_ID,
+    # A broker answers as soon as there is one byte; the wait only bounds an idle fetch.
+    "fetch.min.bytes": 1,
+    "fetch.wait.max.ms": 100,
+    # A second by default: as long as a full local queue would then stand still after it was emptied.
+    "fetch.queue.backoff.ms": 10,
+    # What is read ahead is thrown away by every rewind.
+    "queued.min.messages": 10_000,
+}
+_CHOSEN_PRODUCER: Final[Mapping[str, str | int | bool]] = {
+    "client.id": _CLIENT_ID,
+    # A batch is flushed at its end whatever this says; it only lets requests fill up meanwhile.
+    "linger.ms": 2,
+    "message.max.bytes": _LARGEST_DEAD_LETTER_BYTES,
+}
+
+
+def consumer_properties(config: Config) -> Properties:
+    """What librdkafka is told for the one consumer; ``bootstrap.servers`` is there even if empty."""
+    session_timeout_ms = config.worker.session_timeout_ms
+    chosen = dict(_CHOSEN_CONSUMER) | {"heartbeat.interval.ms": min(3000, session_timeout_ms // 3)}
+    return (
+        chosen
+        | _operators(config.kafka.properties, config.kafka.consumer)
+        | {
+            "bootstrap.servers": config.kafka.brokers,
+            "group.id": config.kafka.group,
+            "session.timeout.ms": session_timeout_ms,
+            "partition.assignment.strategy": "range",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": False,
+            "auto.offset.reset": "error",
+        }
+    )
+
+
+def producer_properties(config: Config) -> Properties:
+    """What librdkafka is told for the one producer, but for ``transactional.id``.
+
+    With exactly_once the worker adds that, new for every process. With at_least_once nothing in here
+    needs a broker that knows transactions or idempotence.
+    """
+    operators = _operators(config.kafka.properties, config.kafka.producer)
+    common = (
+        dict(_CHOSEN_PRODUCER)
+        | operators
+        | {
+            "bootstrap.servers": config.kafka.brokers,
+            "acks": "all",
+            "partitioner": "murmur2_random",
+        }
+    )
+    if config.delivery == "exactly_once":
+        return common | {"enable.idempotence": True, "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS}
+    if not any(name in operators for name in MAX_IN_FLIGHT_NAMES):
+        common["max.in.flight"] = MAX_IN_FLIGHT
+    return common | {"enable.idempotence": False}
+
+
+def redis_arguments(config: Config) -> dict[str, Any]:
+    """Keyword arguments of redis-py's ``from_url``; times in seconds, as it wants them."""
+    redis = config.redis
+    seconds = redis.timeout_ms / 1000
+    arguments: dict[str, Any] = {
+        "url": redis.url.get_secret_value(),
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+    }
+    if redis.username is not None:
+        arguments["username"] = redis.username
+    if redis.password is not None:
+        arguments["password"] = redis.password.get_secret_value()
+    return arguments
+
+
+def check_properties(config: Config) -> None:
+    """Returns only if librdkafka takes the properties; raises ConfigError with its own words.
+
+    Makes both clients without a broker's address and drops them: no connection, but files named by
+    the properties (certificates) are read.
+    """
+    quiet: Properties = {"log_level": 2}
+    problems = []
+    for client, properties in (
+        (Consumer, consumer_properties(config)),
+        (Producer, producer_properties(config)),
+    ):
+        unconnected = {name: value for name, value in properties.items() if name != "bootstrap.servers"}
+        try:
+            client(unconnected | quiet)
+        except (KafkaException, TypeError) as error:
+            problems.append(_refused(config, client.__name__.lower(), error))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _refused(config: Config, client: str, error: Exception) -> Problem:
+    reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+    return Problem(
+        config.source,
+        f"kafka.{client}",
+        f"is refused by librdkafka: {reason}",
+        "correct or remove the property",
+    )
+
+
+def _operators(*layers: Mapping[str, str | SecretStr]) -> Properties:
+    merged: Properties = {}
+    for layer in layers:
+        for name, value in layer.items():
+            merged[name] = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return merged

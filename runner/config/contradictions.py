@@ -1,0 +1,169 @@
+"""What settings must not say together.
+
+A contradiction names both settings. It is left out while one of them is broken in itself: so all
+problems of a configuration are found at once, and none that only follows from another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from runner.config.fixed import MAX_IN_FLIGHT, MAX_IN_FLIGHT_NAMES
+from runner.config.model import Config
+from runner.config.sections import MetaValue
+from runner.config.shape import Path
+
+_MESSAGE_MAX_BYTES: Final = "message.max.bytes"
+
+
+class Contradiction(NamedTuple):
+    """The setting to change, the one it contradicts, what is wrong, and the way out."""
+
+    path: Path
+    beside: Path
+    what: str
+    remedy: str
+
+
+def contradictions(config: Config, broken: Iterable[Path]) -> list[Contradiction]:
+    """Everything the settings contradict each other in, but for settings at or below ``broken``."""
+    unreliable = tuple(broken)
+    return [
+        found
+        for rule in _RULES
+        for found in rule(config)
+        if not any(_at_or_below(found.path, path) or _at_or_below(found.beside, path) for path in unreliable)
+    ]
+
+
+def _at_or_below(path: Path, above: Path) -> bool:
+    return path[: len(above)] == above
+
+
+def _distinct_topics(config: Config) -> Iterator[Contradiction]:
+    taken: dict[str, str] = {}
+    topics = config.topics
+    for key, name in (
+        ("requests", topics.requests),
+        ("responses", topics.responses),
+        ("deadLetters", topics.dead_letters),
+    ):
+        if name in taken:
+            yield Contradiction(
+                ("topics", key),
+                ("topics", taken[name]),
+                f"is {name}, as is topics.{taken[name]}",
+                "give each its own topic",
+            )
+        taken.setdefault(name, key)
+
+
+def _streams(config: Config) -> Iterator[Contradiction]:
+    topics = config.topics
+    for key, name in (("requests", topics.requests), ("deadLetters", topics.dead_letters)):
+        if name in config.responses.streams:
+            yield Contradiction(
+                ("responses", "streams"),
+                ("topics", key),
+                f"lists {name}, which is topics.{key}",
+                "remove it from the list: a response there would be taken for something else",
+            )
+
+
+def _password_once(config: Config) -> Iterator[Contradiction]:
+    redis = config.redis
+    url = urlsplit(redis.url.get_secret_value())
+    for key, value, in_url in (
+        ("username", redis.username, url.username),
+        ("password", redis.password, url.password),
+    ):
+        if value is not None and in_url:
+            yield Contradiction(
+                ("redis", key),
+                ("redis", "url"),
+                "is set, while redis.url has one of its own",
+                "keep one of them",
+            )
+
+
+def _in_flight(config: Config) -> Iterator[Contradiction]:
+    kafka = config.kafka
+    for key, properties in (("properties", kafka.properties), ("producer", kafka.producer)):
+        for name in MAX_IN_FLIGHT_NAMES:
+            if _whole_number(properties.get(name), MAX_IN_FLIGHT) > MAX_IN_FLIGHT:
+                yield Contradiction(
+                    ("kafka", key, name),
+                    ("kafka", key, name),
+                    f"is more than {MAX_IN_FLIGHT}, where the broker no longer keeps the order",
+                    f"set it to {MAX_IN_FLIGHT} or less",
+                )
+
+
+def _event_fits(config: Config) -> Iterator[Contradiction]:
+    largest = config.worker.max_event_bytes
+    if config.worker.batch_bytes < largest:
+        yield Contradiction(
+            ("worker", "batchBytes"),
+            ("worker", "maxEventBytes"),
+            f"is less than worker.maxEventBytes ({largest})",
+            "raise it to that",
+        )
+
+
+def _producer_fits(config: Config) -> Iterator[Contradiction]:
+    largest = config.worker.max_event_bytes
+    for key, properties in (("properties", config.kafka.properties), ("producer", config.kafka.producer)):
+        if _whole_number(properties.get(_MESSAGE_MAX_BYTES), largest) < largest:
+            yield Contradiction(
+                ("kafka", key, _MESSAGE_MAX_BYTES),
+                ("worker", "maxEventBytes"),
+                f"is less than worker.maxEventBytes ({largest})",
+                "lower worker.maxEventBytes as well, or remove it",
+            )
+
+
+def _whole_number(value: str | SecretStr | None, otherwise: int) -> int:
+    """What is no number is left to librdkafka, which knows the range as well."""
+    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 20 else otherwise
+
+
+def _trust(config: Config) -> Iterator[Contradiction]:
+    for name, domain in config.domains.items():
+        if domain.trust_payload and not domain.check_roles:
+            yield Contradiction(
+                ("domains", name, "trustPayload"),
+                ("domains", name, "checkRoles"),
+                "has no effect while checkRoles is false",
+                "set one of them the other way",
+            )
+
+
+def _default_or_override(config: Config) -> Iterator[Contradiction]:
+    values: list[tuple[Path, MetaValue]] = [
+        (("meta", name), value) for name, value in (config.meta.__pydantic_extra__ or {}).items()
+    ]
+    values += [(("meta", "parameters", name), value) for name, value in config.meta.parameters.items()]
+    for path, value in values:
+        if {"default", "override"} <= value.model_fields_set:
+            yield Contradiction(
+                (*path, "default"),
+                (*path, "override"),
+                "is never used, for override always wins",
+                "keep one of them",
+            )
+
+
+_RULES: Final[tuple[Callable[[Config], Iterator[Contradiction]], ...]] = (
+    _distinct_topics,
+    _streams,
+    _password_once,
+    _in_flight,
+    _event_fits,
+    _producer_fits,
+    _trust,
+    _default_or_override,
+)

@@ -1,0 +1,144 @@
+"""Environment variables over the file: which setting a name means, and how its text is read.
+
+``RUNNER_`` + section + ``__`` + setting, in any case, a setting's words with or without ``_`` between
+them: ``RUNNER_TASK__PARTITIONWIDTH`` and ``RUNNER_TASK__PARTITION_WIDTH`` are ``task.partitionWidth``.
+Names without ``__`` that resemble no setting are left alone: Kubernetes adds ``RUNNER_PORT`` and the
+like beside a service called runner, and so do CI systems.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runner.config.problems import Problem
+from runner.config.shape import Path, Shape, matching, nearest, plain
+
+PREFIX: Final = "RUNNER_"
+LEVEL: Final = "__"
+
+# What Kubernetes gives every pod for a service called runner-http: RUNNER_HTTP_PORT=tcp://10.0.0.1:80.
+_SERVICE_LINKS: Final = ("tcp://", "udp://", "sctp://")
+
+_EVENT_META: Final = (
+    *("requestTime", "handler", "action", "version", "domain", "inputElement", "outputElement"),
+    *("responseStream", "deployments", "parameters"),
+)
+_PARAMETERS: Final = (
+    *("inputPattern", "outputPattern", "taskIdPath", "taskName", "taskSpec", "taskAction", "taskRoles"),
+    *("taskUser", "timeout", "timeoutOn", "enrichPath", "fromTimePath", "toTimePath", "ignoreErrors"),
+    "skipPattern",
+)
+# Names the operator chooses have no spelling of ours; these are the ones the protocol spells.
+_SPELLINGS: Final[dict[Path, tuple[str, ...]]] = {
+    ("meta",): _EVENT_META,
+    ("meta", "parameters"): _PARAMETERS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One variable that was understood: ``name`` sets the setting at ``path`` to ``value``."""
+
+    name: str
+    path: Path
+    value: Any
+
+
+def overrides(
+    env: Mapping[str, str], shape: Shape, tree: Mapping[str, Any]
+) -> tuple[list[Override], list[Problem]]:
+    """Every RUNNER_ variable that is a setting, in the order of their names, and what is wrong with others.
+
+    ``tree`` is the file: the spelling of free names (domains) in it counts.
+    """
+    found: dict[Path, Override] = {}
+    problems = []
+    for name in sorted(env):
+        if not name.upper().startswith(PREFIX) or env[name].startswith(_SERVICE_LINKS):
+            continue
+        read = _read(name, env[name], shape, tree)
+        if isinstance(read, Problem):
+            problems.append(read)
+        elif read is not None and read.path in found:
+            problems.append(_twice(read, found[read.path]))
+        elif read is not None:
+            found[read.path] = read
+    return list(found.values()), problems
+
+
+def _read(name: str, text: str, shape: Shape, tree: Mapping[str, Any]) -> Override | Problem | None:
+    segments = name[len(PREFIX) :].split(LEVEL)
+    path: Path = ()
+    place = shape
+    for segment in segments:
+        step = _step(segment, path, place, tree)
+        if step is None:
+            return _unknown(name, segments, path, shape)
+        path, place = step
+    return Override(name, path, _value(text, place))
+
+
+def _step(segment: str, path: Path, place: Shape, tree: Mapping[str, Any]) -> tuple[Path, Shape] | None:
+    known = matching(segment, place.children) if segment else None
+    if known is not None:
+        return (*path, known), place.children[known]
+    if place.free is None or not segment:
+        return None
+    return (*path, _free_name(segment, path, tree)), place.free
+
+
+def _free_name(segment: str, path: Path, tree: Mapping[str, Any]) -> str:
+    in_file: Any = tree
+    for name in path:
+        in_file = in_file.get(name) if isinstance(in_file, Mapping) else None
+    names = [name for name in in_file if isinstance(name, str)] if isinstance(in_file, Mapping) else []
+    spelled = matching(segment, [*names, *_SPELLINGS.get(path, ())])
+    if spelled is not None:
+        return spelled
+    return segment.lower().replace("_", ".") if path[0] == "kafka" else segment.lower()
+
+
+def _value(text: str, place: Shape) -> Any:
+    """Text where text is meant; else JSON, and what is no JSON stays text for the types to refuse."""
+    if place.is_text:
+        return None if not text and "null" in place.types else text
+    try:
+        return json.loads(text.lower() if text.lower() in {"true", "false", "null"} else text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _unknown(name: str, segments: list[str], path: Path, shape: Shape) -> Problem | None:
+    """A problem for what is meant as a setting; None for a variable that is none of ours."""
+    by_plain = {plain("".join(setting)): variable(setting) for setting in shape.settings()}
+    meant = by_plain.get(plain("".join(segments)))
+    if meant is None and len(segments) == 1:
+        section = nearest(segments[0], shape.children)
+        meant = None if section is None else variable((section,))
+        if meant is None:
+            return None
+    if meant is None:
+        here = shape.at(path)
+        near = nearest(segments[len(path)], here.children if here is not None else ())
+        meant = None if near is None else variable((*path, near))
+    remedy = (
+        "remove it (config/runner.yaml lists every setting)" if meant is None else f"did you mean {meant}?"
+    )
+    return Problem(f"environment {name}", "", "is not a setting", remedy)
+
+
+def variable(path: Path) -> str:
+    """The name of the environment variable of a setting, as the messages spell it."""
+    return PREFIX + LEVEL.join(path).upper()
+
+
+def _twice(second: Override, first: Override) -> Problem:
+    return Problem(
+        f"environment {second.name}",
+        ".".join(second.path),
+        f"is set by {first.name} as well",
+        "remove one of them",
+    )

@@ -1,0 +1,165 @@
+"""From a file and the environment to a Config, or to every problem there is.
+
+    file -> tree -> overrides of the environment -> secrets from files -> types -> contradictions
+
+Nothing is printed, nothing is remembered between calls, and the process's own environment is read by
+whoever calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from runner.config import file
+from runner.config.contradictions import contradictions
+from runner.config.environment import Override, overrides
+from runner.config.explanation import explain, where
+from runner.config.fixed import refusal
+from runner.config.model import DEFAULTS, Config
+from runner.config.problems import ConfigError, Problem
+from runner.config.sections import DEFAULT_REDIS_URL
+from runner.config.shape import Path as Setting
+from runner.config.shape import shape_of
+
+Tree = dict[str, Any]
+Origins = dict[Setting, str]
+
+
+def load(path: Path | None, env: Mapping[str, str]) -> Config:
+    """A complete, checked configuration; the environment wins over the file, the file over defaults.
+
+    ``path`` None: no file. Raises ConfigError with every problem that was found; a file that cannot
+    be read or is no YAML is one, and then nothing else is looked at. Files that hold secrets are
+    read here, once.
+    """
+    source = DEFAULTS if path is None else str(path)
+    tree = {} if path is None else file.read_tree(path)
+    shape = shape_of(Config.model_json_schema())
+    found, problems = overrides(env, shape, tree)
+    origins: Origins = {}
+    for override in found:
+        tree = _overridden(tree, override, origins)
+    tree = _with_secrets(tree, source, origins, problems)
+    config, errors = _validated(tree)
+    problems += explain(errors, shape, source, origins)
+    if config is not None:
+        problems += _contradictions(config, errors, source, origins)
+    if config is None or problems:
+        raise ConfigError(problems)
+    return config.from_source(source)
+
+
+def _validated(tree: Tree) -> tuple[Config | None, list[ErrorDetails]]:
+    """The Config and no errors; or the errors, and a Config with the defaults where they are."""
+    try:
+        return _config(tree), []
+    except ValidationError as error:
+        errors = error.errors()
+    try:
+        return _config(reduce(_without, _broken(errors), tree)), errors
+    except ValidationError:
+        return None, errors
+
+
+def _config(tree: Tree) -> Config:
+    return Config.model_validate(tree, by_alias=True, by_name=False)
+
+
+def _broken(errors: list[ErrorDetails]) -> list[Setting]:
+    """Where the errors are; of a list or a name that is no text, the setting that holds it."""
+    return [
+        tuple(
+            str(part)
+            for part in takewhile(lambda part: isinstance(part, str) and part != "[key]", error["loc"])
+        )
+        for error in errors
+    ]
+
+
+def _without(tree: Tree, path: Setting) -> Tree:
+    name, *rest = path or ("",)
+    below = tree.get(name)
+    if rest and isinstance(below, dict):
+        return tree | {name: _without(below, tuple(rest))}
+    return {key: value for key, value in tree.items() if key != name}
+
+
+def _contradictions(
+    config: Config, errors: list[ErrorDetails], source: str, origins: Origins
+) -> list[Problem]:
+    return [
+        Problem(where(found.path, source, origins), ".".join(found.path), found.what, found.remedy)
+        for found in contradictions(config, _broken(errors))
+    ]
+
+
+def _overridden(tree: Tree, override: Override, origins: Origins) -> Tree:
+    origins[override.path] = f"environment {override.name}"
+    return _put(tree, override.path, override.value)
+
+
+def _put(tree: Tree, path: Setting, value: Any) -> Tree:
+    """A copy with the value at the path; a section that is no mapping stays, for the types to refuse."""
+    name, *rest = path
+    below = tree.get(name)
+    if not rest:
+        return tree | {name: value}
+    if below is not None and not isinstance(below, dict):
+        return tree
+    return tree | {name: _put(below or {}, tuple(rest), value)}
+
+
+def _with_secrets(tree: Tree, source: str, origins: Origins, problems: list[Problem]) -> Tree:
+    for file_at, value_at, path in _secret_files(tree):
+        place, key = where(file_at, source, origins), ".".join(file_at)
+        present = _get(tree, value_at)
+        if present is not None and present != _default(value_at):
+            problems.append(Problem(place, key, f"is set, and {'.'.join(value_at)} too", "keep one of them"))
+            continue
+        try:
+            secret = file.read_secret(Path(path))
+        except ConfigError as error:
+            problems += [Problem(place, key, f"names {path}: it {p.what}", p.remedy) for p in error.problems]
+            continue
+        origins[value_at] = path
+        tree = _put(tree, value_at, secret)
+    return tree
+
+
+def _secret_files(tree: Tree) -> list[tuple[Setting, Setting, str]]:
+    """(setting that names a file, setting that the file holds, path of the file)."""
+    named: list[tuple[Setting, Setting]] = [
+        (("redis", "urlFile"), ("redis", "url")),
+        (("redis", "passwordFile"), ("redis", "password")),
+    ]
+    properties = _get(tree, ("kafka", "secretFiles"))
+    if isinstance(properties, dict):
+        named += [
+            (("kafka", "secretFiles", name), ("kafka", "properties", name))
+            for name in properties
+            if isinstance(name, str) and refusal(name) is None
+        ]
+    return [
+        (file_at, value_at, path)
+        for file_at, value_at in named
+        if isinstance(path := _get(tree, file_at), str) and path
+    ]
+
+
+def _default(setting: Setting) -> str | None:
+    """A file that spells out the default of the URL has not chosen it."""
+    return DEFAULT_REDIS_URL if setting == ("redis", "url") else None
+
+
+def _get(tree: Tree, path: Setting) -> Any:
+    place: Any = tree
+    for name in path:
+        place = place.get(name) if isinstance(place, dict) else None
+    return place

@@ -1,0 +1,150 @@
+"""The whole configuration, as every other part of the runner receives it: complete and frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr
+
+from runner.config.problems import ConfigError, Problem
+from runner.config.secrets import MASK, mask_url
+from runner.config.sections import (
+    Caller,
+    Domain,
+    Http,
+    Kafka,
+    Log,
+    Meta,
+    MetaValue,
+    OnProceed,
+    Redis,
+    Responses,
+    Section,
+    Task,
+    Timers,
+    TopicNames,
+    Worker,
+)
+from runner.config.values import Frozen, KeyPart, Text
+
+DEFAULTS = "configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRules:
+    """What holds for the tasks of one domain, with nothing left to fall back to."""
+
+    name: str
+    on_proceed: OnProceed
+    retention_seconds: int
+    check_roles: bool
+    trust_payload: bool
+
+
+class Config(Section):
+    """Every setting of the runner. ``load`` makes it; secrets in it are masked in ``repr``."""
+
+    handler: Text = Field(
+        default="user-task",
+        description="The eventMeta.handler that addresses this runner; events for another are left alone.",
+    )
+    deployment: Text | None = Field(
+        default=None,
+        description="Name of this deployment; events whose eventMeta.deployments lacks it are left alone.",
+    )
+    delivery: Literal["exactly_once", "at_least_once"] = Field(
+        default="exactly_once",
+        description=(
+            "exactly_once needs a broker with transactions; at_least_once loses nothing, "
+            "but may repeat a response after a crash."
+        ),
+    )
+    kafka: Kafka = Field(default_factory=Kafka, description="Where Kafka is.")
+    topics: TopicNames = Field(default_factory=TopicNames, description="The three topics; all different.")
+    responses: Responses = Field(default_factory=Responses, description="How responses find their readers.")
+    redis: Redis = Field(default_factory=Redis, description="Where the records are kept.")
+    domains: Frozen[KeyPart, Domain] = Field(
+        default={"default": Domain()},
+        json_schema_extra={"additionalProperties": False},
+        description="The domains tasks may belong to, by name; an event for any other is FAIL 10027.",
+    )
+    task: Task = Field(default_factory=Task, description="What holds for tasks of every domain.")
+    caller: Caller = Field(default_factory=Caller, description="Who sent an event.")
+    meta: Meta = Field(
+        default_factory=Meta,
+        description=(
+            "Values for eventMeta of events read from requests: <field>.default, where the event has none, "
+            "or <field>.override, always."
+        ),
+    )
+    timers: Timers = Field(default_factory=Timers, description="Deadlines that fire by themselves.")
+    worker: Worker = Field(default_factory=Worker, description="The pace of the loop.")
+    http: Http = Field(default_factory=Http, description="Where /metrics and /health are served.")
+    log: Log = Field(default_factory=Log, description="What is written to stderr.")
+
+    _source: str = PrivateAttr(default=DEFAULTS)
+
+    @property
+    def source(self) -> str:
+        """The file this was read from, for messages; ``configuration`` if there was none."""
+        return self._source
+
+    def from_source(self, source: str) -> "Config":
+        """The same settings, said to come from ``source``."""
+        copy = self.model_copy()
+        copy._source = source  # noqa: SLF001 - its own attribute, on its own copy
+        return copy
+
+    def domain_rules(self) -> dict[str, DomainRules]:
+        """The rules of every domain by name; what a domain leaves out comes from ``task``."""
+        return {name: self._rules(name, domain) for name, domain in self.domains.items()}
+
+    def _rules(self, name: str, domain: Domain) -> DomainRules:
+        task = self.task
+        return DomainRules(
+            name=name,
+            on_proceed=task.on_proceed if domain.on_proceed is None else domain.on_proceed,
+            retention_seconds=(
+                task.retention_seconds if domain.retention_seconds is None else domain.retention_seconds
+            ),
+            check_roles=domain.check_roles,
+            trust_payload=domain.trust_payload,
+        )
+
+    def require_brokers(self) -> None:
+        """Returns only if ``kafka.brokers`` is set; raises ConfigError. A worker calls it at its start."""
+        if not self.kafka.brokers.strip():
+            raise ConfigError(
+                [Problem(self.source, "kafka.brokers", "is empty", 'set it or run "runner dev"')]
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """Every setting as plain data under its YAML key, ready to be shown: secrets are masked."""
+        return _plain_model(self)
+
+
+def _plain_model(model: BaseModel) -> dict[str, Any]:
+    # What a MetaValue leaves out is not the same as null; everywhere else every setting is shown.
+    fields = type(model).model_fields
+    shown = model.model_fields_set if isinstance(model, MetaValue) else set(fields)
+    described = {
+        field.alias or name: _plain(getattr(model, name)) for name, field in fields.items() if name in shown
+    }
+    return described | {name: _plain(item) for name, item in (model.__pydantic_extra__ or {}).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return _masked(value.get_secret_value())
+    if isinstance(value, BaseModel):
+        return _plain_model(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return mask_url(value) if isinstance(value, str) else value
+
+
+def _masked(secret: str) -> str:
+    """A URL keeps its readable parts; any other secret shows not even its length."""
+    return mask_url(secret) if "://" in secret else MASK

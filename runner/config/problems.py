@@ -1,0 +1,37 @@
+"""What is wrong with a configuration, collected so that a person reads all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One sentence for the operator: where, which setting, what is wrong, and the way out.
+
+    ``where`` is a file or an environment variable, ``key`` a dotted setting (empty for the whole
+    file). No field ever holds the value of a secret.
+    """
+
+    where: str
+    key: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        subject = f"{self.key} {self.what}" if self.key else self.what
+        return f"{self.where}: {subject}; {self.remedy}"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; ``problems`` is never empty and holds every one found.
+
+    ``str()`` is one line per problem, ready to be shown to the operator.
+    """
+
+    code = "CONFIG"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,30 @@
+"""What counts as a secret, and how it looks wherever the runner shows or logs something."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MASK: Final = "******"
+
+# librdkafka: sasl.password, ssl.key.pem, ssl.keystore.password, sasl.oauthbearer.client.secret,
+# sasl.oauthbearer.config, sasl.oauthbearer.assertion.private.key.passphrase; here: redis.password.
+_SECRET_NAME: Final = re.compile(
+    r"passw(or)?d|passphrase|secret|credential|key[._]?pem|ssl_key|oauthbearer\.config|token$|authorization",
+    re.IGNORECASE,
+)
+_USERINFO: Final = re.compile(r"(?<=://)([^:/@?#\s]*):([^/?#\s]*)@")
+_QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&#\s]*", re.IGNORECASE)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a value under this name must never be shown. Files that hold secrets are no secrets."""
+    return _SECRET_NAME.search(name) is not None and not name.lower().endswith(("file", "files"))
+
+
+def mask_url(text: str) -> str:
+    """The text with the password of every URL in it masked; user, host and path stay readable."""
+    if "://" not in text:
+        return text
+    masked = _USERINFO.sub(lambda found: f"{found.group(1)}:{MASK}@", text)
+    return _QUERY_PASSWORD.sub(lambda found: f"{found.group(1)}{MASK}", masked)

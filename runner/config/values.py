@@ -1,0 +1,160 @@
+"""The kinds of value a setting can have: what each accepts, and what it says when it refuses.
+
+Every kind brings its own JSON Schema, so that editors refuse what the runner would refuse.
+"""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from pydantic import AfterValidator, Field, PlainValidator, SecretStr, Strict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from runner.config.fixed import REFUSED, REFUSED_PREFIX, refusal
+from runner.config.secrets import is_secret
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_TOPIC: Final = r"^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$"
+# Braces would end up inside the {shard} tag of a Redis key and tear its keys apart in a Cluster.
+_KEY_PART: Final = r"^[^{}\s\x00-\x1f\x7f]+$"
+_REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+_RESERVED_STATUSES: Final = ("ACK", "TIMEOUT", "FAIL")
+_RESERVED: Final[dict[str, Any]] = {"enum": [*_RESERVED_STATUSES]}
+
+
+def unfit(what: str, remedy: str) -> PydanticCustomError:
+    """A refusal in our own words; ``explanation`` shows it unchanged."""
+    return PydanticCustomError("unfit", "{what}; {remedy}", {"what": what, "remedy": remedy})
+
+
+def _topic(name: str) -> str:
+    if re.match(_TOPIC, name) is None:
+        raise unfit(
+            f"is no legal topic name: {name!r}", "use 1 to 249 of the letters a-z, A-Z, digits, dot, _ and -"
+        )
+    return name
+
+
+def _key_part(name: str) -> str:
+    if re.match(_KEY_PART, name) is None:
+        raise unfit(
+            f"cannot be part of a Redis key: {name!r}", "use a name without spaces, braces or control signs"
+        )
+    return name
+
+
+def _expression(text: str) -> str:
+    try:
+        jmespath.compile(text)
+    except JMESPathError as error:
+        where = getattr(error, "lex_position", None)
+        at = "" if where is None else f" at position {where}"
+        raise unfit(f"is no JMESPath expression{at}: {text!r}", "correct the expression") from error
+    return text
+
+
+def _not_empty(expressions: tuple[str, ...]) -> tuple[str, ...]:
+    if not expressions:
+        raise unfit("must not be empty", "list at least one expression")
+    return expressions
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    """Refused without its text: a password in it may be the very reason why it cannot be read."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        place = parts.path if parts.scheme == "unix" else parts.hostname
+        readable = parts.scheme in _REDIS_SCHEMES and bool(place) and parts.port != 0
+    except ValueError:
+        readable = False
+    if not readable:
+        raise unfit(
+            "is no Redis URL",
+            "write it like redis://127.0.0.1:6379/0 (or rediss://, unix://), special signs in a "
+            "password percent-encoded",
+        )
+    return url
+
+
+def _proceeded_status(status: str) -> str:
+    if status in _RESERVED_STATUSES:
+        raise unfit(f"is {status}, which means something else to a saga engine", "use PROCEEDED or SUCCESS")
+    return status
+
+
+def _property_name(name: str) -> str:
+    refused = refusal(name)
+    if refused is not None:
+        raise unfit(refused.why, refused.remedy)
+    return name
+
+
+def _property_text(value: Any) -> str:
+    """The text librdkafka takes; true and false are spelled its way."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, str):
+        return value
+    raise unfit("must be text, a number, true or false", "librdkafka properties have no other kind of value")
+
+
+def _hide_secrets(properties: Mapping[str, str | SecretStr]) -> Mapping[str, str | SecretStr]:
+    return MappingProxyType(
+        {
+            name: SecretStr(value) if isinstance(value, str) and is_secret(name) else value
+            for name, value in properties.items()
+        }
+    )
+
+
+def _freeze(mapping: Mapping[K, V]) -> Mapping[K, V]:
+    return MappingProxyType(dict(mapping))
+
+
+Frozen = Annotated[Mapping[K, V], AfterValidator(_freeze)]
+Text = Annotated[str, Field(min_length=1)]
+Topic = Annotated[str, AfterValidator(_topic), Field(json_schema_extra={"pattern": _TOPIC})]
+KeyPart = Annotated[str, AfterValidator(_key_part), Field(json_schema_extra={"pattern": _KEY_PART})]
+Expression = Annotated[str, AfterValidator(_expression)]
+# A list in YAML; a tuple once it is read, because a configuration does not change.
+Topics = Annotated[tuple[Topic, ...], Strict(strict=False)]
+Expressions = Annotated[
+    tuple[Expression, ...],
+    Strict(strict=False),
+    AfterValidator(_not_empty),
+    Field(json_schema_extra={"minItems": 1}),
+]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url), WithJsonSchema({"type": "string"})]
+Secret = Annotated[SecretStr, WithJsonSchema({"type": "string"})]
+ProceededStatus = Annotated[
+    str,
+    AfterValidator(_proceeded_status),
+    Field(min_length=1, json_schema_extra={"not": _RESERVED}),
+]
+PropertyName = Annotated[str, AfterValidator(_property_name)]
+PropertyValue = Annotated[
+    str | SecretStr,
+    PlainValidator(_property_text),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+_REFUSED_NAMES: Final[dict[str, Any]] = {
+    "propertyNames": {
+        "not": {"anyOf": [{"enum": sorted(REFUSED)}, {"pattern": "^" + re.escape(REFUSED_PREFIX)}]}
+    }
+}
+Properties = Annotated[
+    Mapping[PropertyName, PropertyValue],
+    AfterValidator(_hide_secrets),
+    Field(json_schema_extra=_REFUSED_NAMES),
+]
+SecretFiles = Annotated[
+    Mapping[PropertyName, Text], AfterValidator(_freeze), Field(json_schema_extra=_REFUSED_NAMES)
+]
