@@ -125,7 +125,7 @@ def start(jars: Path, arguments: argparse.Namespace) -> int:
         port = arguments.port or free_port()
         settings = _settings(data, port, dict(arguments.set))
         properties = _write_properties(data, settings)
-        if not (data / "log" / "meta.properties").exists():
+        if not (Path(settings["log.dirs"]) / "meta.properties").exists():
             _format_storage(jars, properties)
         with _broker(jars, properties, data / "kafka.log", arguments.heap) as broker:
             if not _wait_until_answering(broker, port, stop, data / "kafka.log"):
@@ -281,7 +281,7 @@ def _java(jars: Path, heap: str, main_class: str) -> list[str]:
     java = java or shutil.which("java")
     if java is None:
         raise StartFailed(
-            "java is not on PATH; on Debian and Ubuntu: apt-get install openjdk-17-jre-headless"
+            "java is not on PATH; on Debian and Ubuntu: apt-get install default-jre-headless"
         )
     _check_java(java)
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
