@@ -280,9 +280,7 @@ def _java(jars: Path, heap: str, main_class: str) -> list[str]:
     java = shutil.which("java", path=str(Path(home) / "bin")) if home else None
     java = java or shutil.which("java")
     if java is None:
-        raise StartFailed(
-            "java is not on PATH; on Debian and Ubuntu: apt-get install default-jre-headless"
-        )
+        raise StartFailed("java is not on PATH; on Debian and Ubuntu: apt-get install default-jre-headless")
     _check_java(java)
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     return [java, f"-Xmx{heap}", "-XX:+UseSerialGC", quiet, "-cp", f"{jars}/*", main_class]
