@@ -1,0 +1,1 @@
+"""Actions: pure functions from event, record and time to a Decision."""

@@ -1,0 +1,97 @@
+"""Who sent an event, and whether that person may finish a task (protocol section 4, ProceedTask 2)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runner.actions.policy import DomainPolicy, Policy
+from runner.envelope.event import Event
+from runner.envelope.patterns import search
+from runner.errors import FORBIDDEN, EventError
+from runner.tasks.record import TaskState
+
+_DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The person behind an event, as the gateway vouches for them."""
+
+    user: str | None
+    roles: frozenset[str]
+
+
+def check_may_finish(event: Event, state: TaskState, policy: Policy, domain: DomainPolicy) -> None:
+    """EventError 14 unless the task is open to anyone, or to this caller by name or by a role."""
+    if not domain.check_roles or (state.user is None and not state.roles):
+        return
+    caller = read_caller(event, policy, domain)
+    if state.user is not None and caller.user == state.user:
+        return
+    if caller.roles.intersection(state.roles):
+        return
+    raise EventError(FORBIDDEN, f"{_said(caller)} may not finish this task; {_wanted(state)}")
+
+
+def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> Caller:
+    """Return the caller of an event: from requestMeta, which only the gateway writes.
+
+    ``payload.user`` counts only in a domain that trusts it, and only where requestMeta is silent;
+    an empty list of roles is an answer, not silence.
+    """
+    whole = {"requestMeta": event.section("requestMeta")}
+    user = _first(policy.caller_user, whole)
+    roles = _first(policy.caller_roles, whole)
+    if domain.trust_payload:
+        claimed = (event.payload or {}).get("user")
+        claimed = claimed if isinstance(claimed, dict) else {}
+        user = claimed.get("id") if user is None else user
+        roles = claimed.get("roles") if roles is None else roles
+    return Caller(_name(user), role_set(roles))
+
+
+def role_set(value: Any) -> frozenset[str]:
+    """Return roles from a list or a comma list; whatever else is there names no role."""
+    entries = value.split(",") if isinstance(value, str) else value
+    if not isinstance(entries, list):
+        return frozenset()
+    return frozenset(entry.strip() for entry in entries if isinstance(entry, str) and entry.strip())
+
+
+def _first(expressions: tuple[str, ...], whole: dict[str, Any]) -> Any:
+    for expression in expressions:
+        value = _looked_up(expression, whole)
+        if value is not None:
+            return value
+    return None
+
+
+def _looked_up(expression: str, whole: dict[str, Any]) -> Any:
+    # Plain names are the rule here, and walking them costs a tenth of a JMESPath search.
+    if not _DOTTED.match(expression):
+        return search(expression, whole)
+    node: Any = whole
+    for name in expression.split("."):
+        if not isinstance(node, dict):
+            return None
+        node = node.get(name)
+    return node
+
+
+def _name(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value) or None
+
+
+def _said(caller: Caller) -> str:
+    roles = ", ".join(sorted(caller.roles)) or "none"
+    return f"caller {caller.user or 'unknown'} (roles: {roles})"
+
+
+def _wanted(state: TaskState) -> str:
+    user = f"user {state.user}" if state.user is not None else ""
+    roles = f"one of the roles {', '.join(state.roles)}" if state.roles else ""
+    return f"it waits for {' or '.join(part for part in (user, roles) if part)}"

@@ -1,0 +1,55 @@
+"""What ProceedTask and TimeoutTask have in common: closing an open task, once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from runner.actions.decision import Closed, Outcome, Repeated
+from runner.actions.incoming import Incoming
+from runner.actions.policy import DomainPolicy
+from runner.errors import TASK_NOT_FOUND, TASK_PROCEEDED, TASK_TIMED_OUT, EventError
+from runner.tasks.record import Closing, Record, Status, TaskKey
+
+
+def require_open(record: Record | None, key: TaskKey) -> Record:
+    """Return the record if it is open; EventError 10118, 10119 or 10120 otherwise."""
+    if record is None:
+        raise EventError(TASK_NOT_FOUND, f"there is no task {key.id[:200]!r} in {key.domain!r}")
+    if record.state.status is Status.PROCEEDED:
+        raise EventError(TASK_PROCEEDED, f"task {key.id[:200]!r} has been proceeded already")
+    if record.state.status is Status.TIMED_OUT:
+        raise EventError(TASK_TIMED_OUT, f"task {key.id[:200]!r} has timed out already")
+    return record
+
+
+def repeated(record: Record | None, incoming: Incoming, now_ms: int) -> Outcome | None:
+    """Return the answer to a repeat of the command that closed this task; None for any other."""
+    if record is None or record.state.closing is None:
+        return None
+    if record.state.closing.identity != incoming.event.identity():
+        return None
+    return Repeated(now_ms)
+
+
+def close(
+    record: Record,
+    incoming: Incoming,
+    status: Status,
+    now_ms: int,
+    domain: DomainPolicy,
+    *,
+    reply: bool = True,
+) -> tuple[Outcome, Record]:
+    """Return the outcome and the record after it was closed by this event.
+
+    ``reply`` is false where the timer asked: nobody waits for an answer.
+    """
+    closing = Closing(
+        source=str(incoming.source),
+        identity=incoming.event.identity(),
+        at_ms=now_ms,
+        remove_at_ms=now_ms + domain.retention_ms,
+    )
+    state = msgspec.structs.replace(record.state, status=status, closing=closing)
+    closed = Record(record.key, record.revision + 1, state, record.start)
+    return Closed(now_ms, status, reply), closed

@@ -1,0 +1,56 @@
+"""What an event asks for, found out before anything is read from the store.
+
+``plan`` looks at the event alone. The worker then loads the record of a TaskPlan, or the due tasks
+of a PeriodPlan, and asks ``decide`` or ``decide_period`` for the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from runner.actions.decision import Outcome
+from runner.actions.incoming import Incoming
+from runner.actions.inputs import Input
+from runner.actions.policy import Policy
+from runner.errors import EventError
+from runner.tasks.record import Record, TaskKey
+
+TaskAction: TypeAlias = Callable[[Record | None, "TaskPlan", int, Policy], tuple[Outcome, Record | None]]
+"""``(record, plan, now_ms, policy) -> (outcome, changed record or None)``; raises EventError."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlan:
+    """An action on one task."""
+
+    incoming: Incoming
+    key: TaskKey
+    given: Input
+    action: TaskAction
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodPlan:
+    """TimeoutBetween, or the continuation of one: tell every task due in (from, to] to time out."""
+
+    incoming: Incoming
+    domains: tuple[str, ...]
+    from_ms: int | None
+    to_ms: int | None
+    """None: now."""
+    cursor: str | None = None
+    requested: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SettledPlan:
+    """Nothing needs to be read: the event is refused, or asked to be skipped (no error)."""
+
+    incoming: Incoming
+    error: EventError | None = None
+
+
+Plan: TypeAlias = TaskPlan | PeriodPlan | SettledPlan
+"""Every event that can be answered has one of these."""

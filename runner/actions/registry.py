@@ -1,0 +1,127 @@
+"""From event to plan, and from plan and record to Decision: the whole of what an action is.
+
+Everything about user tasks can be read from here downwards, without Kafka or Redis: no I/O, no
+clock, no randomness, no logging (design, rule 2).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runner.actions.decision import Decision, Dropped, Forwarded, Outcome, Refused, Skipped
+from runner.actions.incoming import MAX_HOPS, TIMER, Incoming
+from runner.actions.inputs import check_version, ignores, input_of, is_skipped, task_key
+from runner.actions.plan import Plan, SettledPlan, TaskAction, TaskPlan
+from runner.actions.policy import Policy
+from runner.actions.proceed_task import proceed_task
+from runner.actions.render import Renderer
+from runner.actions.start_task import start_task
+from runner.actions.timeout_between import plan_period
+from runner.actions.timeout_task import timeout_task
+from runner.envelope.event import Event
+from runner.errors import UNDELIVERABLE, UNKNOWN_ACTION, EventError
+from runner.tasks.record import Record, TaskKey
+
+TASK_ACTIONS: Final[dict[str, TaskAction]] = {
+    "StartTask": start_task,
+    "ProceedTask": proceed_task,
+    "TimeoutTask": timeout_task,
+}
+TIMEOUT_BETWEEN: Final = "TimeoutBetween"
+
+
+def is_addressed(event: Event, policy: Policy) -> bool:
+    """Whether an event is for this runner: handler absent or ours, deployments absent or with ours."""
+    handler = event.meta.get("handler")
+    if handler not in (None, "", policy.handler):
+        return False
+    deployments = event.meta.get("deployments")
+    if isinstance(deployments, str):
+        deployments = [name.strip() for name in deployments.split(",")]
+    return not deployments or (isinstance(deployments, list) and policy.deployment in deployments)
+
+
+def plan(incoming: Incoming, policy: Policy) -> Plan:
+    """Return what an answerable event asks for; never raises."""
+    try:
+        return _planned(incoming, policy)
+    except EventError as error:
+        return SettledPlan(incoming, error)
+
+
+def _planned(incoming: Incoming, policy: Policy) -> Plan:
+    event = incoming.event
+    if event.action not in TASK_ACTIONS and event.action != TIMEOUT_BETWEEN:
+        raise EventError(UNKNOWN_ACTION, f"action {event.action[:100]!r} is unknown")
+    check_version(event)
+    if is_skipped(event):
+        return SettledPlan(incoming)
+    if event.action == TIMEOUT_BETWEEN:
+        return plan_period(incoming, policy)
+    given = input_of(event)
+    key = task_key(incoming, given, policy)
+    return TaskPlan(incoming, key, given, TASK_ACTIONS[event.action])
+
+
+def decide(
+    asked: TaskPlan, record: Record | None, now_ms: int, policy: Policy, renderer: Renderer
+) -> Decision:
+    """Return the answer to an event, given the record of its task (None: there is none).
+
+    ``now_ms`` is the time of Redis, epoch ms. Raises EventError only where not even a FAIL can be
+    delivered; the caller dead-letters the event then.
+    """
+    incoming = asked.incoming
+    try:
+        outcome, changed = _outcome(asked, record, now_ms, policy)
+        emits = renderer.emits(outcome, incoming, asked.key, changed or record)
+    except EventError as error:
+        return refuse(incoming, error, asked.key, now_ms, renderer)
+    return Decision(outcome, emits, changed, renderer.status(outcome))
+
+
+def replay(asked: TaskPlan, record: Record | None, kept: Outcome, renderer: Renderer) -> Decision:
+    """Return the answer to a redelivered event from its kept outcome: the same messages again.
+
+    Raises EventError where they can no longer be delivered (a topic has gone since).
+    """
+    emits = renderer.emits(kept, asked.incoming, asked.key, record)
+    return Decision(kept, emits, None, renderer.status(kept))
+
+
+def settle(asked: SettledPlan, now_ms: int, renderer: Renderer) -> Decision:
+    """Return the answer to an event that needs no record; EventError as ``decide``."""
+    if asked.error is not None:
+        return refuse(asked.incoming, asked.error, None, now_ms, renderer)
+    outcome = Skipped(now_ms)
+    try:
+        emits = renderer.emits(outcome, asked.incoming, None, None)
+    except EventError as error:
+        return refuse(asked.incoming, error, None, now_ms, renderer)
+    return Decision(outcome, emits, None, renderer.status(outcome))
+
+
+def refuse(
+    incoming: Incoming, error: EventError, key: TaskKey | None, now_ms: int, renderer: Renderer
+) -> Decision:
+    """Return FAIL (SUCCESS where the event ignores the code); a timer is dropped with the reason."""
+    outcome: Outcome
+    if incoming.header(TIMER) is not None:
+        outcome = Dropped(error.message)
+    else:
+        ignored = ignores(incoming.event, error.code)
+        outcome = Refused(now_ms, error.code, error.message, ignored)
+    emits = renderer.emits(outcome, incoming, key, None)
+    return Decision(outcome, emits, None, renderer.status(outcome))
+
+
+def _outcome(
+    asked: TaskPlan, record: Record | None, now_ms: int, policy: Policy
+) -> tuple[Outcome, Record | None]:
+    """While a record exists, open or closed, its home decides (protocol section 3)."""
+    incoming = asked.incoming
+    if record is None or record.state.home == incoming.source.partition:
+        return asked.action(record, asked, now_ms, policy)
+    if incoming.hops >= MAX_HOPS:
+        raise EventError(UNDELIVERABLE, f"forwarded {incoming.hops} times without finding the task's home")
+    return Forwarded(record.state.home), None

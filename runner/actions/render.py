@@ -1,0 +1,224 @@
+"""Outcome to messages: the replies, resumed and forwarded events of a decision.
+
+Made from event, record and outcome alone, so that a redelivered event, with its kept outcome, sends
+the same again. Sizes are checked here, before anything is stored: EventError 13020.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from runner.actions.decision import (
+    Acknowledged,
+    Closed,
+    Dropped,
+    Emit,
+    Forwarded,
+    Outcome,
+    Refused,
+    Repeated,
+)
+from runner.actions.incoming import HOPS, ORIGIN, Headers, Incoming
+from runner.actions.inputs import find, input_of
+from runner.actions.policy import Outlet, Policy
+from runner.envelope.codec import Sections
+from runner.envelope.event import Event
+from runner.envelope.paths import MISSING, write_output
+from runner.envelope.patterns import search
+from runner.errors import UNDELIVERABLE, EventError
+from runner.tasks.record import Record, Status, TaskKey
+
+OVERHEAD_BYTES: Final = 512
+"""What a batch of one message adds to key, value and headers, generously."""
+
+ACK: Final = "ACK"
+SUCCESS: Final = "SUCCESS"
+FAIL: Final = "FAIL"
+TIMEOUT: Final = "TIMEOUT"
+
+
+class Renderer:
+    """Turns outcomes into messages under one policy; holds no state of its own."""
+
+    def __init__(self, policy: Policy, outlet: Outlet) -> None:
+        self._policy = policy
+        self._outlet = outlet
+
+    def status(self, outcome: Outcome) -> str:
+        """Return the status word of an outcome, for headers, metrics and logs."""
+        match outcome:
+            case Acknowledged():
+                return ACK
+            case Closed(status=status):
+                return self._resumed_status(status)
+            case Refused(ignored=False):
+                return FAIL
+            case Forwarded():
+                return "FORWARDED"
+            case Dropped():
+                return "DROPPED"
+            case _:
+                return SUCCESS
+
+    def emits(  # noqa: PLR0911 - one return for each kind of outcome
+        self, outcome: Outcome, incoming: Incoming, key: TaskKey | None, record: Record | None
+    ) -> tuple[Emit, ...]:
+        """Return the messages of an outcome, in the order in which they must be sent.
+
+        ``record`` is the generation the outcome speaks of, before or after its closing. Raises
+        EventError 10011 (a path or pattern of the event) or 13020 (cannot be delivered).
+        """
+        match outcome:
+            case Acknowledged():
+                return (self._ack(outcome, incoming, key),)
+            case Closed(reply=False) if record is not None:
+                return (self._resume(outcome, incoming, record),)
+            case Closed() if record is not None:
+                return (
+                    self._resume(outcome, incoming, record),
+                    self._done(outcome.now_ms, incoming, record),
+                )
+            case Repeated() if record is not None:
+                return (self._done(outcome.now_ms, incoming, record),)
+            case Refused():
+                return (self._refusal(outcome, incoming, key),)
+            case Forwarded(home=home):
+                return (self._forward(home, incoming),)
+            case Dropped():
+                return ()
+            case _:
+                result = _result(SUCCESS, getattr(outcome, "now_ms", 0))
+                return (self._reply(incoming, SUCCESS, incoming.event.answered(result), key),)
+
+    def requested(self, incoming: Incoming, now_ms: int, count: int) -> Emit:
+        """Return the reply that ends a TimeoutBetween pass."""
+        result = {**_result(SUCCESS, now_ms), "requested": count}
+        return self._reply(incoming, SUCCESS, incoming.event.answered(result), None)
+
+    def _ack(self, outcome: Acknowledged, incoming: Incoming, key: TaskKey | None) -> Emit:
+        task: dict[str, Any] = {"partition": outcome.home, "timeout": outcome.deadline_ms}
+        if key is not None:
+            task = {"id": key.id, "domain": key.domain, **task}
+        result = {**_result(ACK, outcome.now_ms), "task": task}
+        return self._reply(incoming, ACK, incoming.event.answered(result), key)
+
+    def _resume(self, outcome: Closed, incoming: Incoming, record: Record) -> Emit:
+        started = record.starting_event()
+        status = self._resumed_status(outcome.status)
+        result = _result(status, outcome.now_ms)
+        enrichment = None if incoming.header("runner-timer") else _enrichment(incoming.event)
+        if enrichment is None:
+            sections = started.answered(result)
+        else:
+            sections = started.answered(result, _enriched(started, enrichment))
+        headers = _headers("resume", status, record.key, _trace_of(record))
+        return self._response(started, sections, headers, self.stream_of(started))
+
+    def _done(self, now_ms: int, incoming: Incoming, record: Record) -> Emit:
+        event = incoming.event
+        pattern = event.parameter("outputPattern")
+        data = record.data()
+        output = data if pattern is None else search(pattern, data)
+        payload = write_output(
+            event.payload or {},
+            output,
+            input_element=event.text("inputElement"),
+            output_element=event.text("outputElement"),
+        )
+        sections = event.answered(_result(SUCCESS, now_ms), payload)
+        return self._reply(incoming, SUCCESS, sections, record.key)
+
+    def _refusal(self, outcome: Refused, incoming: Incoming, key: TaskKey | None) -> Emit:
+        if outcome.ignored:
+            result = _result(SUCCESS, outcome.now_ms)
+            return self._reply(incoming, SUCCESS, incoming.event.answered(result), key)
+        error = EventError(outcome.code, outcome.message)
+        said = {"code": outcome.code, "message": outcome.message, "http": error.http}
+        result = {**_result(FAIL, outcome.now_ms), "error": said}
+        if outcome.code != UNDELIVERABLE:
+            try:
+                return self._reply(incoming, FAIL, incoming.event.answered(result), key)
+            except EventError:
+                result["error"] = {**said, "message": f"{outcome.message} (reply shortened)"}
+        return self._last_resort(incoming, result, key)
+
+    def _last_resort(self, incoming: Incoming, result: dict[str, Any], key: TaskKey | None) -> Emit:
+        """Reply FAIL where the full reply cannot go: to ``responses``, without payload if need be."""
+        headers = _headers("reply", FAIL, key, incoming.trace)
+        event, stream = incoming.event, self._policy.responses
+        try:
+            return self._response(event, event.answered(result), headers, stream)
+        except EventError:
+            return self._response(event, event.answered(result, None), headers, stream)
+
+    def _forward(self, home: int, incoming: Incoming) -> Emit:
+        kept = tuple(header for header in incoming.headers if header[0] not in (ORIGIN, HOPS))
+        origin = incoming.header(ORIGIN) or str(incoming.source)
+        marks = ((ORIGIN, origin.encode()), (HOPS, str(incoming.hops + 1).encode()))
+        return Emit(self._policy.requests, incoming.key, incoming.value, kept + marks, home)
+
+    def _reply(self, incoming: Incoming, status: str, sections: Sections, key: TaskKey | None) -> Emit:
+        headers = _headers("reply", status, key, incoming.trace)
+        return self._response(incoming.event, sections, headers, self.stream_of(incoming.event))
+
+    def _response(self, event: Event, sections: Sections, headers: Headers, stream: str) -> Emit:
+        value = self._outlet.encode(stream, sections)
+        key = event.request_id.encode()
+        limit = self._outlet.limit_bytes(stream)
+        if limit is None:
+            raise EventError(UNDELIVERABLE, f"there is no topic {stream!r} to answer on")
+        size = len(key) + len(value) + OVERHEAD_BYTES
+        size += sum(len(name) + len(text) for name, text in headers)
+        if size > limit:
+            raise EventError(UNDELIVERABLE, f"the response has {size} bytes; topic {stream!r} takes {limit}")
+        partition = self._outlet.partition(stream, event.request_id)
+        return Emit(stream, key, value, headers, partition)
+
+    def stream_of(self, event: Event) -> str:
+        """Return the topic that answers this event; EventError 13020 if it is not allowed."""
+        stream = event.text("responseStream")
+        if stream is None or stream == self._policy.responses:
+            return self._policy.responses
+        if stream not in self._policy.allowed_streams:
+            raise EventError(
+                UNDELIVERABLE,
+                f"responseStream {stream[:100]!r} is not allowed; list it under `responses.streams`",
+            )
+        return stream
+
+    def _resumed_status(self, status: Status) -> str:
+        return self._policy.proceeded_status if status is Status.PROCEEDED else TIMEOUT
+
+
+def _result(status: str, now_ms: int) -> dict[str, Any]:
+    return {"receiveTime": now_ms, "endTime": now_ms, "status": status}
+
+
+def _headers(kind: str, status: str, key: TaskKey | None, trace: Headers) -> Headers:
+    headers: Headers = (("event-kind", kind.encode()), ("event-status", status.encode()))
+    if key is not None:
+        headers += (("task-id", key.id.encode()), ("task-domain", key.domain.encode()))
+    return headers + trace
+
+
+def _trace_of(record: Record) -> Headers:
+    return tuple((name, text.encode()) for name, text in record.start.headers.items())
+
+
+def _enrichment(event: Event) -> Any:
+    """Return the value at enrichPath of the incoming input, or None."""
+    path = event.parameter("enrichPath")
+    if path is None:
+        return None
+    found = find(path, event, input_of(event).data)
+    return None if found is MISSING else found
+
+
+def _enriched(started: Event, value: Any) -> dict[str, Any]:
+    """Return the payload of the starting event with a value merged at its outputElement."""
+    return write_output(
+        started.payload or {},
+        value,
+        input_element=started.text("inputElement"),
+        output_element=started.text("outputElement"),
+    )

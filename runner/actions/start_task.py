@@ -1,0 +1,74 @@
+"""StartTask: store a record and acknowledge; the partition is never blocked by a waiting person."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET
+
+from runner.actions.callers import role_set
+from runner.actions.decision import Acknowledged, Outcome
+from runner.actions.incoming import Incoming
+from runner.actions.inputs import MAX_TIME_MS, Input, epoch_ms
+from runner.actions.plan import TaskPlan
+from runner.actions.policy import Policy
+from runner.envelope.event import Event
+from runner.errors import TASK_EXISTS, EventError
+from runner.tasks.record import Record, Status, TaskStart, TaskState
+
+
+def start_task(
+    record: Record | None,
+    plan: TaskPlan,
+    now_ms: int,
+    policy: Policy,  # noqa: ARG001 - every action is called alike
+) -> tuple[Outcome, Record | None]:
+    """Return ACK with the new record, or ACK alone for a duplicate.
+
+    A closed record is followed by a new generation. Raises EventError 11006 (another task is open
+    under this id) or 10011 (timeout).
+    """
+    event, key = plan.incoming.event, plan.key
+    if record is not None:
+        if record.starting_event().identity() == event.identity():
+            return Acknowledged(now_ms, record.state.home, record.state.deadline_ms), None
+        if record.is_open:
+            raise EventError(TASK_EXISTS, f"another task is open under the id {key.id[:200]!r}")
+    state = _state(plan.incoming, now_ms)
+    revision = 1 if record is None else record.revision + 1
+    started = Record(key, revision, state, _start(plan.incoming, plan.given))
+    return Acknowledged(now_ms, state.home, state.deadline_ms), started
+
+
+def _state(incoming: Incoming, now_ms: int) -> TaskState:
+    event = incoming.event
+    return TaskState(
+        status=Status.OPEN,
+        home=incoming.source.partition,
+        source=str(incoming.source),
+        created_ms=now_ms,
+        deadline_ms=_deadline_ms(event, now_ms),
+        user=event.parameter("taskUser"),
+        roles=tuple(sorted(role_set(event.parameters.get("taskRoles")))),
+    )
+
+
+def _start(incoming: Incoming, given: Input) -> TaskStart:
+    event = incoming.event
+    data = UNSET if given.is_payload else msgspec.Raw(msgspec.json.encode(given.data))
+    return TaskStart(
+        event=msgspec.Raw(event.raw),
+        data=data,
+        name=event.parameter("taskName"),
+        spec=event.parameter("taskSpec"),
+        action=event.parameter("taskAction"),
+        headers={name: value.decode("utf-8", "replace") for name, value in incoming.trace},
+    )
+
+
+def _deadline_ms(event: Event, now_ms: int) -> int | None:
+    """TimeoutOn (a moment) wins over timeout (a span); neither: never."""
+    moment = epoch_ms(event.parameters.get("timeoutOn"), "timeoutOn")
+    if moment is not None:
+        return moment
+    span = epoch_ms(event.parameters.get("timeout"), "timeout")
+    return None if span is None else min(now_ms + span, MAX_TIME_MS)

@@ -1,0 +1,94 @@
+"""TimeoutBetween: times out every open task whose deadline lies in a period.
+
+It changes no task itself: it sends each a TimeoutTask, as a timer would. A long period goes in
+chunks; a continuation event on the same partition carries on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from runner.actions.decision import Emit
+from runner.actions.incoming import PERIOD, Incoming
+from runner.actions.inputs import domain_of, epoch_ms, find, input_of
+from runner.actions.plan import PeriodPlan
+from runner.actions.policy import Policy
+from runner.actions.render import Renderer
+from runner.actions.timer_mark import TimerMark, timer_emit
+from runner.envelope.paths import MISSING
+from runner.errors import PERIOD_FAILED, EventError
+from runner.tasks.due import DuePage
+
+
+class _Progress(msgspec.Struct, frozen=True):
+    """What a continuation event carries in its header."""
+
+    to_ms: int
+    cursor: str
+    requested: int
+
+
+def plan_period(incoming: Incoming, policy: Policy) -> PeriodPlan:
+    """Return the period an event asks for; EventError 10011, 10027, or 10121 (from after to)."""
+    event = incoming.event
+    domains = (domain_of(event, policy),) if event.text("domain") else tuple(sorted(policy.domains))
+    from_ms = _time(incoming, "fromTimePath")
+    to_ms = _time(incoming, "toTimePath")
+    if from_ms is not None and to_ms is not None and from_ms > to_ms:
+        raise EventError(PERIOD_FAILED, f"the period ends ({to_ms}) before it begins ({from_ms})")
+    progress = _progress(incoming)
+    if progress is None:
+        return PeriodPlan(incoming, domains, from_ms, to_ms)
+    return PeriodPlan(incoming, domains, from_ms, progress.to_ms, progress.cursor, progress.requested)
+
+
+def decide_period(
+    plan: PeriodPlan, page: DuePage, now_ms: int, policy: Policy, renderer: Renderer
+) -> tuple[Emit, ...]:
+    """Return the messages of one chunk: a timer per task, then the continuation or the reply.
+
+    Redelivery needs no kept decision here: a timer sent twice finds its task closed.
+    """
+    timers = tuple(
+        timer_emit(task.key, task.home, TimerMark(task.started_by, task.deadline_ms, task.epoch), policy)
+        for task in page.tasks
+    )
+    requested = plan.requested + len(timers)
+    if page.cursor is None:
+        return (*timers, renderer.requested(plan.incoming, now_ms, requested))
+    to_ms = now_ms if plan.to_ms is None else plan.to_ms
+    return (*timers, _continuation(plan, _Progress(to_ms, page.cursor, requested), policy))
+
+
+def _continuation(plan: PeriodPlan, progress: _Progress, policy: Policy) -> Emit:
+    incoming = plan.incoming
+    kept = tuple(header for header in incoming.headers if header[0] != PERIOD)
+    headers = (*kept, (PERIOD, msgspec.json.encode(progress)))
+    home = incoming.source.partition
+    return Emit(policy.requests, incoming.key, incoming.value, headers, home)
+
+
+def _progress(incoming: Incoming) -> _Progress | None:
+    text = incoming.header(PERIOD)
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=_Progress)
+    except msgspec.DecodeError:
+        return None
+
+
+def _time(incoming: Incoming, parameter: str) -> int | None:
+    event = incoming.event
+    path = event.parameter(parameter)
+    if path is None:
+        return None
+    given = input_of(event)
+    found: Any = MISSING
+    for node in (given.data, event.payload):
+        found = find(path, event, node)
+        if found is not MISSING:
+            break
+    return None if found is MISSING else epoch_ms(found, f"the value at {parameter}")

@@ -1,0 +1,278 @@
+"""The event: an envelope whose sections are read only when something asks for them.
+
+Made from the sections of a codec. What cannot be answered (no request id, no action) is poison;
+what can be answered but is wrong raises EventError where it is read, which becomes FAIL 10011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from runner.envelope.codec import Sections
+from runner.errors import NOT_CONVERTIBLE, EventError, PoisonError
+
+_encode = msgspec.json.encode
+_decode = msgspec.json.decode
+_UNREAD: Final = object()
+
+
+class _RequestHead(msgspec.Struct):
+    """The one field of requestMeta that every event needs; the others are skipped unread."""
+
+    id: str | int | None = None
+
+
+_request_head = msgspec.json.Decoder(_RequestHead)
+
+
+@dataclass(frozen=True, slots=True)
+class MetaRules:
+    """Metadata by topic (protocol section 3): values for eventMeta fields and for its parameters.
+
+    A *default* fills a field that is absent or null, an *override* replaces whatever is there.
+    """
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    parameter_defaults: Mapping[str, Any] = field(default_factory=dict)
+    parameter_overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is any rule at all."""
+        return bool(self.defaults or self.overrides or self.parameter_defaults or self.parameter_overrides)
+
+    def apply(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """Return eventMeta with the rules applied; the argument is left alone."""
+        applied = _ruled(meta, self.defaults, self.overrides)
+        if self.parameter_defaults or self.parameter_overrides:
+            parameters = applied.get("parameters")
+            known = parameters if isinstance(parameters, dict) else {}
+            applied["parameters"] = _ruled(known, self.parameter_defaults, self.parameter_overrides)
+        return applied
+
+
+NO_RULES: Final = MetaRules()
+
+
+class Event:
+    """One envelope. Sections are decoded at first use; the object is never changed afterwards."""
+
+    __slots__ = ("_payload", "_raw", "_request_id", "_saga", "meta", "sections")
+
+    def __init__(self, sections: Sections, meta: dict[str, Any], raw: bytes | None = None) -> None:
+        self.sections = sections
+        self.meta = meta
+        self._raw = raw
+        self._request_id: str | None = None
+        self._payload: Any = _UNREAD
+        self._saga: dict[str, Any] | None = None
+
+    @property
+    def raw(self) -> bytes:
+        """The whole event as JSON, with the metadata rules applied."""
+        if self._raw is None:
+            self._raw = _encode(self.sections)
+        return self._raw
+
+    @property
+    def request_id(self) -> str:
+        """requestMeta.id as text. PoisonError NOT_AN_ENVELOPE where it cannot be read."""
+        if self._request_id is None:
+            self._request_id = _request_id(self.sections.get("requestMeta"))
+        return self._request_id
+
+    @property
+    def action(self) -> str:
+        """eventMeta.action; events without one are refused by ``require_answerable``."""
+        return str(self.meta.get("action"))
+
+    @property
+    def payload(self) -> dict[str, Any] | None:
+        """The payload as an object; None if absent or null. EventError 10011 for anything else."""
+        if self._payload is _UNREAD:
+            self._payload = self._object("payload")
+        payload: dict[str, Any] | None = self._payload
+        return payload
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """eventMeta.parameters; empty if absent. EventError 10011 if it is no object."""
+        parameters = self.meta.get("parameters")
+        if parameters is None:
+            return {}
+        if not isinstance(parameters, dict):
+            raise EventError(NOT_CONVERTIBLE, "eventMeta.parameters must be an object")
+        return parameters
+
+    @property
+    def saga_id(self) -> str | None:
+        """SagaId of the current (last) saga, as text."""
+        return as_text(self._current_saga().get("sagaId"), "sagaMeta.sagaId")
+
+    @property
+    def step_id(self) -> str | None:
+        """StepId of the current (last) saga, as text: a number is read as its text."""
+        return as_text(self._current_saga().get("stepId"), "sagaMeta.stepId")
+
+    def text(self, name: str) -> str | None:
+        """Return a field of eventMeta as text; None if absent, null or blank."""
+        return as_text(self.meta.get(name), f"eventMeta.{name}")
+
+    def parameter(self, name: str) -> str | None:
+        """Return a parameter as text; None if absent, null or blank."""
+        return as_text(self.parameters.get(name), f"eventMeta.parameters.{name}")
+
+    def section(self, name: str) -> Any:
+        """Return any section as plain JSON values, a copy of its own; None if absent."""
+        return _plain(self.sections.get(name), name)
+
+    def whole(self) -> dict[str, Any]:
+        """Return the whole event as plain JSON values (where ``@.`` paths start)."""
+        return {name: self.section(name) for name in self.sections}
+
+    def identity(self) -> str:
+        """Return what makes a repeat of this event a duplicate, as a short digest.
+
+        Request id, sagaId, stepId and requestTime; without requestTime the whole value
+        (protocol section 4, StartTask rule 4).
+        """
+        time = self.meta.get("requestTime")
+        if time is None:
+            return blake2b(self.raw, digest_size=12).hexdigest()
+        named = _encode([self.request_id, self.saga_id, self.step_id, as_text(time, "requestTime")])
+        return blake2b(named, digest_size=12).hexdigest()
+
+    def answered(self, result: Mapping[str, Any], payload: Any = _UNREAD) -> Sections:
+        """Return the sections of this event with our result and, if given, another payload.
+
+        Fields of an earlier result that are not ours survive; ours (``status``, ``error``, ``task``,
+        ``requested`` and the times) never leak from an earlier handler.
+        """
+        sections = dict(self.sections)
+        sections["result"] = {**self._foreign_result(), **result}
+        if payload is not _UNREAD:
+            sections["payload"] = payload
+        return sections
+
+    def _foreign_result(self) -> dict[str, Any]:
+        raw = self.sections.get("result")
+        if raw is None or (isinstance(raw, msgspec.Raw) and bytes(raw) == b"null"):
+            return {}
+        try:
+            result = self.section("result")
+        except EventError:
+            return {}
+        if not isinstance(result, dict):
+            return {}
+        return {name: value for name, value in result.items() if name not in _OUR_RESULT}
+
+    def _current_saga(self) -> dict[str, Any]:
+        if self._saga is None:
+            entries = self.section("sagaMeta")
+            if not (entries is None or isinstance(entries, list)):
+                raise EventError(NOT_CONVERTIBLE, "sagaMeta must be an array of objects")
+            last = entries[-1] if entries else {}
+            if not isinstance(last, dict):
+                raise EventError(NOT_CONVERTIBLE, "sagaMeta must be an array of objects")
+            self._saga = last
+        return self._saga
+
+    def _object(self, name: str) -> dict[str, Any] | None:
+        value = self.section(name)
+        if value is None or isinstance(value, dict):
+            return value
+        raise EventError(NOT_CONVERTIBLE, f"{name} must be an object")
+
+
+_OUR_RESULT: Final = frozenset({"receiveTime", "endTime", "status", "error", "task", "requested"})
+
+
+def read_event(sections: Sections, raw: bytes | None, rules: MetaRules = NO_RULES) -> Event:
+    """Return the event of these sections, with the metadata rules of its topic applied.
+
+    ``raw`` is the same event as JSON, if at hand. Raises PoisonError NOT_AN_ENVELOPE where
+    eventMeta cannot be read. Whether it can be answered is asked later (``require_answerable``):
+    an event for another handler is none of our business, however odd.
+    """
+    meta = _meta(sections.get("eventMeta"))
+    if rules:
+        meta = rules.apply(meta or {})
+        sections = {**sections, "eventMeta": meta}
+        raw = None
+    return Event(sections, meta or {}, raw)
+
+
+def require_answerable(event: Event) -> None:
+    """Make sure that a request id and an action can be read.
+
+    Raises PoisonError NOT_AN_ENVELOPE otherwise: a FAIL would reach nobody.
+    """
+    if not isinstance(event.meta.get("action"), str):
+        raise PoisonError("NOT_AN_ENVELOPE", "eventMeta.action is missing or not text")
+    _ = event.request_id
+
+
+def stored_event(raw: bytes) -> Event:
+    """Return an event that was stored by this runner: rules were applied when it was read."""
+    sections = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    return read_event(sections, raw)
+
+
+def as_text(value: Any, name: str) -> str | None:
+    """Return text, or a number as its text; None for null and blank text.
+
+    Raises EventError 10011 for anything else; ``name`` says in the message what it was.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value if value.strip() else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise EventError(NOT_CONVERTIBLE, f"{name} must be text")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _request_id(raw: Any) -> str:
+    if raw is None:
+        raise PoisonError("NOT_AN_ENVELOPE", "requestMeta is missing: nobody can be answered")
+    try:
+        request_id = _request_head.decode(raw).id
+    except (msgspec.DecodeError, RecursionError):
+        raise PoisonError("NOT_AN_ENVELOPE", "requestMeta.id cannot be read") from None
+    if request_id is None or request_id == "":
+        raise PoisonError("NOT_AN_ENVELOPE", "requestMeta.id is missing: nobody can be answered")
+    return str(request_id)
+
+
+def _meta(raw: Any) -> dict[str, Any] | None:
+    try:
+        meta = _plain(raw, "eventMeta")
+    except EventError as error:
+        raise PoisonError("NOT_AN_ENVELOPE", error.message) from None
+    if meta is None or isinstance(meta, dict):
+        return meta
+    raise PoisonError("NOT_AN_ENVELOPE", "eventMeta must be an object")
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return a section as plain JSON values. Numbers no float can hold are an EventError."""
+    if not isinstance(value, msgspec.Raw):
+        return value
+    try:
+        return _decode(value)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise EventError(NOT_CONVERTIBLE, f"{name} cannot be read: {error}") from None
+
+
+def _ruled(
+    fields: Mapping[str, Any], defaults: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    given = {name: value for name, value in fields.items() if value is not None}
+    return {**fields, **defaults, **given, **overrides}

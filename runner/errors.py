@@ -1,0 +1,137 @@
+"""Every error of the runner, by what the loop does with it.
+
+RunnerError
+├── EventError       answered: a FAIL reply with a numbered code; nothing was changed
+├── PoisonError      dead-lettered: the message can never be handled, its bytes are kept
+├── TransientError   abort the batch, pause, ask again: nothing is lost, nothing is dead-lettered
+│   ├── StoreUnavailable   Redis does not answer
+│   ├── LogUnavailable     Kafka does not answer, or refused this transaction
+│   └── Superseded         another worker has taken over a home partition of this batch
+└── FatalError       the process exits non-zero and says what to do
+    ├── StoreMismatch      the key space belongs to another group, topic or layout
+    ├── PositionUnknown    no offset says where to begin reading
+    └── Fenced             the producer was fenced; a fresh process must take over
+
+Every class has a stable ``label`` for logs, metrics and dead-letter headers; EventErrors carry the
+numbered code of the protocol (section 2) as well.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+UNKNOWN_ACTION: Final = 10001
+UNSUPPORTED_VERSION: Final = 10002
+INPUT_MISSING: Final = 10008
+PARAMETER_MISSING: Final = 10009
+NOT_CONVERTIBLE: Final = 10011
+DOMAIN_MISSING: Final = 10026
+DOMAIN_UNKNOWN: Final = 10027
+TASK_NOT_FOUND: Final = 10118
+TASK_PROCEEDED: Final = 10119
+TASK_TIMED_OUT: Final = 10120
+PERIOD_FAILED: Final = 10121
+TASK_EXISTS: Final = 11006
+UNDELIVERABLE: Final = 13020
+FORBIDDEN: Final = 14
+
+HTTP_OF_CODE: Final[dict[int, int]] = {
+    TASK_NOT_FOUND: 404,
+    TASK_PROCEEDED: 409,
+    TASK_TIMED_OUT: 409,
+    TASK_EXISTS: 409,
+    UNDELIVERABLE: 413,
+    FORBIDDEN: 403,
+}
+"""HTTP status a gateway may show for a code; every other code is the sender's mistake: 400."""
+
+
+class RunnerError(Exception):
+    """Base of all; ``label`` is stable and meant for machines, the text for people."""
+
+    label = "ERROR"
+
+
+class EventError(RunnerError):
+    """The event is refused: the reply is FAIL with this code, and nothing was changed.
+
+    ``code`` is a number of the protocol's section 2, ``message`` names the thing and the way out.
+    """
+
+    label = "FAIL"
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @property
+    def http(self) -> int:
+        """HTTP status that fits the code."""
+        return HTTP_OF_CODE.get(self.code, 400)
+
+
+class PoisonError(RunnerError):
+    """The message can never be handled and cannot be answered: it goes to the dead letters.
+
+    ``reason`` is a stable word (``NOT_UTF8``, ``NOT_JSON``, ``NOT_AN_ENVELOPE`` …) for the
+    header of the dead letter, the text says more.
+    """
+
+    label = "POISON"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TransientError(RunnerError):
+    """Somebody does not answer. The batch is aborted and comes again."""
+
+    label = "TRANSIENT"
+
+
+class StoreUnavailable(TransientError):
+    """Redis did not answer, or not in time; what was sent may or may not have happened."""
+
+    label = "STORE_UNAVAILABLE"
+
+
+class LogUnavailable(TransientError):
+    """Kafka did not take the transaction; the offsets are those of the last commit."""
+
+    label = "LOG_UNAVAILABLE"
+
+
+class Superseded(TransientError):
+    """The store has seen a later batch of a home: this worker acts on an outdated assignment."""
+
+    label = "SUPERSEDED"
+
+
+class FatalError(RunnerError):
+    """The process cannot go on. ``exit_code`` is documented in ``runner --help``."""
+
+    label = "FATAL"
+    exit_code = 1
+
+
+class StoreMismatch(FatalError):
+    """The Redis key space belongs to another group, topic, cluster or layout."""
+
+    label = "STORE_MISMATCH"
+    exit_code = 4
+
+
+class PositionUnknown(FatalError):
+    """Neither Kafka nor Redis knows where to begin reading a partition."""
+
+    label = "POSITION_UNKNOWN"
+    exit_code = 5
+
+
+class Fenced(FatalError):
+    """The transactional producer was fenced or failed for good; a fresh process takes over."""
+
+    label = "FENCED"
+    exit_code = 6

@@ -1,0 +1,1 @@
+"""Store: where records, indexes and kept decisions live, changed by one script only."""

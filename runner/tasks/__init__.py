@@ -1,0 +1,1 @@
+"""Tasks: the record of a waiting task and its states."""

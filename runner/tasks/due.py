@@ -1,0 +1,39 @@
+"""A task as the deadline index knows it: enough to tell it to time out, without reading its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.tasks.record import TaskKey
+from runner.tasks.source import Source, parse_source
+
+
+@dataclass(frozen=True, slots=True)
+class DueTask:
+    """One entry of a deadline index."""
+
+    key: TaskKey
+    home: int
+    started_by: Source
+    deadline_ms: int
+    epoch: int = 0
+
+    @property
+    def member(self) -> str:
+        """The entry's text in the index: ``source;epoch;id``. The id comes last: it may hold anything."""
+        return f"{self.started_by};{self.epoch};{self.key.id}"
+
+
+def parse_member(member: str, domain: str, home: int, deadline_ms: int) -> DueTask:
+    """Return the task of an index entry and its score."""
+    source, _, rest = member.partition(";")
+    epoch, _, task_id = rest.partition(";")
+    return DueTask(TaskKey(domain, task_id), home, parse_source(source), deadline_ms, int(epoch))
+
+
+@dataclass(frozen=True, slots=True)
+class DuePage:
+    """A bounded stretch of the due tasks of a period; ``cursor`` leads to the next, None: the end."""
+
+    tasks: tuple[DueTask, ...]
+    cursor: str | None

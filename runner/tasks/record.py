@@ -1,0 +1,128 @@
+"""The record of a task: what is stored, in which states, and what may follow which.
+
+            StartTask
+                │
+           ┌────▼────┐  ProceedTask    ┌───────────┐
+           │  OPEN   │────────────────▶│ PROCEEDED │──┐
+           │         │  TimeoutTask    ┌───────────┐  │ StartTask, once the closing is
+           │         │────────────────▶│ TIMED_OUT │──┤ committed: a new generation (OPEN)
+           └─────────┘                 └───────────┘  │
+                                   removed after its retention
+
+A record has two parts. ``TaskStart`` is large and written once; ``TaskState`` is small and rewritten
+at every transition. Redis holds both as JSON that no script ever parses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from runner.envelope.event import Event, stored_event
+from runner.tasks.source import Source, parse_source
+
+
+class Status(Enum):
+    """Where a task is in its life; everything but OPEN is terminal for its generation."""
+
+    OPEN = "OPEN"
+    PROCEEDED = "PROCEEDED"
+    TIMED_OUT = "TIMED_OUT"
+
+
+class Closing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a generation ended."""
+
+    source: str
+    """Source of the event that closed it (``incarnation/partition@offset``)."""
+    identity: str
+    """Identity of that event: a repeat of it is answered again, not refused."""
+    at_ms: int
+    """Redis time of the decision, epoch ms."""
+    remove_at_ms: int
+    """Redis time after which the record may be removed, epoch ms."""
+
+
+class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The small part: rewritten at every transition."""
+
+    status: Status
+    home: int
+    """Partition whose log decides what happens to the task."""
+    source: str
+    """Source of the StartTask that made this generation."""
+    created_ms: int
+    deadline_ms: int | None = None
+    """Epoch ms; None: never."""
+    epoch: int = 0
+    """Ownership changes so far; every scheduled event carries the one it was made for."""
+    user: str | None = None
+    roles: tuple[str, ...] = ()
+    closing: Closing | None = None
+
+
+class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The large part: written once per generation."""
+
+    event: msgspec.Raw
+    """The whole starting event."""
+    data: msgspec.Raw | UnsetType = UNSET
+    """inputPattern(inputElement); left out where that is the payload as it stands."""
+    name: str | None = None
+    spec: str | None = None
+    action: str | None = None
+    headers: dict[str, str] = {}
+    """traceparent and tracestate of the starting message, for the resumed event."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKey:
+    """What names a record: domain and task id. Equal ids in two domains are two tasks."""
+
+    domain: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One task as stored. ``revision`` grows by one with every change of the key."""
+
+    key: TaskKey
+    revision: int
+    state: TaskState
+    start: TaskStart
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the task still waits."""
+        return self.state.status is Status.OPEN
+
+    @property
+    def started_by(self) -> Source:
+        """Source of the StartTask of this generation."""
+        return parse_source(self.state.source)
+
+    def starting_event(self) -> Event:
+        """Return the stored starting event."""
+        return stored_event(bytes(self.start.event))
+
+    def data(self) -> Any:
+        """Return the stored data as plain JSON values."""
+        if isinstance(self.start.data, msgspec.Raw):
+            return msgspec.json.decode(self.start.data)
+        return self.starting_event().payload
+
+
+_state_decoder: Final = msgspec.json.Decoder(TaskState)
+_start_decoder: Final = msgspec.json.Decoder(TaskStart)
+encode_part: Final = msgspec.json.Encoder().encode
+"""Either part of a record as JSON bytes."""
+
+
+def read_record(key: TaskKey, revision: int, state: bytes, start: bytes) -> Record:
+    """Return the record of what Redis holds; both parts as ``encode_part`` wrote them."""
+    return Record(key, revision, _state_decoder.decode(state), _start_decoder.decode(start))

@@ -1,0 +1,34 @@
+"""Where an event stands in the log: the one name that redelivery keeps and a duplicate changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.errors import NOT_CONVERTIBLE, EventError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """Partition and offset of one message, and which incarnation of the topic they belong to.
+
+    ``incarnation`` counts the topics of this name that the store has seen (1 for the first): a
+    topic deleted and made again starts at offset 0, and must not look like redelivery.
+    """
+
+    incarnation: int
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        """``incarnation/partition@offset``, as it is stored and sent in headers."""
+        return f"{self.incarnation}/{self.partition}@{self.offset}"
+
+
+def parse_source(text: str) -> Source:
+    """Return the source that ``str`` wrote; EventError 10011 for anything else."""
+    head, _, offset = text.partition("@")
+    incarnation, _, partition = head.partition("/")
+    try:
+        return Source(int(incarnation), int(partition), int(offset))
+    except ValueError:
+        raise EventError(NOT_CONVERTIBLE, f"not a source: {text[:100]!r}") from None

@@ -1,0 +1,1 @@
+"""Worker: the loop that reads, decides, applies and commits."""
