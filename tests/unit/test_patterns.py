@@ -1,0 +1,314 @@
+"""Patterns: JMESPath over event data, bounded, plain JSON out (protocol, section 1)."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jmespath.functions import Functions, signature
+
+from runner.envelope.merge import Json
+from runner.envelope.patterns import MAX_CHARACTERS, MAX_UNITS, search, truthy
+from runner.errors import NOT_CONVERTIBLE, PARAMETER_MISSING, EventError
+
+ORDER: dict[str, Any] = {
+    "id": "o-1",
+    "total": 12.5,
+    "lines": [{"sku": "a", "qty": 2}, {"sku": "b", "qty": 5}, {"sku": "c", "qty": "7"}],
+    "customer": {"name": "Ada", "vip": False},
+}
+
+
+def refused(expression: str, value: Json = "any", functions: Functions | None = None) -> str:
+    with pytest.raises(EventError) as refusal:
+        search(expression, value, functions)
+    assert refusal.value.code == NOT_CONVERTIBLE
+    refusal.value.message.encode()
+    assert "\n" not in refusal.value.message
+    return refusal.value.message
+
+
+# What it gives
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("id", "o-1"),
+        ("customer.name", "Ada"),
+        ("customer.vip", False),
+        ("nothing.here", None),
+        ("lines[1].sku", "b"),
+        ("lines[*].sku", ["a", "b", "c"]),
+        ("lines[?qty > `2`].sku", ["b"]),
+        ("{order: id, who: customer.name}", {"order": "o-1", "who": "Ada"}),
+        ("[id, total]", ["o-1", 12.5]),
+        ("length(lines)", 3),
+        ("sort_by(lines[:2], &qty)[-1].sku", "b"),
+        ('`{"a": [1, null]}`', {"a": [1, None]}),
+        ("id == 'o-1' && !(customer.vip)", True),
+        ("lines[].qty | [0]", 2),
+        ("join('-', lines[*].sku)", "a-b-c"),
+        ("map(&sku, lines)", ["a", "b", "c"]),
+        ("customer.*", ["Ada", False]),
+        ("@", ORDER),
+    ],
+)
+def test_a_pattern_selects_and_builds(expression: str, expected: Json) -> None:
+    assert search(expression, ORDER) == expected
+
+
+@pytest.mark.parametrize(
+    "expression", ["id", "`5`", "[id]", "{a: 'b'}", "'text'", "length(@)", "nonsense(", ""]
+)
+def test_null_in_gives_null_whatever_the_expression(expression: str) -> None:
+    assert search(expression, None) is None
+
+
+def test_a_string_and_a_number_have_no_order_and_compare_to_null() -> None:
+    assert search("lines[2].qty > `1`", ORDER) is None
+    assert search("lines[?qty >= `5`].sku", ORDER) == ["b"]
+    assert search("'b' > 'a'", ORDER) is True
+    assert search("`true` < `2`", ORDER) is None
+
+
+def test_an_old_spelling_of_a_literal_is_read_without_a_warning() -> None:
+    assert search("`text`", ORDER) == "text"
+
+
+@pytest.mark.parametrize(
+    "expression", ["lines[*].sku", "{a: @, b: lines}", "sort(lines[*].sku)", "merge(@, customer)"]
+)
+def test_the_input_is_never_changed(expression: str) -> None:
+    before = copy.deepcopy(ORDER)
+    search(expression, ORDER)
+    assert before == ORDER
+
+
+# Truth
+
+
+@pytest.mark.parametrize("value", [None, False, "", [], {}])
+def test_null_false_and_empty_are_false(value: Json) -> None:
+    assert truthy(value) is False
+
+
+@pytest.mark.parametrize("value", [True, 0, 0.0, -1, "0", "false", " ", [None], {"a": None}])
+def test_everything_else_is_true_zero_too(value: Json) -> None:
+    assert truthy(value) is True
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("", "empty"),
+        ("a.", "eof"),
+        ("a b", "column"),
+        ("[?", "ends too early"),
+        ("'open", "Unclosed"),
+        ("a = b", "Unknown token"),
+        ("nonsense(@)", "nonsense()"),
+        ("length()", "length()"),
+        ("abs(@)", "abs() takes number, not string"),
+        ('sum(`["a"]`)', "sum()"),
+        ("[1, 2][::0]", "column"),
+        ("lines[::0]", "step"),
+        ("contains('abc', `5`)", "string"),
+        ("ceil(to_number('1e999'))", "inf"),
+    ],
+)
+def test_a_bad_expression_is_refused_with_its_text_and_the_reason(expression: str, reason: str) -> None:
+    value: Json = ORDER if "lines" in expression else "text"
+    message = refused(expression, value)
+    assert repr(expression) in message
+    assert reason in message
+
+
+def test_a_refusal_does_not_show_the_data_of_the_event() -> None:
+    assert "secret" not in refused("abs(@)", "secret")
+
+
+def test_a_refusal_is_the_same_every_time() -> None:
+    assert refused("again(") == refused("again(")
+
+
+def test_a_long_expression_is_refused_and_shown_shortened() -> None:
+    assert search("a" * MAX_CHARACTERS, {}) is None
+    message = refused("a" * (MAX_CHARACTERS + 1))
+    assert "longer than" in message
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize("expression", [5, ["a"], {"a": 1}, True])
+def test_what_is_not_text_is_refused(expression: Any) -> None:
+    assert "is not text" in refused(expression)
+
+
+@pytest.mark.parametrize("levels", [10_000, 2_000, 1_000])
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("(", ")"), ("[", "]"), ("!", ""), ("`[", "]`"), ("a.", "a")]
+)
+def test_deep_nesting_is_refused_and_never_crashes(opening: str, closing: str, levels: int) -> None:
+    try:
+        search(opening * levels + "a" + closing * levels, ORDER)
+    except EventError as refusal:
+        assert refusal.code == NOT_CONVERTIBLE  # noqa: PT017 - a thousand names in a row are fine
+
+
+def test_nesting_beyond_the_interpreter_is_named_so() -> None:
+    assert "nested too deep" in refused("(" * 1_500 + "a" + ")" * 1_500)
+
+
+def test_a_result_nested_deeper_than_encoders_go_is_refused() -> None:
+    assert "levels" in refused("|".join(["[@]"] * 100), nested_array(450))
+
+
+def nested_array(levels: int) -> Json:
+    value: Json = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("expression", ["&a", "[&a]", "{a: &b}", "a || &b", "not_null(&a)", "to_array(&a)"])
+def test_an_expression_reference_is_not_a_result(expression: str) -> None:
+    assert "gives a" in refused(expression, {"b": 1})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["to_number('nan')", "[to_number('1e999')]", "`NaN`", "{a: `-Infinity`}", "sum(`[1e308, 1e308]`)"],
+)
+def test_nan_and_infinity_are_not_results(expression: str) -> None:
+    assert "not JSON" in refused(expression)
+
+
+@pytest.mark.parametrize("expression", ["\ud800", r'`"\ud800"`', r'{"\ud800": @}', "'\ud800'", r'"\ud800"'])
+def test_half_a_character_pair_is_refused(expression: str) -> None:
+    refused(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "|".join(["[@,@]"] * 40),
+        "|".join(["{a:@,b:@}"] * 40),
+        "|".join(["[@,@][]"] * 60),
+        "|".join(["join(@,[@,@])"] * 60),
+        "|".join(["to_string([@])"] * 60),
+        "[" + ",".join(["@"] * 1000) + "]|[*].[@,@,@]|[].[@,@,@]|[" + ",".join(["@"] * 500) + "]",
+    ],
+)
+def test_a_pattern_that_multiplies_is_stopped(expression: str) -> None:
+    assert str(MAX_UNITS) in refused(expression, 'quote " and backslash \\')
+
+
+def test_a_joined_text_is_measured_before_it_is_built() -> None:
+    value: Json = {"glue": "x" * 1_000_000, "parts": [""] * 900_000}
+    assert str(MAX_UNITS) in refused("length(join(glue, parts))", value)
+
+
+def test_a_pattern_that_visits_too_much_is_stopped() -> None:
+    row: Json = [0] * 1_000
+    assert str(MAX_UNITS) in refused("[*][*].a", [row] * 1_000)
+
+
+def test_a_pattern_over_ten_thousand_objects_is_within_the_bound() -> None:
+    rows: Json = [{"n": number, "kind": "x"} for number in range(10_000)]
+    result = search("[?kind == 'x' && n >= `10`].{number: n, kind: kind}", rows)
+    assert isinstance(result, list)
+    assert len(result) == 9_990
+
+
+# Functions of one's own
+
+
+class OrderFunctions(Functions):
+    """Standard functions and a few that misbehave."""
+
+    @signature({"types": ["string"]})
+    def _func_shout(self, text: str) -> str:
+        return text.upper()
+
+    @signature({"types": []})
+    def _func_refuse(self, _: Any) -> Json:
+        raise EventError(PARAMETER_MISSING, "refuse() was called")
+
+    @signature({"types": []})
+    def _func_crash(self, _: Any) -> Json:
+        raise ZeroDivisionError("crash() divided\nby zero")
+
+    @signature({"types": []})
+    def _func_set(self, value: Any) -> Any:
+        return {str(value)}
+
+
+def test_functions_of_the_caller_may_be_used_beside_the_standard_ones() -> None:
+    assert search("shout(customer.name)", ORDER, OrderFunctions()) == "ADA"
+    assert search("length(shout(customer.name))", ORDER, OrderFunctions()) == 3
+    assert "shout()" in refused("shout(customer.name)", ORDER)
+
+
+def test_an_event_error_of_a_function_is_the_outcome() -> None:
+    with pytest.raises(EventError, match="was called") as refusal:
+        search("refuse(@)", ORDER, OrderFunctions())
+    assert refusal.value.code == PARAMETER_MISSING
+
+
+def test_any_other_error_of_a_function_is_10011() -> None:
+    assert "crash() divided by zero" in refused("crash(@)", ORDER, OrderFunctions())
+
+
+def test_what_a_function_gives_must_be_json() -> None:
+    assert "set" in refused("set(id)", ORDER, OrderFunctions())
+
+
+# Properties
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+PIECES = (
+    "a;b;.;|;[*];[0];[?a; == ;b];[];{a: @;, b: a};[@, a];(;);&a;||;length(;keys(@);to_string(;to_number(@);"
+    "sort_by(@, &a);`1`;'x';`[1]`;@;!; < ;map(&b, ;merge(@, @);reverse(;max_by(@, &b);join('', @);sum(@);"
+    "[::2];*;&&;values(@)"
+)
+SIGNS = st.text(alphabet="abc.[]*?(){}'\"`@&|!=<>:,-015 ", max_size=20)
+SCRAPS = st.lists(st.sampled_from(PIECES.split(";")), max_size=7).map("".join)
+
+
+@settings(deadline=None, max_examples=500)
+@given(expression=st.text(max_size=12) | SIGNS | SCRAPS, value=VALUES)
+def test_any_text_on_any_value_gives_plain_json_or_is_refused_with_10011(
+    expression: str, value: Json
+) -> None:
+    before = copy.deepcopy(value)
+    try:
+        result = search(expression, value)
+        json.dumps(result, allow_nan=False, ensure_ascii=False).encode()
+    except EventError as refusal:
+        assert refusal.code == NOT_CONVERTIBLE  # noqa: PT017 - most texts are refused, some are patterns
+        refusal.message.encode()
+    assert value == before
+
+
+@settings(deadline=None)
+@given(value=VALUES)
+def test_truth_is_that_of_the_language(value: Json) -> None:
+    if value is not None:
+        assert truthy(value) is search("@ && `true` || `false`", value)
