@@ -1,0 +1,126 @@
+"""The catalogue of metrics: every number the runner shows at /metrics, named and typed once.
+
+Nothing exists at import: ``Metrics`` makes all of them in a registry of its own. The loop counts in
+plain integers and hands over sums once per batch, so that an event costs nothing here. Each counter
+can be read at ``runner_<name>_total``, each histogram at ``runner_<name>_bucket``, ``_sum``, ``_count``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from runner.clock import Ticker
+
+Part = Literal["poll", "decode", "load", "decide", "apply", "emit", "commit", "timers", "other"]
+"""The parts of the loop's time, which add up to the wall: what belongs to none of the others is other."""
+Result = Literal["committed", "aborted"]
+
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+RESULTS: Final[tuple[Result, ...]] = get_args(Result)
+OTHER_ACTION: Final = "other"
+
+_NAMESPACE: Final = "runner"
+_ACTIONS: Final = frozenset({"StartTask", "ProceedTask", "TimeoutTask", "TimeoutBetween"})
+_BATCH_EVENTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_COMMIT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# Fine where the goal is (an idle timer within 100 ms), coarse for what was due while nobody ran.
+_LATENESS_SECONDS: Final = (
+    *(0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75),
+    *(1, 2, 5, 10, 60, 600, 3600),
+)
+
+
+class Metrics:
+    """Every metric of one process. Safe to read from another thread while the loop counts."""
+
+    def __init__(self) -> None:
+        self.registry: Final = CollectorRegistry(auto_describe=True)
+        self._events = self._counter("events", "Events answered, by action and status.", "action", "status")
+        self._dead_letters = self._counter("dead_letters", "Messages sent to the dead letters.", "code")
+        self._transactions = self._counter("transactions", "Batches by how they ended.", "result")
+        self._loop_seconds = self._counter("loop_seconds", "Time of the loop, by its parts.", "part")
+        self.forwarded: Final = self._counter("forwarded", "Events sent on to the home of their task.")
+        self.redelivered: Final = self._counter(
+            "redelivered", "Events that came again and were given the decision kept for them."
+        )
+        self.conflicts: Final = self._counter(
+            "conflicts", "Script calls that found a moved revision and were decided again."
+        )
+        self.timers_sent: Final = self._counter("timers_sent", "Timeouts the timers sent.")
+        self.records_removed: Final = self._counter(
+            "records_removed", "Closed records removed after retention."
+        )
+        self.batch_events: Final = self._histogram("batch_events", "Events in a batch.", _BATCH_EVENTS)
+        self.commit_seconds: Final = self._histogram(
+            "commit_seconds", "From the first produce of a batch to its commit.", _COMMIT_SECONDS
+        )
+        self.timer_lateness_seconds: Final = self._histogram(
+            "timer_lateness_seconds", "From a deadline to the moment its timeout was sent.", _LATENESS_SECONDS
+        )
+        self.open_homes: Final = self._gauge("open_homes", "Home partitions assigned to this worker.")
+        self.paused_partitions: Final = self._gauge(
+            "paused_partitions", "Partitions paused for too many dead letters in a row."
+        )
+        self.store_up: Final = self._gauge("store_up", "Whether Redis answers: 1 or 0.")
+        self._result_counters = {result: self._transactions.labels(result) for result in RESULTS}
+        self._part_counters = {part: self._loop_seconds.labels(part) for part in PARTS}
+
+    def count_events(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Adds the numbers of a batch by (action, status).
+
+        An action that is none of the protocol's counts as ``other``: senders must not be able to
+        make a time series each.
+        """
+        for (action, status), count in counts.items():
+            known = action if action in _ACTIONS else OTHER_ACTION
+            self._events.labels(known, status).inc(count)
+
+    def count_dead_letters(self, counts: Mapping[str, int]) -> None:
+        """Adds the numbers of a batch by the error's code, which is one of a fixed set."""
+        for code, count in counts.items():
+            self._dead_letters.labels(code).inc(count)
+
+    def count_transaction(self, result: Result) -> None:
+        """One more batch that was committed or aborted."""
+        self._result_counters[result].inc()
+
+    def add_loop_seconds(self, part: Part, seconds: float) -> None:
+        """More time spent in a part of the loop; ``LoopClock`` does this so that the parts add up."""
+        self._part_counters[part].inc(seconds)
+
+    def exposition(self) -> bytes:
+        """All of them in the Prometheus text format. Never blocks on the loop."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, namespace=_NAMESPACE, registry=self.registry)
+
+    def _gauge(self, name: str, documentation: str) -> Gauge:
+        return Gauge(name, documentation, namespace=_NAMESPACE, registry=self.registry)
+
+    def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, documentation, namespace=_NAMESPACE, registry=self.registry, buckets=buckets)
+
+
+class LoopClock:
+    """Splits the time of one loop into parts that add up to the wall: no instant counts twice or never.
+
+    ``now`` gives seconds that never go back (default: the process's performance counter).
+    """
+
+    def __init__(self, metrics: Metrics, now: Ticker = time.perf_counter) -> None:
+        self._metrics = metrics
+        self._now = now
+        self._last = now()
+
+    def lap(self, part: Part) -> float:
+        """Gives the time since the last lap (or the start) to ``part``; returns it, in seconds."""
+        now = self._now()
+        seconds = now - self._last
+        self._last = now
+        self._metrics.add_loop_seconds(part, seconds)
+        return seconds
