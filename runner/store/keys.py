@@ -1,0 +1,54 @@
+"""Every key in Redis, a line each: type, what is in it, and how long it lives.
+
+The part in braces is the Cluster hash tag: all keys of one script call lie in one slot.
+Names of domains and the prefix hold no braces (the configuration sees to that); ids may hold anything.
+"""
+
+from __future__ import annotations
+
+from binascii import crc32
+
+from runner.store.calls import Index
+from runner.tasks.record import TaskKey
+
+LAYOUT = 1
+"""Version of this layout; a key space written in another is refused."""
+
+
+class Keys:
+    """The keys under one prefix."""
+
+    def __init__(self, prefix: str, shards: int) -> None:
+        self._prefix = prefix
+        self.shards = shards
+
+    def shard(self, task_id: str) -> int:
+        """Return the shard of an id: crc32 of its UTF-8 bytes, modulo the number of shards."""
+        return crc32(task_id.encode()) % self.shards
+
+    def task(self, key: TaskKey) -> str:
+        """Hash: rev, state, start of one task. Until the owner's sweep removes it; no EXPIRE."""
+        return f"{self._prefix}:{key.domain}:{{{self.shard(key.id)}}}:task:{key.id}"
+
+    def home(self, shard: int, partition: int) -> str:
+        """Hash: incarnation, floor, and kept decisions by offset. For good; decisions until committed."""
+        return f"{self._prefix}:{{{shard}}}:home:{partition}"
+
+    def index(self, index: Index) -> str:
+        """Sorted set: members by epoch ms (see IndexKind). An entry goes with its task's change."""
+        return f"{self._prefix}:{index.domain}:{{{index.shard}}}:{index.kind.value}:{index.home}"
+
+    @property
+    def owner(self) -> str:
+        """Hash: whose key space this is, layout, shards, incarnations. For good."""
+        return f"{self._prefix}:{{meta}}:owner"
+
+    @property
+    def committed(self) -> str:
+        """Sorted set: ``incarnation/partition`` by the offset known committed (-1: none). For good."""
+        return f"{self._prefix}:{{meta}}:committed"
+
+    @property
+    def timeouts(self) -> str:
+        """Sorted set: domain by the end of its last TimeoutBetween pass, epoch ms. For good."""
+        return f"{self._prefix}:{{meta}}:timeouts"

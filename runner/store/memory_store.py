@@ -1,0 +1,240 @@
+"""A store in this process, for the simulation and for tests of the worker.
+
+It is also the plain reading of what the Redis scripts do. It keeps the same encoded bytes, so that
+nothing is shared by accident.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from runner.actions.decision import decode_outcome, encode_outcome
+from runner.errors import StoreMismatch
+from runner.store.calls import (
+    Change,
+    Due,
+    DueEntries,
+    HomeCall,
+    Index,
+    Loaded,
+    Opened,
+    Ownership,
+    Page,
+    ShardCall,
+    Verdict,
+)
+from runner.store.indexing import moves
+from runner.store.keys import Keys
+from runner.store.paging import page_between
+from runner.tasks.due import DuePage
+from runner.tasks.record import Record, TaskKey, encode_part, read_record
+from runner.tasks.source import Source
+
+
+@dataclass(slots=True)
+class _Home:
+    incarnation: int = 0
+    floor: int = -1
+    kept: dict[int, bytes] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """The Store Protocol without I/O; ``now_ms`` gives the time that Redis would."""
+
+    def __init__(self, now_ms: Callable[[], int], shards: int = 16) -> None:
+        self._now_ms = now_ms
+        self._keys = Keys("memory", shards)
+        self._tasks: dict[TaskKey, tuple[int, bytes, bytes]] = {}
+        self._homes: dict[tuple[int, int], _Home] = {}
+        self._indexes: dict[Index, list[tuple[int, bytes]]] = {}
+        self._owner: Ownership | None = None
+        self._incarnations: dict[str, int] = {}
+        self._committed: dict[tuple[int, int], int] = {}
+        self._timeouts: dict[str, int] = {}
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return self._keys.shards
+
+    def shard(self, task_id: str) -> int:
+        """Return the shard of an id."""
+        return self._keys.shard(task_id)
+
+    def exists(self) -> bool:
+        """Whether it was opened before."""
+        return self._owner is not None
+
+    def ping(self) -> None:
+        """Always answers."""
+
+    def open(self, ownership: Ownership) -> Opened:
+        """Compare, or note, whose store this is; StoreMismatch as Redis."""
+        before = self._owner
+        if before is not None:
+            _check_owner(before, ownership)
+        known = self._incarnations.get(ownership.topic_id)
+        current = max(self._incarnations.values(), default=0)
+        if known is not None and known < current:
+            raise StoreMismatch(f"topic id {ownership.topic_id} is older than the one in use")
+        first = 0 if known is None or before is None else before.partitions
+        if known is None:
+            known = current + 1
+            self._incarnations[ownership.topic_id] = known
+        self._owner = ownership
+        for partition in range(first, ownership.partitions):
+            self._committed.setdefault((known, partition), -1)
+        return Opened(known, created=before is None)
+
+    def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
+        """Return records and kept decisions."""
+        records = {key: self.record(key) for key, _ in reads}
+        kept = {}
+        for key, source in reads:
+            home = self._homes.get((self.shard(key.id), source.partition))
+            if home is not None and home.incarnation == incarnation:
+                outcome = home.kept.get(source.offset)
+                if outcome is not None:
+                    kept[source] = decode_outcome(outcome)
+        return Loaded(self._now_ms(), records, kept)
+
+    def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
+        """Apply each call."""
+        return [self.apply_shard(call) for call in calls]
+
+    def apply_shard(self, call: ShardCall) -> Verdict:
+        """Apply one call, all or nothing: every check before the first write."""
+        for home in call.homes:
+            verdict = self._check_home(call, home)
+            if verdict is not Verdict.APPLIED:
+                return verdict
+        for change in call.changes:
+            expected = 0 if change.before is None else change.before.revision
+            if self._revision(change.key) != expected:
+                return Verdict.CONFLICT
+        for home in call.homes:
+            self._write_home(call, home)
+        for change in call.changes:
+            self._write_change(change, call.shard)
+        return Verdict.APPLIED
+
+    def due(self, indexes: Sequence[Index], limit: int) -> Due:
+        """Return what is due now."""
+        now = self._now_ms()
+        return Due(now, {index: self._due(index, now, limit) for index in indexes})
+
+    def due_between(
+        self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
+    ) -> tuple[int, DuePage]:
+        """Return one page of the tasks due in a period."""
+        now = self._now_ms()
+        to_ms = now if period[1] is None else period[1]
+        bounds = (period[0], to_ms)
+        return now, page_between(domains, self.shards, homes, bounds, page, self._slice)
+
+    def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
+        """Raise the last timeout of the domains."""
+        for domain in domains:
+            self._timeouts[domain] = max(self._timeouts.get(domain, 0), to_ms)
+
+    def last_timeout(self, domain: str) -> int | None:
+        """Return the end of the last pass."""
+        return self._timeouts.get(domain)
+
+    def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
+        """Raise the offsets known to be committed."""
+        for partition, offset in offsets.items():
+            place = (incarnation, partition)
+            self._committed[place] = max(self._committed.get(place, -1), offset)
+
+    def committed(self, incarnation: int) -> dict[int, int]:
+        """Return the offsets known to be committed."""
+        return {
+            partition: offset for (era, partition), offset in self._committed.items() if era == incarnation
+        }
+
+    def record(self, key: TaskKey) -> Record | None:
+        """Return one record as stored."""
+        stored = self._tasks.get(key)
+        return None if stored is None else read_record(key, *stored)
+
+    def records(self) -> list[Record]:
+        """Return every record; for checkers and tests."""
+        return [read_record(key, *stored) for key, stored in self._tasks.items()]
+
+    def index_entries(self) -> set[tuple[Index, str, int]]:
+        """Return every index entry; for checkers and tests."""
+        return {
+            (index, member.decode(), score)
+            for index, entries in self._indexes.items()
+            for score, member in entries
+        }
+
+    def _revision(self, key: TaskKey) -> int:
+        stored = self._tasks.get(key)
+        return 0 if stored is None else stored[0]
+
+    def _check_home(self, call: ShardCall, asked: HomeCall) -> Verdict:
+        home = self._homes.get((call.shard, asked.partition))
+        if home is None or home.incarnation < call.incarnation:
+            return Verdict.APPLIED
+        if home.incarnation > call.incarnation or home.floor > asked.base:
+            return Verdict.SUPERSEDED
+        if any(offset in home.kept for offset, _ in asked.kept):
+            return Verdict.CONFLICT
+        if asked.settled and any(offset >= asked.base for offset in home.kept):
+            return Verdict.CONFLICT
+        return Verdict.APPLIED
+
+    def _write_home(self, call: ShardCall, asked: HomeCall) -> None:
+        home = self._homes.setdefault((call.shard, asked.partition), _Home())
+        if home.incarnation != call.incarnation:
+            home.incarnation, home.kept = call.incarnation, {}
+        home.floor = asked.base
+        home.kept = {offset: kept for offset, kept in home.kept.items() if offset >= asked.base}
+        home.kept.update((offset, encode_outcome(outcome)) for offset, outcome in asked.kept)
+
+    def _write_change(self, change: Change, shard: int) -> None:
+        old, new = moves(change, shard)
+        if change.remove:
+            del self._tasks[change.key]
+        elif change.after is not None:
+            after = change.after
+            self._tasks[change.key] = (
+                after.revision,
+                encode_part(after.state),
+                encode_part(after.start),
+            )
+        if old is not None:
+            entry = (old[2], old[1].encode())
+            entries = self._indexes.get(old[0], [])
+            if entry in entries:
+                entries.remove(entry)
+        if new is not None:
+            insort(self._indexes.setdefault(new[0], []), (new[2], new[1].encode()))
+
+    def _due(self, index: Index, now: int, limit: int) -> DueEntries:
+        entries = self._indexes.get(index, [])
+        found = [entry for entry in entries[:limit] if entry[0] <= now]
+        rest = entries[len(found) : len(found) + 1]
+        given = tuple((member.decode(), score) for score, member in found)
+        return DueEntries(given, rest[0][0] if rest else None)
+
+    def _slice(
+        self, index: Index, from_ms: int | None, to_ms: int, offset: int, limit: int
+    ) -> list[tuple[str, int]]:
+        lowest = 0 if from_ms is None else from_ms
+        entries = [e for e in self._indexes.get(index, []) if lowest <= e[0] <= to_ms]
+        return [(member.decode(), score) for score, member in entries[offset : offset + limit]]
+
+
+def _check_owner(stored: Ownership, given: Ownership) -> None:
+    for name in ("cluster_id", "topic", "group"):
+        if getattr(stored, name) != getattr(given, name):
+            raise StoreMismatch(
+                f"the store belongs to {name} {getattr(stored, name)!r}, not {getattr(given, name)!r}"
+            )
+    if given.partitions < stored.partitions:
+        raise StoreMismatch(f"the store knows {stored.partitions} partitions, not {given.partitions}")

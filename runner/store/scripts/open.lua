@@ -1,0 +1,32 @@
+-- Compares, or writes, whose key space this is.
+--
+-- KEYS     owner (hash), committed (sorted set)
+-- ARGV     topic id, partitions, then name, value, name, value, ... of what must stay as it was
+-- Returns  { 'OPEN', incarnation, created (0 or 1) }, or { 'MISMATCH', name, stored, given }
+local owner, committed = KEYS[1], KEYS[2]
+local topic_id, partitions = ARGV[1], tonumber(ARGV[2])
+local created = redis.call('EXISTS', owner) == 0
+
+for i = 3, #ARGV, 2 do
+  local stored = redis.call('HGET', owner, ARGV[i])
+  if stored and stored ~= ARGV[i + 1] then return { 'MISMATCH', ARGV[i], stored, ARGV[i + 1] } end
+end
+local current = tonumber(redis.call('HGET', owner, 'incarnation')) or 0
+local known = tonumber(redis.call('HGET', owner, 'topic:' .. topic_id))
+local before = tonumber(redis.call('HGET', owner, 'partitions')) or 0
+if known and known < current then return { 'MISMATCH', 'topic id', 'a newer one', topic_id } end
+if before > partitions then
+  return { 'MISMATCH', 'partitions', tostring(before), tostring(partitions) }
+end
+
+local first = before
+if not known then
+  current, first = current + 1, 0
+  redis.call('HSET', owner, 'incarnation', current, 'topic:' .. topic_id, current)
+end
+for i = 3, #ARGV, 2 do redis.call('HSET', owner, ARGV[i], ARGV[i + 1]) end
+redis.call('HSET', owner, 'partitions', partitions)
+for partition = first, partitions - 1 do
+  redis.call('ZADD', committed, 'NX', -1, current .. '/' .. partition)
+end
+return { 'OPEN', current, created and 1 or 0 }
