@@ -1,0 +1,252 @@
+"""What the worker shows of itself over HTTP: /metrics, /health/live and /health/ready.
+
+The loop writes into a ``HealthState``; the server reads it from threads of its own and never touches
+the loop, Kafka or Redis: a probe cannot slow the worker down, and a stuck worker still answers it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import socketserver
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Self
+
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from runner import log
+from runner.clock import Ticker, monotonic_seconds
+from runner.config import ConfigError, Problem
+
+LIVE_WITHIN_SECONDS: Final = 30.0
+"""A loop that has not ticked for so long is stuck: any single step of it gives up well before."""
+
+_JSON: Final = "application/json; charset=utf-8"
+_PATHS: Final = ("/metrics", "/health/live", "/health/ready")
+_SHUTDOWN_POLL_SECONDS: Final = 0.1
+_REQUEST_SECONDS: Final = 10.0
+
+_log: Final = log.get("health")
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """One moment's answer to: may this worker be counted on? ``reasons`` is empty only if it may."""
+
+    assigned_partitions: int
+    store_up: bool
+    paused_partitions: tuple[int, ...]
+    seconds_since_tick: float
+    reasons: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.reasons
+
+
+class HealthState:
+    """What the loop says of itself; safe between its thread and those that ask.
+
+    It begins as started at ``now_seconds``, without partitions and without Redis. Seconds are those of
+    one monotonic clock.
+    """
+
+    def __init__(self, now_seconds: float) -> None:
+        self._lock = threading.Lock()
+        self._ticked_seconds = now_seconds
+        self._assigned = 0
+        self._store_up = False
+        self._paused: tuple[int, ...] = ()
+
+    def tick(self, now_seconds: float) -> None:
+        """The loop has come round once more."""
+        with self._lock:
+            self._ticked_seconds = now_seconds
+
+    def set_assigned(self, partitions: int) -> None:
+        """How many partitions of requests are assigned to this worker."""
+        with self._lock:
+            self._assigned = partitions
+
+    def set_store(self, up: bool) -> None:  # noqa: FBT001 - reads as a setter at its callers
+        """Whether Redis answered the last time it was asked."""
+        with self._lock:
+            self._store_up = up
+
+    def set_paused(self, partitions: Iterable[int]) -> None:
+        """Partitions paused for poison. Pauses for backpressure pass by themselves and do not belong here."""
+        paused = tuple(sorted(partitions))
+        with self._lock:
+            self._paused = paused
+
+    def seconds_since_tick(self, now_seconds: float) -> float:
+        """Age of the last tick; never negative."""
+        with self._lock:
+            return max(0.0, now_seconds - self._ticked_seconds)
+
+    def readiness(self, now_seconds: float, live_within_seconds: float) -> Readiness:
+        """A consistent view of everything at one moment."""
+        with self._lock:
+            age = max(0.0, now_seconds - self._ticked_seconds)
+            assigned, store_up, paused = self._assigned, self._store_up, self._paused
+        reasons = []
+        if age > live_within_seconds:
+            reasons.append(f"the loop has not come round for {age:.1f} s")
+        if assigned == 0:
+            reasons.append("no partitions are assigned")
+        if not store_up:
+            reasons.append("Redis does not answer")
+        if paused:
+            reasons.append(f"paused after too many dead letters in a row: partitions {_listed(paused)}")
+        return Readiness(assigned, store_up, paused, age, tuple(reasons))
+
+
+class HealthServer:
+    """Serves from the moment it is made until ``close``, in daemon threads.
+
+    ``port`` 0 takes any free one; ``self.port`` is the one that is listened on. Raises ConfigError if
+    the address cannot be listened on. ``exposition`` gives the text of /metrics.
+    """
+
+    def __init__(
+        self,
+        state: HealthState,
+        exposition: Callable[[], bytes],
+        address: tuple[str, int],
+        now: Ticker = monotonic_seconds,
+        live_within_seconds: float = LIVE_WITHIN_SECONDS,
+    ) -> None:
+        pages = _Pages(state, exposition, now, live_within_seconds)
+        self._server = _listen(pages, *address)
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            args=(_SHUTDOWN_POLL_SECONDS,),
+            name="health",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops listening and waits for the listening thread; calling it again does nothing."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    status: HTTPStatus
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """What each path shows, without any HTTP in it."""
+
+    state: HealthState
+    exposition: Callable[[], bytes]
+    now: Ticker
+    live_within_seconds: float
+
+    def get(self, path: str) -> _Page:
+        match path.partition("?")[0]:
+            case "/metrics":
+                return _Page(HTTPStatus.OK, CONTENT_TYPE_LATEST, self.exposition())
+            case "/health/live":
+                return self._live()
+            case "/health/ready":
+                return self._ready()
+            case _:
+                return _json(HTTPStatus.NOT_FOUND, {"error": "no such page", "pages": _PATHS})
+
+    def _live(self) -> _Page:
+        age = self.state.seconds_since_tick(self.now())
+        live = age <= self.live_within_seconds
+        return _json(_ok_if(live), {"live": live, "secondsSinceTick": round(age, 3)})
+
+    def _ready(self) -> _Page:
+        readiness = self.state.readiness(self.now(), self.live_within_seconds)
+        body = {
+            "ready": readiness.ready,
+            "reasons": readiness.reasons,
+            "assignedPartitions": readiness.assigned_partitions,
+            "storeUp": readiness.store_up,
+            "pausedPartitions": readiness.paused_partitions,
+            "secondsSinceTick": round(readiness.seconds_since_tick, 3),
+        }
+        return _json(_ok_if(readiness.ready), body)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], pages: _Pages) -> None:
+        self.pages = pages
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Binds without asking DNS for the host's own name, which may take seconds and is not used."""
+        socketserver.TCPServer.server_bind(self)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Logs what went wrong with one request; a probe that hangs up early is nothing wrong."""
+        del request
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            _log.error("request failed", client=str(client_address), exc_info=error)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = _REQUEST_SECONDS
+
+    def do_GET(self) -> None:
+        page = self.server.pages.get(self.path)
+        self.send_response(page.status)
+        self.send_header("Content-Type", page.content_type)
+        self.send_header("Content-Length", str(len(page.body)))
+        self.end_headers()
+        self.wfile.write(page.body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
+        """Says nothing: probes come every few seconds."""
+
+
+def _listen(pages: _Pages, host: str, port: int) -> _Server:
+    try:
+        return _Server((host, port), pages)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            what, remedy = "is in use by another process", "choose another http.port, or 0 for no HTTP server"
+        else:
+            what, remedy = f"cannot be listened on: {error.strerror}", "correct http.host and http.port"
+        raise ConfigError([Problem(f"{host}:{port}", "", what, remedy)]) from error
+
+
+def _ok_if(good: bool) -> HTTPStatus:  # noqa: FBT001 - private, its name says the meaning
+    return HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def _json(status: HTTPStatus, body: dict[str, Any]) -> _Page:
+    return _Page(status, _JSON, json.dumps(body).encode() + b"\n")
+
+
+def _listed(partitions: tuple[int, ...]) -> str:
+    return ", ".join(str(partition) for partition in partitions)
