@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TypeAlias
+
 from runner.store.calls import Change, Index, IndexKind
-from runner.tasks.due import DueTask
 from runner.tasks.record import Record
 
-Entry = tuple[Index, str, int]
+Entry: TypeAlias = tuple[Index, str, int]
 """(index, member, epoch ms)."""
 
 
@@ -16,13 +18,13 @@ def entry_of(record: Record | None, shard: int) -> Entry | None:
         return None
     state, key = record.state, record.key
     if state.closing is not None:
-        index = Index(IndexKind.REMOVALS, key.domain, shard, state.home)
+        index = _index(IndexKind.REMOVALS, key.domain, shard, state.home)
         return index, f"{record.revision};{key.id}", state.closing.remove_at_ms
     if state.deadline_ms is None:
         return None
-    index = Index(IndexKind.DEADLINES, key.domain, shard, state.home)
-    member = DueTask(key, state.home, record.started_by, state.deadline_ms, state.epoch).member
-    return index, member, state.deadline_ms
+    index = _index(IndexKind.DEADLINES, key.domain, shard, state.home)
+    # As DueTask.member writes it; the record holds the source as text already.
+    return index, f"{state.source};{state.epoch};{key.id}", state.deadline_ms
 
 
 def moves(change: Change, shard: int) -> tuple[Entry | None, Entry | None]:
@@ -37,3 +39,9 @@ def parse_removal(member: str) -> tuple[int, str]:
     """Return revision and id of an entry of a removal index."""
     revision, _, task_id = member.partition(";")
     return int(revision), task_id
+
+
+@lru_cache(maxsize=8192)
+def _index(kind: IndexKind, domain: str, shard: int, home: int) -> Index:
+    """One object for each index: a batch names few of them, hundreds of times."""
+    return Index(kind, domain, shard, home)

@@ -21,14 +21,15 @@ class Keys:
     def __init__(self, prefix: str, shards: int) -> None:
         self._prefix = prefix
         self.shards = shards
+        self._spaces: dict[tuple[str, int], str] = {}
 
     def shard(self, task_id: str) -> int:
         """Return the shard of an id: crc32 of its UTF-8 bytes, modulo the number of shards."""
         return crc32(task_id.encode()) % self.shards
 
-    def task(self, key: TaskKey) -> str:
+    def task(self, key: TaskKey, shard: int) -> str:
         """Hash: rev, state, start of one task. Until the owner's sweep removes it; no EXPIRE."""
-        return f"{self._prefix}:{key.domain}:{{{self.shard(key.id)}}}:task:{key.id}"
+        return f"{self._space(key.domain, shard)}:task:{key.id}"
 
     def home(self, shard: int, partition: int) -> str:
         """Hash: incarnation, floor, and kept decisions by offset. For good; decisions until committed."""
@@ -36,7 +37,7 @@ class Keys:
 
     def index(self, index: Index) -> str:
         """Sorted set: members by epoch ms (see IndexKind). An entry goes with its task's change."""
-        return f"{self._prefix}:{index.domain}:{{{index.shard}}}:{index.kind.value}:{index.home}"
+        return f"{self._space(index.domain, index.shard)}:{index.kind.value}:{index.home}"
 
     @property
     def owner(self) -> str:
@@ -52,3 +53,15 @@ class Keys:
     def timeouts(self) -> str:
         """Sorted set: domain by the end of its last TimeoutBetween pass, epoch ms. For good."""
         return f"{self._prefix}:{{meta}}:timeouts"
+
+    def _space(self, domain: str, shard: int) -> str:
+        """Return what the keys of a domain in a shard begin with.
+
+        A colon in the domain is written %3A: prefix ``a`` with domain ``b:c`` must not meet prefix
+        ``a:b`` with domain ``c``.
+        """
+        space = self._spaces.get((domain, shard))
+        if space is None:
+            plain = domain.replace("%", "%25").replace(":", "%3A")
+            space = self._spaces[domain, shard] = f"{self._prefix}:{plain}:{{{shard}}}"
+        return space

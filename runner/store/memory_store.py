@@ -6,7 +6,7 @@ nothing is shared by accident.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,7 +27,7 @@ from runner.store.calls import (
 )
 from runner.store.indexing import moves
 from runner.store.keys import Keys
-from runner.store.paging import page_between
+from runner.store.paging import Stretch, page_between
 from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey, encode_part, read_record
 from runner.tasks.source import Source
@@ -132,12 +132,12 @@ class MemoryStore:
         now = self._now_ms()
         to_ms = now if period[1] is None else period[1]
         bounds = (period[0], to_ms)
-        return now, page_between(domains, self.shards, homes, bounds, page, self._slice)
+        return now, page_between(domains, self.shards, homes, bounds, page, self._read)
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
         """Raise the last timeout of the domains."""
         for domain in domains:
-            self._timeouts[domain] = max(self._timeouts.get(domain, 0), to_ms)
+            self._timeouts[domain] = max(self._timeouts.get(domain, to_ms), to_ms)
 
     def last_timeout(self, domain: str) -> int | None:
         """Return the end of the last pass."""
@@ -199,7 +199,7 @@ class MemoryStore:
     def _write_change(self, change: Change, shard: int) -> None:
         old, new = moves(change, shard)
         if change.remove:
-            del self._tasks[change.key]
+            self._tasks.pop(change.key, None)
         elif change.after is not None:
             after = change.after
             self._tasks[change.key] = (
@@ -222,12 +222,22 @@ class MemoryStore:
         given = tuple((member.decode(), score) for score, member in found)
         return DueEntries(given, rest[0][0] if rest else None)
 
-    def _slice(
-        self, index: Index, from_ms: int | None, to_ms: int, offset: int, limit: int
-    ) -> list[tuple[str, int]]:
-        lowest = 0 if from_ms is None else from_ms
-        entries = [e for e in self._indexes.get(index, []) if lowest <= e[0] <= to_ms]
-        return [(member.decode(), score) for score, member in entries[offset : offset + limit]]
+    def _read(self, stretch: Stretch, limit: int) -> list[list[tuple[str, int]]]:
+        found: list[list[tuple[str, int]]] = []
+        for index in stretch.indexes:
+            entries = self._indexes.get(index, [])
+            first = 0 if stretch.from_ms is None else bisect_right(entries, stretch.from_ms, key=_score)
+            if not found and stretch.after is not None:
+                score, member = stretch.after
+                first = max(first, bisect_right(entries, (score, member.encode())))
+            within = [entry for entry in entries[first : first + limit] if entry[0] <= stretch.to_ms]
+            found.append([(member.decode(), score) for score, member in within])
+            limit -= len(within)
+        return found
+
+
+def _score(entry: tuple[int, bytes]) -> int:
+    return entry[0]
 
 
 def _check_owner(stored: Ownership, given: Ownership) -> None:

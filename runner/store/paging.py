@@ -1,25 +1,47 @@
 """Walking through the deadline indexes of many shards and homes, one bounded page at a time.
 
-The cursor names the index reached and the last entry given: entries may come and go between two
-pages, and none that stays is given twice or passed over. Shared by both stores.
+The cursor names the index reached and the last entry given: entries, homes and domains may come and
+go between two pages, and no entry that stays is given twice or passed over. Shared by both stores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
 from runner.store.calls import Index, IndexKind, Page
 from runner.tasks.due import DuePage, DueTask, parse_member
 
-Slice = Callable[[Index, int | None, int, int, int], list[tuple[str, int]]]
-"""``(index, from_ms inclusive or None, to_ms, offset, limit) -> [(member, epoch ms)]``, in index order."""
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Indexes of one shard, walked in their order from after an entry of the first."""
+
+    indexes: Sequence[Index]
+    from_ms: int | None
+    """Exclusive; None: no bound."""
+    to_ms: int
+    """Inclusive."""
+    after: tuple[int, str] | None = None
+    """(epoch ms, member): what was given last, whether or not it is still there."""
+
+
+class Read(Protocol):
+    """How a store reads a stretch."""
+
+    def __call__(self, stretch: Stretch, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
+        """Return the first ``limit`` (member, epoch ms) of a stretch, a list for each index they are of."""
+        ...
 
 
 class _Cursor(msgspec.Struct, frozen=True, array_like=True):
-    position: int
-    score_ms: int | None
+    shard: int
+    domain: str
+    home: int
+    score_ms: int
     member: str
 
 
@@ -29,56 +51,48 @@ def page_between(
     homes: int,
     period: tuple[int | None, int],
     page: Page,
-    read: Slice,
+    read: Read,
 ) -> DuePage:
-    """Return up to ``page.limit`` tasks due in ``(from, to]``, and the cursor to the next."""
-    indexes = [
-        Index(IndexKind.DEADLINES, domain, shard, home)
-        for domain in domains
-        for shard in range(shards)
-        for home in range(homes)
-    ]
-    from_ms, to_ms = period
+    """Return up to ``page.limit`` tasks due in ``(from, to]``, and the cursor to the next.
+
+    A cursor that no page ever gave begins from the start.
+    """
     at = _parse(page.cursor)
+    places = [(domain, home) for domain in sorted(domains) for home in range(homes)]
     tasks: list[DueTask] = []
-    for position in range(at.position, len(indexes)):
-        index = indexes[position]
-        after = at if position == at.position and at.score_ms is not None else None
-        room = page.limit - len(tasks)
-        for member, score in _entries(index, from_ms, to_ms, after, room, read):
-            tasks.append(parse_member(member, index.domain, index.home, score))
+    for shard in range(0 if at is None else at.shard, shards):
+        stretch = _stretch(shard, places, period, at)
+        if not stretch.indexes:
+            continue
+        for index, entries in zip(stretch.indexes, read(stretch, page.limit - len(tasks)), strict=False):
+            tasks += [parse_member(member, index.domain, index.home, score) for member, score in entries]
         if len(tasks) >= page.limit:
-            last = tasks[-1]
-            cursor = _Cursor(position, last.deadline_ms, last.member)
-            return DuePage(tuple(tasks), msgspec.json.encode(cursor).decode())
+            return DuePage(tuple(tasks), _cursor(shard, tasks[-1]))
     return DuePage(tuple(tasks), None)
 
 
-def _entries(
-    index: Index,
-    from_ms: int | None,
-    to_ms: int,
-    after: _Cursor | None,
-    room: int,
-    read: Slice,
-) -> list[tuple[str, int]]:
-    """Return up to ``room`` entries of one index that come after the cursor."""
-    lowest = None if from_ms is None else from_ms + 1
-    if after is None:
-        return read(index, lowest, to_ms, 0, room)
-    found: list[tuple[str, int]] = []
-    offset = 0
-    reached = (after.score_ms or 0, after.member.encode())
-    while len(found) < room:
-        chunk = read(index, after.score_ms, to_ms, offset, room)
-        found += [(m, s) for m, s in chunk if (s, m.encode()) > reached]
-        if len(chunk) < room:
-            break
-        offset += len(chunk)
-    return found[:room]
+def _stretch(
+    shard: int, places: Sequence[tuple[str, int]], period: tuple[int | None, int], at: _Cursor | None
+) -> Stretch:
+    """Return what is left to walk of one shard."""
+    reached = None if at is None or at.shard != shard else (at.domain, at.home)
+    left = [place for place in places if reached is None or place >= reached]
+    indexes = [Index(IndexKind.DEADLINES, domain, shard, home) for domain, home in left]
+    within = at is not None and bool(left) and left[0] == reached
+    return Stretch(indexes, *period, (at.score_ms, at.member) if at is not None and within else None)
 
 
-def _parse(cursor: str | None) -> _Cursor:
+def _cursor(shard: int, last: DueTask) -> str:
+    cursor = _Cursor(shard, last.key.domain, last.home, last.deadline_ms, last.member)
+    return msgspec.json.encode(cursor).decode()
+
+
+def _parse(cursor: str | None) -> _Cursor | None:
+    """Return the cursor; None for one that cannot be read: it came in an event, from anywhere."""
     if cursor is None:
-        return _Cursor(0, None, "")
-    return msgspec.json.decode(cursor, type=_Cursor)
+        return None
+    try:
+        at = msgspec.json.decode(cursor, type=_Cursor)
+    except msgspec.DecodeError:
+        return None
+    return at if at.shard >= 0 else None

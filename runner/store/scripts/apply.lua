@@ -1,71 +1,102 @@
 -- The one write path: changes tasks and keeps decisions of one shard, all or nothing.
 --
--- KEYS     every key of the call, as numbered by ARGV
--- ARGV[1]  msgpack: { incarnation, homes, tasks }
---            home  { key, base, settled, { offset, outcome, ... } }     base and offsets as text
---            task  { key, expected revision, new revision (0: unchanged, -1: remove), state, start or false,
---                    { index key, member, ... to remove }, { index key, epoch ms, member, ... to add } }
--- Returns  APPLIED, CONFLICT (a revision moved, or a decision is kept already), or
---          SUPERSEDED (a later batch of a home has been seen here)
+-- KEYS      the home hashes, then the task hashes, then the indexes, each as listed in ARGV[1]
+-- ARGV[1]   msgpack: { incarnation, homes, tasks, indexes }
+--             home   { base, settled, { offset, ... to keep } }
+--             task   { expected revision, new revision (0: unchanged, -1: remove), start comes along }
+--             index  { { member, ... to remove }, { epoch ms, member, ... to add } }
+-- ARGV[2..] bytes, in this order: the outcome of every offset, then of every task with a new
+--           revision its state and, where it comes along, its start
+-- Returns   APPLIED, CONFLICT (a revision moved, or a decision is kept already), or
+--           SUPERSEDED (a later batch of a home has been seen here)
 --
 -- Every check comes before the first write: Redis does not roll back.
 local call = cmsgpack.unpack(ARGV[1])
-local incarnation, homes, tasks = call[1], call[2], call[3]
+local incarnation, homes, tasks, indexes = call[1], call[2], call[3], call[4]
+-- unpack() has a bounded stack; even, so that pairs stay together.
+local CHUNK = 1000
 
-local function numbers(key)
+local function in_chunks(command, key, arguments)
+  for first = 1, #arguments, CHUNK do
+    redis.call(command, key, unpack(arguments, first, math.min(first + CHUNK - 1, #arguments)))
+  end
+end
+
+local function any_kept(key, offsets)
+  for first = 1, #offsets, CHUNK do
+    local last = math.min(first + CHUNK - 1, #offsets)
+    for _, outcome in ipairs(redis.call('HMGET', key, unpack(offsets, first, last))) do
+      if outcome then return true end
+    end
+  end
+  return false
+end
+
+local function kept_offsets(key)
   local found = {}
   for _, field in ipairs(redis.call('HKEYS', key)) do
-    local offset = tonumber(field)
-    if offset then found[#found + 1] = { field, offset } end
+    found[#found + 1] = tonumber(field)
   end
   return found
 end
 
-local seen = {}
+local stored = {}
 for h, home in ipairs(homes) do
-  local key, base, settled, decisions = KEYS[home[1]], tonumber(home[2]), home[3], home[4]
-  local stored = redis.call('HMGET', key, 'incarnation', 'floor')
-  local era, floor = tonumber(stored[1]) or 0, tonumber(stored[2]) or -1
+  local key, base, settled, offsets = KEYS[h], home[1], home[2], home[3]
+  local found = redis.call('HMGET', key, 'incarnation', 'floor')
+  local era, floor = tonumber(found[1]) or 0, tonumber(found[2]) or -1
   if era > incarnation or (era == incarnation and floor > base) then return 'SUPERSEDED' end
   if era == incarnation then
-    for i = 1, #decisions, 2 do
-      if redis.call('HEXISTS', key, decisions[i]) == 1 then return 'CONFLICT' end
-    end
+    if any_kept(key, offsets) then return 'CONFLICT' end
     if settled then
-      for _, kept in ipairs(numbers(key)) do
-        if kept[2] >= base then return 'CONFLICT' end
+      for _, offset in ipairs(kept_offsets(key)) do
+        if offset >= base then return 'CONFLICT' end
       end
     end
   end
-  seen[h] = { era = era, floor = floor }
+  stored[h] = { era, floor }
 end
-for _, task in ipairs(tasks) do
-  local revision = tonumber(redis.call('HGET', KEYS[task[1]], 'rev')) or 0
-  if revision ~= task[2] then return 'CONFLICT' end
+for t, task in ipairs(tasks) do
+  local revision = tonumber(redis.call('HGET', KEYS[#homes + t], 'rev')) or 0
+  if revision ~= task[1] then return 'CONFLICT' end
 end
 
+local argument = 1
 for h, home in ipairs(homes) do
-  local key, base, decisions = KEYS[home[1]], tonumber(home[2]), home[4]
-  if seen[h].era ~= incarnation then
+  local key, base, offsets = KEYS[h], home[1], home[3]
+  if stored[h][1] ~= incarnation then
     redis.call('DEL', key)
-  elseif seen[h].floor < base then
+  elseif stored[h][2] < base then
     -- What lies below the base is committed: nobody will ask for it again.
-    for _, kept in ipairs(numbers(key)) do
-      if kept[2] < base then redis.call('HDEL', key, kept[1]) end
+    local trimmed = {}
+    for _, offset in ipairs(kept_offsets(key)) do
+      if offset < base then trimmed[#trimmed + 1] = offset end
     end
+    in_chunks('HDEL', key, trimmed)
   end
-  redis.call('HSET', key, 'incarnation', incarnation, 'floor', home[2], unpack(decisions))
+  local fields = { 'incarnation', incarnation, 'floor', base }
+  for o, offset in ipairs(offsets) do
+    fields[#fields + 1] = offset
+    fields[#fields + 1] = ARGV[argument + o]
+  end
+  argument = argument + #offsets
+  in_chunks('HSET', key, fields)
 end
-for _, task in ipairs(tasks) do
-  local key, revision, state, start = KEYS[task[1]], task[3], task[4], task[5]
+for t, task in ipairs(tasks) do
+  local key, revision, start = KEYS[#homes + t], task[2], task[3]
   if revision == -1 then
     redis.call('DEL', key)
   elseif revision > 0 and start then
-    redis.call('HSET', key, 'rev', revision, 'state', state, 'start', start)
+    redis.call('HSET', key, 'rev', revision, 'state', ARGV[argument + 1], 'start', ARGV[argument + 2])
+    argument = argument + 2
   elseif revision > 0 then
-    redis.call('HSET', key, 'rev', revision, 'state', state)
+    redis.call('HSET', key, 'rev', revision, 'state', ARGV[argument + 1])
+    argument = argument + 1
   end
-  for i = 1, #task[6], 2 do redis.call('ZREM', KEYS[task[6][i]], task[6][i + 1]) end
-  for i = 1, #task[7], 3 do redis.call('ZADD', KEYS[task[7][i]], task[7][i + 1], task[7][i + 2]) end
+end
+for i, index in ipairs(indexes) do
+  local key = KEYS[#homes + #tasks + i]
+  in_chunks('ZREM', key, index[1])
+  in_chunks('ZADD', key, index[2])
 end
 return 'APPLIED'

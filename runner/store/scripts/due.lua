@@ -10,7 +10,8 @@ local limit = tonumber(ARGV[1])
 local answer = { now }
 for k, key in ipairs(KEYS) do
   local entries = redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
-  local after = redis.call('ZRANGE', key, '-inf', '+inf', 'BYSCORE', 'LIMIT', #entries / 2, 1, 'WITHSCORES')
+  local given = #entries / 2
+  local after = redis.call('ZRANGE', key, given, given, 'WITHSCORES')
   answer[k + 1] = { entries, after[2] or false }
 end
 return answer

@@ -1,18 +1,23 @@
--- Reads records and kept decisions of one shard.
+-- Reads records and kept decisions of one shard. Writes nothing.
 --
--- KEYS     the home hashes, then the task hashes, as numbered by ARGV
--- ARGV[1]  msgpack: { incarnation, homes = { { offset, ... }, ... } }: one list of offsets a home
+-- KEYS     the home hashes, as many as ARGV[1] has lists, then the task hashes
+-- ARGV[1]  msgpack: { incarnation, { { offset, ... }, ... one list a home } }
 -- Returns  { now_ms, { kept or false, ... in the order of homes and offsets }, { { rev, state, start }, ... } }
 local call = cmsgpack.unpack(ARGV[1])
 local incarnation, homes = call[1], call[2]
+-- unpack() has a bounded stack.
+local CHUNK = 1000
 
 local kept = {}
 for h, offsets in ipairs(homes) do
-  local values = redis.call('HMGET', KEYS[h], 'incarnation', unpack(offsets))
   -- Decisions of an earlier topic of this name speak of other events.
-  local ours = tonumber(values[1]) == incarnation
-  for i = 1, #offsets do
-    kept[#kept + 1] = ours and values[i + 1] or false
+  local ours = tonumber(redis.call('HGET', KEYS[h], 'incarnation')) == incarnation
+  for first = 1, #offsets, CHUNK do
+    local last = math.min(first + CHUNK - 1, #offsets)
+    local outcomes = ours and redis.call('HMGET', KEYS[h], unpack(offsets, first, last))
+    for o = 1, last - first + 1 do
+      kept[#kept + 1] = ours and outcomes[o] or false
+    end
   end
 end
 

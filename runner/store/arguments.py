@@ -1,0 +1,115 @@
+"""What the scripts are given: KEYS and ARGV of ``load.lua`` and ``apply.lua``, packed for speed.
+
+Numbers and short text go in one msgpack argument: many protocol arguments cost ten times as much.
+Bytes go as arguments of their own: Redis reads no msgpack ``bin``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from runner.actions.decision import encode_outcome
+from runner.store.calls import Change, Index, ShardCall
+from runner.store.indexing import moves
+from runner.store.keys import Keys
+from runner.tasks.record import TaskKey, encode_part
+from runner.tasks.source import Source
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_UNCHANGED: Final = 0
+_REMOVE: Final = -1
+
+
+class ShardRead:
+    """The reads of one shard, in the order in which ``load.lua`` answers them."""
+
+    def __init__(self, shard: int, keys: Keys) -> None:
+        self._shard = shard
+        self._names = keys
+        self._homes: dict[int, list[Source]] = defaultdict(list)
+        self._tasks: dict[TaskKey, None] = {}
+
+    def add(self, key: TaskKey, source: Source) -> None:
+        """Read this record, and what was decided of this event."""
+        self._tasks[key] = None
+        self._homes[source.partition].append(source)
+
+    @property
+    def sources(self) -> list[Source]:
+        """The events, as the kept decisions are answered."""
+        return [source for found in self._homes.values() for source in found]
+
+    @property
+    def tasks(self) -> list[TaskKey]:
+        """The tasks, as the records are answered."""
+        return list(self._tasks)
+
+    def arguments(self, incarnation: int) -> tuple[list[str], list[bytes]]:
+        """Return KEYS and ARGV of ``load.lua``."""
+        names = [self._names.home(self._shard, partition) for partition in self._homes]
+        names += [self._names.task(key, self._shard) for key in self._tasks]
+        offsets = [[source.offset for source in found] for found in self._homes.values()]
+        return names, [_pack((incarnation, offsets))]
+
+
+def by_shard(reads: Sequence[tuple[TaskKey, Source]], keys: Keys) -> list[ShardRead]:
+    """Return the reads of each shard that has any."""
+    found: dict[int, ShardRead] = {}
+    for key, source in reads:
+        shard = keys.shard(key.id)
+        if shard not in found:
+            found[shard] = ShardRead(shard, keys)
+        found[shard].add(key, source)
+    return list(found.values())
+
+
+def apply_arguments(call: ShardCall, keys: Keys) -> tuple[list[str], list[bytes]]:
+    """Return KEYS and ARGV of ``apply.lua``."""
+    names: list[str] = []
+    values: list[bytes] = []
+    homes = []
+    for home in call.homes:
+        names.append(keys.home(call.shard, home.partition))
+        homes.append((home.base, home.settled, [offset for offset, _ in home.kept]))
+        values += [encode_outcome(outcome) for _, outcome in home.kept]
+    tasks = []
+    for change in call.changes:
+        names.append(keys.task(change.key, call.shard))
+        tasks.append(_task(change, values))
+    indexes = _moved(call)
+    names += [keys.index(index) for index in indexes]
+    return names, [_pack((call.incarnation, homes, tasks, list(indexes.values()))), *values]
+
+
+def _task(change: Change, values: list[bytes]) -> tuple[int, int, bool]:
+    """Return what the script is told of a task; its parts are added to ``values``.
+
+    The large part goes along only where it is new: a generation writes it once.
+    """
+    before, after = change.before, change.after
+    expected = 0 if before is None else before.revision
+    if change.remove:
+        return expected, _REMOVE, False
+    if after is None:
+        return expected, _UNCHANGED, False
+    values.append(encode_part(after.state))
+    if before is not None and before.start is after.start:
+        return expected, after.revision, False
+    values.append(encode_part(after.start))
+    return expected, after.revision, True
+
+
+def _moved(call: ShardCall) -> dict[Index, tuple[list[str], list[Any]]]:
+    """Return, for each index, the members to remove, and the moments and members to add."""
+    moved: dict[Index, tuple[list[str], list[Any]]] = {}
+    for change in call.changes:
+        old, new = moves(change, call.shard)
+        if old is not None:
+            moved.setdefault(old[0], ([], []))[0].append(old[1])
+        if new is not None:
+            moved.setdefault(new[0], ([], []))[1].extend((new[2], new[1]))
+    return moved

@@ -1,0 +1,44 @@
+-- Reads one page of the entries of some indexes of one shard. Writes nothing.
+--
+-- KEYS     the indexes (sorted sets by epoch ms), in the order in which they are walked
+-- ARGV     from (exclusive, '-inf': no bound), to (inclusive), how many entries at most, then, to go on
+--          after an entry of the first index: its epoch ms and its member
+-- Returns  { { member, score, ... }, ... } of as many indexes as it takes to find enough
+local from, to, room = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+
+-- Compares bytes, as the index does; < would ask the locale of the server.
+local function follows(member, other)
+  for i = 1, math.min(#member, #other) do
+    local difference = member:byte(i) - other:byte(i)
+    if difference ~= 0 then return difference > 0 end
+  end
+  return #member > #other
+end
+
+-- Rank of the first entry after one that may have gone meanwhile.
+local function rank_after(key, score, member)
+  local low = redis.call('ZCOUNT', key, '-inf', '(' .. score)
+  local high = redis.call('ZCOUNT', key, '-inf', score)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local found = redis.call('ZRANGE', key, middle, middle)[1]
+    if follows(found, member) then high = middle else low = middle + 1 end
+  end
+  return low
+end
+
+local answer = {}
+for k, key in ipairs(KEYS) do
+  if room == 0 then break end
+  local first = redis.call('ZCOUNT', key, '-inf', from)
+  if k == 1 and ARGV[4] then first = math.max(first, rank_after(key, ARGV[4], ARGV[5])) end
+  local entries = redis.call('ZRANGE', key, first, first + room - 1, 'WITHSCORES')
+  local found = {}
+  for e = 1, #entries, 2 do
+    if tonumber(entries[e + 1]) > to then break end
+    found[e], found[e + 1] = entries[e], entries[e + 1]
+  end
+  room = room - #found / 2
+  answer[k] = found
+end
+return answer
