@@ -102,6 +102,11 @@ class LogUnavailable(TransientError):
 
     label = "LOG_UNAVAILABLE"
 
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        """``refused``: a message of the batch was refused for what it is, not for an outage."""
+        super().__init__(message)
+        self.refused = refused
+
 
 class Superseded(TransientError):
     """The store has seen a later batch of a home: this worker acts on an outdated assignment."""

@@ -1,0 +1,102 @@
+"""Which home partitions this worker owns, where each stands, and what waits to be processed.
+
+A home's *position* is the offset up to which everything is committed: the base of the next batch.
+Messages held from an earlier poll wait in a backlog; they go when their partition is revoked.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from runner.worker.event_log import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages to process together, in the order in which they were read, and their bases."""
+
+    messages: tuple[Message, ...]
+    bases: Mapping[int, int]
+
+
+class Assignment:
+    """The partitions of one worker. Changed by rebalances (inside poll) and by the loop."""
+
+    def __init__(self) -> None:
+        self.positions: dict[int, int] = {}
+        """Next offset to process, by open home; everything below is committed."""
+        self.pending: set[int] = set()
+        """Assigned, but not open yet: where to begin is still to be found out."""
+        self.blocked: dict[int, str] = {}
+        """Open homes that are paused, with the reason."""
+        self._backlog: deque[Message] = deque()
+        self._next: dict[int, int] = {}
+
+    def assigned(self, partitions: Collection[int]) -> None:
+        """Note partitions to be opened."""
+        self.pending.update(partitions)
+
+    def revoked(self, partitions: Collection[int]) -> None:
+        """Forget partitions and what was held of them."""
+        for partition in partitions:
+            self.pending.discard(partition)
+            self.positions.pop(partition, None)
+            self.blocked.pop(partition, None)
+            self._next.pop(partition, None)
+        self._drop(set(partitions))
+
+    def opened(self, positions: Mapping[int, int]) -> None:
+        """Note where the reading of pending partitions begins."""
+        for partition, offset in positions.items():
+            self.pending.discard(partition)
+            self.positions[partition] = offset
+            self._next[partition] = offset
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """Hold messages for the next batches; what is not expected here is dropped."""
+        for message in messages:
+            expected = self._next.get(message.partition)
+            # A rewind or a rebalance may leave a message in flight that will come again.
+            if expected is None or message.offset < expected or message.partition in self.blocked:
+                continue
+            self._next[message.partition] = message.offset + 1
+            self._backlog.append(message)
+
+    def take(self, max_messages: int, max_bytes: int) -> Batch:
+        """Return the next batch, at least one message if any is held."""
+        taken: list[Message] = []
+        size = 0
+        while self._backlog and len(taken) < max_messages:
+            size += len(self._backlog[0].value or b"")
+            if taken and size > max_bytes:
+                break
+            taken.append(self._backlog.popleft())
+        bases = {message.partition: self.positions[message.partition] for message in taken}
+        return Batch(tuple(taken), bases)
+
+    def hold(self, messages: Collection[Message]) -> None:
+        """Put messages of the last batch back to the front, in their order."""
+        self._backlog.extendleft(reversed(tuple(messages)))
+
+    def advance(self, positions: Mapping[int, int]) -> None:
+        """Note what was committed."""
+        for partition, offset in positions.items():
+            if partition in self.positions:
+                self.positions[partition] = offset
+
+    def rewound(self, partitions: Collection[int]) -> dict[int, int]:
+        """Forget what was read beyond the positions; return where to read on."""
+        self._drop(set(partitions))
+        back = {p: self.positions[p] for p in partitions if p in self.positions}
+        self._next.update(back)
+        return back
+
+    @property
+    def held(self) -> int:
+        """How many messages wait."""
+        return len(self._backlog)
+
+    def _drop(self, partitions: set[int]) -> None:
+        self._backlog = deque(m for m in self._backlog if m.partition not in partitions)

@@ -1,0 +1,45 @@
+"""Dead letters: messages that can never be handled, byte for byte, with where from and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.actions.decision import Emit
+from runner.actions.render import OVERHEAD_BYTES
+from runner.errors import UNDELIVERABLE, EventError
+from runner.worker.event_log import Message
+
+MAX_MESSAGE_CHARACTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterBox:
+    """Makes dead letters for one topic."""
+
+    topic: str
+    requests: str
+    limit_bytes: int | None
+    """Largest message the topic takes; None: there is no such topic."""
+
+    def letter(self, message: Message, reason: str, text: str) -> Emit:
+        """Return the dead letter of a message: same key, value and headers, and ours added.
+
+        Raises EventError 13020 if the topic does not take it: the message must wait then.
+        """
+        headers = (
+            *message.headers,
+            ("dead-letter-topic", self.requests.encode()),
+            ("dead-letter-partition", str(message.partition).encode()),
+            ("dead-letter-offset", str(message.offset).encode()),
+            ("dead-letter-reason", reason.encode()),
+            ("dead-letter-message", text[:MAX_MESSAGE_CHARACTERS].encode("utf-8", "replace")),
+        )
+        size = len(message.key or b"") + len(message.value or b"") + OVERHEAD_BYTES
+        size += sum(len(name) + len(value or b"") for name, value in headers)
+        if self.limit_bytes is None or size > self.limit_bytes:
+            raise EventError(
+                UNDELIVERABLE,
+                f"topic {self.topic!r} does not take a dead letter of {size} bytes; "
+                "create it, or raise its max.message.bytes",
+            )
+        return Emit(self.topic, message.key, message.value, headers)

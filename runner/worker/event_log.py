@@ -1,0 +1,104 @@
+"""The partitioned log as the worker sees it: what it reads from, writes to and commits in.
+
+Kafka keeps to this Protocol (``kafka_log``), and so does the model of it in ``tests/simulation``:
+the loop is the same code in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from runner.actions.decision import Emit
+from runner.actions.incoming import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the requests topic."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = field(default=())
+
+
+class AssignmentListener(Protocol):
+    """Is told, inside ``poll`` only, which partitions come and go."""
+
+    def assigned(self, partitions: Collection[int]) -> None:
+        """These partitions are ours from now on; nothing is read before ``read_from``."""
+        ...
+
+    def revoked(self, partitions: Collection[int]) -> None:
+        """These partitions are no longer ours."""
+        ...
+
+
+class EventLog(Protocol):
+    """One consumer and one producer, owned by one thread.
+
+    Methods block for as long as their time-outs say. They raise LogUnavailable (abort, rewind, try
+    again), Fenced or PositionUnknown (exit); nothing else.
+    """
+
+    def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        """Return what is there, waiting for the first; runs rebalance callbacks; none: empty."""
+        ...
+
+    def read_from(self, positions: Mapping[int, int]) -> dict[int, int]:
+        """Begin reading newly assigned partitions at these offsets (-1: the earliest kept).
+
+        Returns the offsets, with the earliest found out.
+        """
+        ...
+
+    def rewind(self, positions: Mapping[int, int]) -> None:
+        """Read on from these offsets, whatever was read since."""
+        ...
+
+    def pause(self, partitions: Collection[int]) -> None:
+        """Give no more messages of these partitions until ``resume``."""
+        ...
+
+    def resume(self, partitions: Collection[int]) -> None:
+        """Give messages of these partitions again."""
+        ...
+
+    def committed(self, partitions: Collection[int]) -> dict[int, int | None]:
+        """Return the group's committed offsets; None where there is none."""
+        ...
+
+    def membership(self) -> Any:
+        """Return the proof of membership (group metadata) that belongs to what was polled."""
+        ...
+
+    def begin(self) -> None:
+        """Open a transaction."""
+        ...
+
+    def produce(self, emit: Emit) -> None:
+        """Send a message, inside the transaction if one is open."""
+        ...
+
+    def send_offsets(self, offsets: Mapping[int, int], membership: Any) -> None:
+        """Put the next offsets to read into the transaction."""
+        ...
+
+    def commit(self) -> None:
+        """Commit the transaction; returns only once it is confirmed."""
+        ...
+
+    def abort(self) -> None:
+        """Abort the transaction; what it sent is never seen by ``read_committed`` readers."""
+        ...
+
+    def flush(self) -> None:
+        """Return once everything produced outside a transaction is acknowledged."""
+        ...
+
+    def commit_offsets(self, offsets: Mapping[int, int]) -> None:
+        """Commit offsets by themselves (at-least-once)."""
+        ...

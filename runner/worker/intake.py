@@ -1,0 +1,99 @@
+"""Steps before any I/O: a message is decoded, and what its event asks for is found out.
+
+What cannot be answered is poison and will be dead-lettered; what is not for this runner is left
+without reply or effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.actions.decision import Decision
+from runner.actions.incoming import TIMER, Incoming
+from runner.actions.plan import Plan
+from runner.actions.policy import Policy
+from runner.actions.registry import is_addressed, plan
+from runner.envelope.codec import Codec
+from runner.envelope.event import NO_RULES, MetaRules, read_event, require_answerable
+from runner.errors import PoisonError
+from runner.tasks.source import Source
+from runner.worker.event_log import Message
+from runner.worker.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a process is set up with; all of it plain data or pure look-ups."""
+
+    policy: Policy
+    codec: Codec
+    rules: MetaRules
+    incarnation: int
+    homes: int
+    """How many partitions the requests topic has."""
+    max_event_bytes: int
+    poison_limit: int
+    """Consecutive poison messages after which a home is blocked; 0: never."""
+
+
+@dataclass(slots=True)
+class Item:
+    """One message on its way through a batch."""
+
+    message: Message
+    source: Source
+    plan: Plan | None = None
+    """None: ignored, or poison."""
+    poison: PoisonError | None = None
+    decision: Decision | None = None
+    redelivered: bool = False
+
+
+def take_in(message: Message, terms: Terms) -> Item:
+    """Return the item of a message: planned, ignored, or poison. Never raises."""
+    source = Source(terms.incarnation, message.partition, message.offset)
+    item = Item(message, source)
+    try:
+        item.plan = _planned(message, source, terms)
+    except PoisonError as error:
+        item.poison = error
+    return item
+
+
+def limit_poison(items: Sequence[Item], progress: Progress, runs: Mapping[int, int], limit: int) -> None:
+    """Block a home after the poison message that makes ``limit`` in a row; 0: never."""
+    if limit == 0 or all(item.poison is None for item in items):
+        return
+    counted = dict(runs)
+    for item in items:
+        home = item.message.partition
+        counted[home] = counted.get(home, 0) + 1 if item.poison is not None else 0
+        if counted[home] >= limit and home not in progress.blocked:
+            progress.block(home, item.message.offset + 1, f"{limit} poison messages in a row")
+
+
+def poison_runs(items: Sequence[Item], progress: Progress, before: Mapping[int, int]) -> dict[int, int]:
+    """Return the consecutive poison messages at the end of this batch, by home."""
+    runs = {home: before.get(home, 0) for home in progress.bases}
+    for item in items:
+        if not progress.is_cut(item.message):
+            home = item.message.partition
+            runs[home] = runs[home] + 1 if item.poison is not None else 0
+    return runs
+
+
+def _planned(message: Message, source: Source, terms: Terms) -> Plan | None:
+    value = message.value
+    if value is None:
+        raise PoisonError("TOMBSTONE", "the message has no value")
+    if len(value) > terms.max_event_bytes:
+        raise PoisonError("TOO_LARGE", f"{len(value)} bytes; worker.maxEventBytes is {terms.max_event_bytes}")
+    sections = terms.codec.decode(value)
+    # Our own timers are complete: rules are for what comes from outside.
+    own = any(name == TIMER for name, _ in message.headers)
+    event = read_event(sections, value, NO_RULES if own else terms.rules)
+    if not is_addressed(event, terms.policy):
+        return None
+    require_answerable(event)
+    return plan(Incoming(event, source, message.key, value, message.headers), terms.policy)

@@ -1,0 +1,299 @@
+"""The loop of a worker: one thread, which owns the log, the store and everything between.
+
+  1 poll a batch (rebalances happen here, where no transaction is open)
+  2 decode, or dead-letter                     ┐
+  3 load the records it names                  │ process
+  4 decide, in order                           │
+  5 apply: one script call per shard           ┘
+  6 begin, produce emits, dead letters and due timers   ┐
+  7 send the offsets with the membership of step 1      │ delivery
+  8 commit                                              ┘
+  9 note what is committed; remove what has had its time
+
+If a step raises a TransientError the batch is abandoned: every home is rewound to its committed
+offset and paused, polling goes on (a consumer that does not poll is thrown out of its group), and
+reading goes on once the store answers. Everything else ends the process; docs/guarantees.md has the
+table of what happens then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from runner.actions.decision import Emit
+from runner.clock import Ticker
+from runner.errors import LogUnavailable, TransientError
+from runner.worker.assignment import Assignment, Batch
+from runner.worker.delivery import Delivery
+from runner.worker.event_log import EventLog
+from runner.worker.opening import open_positions
+from runner.worker.process import Process, ShardedStore
+from runner.worker.processed import Processed
+from runner.worker.retention import Retention
+from runner.worker.store_time import StoreTime
+from runner.worker.timers import Timers
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the loop takes at once, and how long it waits."""
+
+    batch_events: int = 500
+    batch_bytes: int = 8 * 1024 * 1024
+    poll_seconds: float = 0.1
+    retry_seconds: float = 0.25
+    """Between two tries while something does not answer."""
+    blocked_seconds: float = 5.0
+    """Until a home that could not go on is tried again; poison stays blocked."""
+
+
+class Observer(Protocol):
+    """Is told what the loop does: metrics, health and log. Must not raise."""
+
+    def lap(self, part: str) -> object:
+        """A part of the loop ended."""
+        ...
+
+    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
+        """A batch and its timers were committed; ``seconds`` is what the delivery took."""
+        ...
+
+    def aborted(self, error: TransientError) -> None:
+        """A batch was abandoned; it comes again."""
+        ...
+
+    def recovered(self) -> None:
+        """The store answers again, and reading goes on."""
+        ...
+
+    def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
+        """The open homes, and those that are paused."""
+        ...
+
+    def blocked(self, home: int, reason: str) -> None:
+        """A home cannot go on."""
+        ...
+
+    def removed(self, records: int) -> None:
+        """Records were removed after their retention."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a loop is made of."""
+
+    log: EventLog
+    store: ShardedStore
+    process: Process
+    delivery: Delivery
+    timers: Timers
+    retention: Retention
+    time: StoreTime
+    incarnation: int
+
+
+class Loop:
+    """Runs until told to stop. Also the listener of its log's rebalances."""
+
+    def __init__(self, parts: Parts, limits: Limits, observer: Observer, ticker: Ticker) -> None:
+        self._parts = parts
+        self._limits = limits
+        self._observer = observer
+        self._ticker = ticker
+        self._assignment = Assignment()
+        self._poison_runs: dict[int, int] = {}
+        self._retry_at: dict[int, float] = {}
+        self._down_until: float | None = None
+        self._single_until: dict[int, int] = {}
+        self._in_hand: Batch | None = None
+
+    # -- what the log tells, inside poll ---------------------------------------------------------
+
+    def assigned(self, partitions: Collection[int]) -> None:
+        """Partitions are ours; they are opened outside the callback."""
+        self._assignment.assigned(partitions)
+
+    def revoked(self, partitions: Collection[int]) -> None:
+        """Partitions are gone; what was read of them is forgotten, what was applied is kept."""
+        self._assignment.revoked(partitions)
+        for partition in partitions:
+            self._poison_runs.pop(partition, None)
+            self._retry_at.pop(partition, None)
+            self._single_until.pop(partition, None)
+        self._own()
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Step until ``stopping`` says so; the batch in hand is finished first."""
+        while not stopping():
+            self.step()
+
+    def step(self) -> bool:
+        """Do one round; whether anything was committed. Raises FatalError only."""
+        try:
+            self._read()
+            if self._down_until is not None:
+                return self._try_again()
+            self._open()
+            self._unblock()
+            worked = self._work()
+            self._sweep()
+        except TransientError as error:
+            self._abandon(error)
+            return False
+        return worked
+
+    @property
+    def positions(self) -> dict[int, int]:
+        """Committed position of every open home."""
+        return dict(self._assignment.positions)
+
+    # -- step 1 ----------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        room = self._limits.batch_events - self._assignment.held
+        messages = self._parts.log.poll(max(room, 0), self._wait_seconds())
+        self._assignment.add(messages)
+        self._observer.lap("poll")
+
+    def _wait_seconds(self) -> float:
+        if self._down_until is not None:
+            return self._limits.retry_seconds
+        if self._assignment.held or self._assignment.pending:
+            return 0.0
+        wait_ms = self._parts.timers.wait_ms()
+        longest = self._limits.poll_seconds
+        return longest if wait_ms is None else min(longest, wait_ms / 1000)
+
+    def _open(self) -> None:
+        """Begin reading homes that were assigned."""
+        pending = set(self._assignment.pending)
+        if not pending:
+            return
+        parts = self._parts
+        positions = open_positions(pending, parts.log, parts.store, parts.incarnation)
+        began = parts.log.read_from(positions)
+        self._assignment.opened(began)
+        self._own()
+
+    def _own(self) -> None:
+        homes = set(self._assignment.positions)
+        self._parts.timers.own(homes)
+        self._parts.retention.own(homes)
+        self._observer.homes(homes, set(self._assignment.blocked))
+
+    # -- steps 2 to 8 ----------------------------------------------------------------------------
+
+    def _work(self) -> bool:
+        batch = self._assignment.take(self._batch_events(), self._limits.batch_bytes)
+        self._in_hand = batch
+        timers = self._parts.timers.due()
+        self._observer.lap("timers")
+        if not batch.messages and not timers:
+            return False
+        done = Processed()
+        if batch.messages:
+            done = self._parts.process.run(batch, self._poison_runs, self._observer.lap)
+        self._deliver(batch, done, timers)
+        return True
+
+    def _deliver(self, batch: Batch, done: Processed, timers: list[Emit]) -> None:
+        parts = self._parts
+        began = self._ticker()
+        emits = [*done.emits, *timers]
+        if emits or done.positions:
+            membership = parts.log.membership()
+            parts.delivery.deliver(parts.log, emits, done.positions, membership)
+        self._observer.lap("commit")
+        self._committed(done)
+        self._observer.processed(batch, done, len(timers), self._ticker() - began)
+        # The offsets are committed whatever happens to this note: it only serves a lost group.
+        parts.store.note_committed(parts.incarnation, done.positions)
+        self._observer.lap("other")
+
+    def _committed(self, done: Processed) -> None:
+        parts = self._parts
+        self._assignment.advance(done.positions)
+        self._poison_runs.update(done.poison_runs)
+        parts.time.observe(done.now_ms)
+        parts.timers.expect(done.deadlines)
+        parts.timers.settle(done.fired)
+        parts.retention.expect(done.removals)
+        self._assignment.hold(done.held)
+        for home, reason in done.blocked.items():
+            self._block(home, reason, for_good=home in done.poisoned)
+        for home, offset in tuple(self._single_until.items()):
+            if self._assignment.positions.get(home, offset) >= offset:
+                del self._single_until[home]
+
+    def _batch_events(self) -> int:
+        """One event at a time after a batch was refused: the one to blame blocks its home alone."""
+        return 1 if self._single_until else self._limits.batch_events
+
+    def _sweep(self) -> None:
+        removed = self._parts.retention.sweep(self._assignment.positions)
+        if removed:
+            self._observer.removed(removed)
+        self._observer.lap("other")
+
+    # -- homes that cannot go on -----------------------------------------------------------------
+
+    def _block(self, home: int, reason: str, *, for_good: bool = False) -> None:
+        """Pause a home: for good (until it is assigned anew), or until it is tried again."""
+        if home not in self._assignment.positions:
+            return
+        self._assignment.blocked[home] = reason
+        self._rewind({home})
+        self._parts.log.pause({home})
+        if not for_good:
+            self._retry_at[home] = self._ticker() + self._limits.blocked_seconds
+        self._observer.blocked(home, reason)
+        self._observer.homes(set(self._assignment.positions), set(self._assignment.blocked))
+
+    def _unblock(self) -> None:
+        now = self._ticker()
+        due = {home for home, at in self._retry_at.items() if at <= now}
+        for home in due:
+            del self._retry_at[home]
+            self._assignment.blocked.pop(home, None)
+        if due:
+            self._parts.log.resume(due)
+            self._observer.homes(set(self._assignment.positions), set(self._assignment.blocked))
+
+    # -- when something does not answer ----------------------------------------------------------
+
+    def _abandon(self, error: TransientError) -> None:
+        """Give the batch up: it comes again from the committed offsets."""
+        self._observer.aborted(error)
+        self._parts.timers.forget_sent()
+        self._narrow(error)
+        homes = set(self._assignment.positions)
+        self._rewind(homes)
+        self._parts.log.pause(homes)
+        self._down_until = self._ticker() + self._limits.retry_seconds
+
+    def _narrow(self, error: TransientError) -> None:
+        """Go on one event at a time after a refusal, until the one to blame has blocked its home."""
+        if not (isinstance(error, LogUnavailable) and error.refused) or self._in_hand is None:
+            return
+        messages = self._in_hand.messages
+        if len(messages) == 1:
+            self._block(messages[0].partition, str(error))
+        self._single_until = {m.partition: m.offset + 1 for m in messages}
+
+    def _rewind(self, homes: set[int]) -> None:
+        self._parts.log.rewind(self._assignment.rewound(homes))
+
+    def _try_again(self) -> bool:
+        if self._down_until is None or self._ticker() < self._down_until:
+            return False
+        self._down_until = self._ticker() + self._limits.retry_seconds
+        self._parts.store.ping()
+        self._down_until = None
+        self._parts.log.resume(set(self._assignment.positions) - set(self._assignment.blocked))
+        self._observer.recovered()
+        return False

@@ -1,0 +1,290 @@
+"""The middle of the worker: a batch of messages becomes changes in the store and messages to send.
+
+Steps 2 to 5 of the loop, without Kafka: decode, load, decide, apply. What it returns has been
+applied; the loop delivers it and commits. If that fails, the same messages come again and find
+their kept decisions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from runner.actions.decision import Acknowledged, Closed, Decision, Dropped, Emit, Outcome
+from runner.actions.incoming import TIMER
+from runner.actions.plan import PeriodPlan, SettledPlan, TaskPlan
+from runner.actions.policy import Outlet
+from runner.actions.registry import TASK_ACTIONS, TIMEOUT_BETWEEN, decide, replay, settle
+from runner.actions.render import Renderer
+from runner.actions.timeout_between import decide_period
+from runner.actions.timer_mark import parse_mark
+from runner.errors import EventError, StoreUnavailable, Superseded
+from runner.store.calls import Change, HomeCall, Loaded, Page, ShardCall, Store, Verdict
+from runner.tasks.due import DueTask
+from runner.tasks.record import Record, TaskKey
+from runner.worker.assignment import Batch
+from runner.worker.dead_letters import DeadLetterBox
+from runner.worker.intake import Item, Terms, limit_poison, poison_runs, take_in
+from runner.worker.processed import Processed
+from runner.worker.progress import Progress
+
+MAX_ATTEMPTS: Final = 30
+"""How often a shard is decided again: every conflict means that somebody else got on."""
+
+UNANSWERABLE: Final = "UNANSWERABLE"
+"""Why an event is a dead letter although it can be read: not even a FAIL can be delivered."""
+
+DEAD: Final = "DEAD"
+"""Status of a decision that only makes a dead letter; it is not kept, but made again."""
+
+Lap = Callable[[str], object]
+"""Told when a part of the loop ends, for the split of its time."""
+
+
+class ShardedStore(Store, Protocol):
+    """A store that says where a task lies."""
+
+    def shard(self, task_id: str) -> int:
+        """Return the shard of an id."""
+        ...
+
+
+class Process:
+    """Processes batches against one store. Keeps nothing between batches."""
+
+    def __init__(self, terms: Terms, store: ShardedStore, outlet: Outlet, dead_letters: str) -> None:
+        self._terms = terms
+        self._store = store
+        self._outlet = outlet
+        self._dead_letters = dead_letters
+        self._renderer = Renderer(terms.policy, outlet)
+
+    def run(self, batch: Batch, runs: Mapping[int, int], lap: Lap = lambda _: None) -> Processed:
+        """Return what a batch came to, applied.
+
+        ``runs`` are the consecutive poison messages before it, by home. Raises StoreUnavailable or
+        Superseded: nothing of the batch may be delivered then.
+        """
+        progress = Progress(batch)
+        items = [take_in(message, self._terms) for message in batch.messages]
+        limit_poison(items, progress, runs, self._terms.poison_limit)
+        lap("decode")
+        self._settle_tasks(_Asked.of(items), progress, lap)
+        done = Processed(now_ms=progress.now_ms, conflicts=progress.conflicts)
+        for item in items:
+            if not progress.is_cut(item.message):
+                self._finish(item, progress, done)
+        done.poison_runs = poison_runs(items, progress, runs)
+        done.blocked = progress.blocked
+        limit = self._terms.poison_limit
+        done.poisoned = {home for home in done.blocked if limit and done.poison_runs[home] >= limit}
+        done.held = [
+            message
+            for message in batch.messages
+            if progress.is_cut(message) and message.partition not in progress.blocked
+        ]
+        lap("decide")
+        return done
+
+    def _settle_tasks(self, asked: list[_Asked], progress: Progress, lap: Lap) -> None:
+        """Load, decide and apply until every shard has taken its call."""
+        for _ in range(MAX_ATTEMPTS):
+            reads = [(each.plan.key, each.item.source) for each in asked]
+            loaded = self._store.load(self._terms.incarnation, reads)
+            progress.now_ms = loaded.now_ms
+            lap("load")
+            shards = self._decide_all(asked, loaded, progress)
+            calls = [self._call(shard, of, loaded, progress) for shard, of in shards.items()]
+            calls = [call for call in calls if call.homes]
+            lap("decide")
+            verdicts = self._store.apply(calls)
+            lap("apply")
+            if Verdict.SUPERSEDED in verdicts:
+                raise Superseded("a later batch of one of these homes has been seen in the store")
+            again = {
+                call.shard
+                for call, verdict in zip(calls, verdicts, strict=True)
+                if verdict is Verdict.CONFLICT
+            }
+            if not again:
+                return
+            progress.conflicts += len(again)
+            asked = [each for each in asked if self._store.shard(each.plan.key.id) in again]
+        raise StoreUnavailable(f"records kept changing through {MAX_ATTEMPTS} attempts")
+
+    def _decide_all(self, asked: list[_Asked], loaded: Loaded, progress: Progress) -> dict[int, list[_Asked]]:
+        """Decide events in order; those on one task build on each other."""
+        current: dict[TaskKey, Record | None] = dict(loaded.records)
+        shards: dict[int, list[_Asked]] = defaultdict(list)
+        for each in asked:
+            each.item.decision = None
+            if progress.is_cut(each.item.message):
+                continue
+            decision = self._decided(each, current[each.plan.key], loaded, progress)
+            if decision is None:
+                continue
+            each.item.decision = decision
+            if decision.record is not None:
+                current[each.plan.key] = decision.record
+            shards[self._store.shard(each.plan.key.id)].append(each)
+        return shards
+
+    def _decided(
+        self, each: _Asked, record: Record | None, loaded: Loaded, progress: Progress
+    ) -> Decision | None:
+        """Return the answer to one event; None if its home is cut before it."""
+        message = each.item.message
+        kept = loaded.kept.get(each.item.source)
+        each.item.redelivered = kept is not None
+        if kept is not None:
+            return self._replayed(each, record, kept, progress)
+        decision: Decision | None
+        try:
+            decision = decide(each.plan, record, loaded.now_ms, self._terms.policy, self._renderer)
+        except EventError as error:
+            return self._buried(each.item, UNANSWERABLE, error.message, progress)
+        if _replaces(decision, record) and not progress.is_first(message):
+            # A new generation takes away what redelivery of earlier events would need.
+            progress.cut(message.partition, message.offset)
+            return None
+        return decision
+
+    def _replayed(
+        self, each: _Asked, record: Record | None, kept: Outcome, progress: Progress
+    ) -> Decision | None:
+        try:
+            return replay(each.plan, record, kept, self._renderer)
+        except EventError as error:
+            # It has been applied already and must be sent as it was: its topic has to return.
+            message = each.item.message
+            progress.block(message.partition, message.offset, error.message)
+            return None
+
+    def _call(self, shard: int, asked: list[_Asked], loaded: Loaded, progress: Progress) -> ShardCall:
+        """Return the call of one shard: redelivered events have been written by an earlier one."""
+        kept: dict[int, list[tuple[int, Outcome]]] = defaultdict(list)
+        after: dict[TaskKey, Record | None] = {}
+        for each in asked:
+            decision = each.item.decision
+            if each.item.redelivered or decision is None or decision.status == DEAD:
+                continue
+            source = each.item.source
+            kept[source.partition].append((source.offset, decision.outcome))
+            after[each.plan.key] = decision.record or after.get(each.plan.key)
+        homes = tuple(
+            HomeCall(partition, progress.bases[partition], tuple(outcomes))
+            for partition, outcomes in kept.items()
+        )
+        changes = tuple(Change(key, loaded.records[key], record) for key, record in after.items())
+        return ShardCall(shard, self._terms.incarnation, homes, changes)
+
+    def _finish(self, item: Item, progress: Progress, done: Processed) -> None:
+        """Collect what one event came to, or cut its home where it can neither go on nor away."""
+        message = item.message
+        if item.poison is not None:
+            emits = self._dead(item, item.poison.reason, str(item.poison), progress, done)
+        elif item.plan is None:
+            done.counts["ignored", "IGNORED"] += 1
+            emits = ()
+        elif isinstance(item.plan, PeriodPlan):
+            emits = self._period(item.plan, done)
+        else:
+            emits = self._answered(item, progress, done)
+        if emits is None:
+            return
+        done.emits += emits
+        done.positions[message.partition] = message.offset + 1
+
+    def _answered(self, item: Item, progress: Progress, done: Processed) -> tuple[Emit, ...] | None:
+        if isinstance(item.plan, SettledPlan):
+            item.decision = self._settled(item, item.plan, progress)
+        if item.decision is None:
+            return None
+        self._note(item, item.decision, done)
+        if item.decision.status == DEAD:
+            done.dead[UNANSWERABLE] += 1
+        return item.decision.emits
+
+    def _settled(self, item: Item, asked: SettledPlan, progress: Progress) -> Decision | None:
+        try:
+            return settle(asked, progress.now_ms, self._renderer)
+        except EventError as error:
+            return self._buried(item, UNANSWERABLE, error.message, progress)
+
+    def _period(self, asked: PeriodPlan, done: Processed) -> tuple[Emit, ...]:
+        page = Page(self._terms.policy.period_chunk, asked.cursor)
+        period = (asked.from_ms, asked.to_ms)
+        now, due = self._store.due_between(asked.domains, self._terms.homes, period, page)
+        if due.cursor is None:
+            self._store.note_timeout(asked.domains, now if asked.to_ms is None else asked.to_ms)
+        done.counts[TIMEOUT_BETWEEN, "SUCCESS" if due.cursor is None else "CONTINUED"] += 1
+        return decide_period(asked, due, now, self._terms.policy, self._renderer)
+
+    def _dead(
+        self, item: Item, reason: str, text: str, progress: Progress, done: Processed
+    ) -> tuple[Emit, ...] | None:
+        decision = self._buried(item, reason, text, progress)
+        if decision is None:
+            return None
+        done.dead[reason] += 1
+        done.refused.append((item.source, reason, text))
+        return decision.emits
+
+    def _buried(self, item: Item, reason: str, text: str, progress: Progress) -> Decision | None:
+        """Return the dead letter; None, and its home blocked, if no topic takes it."""
+        limit = self._outlet.limit_bytes(self._dead_letters)
+        box = DeadLetterBox(self._dead_letters, self._terms.policy.requests, limit)
+        try:
+            letter = box.letter(item.message, reason, text)
+        except EventError as error:
+            progress.block(item.message.partition, item.message.offset, error.message)
+            return None
+        return Decision(Dropped(text), (letter,), None, DEAD)
+
+    def _note(self, item: Item, decision: Decision, done: Processed) -> None:
+        """Tell timers, retention, metrics and log what they need to know."""
+        if item.plan is None:
+            return
+        action = item.plan.incoming.event.action
+        done.counts[action if action in TASK_ACTIONS else "unknown", decision.status] += 1
+        done.redelivered += item.redelivered
+        if isinstance(item.plan, TaskPlan):
+            self._note_task(_Asked(item, item.plan), decision.outcome, done)
+
+    def _note_task(self, each: _Asked, outcome: Outcome, done: Processed) -> None:
+        key, home = each.plan.key, each.item.message.partition
+        match outcome:
+            case Acknowledged(deadline_ms=int() as deadline_ms):
+                done.deadlines.append((key, home, deadline_ms))
+            case Closed(now_ms=now_ms):
+                remove_at = now_ms + self._terms.policy.domains[key.domain].retention_ms
+                done.removals.append((key, home, remove_at))
+            case Dropped(reason=reason) if reason:
+                done.refused.append((each.item.source, "NOT_RESUMED", reason))
+            case _:
+                pass
+        text = each.plan.incoming.header(TIMER) if each.item.message.headers else None
+        mark = None if text is None else parse_mark(text)
+        if mark is not None:
+            task = DueTask(key, home, mark.started_by, mark.deadline_ms, mark.epoch)
+            done.fired.append(task)
+
+
+class _Asked:
+    """An item that asks for one task."""
+
+    __slots__ = ("item", "plan")
+
+    def __init__(self, item: Item, plan: TaskPlan) -> None:
+        self.item = item
+        self.plan = plan
+
+    @classmethod
+    def of(cls, items: list[Item]) -> list[_Asked]:
+        return [cls(item, item.plan) for item in items if isinstance(item.plan, TaskPlan)]
+
+
+def _replaces(decision: Decision, record: Record | None) -> bool:
+    """Whether a decision puts a new generation in the place of a closed record."""
+    return decision.record is not None and record is not None and not record.is_open

@@ -1,0 +1,37 @@
+"""Where each home of a batch stands: its base, its first message, and where it is cut."""
+
+from __future__ import annotations
+
+from runner.worker.assignment import Batch
+from runner.worker.event_log import Message
+
+
+class Progress:
+    """The state of one batch while it is processed."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.bases = batch.bases
+        self.blocked: dict[int, str] = {}
+        self.now_ms = 0
+        self.conflicts = 0
+        self._first: dict[int, int] = {}
+        self._cut: dict[int, int] = {}
+        for message in batch.messages:
+            self._first.setdefault(message.partition, message.offset)
+
+    def is_first(self, message: Message) -> bool:
+        """Whether everything before this message is committed."""
+        return self._first[message.partition] == message.offset
+
+    def is_cut(self, message: Message) -> bool:
+        """Whether this message waits for a later batch."""
+        return message.offset >= self._cut.get(message.partition, message.offset + 1)
+
+    def cut(self, home: int, offset: int) -> None:
+        """Leave this offset and all behind it for a later batch."""
+        self._cut[home] = min(offset, self._cut.get(home, offset))
+
+    def block(self, home: int, offset: int, reason: str) -> None:
+        """Cut a home, and say that it cannot go on."""
+        self.cut(home, offset)
+        self.blocked[home] = reason

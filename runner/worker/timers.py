@@ -1,0 +1,164 @@
+"""Deadlines of the homes this worker owns: tells each task to time out, when its moment has come.
+
+A timer changes nothing. It sends TimeoutTask to the task's home partition, and the log decides; sent
+twice, the second finds nothing to do. What was sent is not sent again until it was decided or its
+lease is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from runner.actions.decision import Emit
+from runner.actions.policy import Policy
+from runner.actions.timer_mark import TimerMark, timer_emit
+from runner.clock import Ticker
+from runner.store.calls import Index, IndexKind
+from runner.tasks.due import DueTask, parse_member
+from runner.tasks.record import TaskKey
+from runner.worker.agenda import Agenda
+from runner.worker.process import ShardedStore
+from runner.worker.store_time import StoreTime
+
+MAX_CHUNKS_IN_FLIGHT: Final = 4
+"""Chunks of timers sent and not yet decided, beyond which no more are sent: the log catches up first."""
+
+FULL_PAUSE_MS: Final = 10
+"""How long to wait for decisions, at most, while no more timers may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerSettings:
+    """How many timers go at once, and when an undecided one is sent again."""
+
+    chunk: int = 1000
+    lease_seconds: float = 10.0
+
+
+class Timers:
+    """The deadlines of the open homes of one worker."""
+
+    def __init__(
+        self,
+        store: ShardedStore,
+        policy: Policy,
+        settings: TimerSettings,
+        time: StoreTime,
+        ticker: Ticker,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._settings = settings
+        self._time = time
+        self._ticker = ticker
+        self._homes: set[int] = set()
+        self._agenda = Agenda()
+        self._leases: dict[tuple[Index, str], float] = {}
+
+    def own(self, homes: Collection[int]) -> None:
+        """Take over these homes and let go of all others; what is new is looked at once."""
+        gained = set(homes) - self._homes
+        self._homes = set(homes)
+        self._agenda.keep(lambda index: index.home in self._homes)
+        self._leases = {at: end for at, end in self._leases.items() if at[0].home in self._homes}
+        for home in gained:
+            for domain in self._policy.domains:
+                for shard in range(self._store.shards):
+                    self._agenda.expect(Index(IndexKind.DEADLINES, domain, shard, home), 0)
+
+    def expect(self, deadlines: Iterable[tuple[TaskKey, int, int]]) -> None:
+        """Note deadlines that were just stored: (task, home, epoch ms)."""
+        for key, home, deadline_ms in deadlines:
+            if home in self._homes:
+                self._agenda.expect(self._index(key, home), deadline_ms)
+
+    def settle(self, fired: Iterable[DueTask]) -> None:
+        """Note timers that were decided: their leases are over."""
+        for task in fired:
+            self._leases.pop((self._index(task.key, task.home), task.member), None)
+
+    def wait_ms(self) -> int | None:
+        """Return how long nothing is due, by the estimated time of the store; None: no end known."""
+        moment_ms, now_ms = self._agenda.next_ms(), self._time.now_ms()
+        if moment_ms is None:
+            return None
+        if self._room() <= 0:
+            return FULL_PAUSE_MS
+        return 0 if now_ms is None else max(0, moment_ms - now_ms)
+
+    def due(self) -> list[Emit]:
+        """Return the timers to send now; asks the store only if a moment has come."""
+        room = self._room()
+        if room <= 0:
+            self._expire_leases()
+            return []
+        indexes = self._agenda.take(self._time.now_ms() or 0)
+        if not indexes:
+            return []
+        try:
+            return self._swept(indexes, min(room, self._settings.chunk))
+        except BaseException:
+            self._again(indexes, 0)
+            raise
+
+    def forget_sent(self) -> None:
+        """Note that what was sent last may not have arrived: look again at once."""
+        self._again({index for index, _ in self._leases}, 0)
+        self._leases.clear()
+
+    def _swept(self, indexes: list[Index], room: int) -> list[Emit]:
+        answer = self._store.due(indexes, room + len(self._leases))
+        self._time.observe(answer.now_ms)
+        emits: list[Emit] = []
+        lease_ms = int(self._settings.lease_seconds * 1000)
+        for index in indexes:
+            found = answer.found[index]
+            for member, deadline_ms in found.entries:
+                if len(emits) >= room:
+                    self._agenda.expect(index, answer.now_ms)
+                    break
+                if self._lease(index, member):
+                    emits.append(self._emit(index, member, deadline_ms))
+            if found.next_ms is not None:
+                self._agenda.expect(index, max(found.next_ms, answer.now_ms))
+            if found.entries:
+                # Still there when the lease ends: whoever was told did not get it.
+                self._agenda.expect(index, answer.now_ms + lease_ms)
+        return emits
+
+    def _room(self) -> int:
+        return self._settings.chunk * MAX_CHUNKS_IN_FLIGHT - len(self._leases)
+
+    def _lease(self, index: Index, member: str) -> bool:
+        """Whether an entry may be sent now; notes that it was."""
+        now = self._ticker()
+        if self._leases.get((index, member), now) > now:
+            return False
+        self._leases[index, member] = now + self._settings.lease_seconds
+        return True
+
+    def _expire_leases(self) -> None:
+        now = self._ticker()
+        self._leases = {at: end for at, end in self._leases.items() if end > now}
+
+    def _again(self, indexes: Collection[Index], moment_ms: int) -> None:
+        for index in indexes:
+            if index.home in self._homes:
+                self._agenda.expect(index, moment_ms)
+
+    def _index(self, key: TaskKey, home: int) -> Index:
+        return Index(IndexKind.DEADLINES, key.domain, self._store.shard(key.id), home)
+
+    def _emit(self, index: Index, member: str, deadline_ms: int) -> Emit:
+        task = parse_member(member, index.domain, index.home, deadline_ms)
+        mark = TimerMark(task.started_by, deadline_ms, task.epoch)
+        return timer_emit(task.key, task.home, mark, self._policy)
+
+
+class NoTimers(Timers):
+    """``timers.enabled: false``: deadlines are left to TimeoutBetween."""
+
+    def own(self, homes: Collection[int]) -> None:
+        """Own nothing."""
