@@ -85,6 +85,15 @@ def producer_properties(config: Config) -> Properties:
     return common | {"enable.idempotence": False}
 
 
+def client_properties(config: Config) -> Properties:
+    """What librdkafka is told for a client that only asks or sends: address, security, and no more."""
+    return (
+        {"client.id": _CLIENT_ID}
+        | _operators(config.kafka.properties)
+        | {"bootstrap.servers": config.kafka.brokers}
+    )
+
+
 def redis_arguments(config: Config) -> dict[str, Any]:
     """Keyword arguments of redis-py's ``from_url``; times in seconds, as it wants them."""
     redis = config.redis

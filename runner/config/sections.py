@@ -129,6 +129,12 @@ class Redis(Section):
     prefix: KeyPart = Field(
         default="runner", description="First part of every key; one consumer group, one prefix."
     )
+    start_empty: bool = Field(
+        default=False,
+        description=(
+            "Begin with no tasks although the group has read before: only after a loss that is accepted."
+        ),
+    )
     shards: int = Field(
         default=16,
         ge=1,

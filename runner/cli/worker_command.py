@@ -1,0 +1,257 @@
+"""``runner worker``: puts the parts of one worker process together, runs it, and takes it down."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Any, Final
+from uuid import uuid4
+
+from confluent_kafka.admin import AdminClient
+
+from runner import log
+from runner.cli.wiring import (
+    build_policy,
+    build_rules,
+    connect_admin,
+    connect_store,
+    topic_names,
+)
+from runner.clock import monotonic_seconds
+from runner.config import Config, check_properties, consumer_properties, producer_properties
+from runner.envelope.codec import JsonCodec
+from runner.errors import FatalError, PositionUnknown, StoreUnavailable
+from runner.metrics import Metrics
+from runner.store.calls import Opened, Ownership
+from runner.store.redis_store import RedisStore
+from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from runner.worker.health import HealthServer, HealthState
+from runner.worker.intake import Terms
+from runner.worker.kafka_log import KafkaLog
+from runner.worker.loop import Limits, Loop, Parts
+from runner.worker.process import Process
+from runner.worker.reporter import Reporter
+from runner.worker.retention import Retention
+from runner.worker.store_time import StoreTime
+from runner.worker.timers import NoTimers, Timers, TimerSettings
+from runner.worker.topics import (
+    Cluster,
+    TopicOutlet,
+    TopicWatch,
+    ask_cluster,
+    group_offsets,
+    require_topics,
+)
+
+STOPPED_LATE: Final = 7
+"""Exit code where the shutdown deadline passed or a second signal came."""
+
+_log: Final = log.get("worker")
+
+
+def run_worker(config: Config) -> int:
+    """Run one worker until a signal; returns the exit code.
+
+    Raises ConfigError and FatalError for what a person must mend. The first SIGTERM or SIGINT
+    finishes the batch in hand and leaves the group, within ``worker.shutdownSeconds``; a second one
+    ends the process at once. Nothing is lost either way.
+    """
+    check_properties(config)
+    with _signals(config.worker.shutdown_seconds) as stopping, ExitStack() as stack:
+        _Worker(config, stack).run(stopping)
+    _log.info("stopped")
+    return 0
+
+
+class _Worker:
+    """One worker and everything it holds open."""
+
+    def __init__(self, config: Config, stack: ExitStack) -> None:
+        self._config = config
+        admin = connect_admin(config)
+        needed = topic_names(config)
+        cluster = ask_cluster(admin, needed)
+        exactly_once = config.delivery == "exactly_once"
+        # A response stream may be missing for now: events that name it are refused, not the worker.
+        require_topics(cluster, needed[:3], exactly_once=exactly_once)
+        store = connect_store(config)
+        stack.callback(store.close)
+        opened = _opened(store, config, cluster, admin)
+        outlet = TopicOutlet(cluster, {}, JsonCodec(), _suffix(config))
+        self._watch = TopicWatch(admin, outlet, config.topics.requests, needed)
+        self._loop, self._log = self._build(store, outlet, opened, cluster)
+        self._health = stack.enter_context(self._serve()) if config.http.port else None
+        stack.callback(self._log.close)
+        self._watch.start()
+        stack.callback(self._watch.close)
+        self._log.start()
+        _log.info(
+            "started",
+            brokers=config.kafka.brokers,
+            group=config.kafka.group,
+            delivery=config.delivery,
+            topic=config.topics.requests,
+            partitions=cluster.topics[config.topics.requests].partitions,
+            incarnation=opened.incarnation,
+            http=self._health.port if self._health else None,
+        )
+
+    def run(self, stopping: threading.Event) -> None:
+        """Step until told to stop."""
+        self._loop.run(lambda: stopping.is_set() or self._must_exit())
+
+    def _must_exit(self) -> bool:
+        if self._watch.failed is not None:
+            raise PositionUnknown(self._watch.failed)
+        return False
+
+    def _build(
+        self, store: RedisStore, outlet: TopicOutlet, opened: Opened, cluster: Cluster
+    ) -> tuple[Loop, KafkaLog]:
+        config, ticker = self._config, monotonic_seconds
+        policy = build_policy(config)
+        terms = Terms(
+            policy=policy,
+            codec=JsonCodec(),
+            rules=build_rules(config),
+            incarnation=opened.incarnation,
+            homes=cluster.topics[config.topics.requests].partitions,
+            max_event_bytes=config.worker.max_event_bytes,
+            poison_limit=config.worker.poison_limit,
+        )
+        time = StoreTime(ticker)
+        settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)
+        timers = (Timers if config.timers.enabled else NoTimers)(store, policy, settings, time, ticker)
+        metrics, self._state = Metrics(), HealthState(ticker())
+        self._metrics = metrics
+        listener = _Listener()
+        kafka = KafkaLog(
+            config.topics.requests,
+            consumer_properties(config),
+            _producer_properties(config, cluster),
+            listener,
+        )
+        parts = Parts(
+            log=kafka,
+            store=store,
+            process=Process(terms, store, outlet, config.topics.dead_letters),
+            delivery=_delivery(config),
+            timers=timers,
+            retention=Retention(store, policy, opened.incarnation, time),
+            time=time,
+            incarnation=opened.incarnation,
+        )
+        limits = Limits(
+            batch_events=config.worker.batch_size,
+            batch_bytes=config.worker.batch_bytes,
+            poll_seconds=config.worker.poll_ms / 1000,
+        )
+        loop = Loop(parts, limits, Reporter(metrics, self._state, ticker), ticker)
+        listener.loop = loop
+        return loop, kafka
+
+    def _serve(self) -> HealthServer:
+        http = self._config.http
+        return HealthServer(self._state, self._metrics.exposition, (http.host, http.port))
+
+
+class _Listener:
+    """Passes rebalances on to the loop, which needs the log to be made first."""
+
+    loop: Loop
+
+    def assigned(self, partitions: Any) -> None:
+        self.loop.assigned(partitions)
+
+    def revoked(self, partitions: Any) -> None:
+        self.loop.revoked(partitions)
+
+
+def _delivery(config: Config) -> Delivery:
+    return ExactlyOnce() if config.delivery == "exactly_once" else AtLeastOnce()
+
+
+def _suffix(config: Config) -> str:
+    return config.topics.responses if config.responses.partitioner == "suffix" else ""
+
+
+def _producer_properties(config: Config, cluster: Cluster) -> Mapping[str, Any]:
+    """Return the producer's properties with what only this process and these topics know.
+
+    The transactional id is unique to the process: safety comes from the group metadata. A batch of
+    several messages must fit the topic with the smallest limit; a single message may be larger.
+    """
+    properties = dict(producer_properties(config))
+    smallest = min(topic.limit_bytes for topic in cluster.topics.values())
+    properties["batch.size"] = max(1, min(1_000_000, smallest - 1024))
+    if config.delivery == "exactly_once":
+        process = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        properties["transactional.id"] = f"{config.kafka.group}-{process}"
+    return properties
+
+
+def _opened(store: RedisStore, config: Config, cluster: Cluster, admin: AdminClient) -> Opened:
+    """Open the store as this group's.
+
+    StoreMismatch if it is somebody else's; PositionUnknown if it is empty although the group has
+    read before: its tasks are gone, and going on as if nothing were is for a person to decide.
+    """
+    topic = cluster.topics[config.topics.requests]
+    ownership = Ownership(
+        cluster_id=cluster.id,
+        topic=config.topics.requests,
+        # The embedded broker gives no ids; its address is new at every start, and so is its log.
+        topic_id=config.kafka.brokers if cluster.is_mock else topic.id,
+        group=config.kafka.group,
+        partitions=topic.partitions,
+    )
+    try:
+        if not store.exists() and not config.redis.start_empty:
+            _require_unread(admin, config)
+        return store.open(ownership)
+    except StoreUnavailable as error:
+        raise FatalError(f"{error}; check redis.url, or start Redis") from error
+
+
+def _require_unread(admin: AdminClient, config: Config) -> None:
+    offsets = group_offsets(admin, config.kafka.group, config.topics.requests)
+    if any(offset > 0 for offset in offsets.values()):
+        raise PositionUnknown(
+            f"Redis holds nothing under prefix {config.redis.prefix!r}, but group {config.kafka.group!r} "
+            f"has read {config.topics.requests!r} before: the tasks it kept are gone; restore Redis, or "
+            "set redis.startEmpty to true to begin with no tasks"
+        )
+
+
+@contextmanager
+def _signals(shutdown_seconds: float) -> Iterator[threading.Event]:
+    """Turn the first SIGTERM or SIGINT into a flag; the second, or the deadline, ends the process."""
+    stopping = threading.Event()
+
+    def late() -> None:
+        _log.error("stopped_late", seconds=shutdown_seconds)
+        os._exit(STOPPED_LATE)
+
+    deadline = threading.Timer(shutdown_seconds, late)
+    deadline.daemon = True
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        if stopping.is_set():
+            os._exit(STOPPED_LATE)
+        stopping.set()
+        deadline.start()
+        _log.info("stopping", signal=signal.Signals(number).name)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopping
+    finally:
+        deadline.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)

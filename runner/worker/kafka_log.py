@@ -1,0 +1,285 @@
+"""Kafka as the worker's log: one consumer and one producer of librdkafka, owned by one thread.
+
+What an error of librdkafka means for the loop is decided here, once:
+
+  retriable                    asked again, until a bound
+  requires abort, or refused   LogUnavailable: abort, rewind, poll on
+  fatal, fenced                Fenced: the process exits, a fresh one takes over
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from time import monotonic
+from typing import Any, Final
+
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka import Message as KafkaMessage
+
+from runner.actions.decision import Emit
+from runner.errors import Fenced, LogUnavailable, PositionUnknown
+from runner.worker.event_log import AssignmentListener, Message
+from runner.worker.opening import EARLIEST
+
+IO_SECONDS: Final = 10.0
+"""One call to a broker, at most."""
+
+UNCONFIRMED_SECONDS: Final = 60.0
+"""How long a commit is asked again before the process gives up and a fresh one finds out."""
+
+_PASSING: Final = frozenset(
+    {
+        KafkaError._PARTITION_EOF,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._RESOLVE,
+    }
+)
+_GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+_TOO_LARGE: Final = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_MSG}
+)
+
+_log: Final = logging.getLogger("runner.kafka")
+
+
+class KafkaLog:
+    """The EventLog Protocol over Apache Kafka. Rebalances are told to ``listener`` inside ``poll``."""
+
+    def __init__(
+        self,
+        topic: str,
+        consumer_properties: Mapping[str, Any],
+        producer_properties: Mapping[str, Any],
+        listener: AssignmentListener,
+    ) -> None:
+        """Make the clients and join the group; nothing is waited for."""
+        clients = logging.getLogger("librdkafka")
+        self._topic = topic
+        self._listener = listener
+        self._transactional = "transactional.id" in producer_properties
+        self._producer = Producer({**producer_properties, "delivery.report.only.error": True}, logger=clients)
+        self._consumer = Consumer(dict(consumer_properties), logger=clients)
+        self._assigned: set[int] = set()
+        self._read: set[int] = set()
+        self._membership: Any = None
+        self._failures: list[KafkaError] = []
+
+    def start(self) -> None:
+        """Register the producer with its coordinator, then join the group.
+
+        Raises LogUnavailable if no broker answers in time, Fenced if transactions are refused.
+        """
+        if self._transactional:
+            self._guarded(lambda: self._producer.init_transactions(UNCONFIRMED_SECONDS))
+        self._consumer.subscribe(
+            [self._topic],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+
+    def close(self) -> None:
+        """Leave the group, so that others take over at once, and close both clients."""
+        self._consumer.close()
+        self._producer.flush(1.0)
+
+    def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        """Return what is there, waiting for the first."""
+        self._producer.poll(0)
+        first = self._consumer.poll(timeout_seconds)
+        found = [] if first is None else [first]
+        if found and max_messages > 1:
+            found += self._consumer.consume(max_messages - 1, 0.0)
+        if self._assigned:
+            self._membership = self._consumer.consumer_group_metadata()
+        return [self._message(each) for each in found if self._is_message(each)]
+
+    def read_from(self, positions: Mapping[int, int]) -> dict[int, int]:
+        """Begin reading at these offsets; EARLIEST is found out."""
+        began = {
+            partition: self._earliest(partition) if offset == EARLIEST else offset
+            for partition, offset in positions.items()
+        }
+        places = self._places(began)
+        take = self._consumer.incremental_assign if self._assigned else self._consumer.assign
+        self._guarded(lambda: take(places))
+        self._assigned.update(began)
+        return began
+
+    def rewind(self, positions: Mapping[int, int]) -> None:
+        """Read on from these offsets. What nothing was read of since needs no seek."""
+        for place in self._places({p: o for p, o in positions.items() if p in self._read}):
+            self._guarded(lambda place=place: self._consumer.seek(place))  # type: ignore[misc]
+            self._read.discard(place.partition)
+
+    def pause(self, partitions: Collection[int]) -> None:
+        """Give no more messages of these partitions."""
+        ours = self._places(dict.fromkeys(self._assigned.intersection(partitions), 0))
+        self._guarded(lambda: self._consumer.pause(ours))
+
+    def resume(self, partitions: Collection[int]) -> None:
+        """Give messages of these partitions again."""
+        ours = self._places(dict.fromkeys(self._assigned.intersection(partitions), 0))
+        self._guarded(lambda: self._consumer.resume(ours))
+
+    def committed(self, partitions: Collection[int]) -> dict[int, int | None]:
+        """Return the group's committed offsets; pending transactions are waited for by the broker."""
+        asked = [TopicPartition(self._topic, partition) for partition in partitions]
+        found = self._guarded(lambda: self._consumer.committed(asked, IO_SECONDS))
+        for place in found:
+            if place.error is not None:
+                raise LogUnavailable(f"no committed offset of {place.partition}: {place.error}")
+        return {p.partition: None if p.offset == OFFSET_INVALID else p.offset for p in found}
+
+    def membership(self) -> Any:
+        """Return the group metadata taken when the last batch was polled."""
+        return self._membership
+
+    def begin(self) -> None:
+        """Open a transaction."""
+        self._failures.clear()
+        self._guarded(self._producer.begin_transaction)
+
+    def produce(self, emit: Emit) -> None:
+        """Queue a message; a full queue means that the broker does not keep up."""
+        # -1 is the client's word for: by the hash of the key.
+        partition = -1 if emit.partition is None else emit.partition
+        try:
+            self._producer.produce(
+                emit.stream,
+                emit.value,
+                emit.key,
+                partition,
+                self._on_delivery,
+                headers=list(emit.headers),
+            )
+        except BufferError:
+            raise LogUnavailable("the producer queue is full: Kafka does not keep up") from None
+        except KafkaException as error:
+            raise self._unavailable(error) from error
+
+    def send_offsets(self, offsets: Mapping[int, int], membership: Any) -> None:
+        """Put the offsets into the transaction; a stale membership is refused by the broker."""
+        places = self._places(offsets)
+        self._guarded(lambda: self._producer.send_offsets_to_transaction(places, membership, IO_SECONDS))
+
+    def commit(self) -> None:
+        """Commit; asked again until it answers, since unconfirmed is not committed."""
+        self._until_answered(lambda: self._producer.commit_transaction(IO_SECONDS))
+
+    def abort(self) -> None:
+        """Abort; asked again until it answers."""
+        self._until_answered(lambda: self._producer.abort_transaction(IO_SECONDS))
+
+    def flush(self) -> None:
+        """Return once everything is acknowledged; LogUnavailable if anything was not."""
+        left = self._producer.flush(IO_SECONDS)
+        failures, self._failures = self._failures, []
+        if failures:
+            raise LogUnavailable(f"not delivered: {failures[0]}", refused=_is_refusal(failures))
+        if left:
+            raise LogUnavailable(f"{left} messages were not acknowledged in time")
+
+    def commit_offsets(self, offsets: Mapping[int, int]) -> None:
+        """Commit offsets by themselves."""
+        places = self._places(offsets)
+        self._guarded(lambda: self._consumer.commit(offsets=places, asynchronous=False))
+
+    # -- callbacks of librdkafka, inside poll ----------------------------------------------------
+
+    def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        # Nothing is fetched before the loop has found out where to begin.
+        consumer.assign([])
+        self._listener.assigned([place.partition for place in places])
+
+    def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        del consumer
+        gone = [place.partition for place in places]
+        self._assigned.difference_update(gone)
+        self._read.difference_update(gone)
+        self._listener.revoked(gone)
+
+    def _on_delivery(self, error: KafkaError | None, message: KafkaMessage) -> None:
+        if error is not None:
+            _log.warning("a message to %s was not delivered: %s", message.topic(), error)
+            self._failures.append(error)
+
+    # -- messages and errors ---------------------------------------------------------------------
+
+    def _is_message(self, found: KafkaMessage) -> bool:
+        error = found.error()
+        if error is None:
+            return True
+        if error.code() in _GONE:
+            raise PositionUnknown(
+                f"{self._topic}/{found.partition()} does not hold the next offset any more ({error}): "
+                "messages were deleted before they were read, or the topic was made again; "
+                "restart, or set the group's offset with kafka-consumer-groups --reset-offsets"
+            )
+        if error.fatal():
+            raise Fenced(f"the consumer failed for good: {error}")
+        if error.code() not in _PASSING:
+            _log.warning("consumer: %s", error)
+        return False
+
+    def _message(self, found: KafkaMessage) -> Message:
+        # The library types these as optional: only an event that is no message lacks them.
+        partition: Any = found.partition()
+        offset: Any = found.offset()
+        given: Any = found.headers() or ()
+        self._read.add(partition)
+        headers = tuple((name, value or b"") for name, value in given)
+        return Message(partition, offset, found.key(), found.value(), headers)
+
+    def _earliest(self, partition: int) -> int:
+        place = TopicPartition(self._topic, partition)
+        low: int = self._guarded(lambda: self._consumer.get_watermark_offsets(place, timeout=IO_SECONDS))[0]
+        return low
+
+    def _places(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, p, offset) for p, offset in offsets.items()]
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except KafkaException as error:
+            raise self._unavailable(error) from error
+
+    def _until_answered(self, call: Callable[[], Any]) -> None:
+        give_up = monotonic() + UNCONFIRMED_SECONDS
+        while True:
+            try:
+                call()
+                return
+            except KafkaException as error:
+                reason = _reason(error)
+                if not reason.retriable() or reason.txn_requires_abort():
+                    raise self._unavailable(error) from error
+                if monotonic() > give_up:
+                    raise Fenced(f"the transaction stayed unconfirmed: {reason}") from error
+
+    def _unavailable(self, error: KafkaException) -> LogUnavailable | Fenced:
+        reason = _reason(error)
+        refused = _is_refusal([*self._failures, reason])
+        if reason.fatal() or reason.code() == KafkaError._FENCED:
+            return Fenced(f"the producer was fenced or failed for good: {reason}")
+        return LogUnavailable(f"Kafka refused the batch: {reason}", refused=refused)
+
+
+def _reason(error: KafkaException) -> KafkaError:
+    reason: KafkaError = error.args[0]
+    return reason
+
+
+def _is_refusal(errors: Collection[KafkaError]) -> bool:
+    return any(error.code() in _TOO_LARGE for error in errors)

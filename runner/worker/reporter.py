@@ -1,0 +1,90 @@
+"""What the loop does, as metrics, health and log events: the one observer of a real worker."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final, cast
+
+from runner import log
+from runner.clock import Ticker
+from runner.errors import StoreUnavailable, TransientError
+from runner.metrics import LoopClock, Metrics, Part
+from runner.worker.assignment import Batch
+from runner.worker.health import HealthState
+from runner.worker.processed import Processed
+
+_log: Final = log.get("worker")
+
+
+class Reporter:
+    """Keeps the numbers of one worker; events are counted once per batch."""
+
+    def __init__(self, metrics: Metrics, health: HealthState, ticker: Ticker) -> None:
+        self._metrics = metrics
+        self._health = health
+        self._ticker = ticker
+        self._clock = LoopClock(metrics)
+        self._down = False
+        health.set_store(up=True)
+        metrics.store_up.set(1)
+
+    def lap(self, part: str) -> None:
+        """Attribute the time since the last lap, and show that the loop is alive."""
+        self._clock.lap(cast("Part", part))
+        if part == "poll":
+            self._health.tick(self._ticker())
+
+    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
+        """Count what a batch came to, and log what was buried or could not be resumed."""
+        metrics = self._metrics
+        metrics.count_transaction("committed")
+        metrics.commit_seconds.observe(seconds)
+        metrics.batch_events.observe(len(batch.messages))
+        metrics.timers_sent.inc(timers)
+        if done.counts:
+            metrics.count_events(done.counts)
+            metrics.forwarded.inc(sum(n for (_, status), n in done.counts.items() if status == "FORWARDED"))
+        metrics.redelivered.inc(done.redelivered)
+        metrics.conflicts.inc(done.conflicts)
+        metrics.count_dead_letters(done.dead)
+        for task in done.fired:
+            metrics.timer_lateness_seconds.observe(max(0, done.now_ms - task.deadline_ms) / 1000)
+        for source, what, why in done.refused:
+            _log.warning("not_handled", source=str(source), what=what, why=why)
+
+    def aborted(self, error: TransientError) -> None:
+        """Say once what does not answer; it is asked again until it does."""
+        self._metrics.count_transaction("aborted")
+        if isinstance(error, StoreUnavailable):
+            self._health.set_store(up=False)
+            self._metrics.store_up.set(0)
+        log_it = _log.debug if self._down else _log.warning
+        log_it("batch_abandoned", code=error.label, reason=str(error))
+        self._down = True
+
+    def recovered(self) -> None:
+        """Say that reading goes on."""
+        self._down = False
+        self._health.set_store(up=True)
+        self._metrics.store_up.set(1)
+        _log.info("reading_again")
+
+    def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
+        """Note which homes are open, and which of them are paused."""
+        self._health.set_assigned(len(opened))
+        self._health.set_paused(blocked)
+        self._metrics.open_homes.set(len(opened))
+        self._metrics.paused_partitions.set(len(blocked))
+        _log.info("homes", open=sorted(opened), paused=sorted(blocked))
+
+    def blocked(self, home: int, reason: str) -> None:
+        """Say why a home cannot go on."""
+        _log.error("home_paused", home=home, reason=reason)
+
+    def removed(self, records: int) -> None:
+        """Count records that went after their retention."""
+        self._metrics.records_removed.inc(records)
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Log something about the worker as a whole."""
+        _log.info(name, **fields)

@@ -1,0 +1,191 @@
+"""What the worker must know of topics: do they exist, how large may a message be, which id has ours.
+
+Asked of the broker at the start and every half a minute by a thread of its own; the loop only looks
+at the last answer, and never waits for one.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from runner import log
+from runner.envelope.codec import Codec, Sections
+from runner.errors import FatalError, LogUnavailable
+
+ASK_SECONDS: Final = 10.0
+EVERY_SECONDS: Final = 30.0
+USUAL_LIMIT_BYTES: Final = 1_000_000
+"""Assumed where the broker does not tell: a little under Kafka's default."""
+
+_TRAILING_DIGITS: Final = re.compile(r"\d+\Z")
+_log: Final = log.get("topics")
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic as the broker told."""
+
+    id: str
+    partitions: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One answer of the broker; topics that do not exist are left out."""
+
+    id: str
+    topics: Mapping[str, Topic] = field(default_factory=dict)
+
+    @property
+    def is_mock(self) -> bool:
+        """Whether this is librdkafka's mock broker, which has no transactions."""
+        return self.id.startswith("mockCluster")
+
+
+class TopicOutlet:
+    """The Outlet of the actions: pure look-ups in the last answer."""
+
+    def __init__(
+        self, cluster: Cluster, codecs: Mapping[str, Codec], default: Codec, suffix: str = ""
+    ) -> None:
+        """``suffix``: the topic whose partitions follow the digits at the end of the request id."""
+        self.cluster = cluster
+        self._codecs = codecs
+        self._default = default
+        self._suffix = suffix
+
+    def encode(self, stream: str, sections: Sections) -> bytes:
+        """Return the value in the encoding of that topic."""
+        return self._codecs.get(stream, self._default).encode(sections)
+
+    def limit_bytes(self, stream: str) -> int | None:
+        """Return the largest message of that topic; None: there is no such topic."""
+        topic = self.cluster.topics.get(stream)
+        return None if topic is None else topic.limit_bytes
+
+    def partition(self, stream: str, request_id: str) -> int | None:
+        """Return the partition by the trailing digits of the request id, where so configured."""
+        topic = self.cluster.topics.get(stream)
+        digits = _TRAILING_DIGITS.search(request_id) if stream == self._suffix else None
+        if topic is None or digits is None:
+            return None
+        # A number of any length: Python would refuse to convert thousands of digits at once.
+        return int(digits.group()[-18:]) % topic.partitions
+
+
+class TopicWatch:
+    """Keeps the outlet's answer fresh, and notices when the requests topic was made again."""
+
+    def __init__(
+        self, admin: AdminClient, outlet: TopicOutlet, requests: str, names: Collection[str]
+    ) -> None:
+        self._admin = admin
+        self._outlet = outlet
+        self._requests = requests
+        self._names = tuple(names)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="topic-watch", daemon=True)
+        self.failed: str | None = None
+        """Why the worker must exit; None while all is well."""
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop asking; returns when the thread has ended."""
+        self._closing.set()
+        self._thread.join(ASK_SECONDS)
+
+    def _run(self) -> None:
+        while not self._closing.wait(EVERY_SECONDS):
+            try:
+                self._compare(ask_cluster(self._admin, self._names))
+            except LogUnavailable as error:
+                _log.warning("topics_unknown", reason=str(error))
+
+    def _compare(self, cluster: Cluster) -> None:
+        before = self._outlet.cluster.topics.get(self._requests)
+        now = cluster.topics.get(self._requests)
+        if before is not None and (now is None or now.id != before.id):
+            self.failed = f"topic {self._requests!r} was deleted or made again; restart the worker"
+        elif before is not None and now is not None and now.partitions != before.partitions:
+            self.failed = f"topic {self._requests!r} has {now.partitions} partitions now; restart the worker"
+        self._outlet.cluster = cluster
+
+
+def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
+    """Return what the broker says of these topics; LogUnavailable if it does not answer in time."""
+    try:
+        cluster_id = str(admin.list_topics(timeout=ASK_SECONDS).cluster_id)
+        asked = admin.describe_topics(TopicCollection(list(names)), request_timeout=ASK_SECONDS)
+        found = {name: _described(future) for name, future in asked.items()}
+    except KafkaException as error:
+        raise LogUnavailable(f"Kafka does not answer: {error.args[0]}") from error
+    there = {name: topic for name, topic in found.items() if topic is not None}
+    limits = _limits(admin, list(there)) if not cluster_id.startswith("mockCluster") else {}
+    topics = {
+        name: Topic(str(topic.topic_id), len(topic.partitions), limits.get(name, USUAL_LIMIT_BYTES))
+        for name, topic in there.items()
+    }
+    return Cluster(cluster_id, topics)
+
+
+def group_offsets(admin: AdminClient, group: str, topic: str) -> dict[int, int]:
+    """Return the group's committed offsets on a topic, by partition; empty if there are none."""
+    asked = admin.list_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(group)], request_timeout=ASK_SECONDS
+    )
+    try:
+        places = asked[group].result(ASK_SECONDS).topic_partitions or []
+    except KafkaException as error:
+        if error.args[0].name() in {"GROUP_ID_NOT_FOUND", "_UNSUPPORTED_FEATURE"}:
+            return {}
+        raise LogUnavailable(f"Kafka does not tell the group's offsets: {error.args[0]}") from error
+    return {place.partition: place.offset for place in places if place.topic == topic}
+
+
+def require_topics(cluster: Cluster, needed: Collection[str], *, exactly_once: bool) -> None:
+    """FatalError unless all topics exist and the broker can do what is asked of it."""
+    missing = [name for name in needed if name not in cluster.topics]
+    if missing:
+        raise FatalError(
+            f"there is no topic {', '.join(missing)}; run `runner topics create`, "
+            "or name yours under `topics`"
+        )
+    if exactly_once and cluster.is_mock:
+        raise FatalError(
+            "this is the embedded broker, which has no transactions: it is for trying the runner out; "
+            'use an Apache Kafka, or run "runner dev"'
+        )
+
+
+def _described(future: Any) -> Any:
+    try:
+        return future.result(ASK_SECONDS)
+    except KafkaException as error:
+        if error.args[0].name() == "UNKNOWN_TOPIC_OR_PART":
+            return None
+        raise
+
+
+def _limits(admin: AdminClient, names: list[str]) -> dict[str, int]:
+    """Return max.message.bytes by topic; topics whose settings may not be read are left out."""
+    if not names:
+        return {}
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    found = {}
+    for resource, future in admin.describe_configs(resources, request_timeout=ASK_SECONDS).items():
+        try:
+            found[resource.name] = int(future.result(ASK_SECONDS)["max.message.bytes"].value)
+        except KafkaException as error:
+            _log.warning("topic_limit_unknown", topic=resource.name, reason=str(error.args[0]))
+    return found
