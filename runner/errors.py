@@ -10,7 +10,8 @@ RunnerError
 └── FatalError       the process exits non-zero and says what to do
     ├── StoreMismatch      the key space belongs to another group, topic or layout
     ├── PositionUnknown    no offset says where to begin reading
-    └── Fenced             the producer was fenced; a fresh process must take over
+    ├── Fenced             the producer was fenced; a fresh process must take over
+    └── ConfigError        the configuration cannot be used (stands in runner.config)
 
 Every class has a stable ``label`` for logs, metrics and dead-letter headers; EventErrors carry the
 numbered code of the protocol (section 2) as well.

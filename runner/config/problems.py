@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runner.errors import FatalError
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -24,13 +26,14 @@ class Problem:
         return f"{self.where}: {subject}; {self.remedy}"
 
 
-class ConfigError(Exception):
+class ConfigError(FatalError):
     """The configuration cannot be used; ``problems`` is never empty and holds every one found.
 
     ``str()`` is one line per problem, ready to be shown to the operator.
     """
 
-    code = "CONFIG"
+    label = "CONFIG"
+    exit_code = 3
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)

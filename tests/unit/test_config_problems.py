@@ -47,13 +47,13 @@ def test_all_problems_are_told_at_once_with_file_key_and_remedy(file: Path) -> N
     ]
 
 
-def test_the_error_has_a_code_and_one_line_per_problem(file: Path) -> None:
+def test_the_error_has_a_label_an_exit_code_and_one_line_per_problem(file: Path) -> None:
     file.write_text("handler: 5\ndeployment: 6\n")
 
     with pytest.raises(ConfigError) as refused:
         load(file, {})
 
-    assert refused.value.code == "CONFIG"
+    assert (refused.value.label, refused.value.exit_code) == ("CONFIG", 3)
     assert str(refused.value).splitlines() == [
         f"{file}: handler must be text; put it in quotes",
         f"{file}: deployment must be text; put it in quotes",
