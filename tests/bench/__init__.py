@@ -1,1 +1,1 @@
-"""Measurements on real servers of this machine."""
+"""Measurements on real servers of this machine: ``make bench``."""

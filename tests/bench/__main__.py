@@ -1,0 +1,127 @@
+"""``make bench``: every figure of docs/design.md, measured in one run on real servers.
+
+Prints a table, and the same as JSON on the last line. Figures are medians of several rounds; on a
+shared machine compare ratios of one run, never absolute figures of two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections import defaultdict
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.ceilings import CEILINGS, measure_ceiling
+from tests.bench.events import EVENT_BYTES
+from tests.bench.latency import measure_latency, measure_lateness
+from tests.bench.memory import measure_bytes_per_task
+from tests.bench.stage import new_stage
+from tests.bench.throughput import measure_throughput
+from tests.servers.kafka_server import KafkaServer, running_kafka
+from tests.servers.redis_server import RedisServer, running_redis
+
+
+class Bench:
+    """Runs the measurements and keeps every figure by its name."""
+
+    def __init__(self, kafka: KafkaServer, redis: RedisServer, console: Console) -> None:
+        self._kafka = kafka
+        self._redis = redis
+        self._console = console
+        self.figures: dict[str, list[float]] = defaultdict(list)
+
+    def throughput(self, tasks: int) -> None:
+        """One round of the worker and of every ceiling, over the same events."""
+        stage = new_stage(self._kafka, self._redis, "home")
+        self._note("worker events/s", measure_throughput(stage, tasks))
+        for ceiling in CEILINGS:
+            self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(stage, 2 * tasks, ceiling))
+        stage = new_stage(self._kafka, self._redis, "forwarded")
+        self._note("worker events/s, ProceedTask forwarded", measure_throughput(stage, tasks, home=False))
+
+    def latency(self, per_second: int, seconds: float) -> None:
+        """One round at a steady rate."""
+        stage = new_stage(self._kafka, self._redis, "latency")
+        measured = measure_latency(stage, per_second, seconds)
+        self._note("latency load events/s", per_second)
+        self._note("answer p50 ms", measured.p50_ms)
+        self._note("answer p99 ms", measured.p99_ms)
+
+    def lateness(self, what: str, tasks: int, over_seconds: float) -> None:
+        """One round of deadlines."""
+        stage = new_stage(self._kafka, self._redis, "timers")
+        measured = measure_lateness(stage, tasks, over_seconds)
+        self._note(f"timer {what}, p50 ms late", measured.p50_ms)
+        self._note(f"timer {what}, p99 ms late", measured.p99_ms)
+
+    def memory(self, tasks: int) -> None:
+        """One round of open tasks."""
+        stage = new_stage(self._kafka, self._redis, "memory")
+        self._note("Redis bytes per open task", measure_bytes_per_task(stage, tasks))
+
+    def medians(self) -> dict[str, float]:
+        """Return the median of every figure, and the ratio to the highest ceiling that has a store."""
+        found = {name: median(values) for name, values in self.figures.items()}
+        if "ceiling c store events/s" in found:
+            found["worker / ceiling c"] = found["worker events/s"] / found["ceiling c store events/s"]
+        return found
+
+    def _note(self, name: str, value: float) -> None:
+        self.figures[name].append(value)
+        self._console.print(f"  {name}: {value:,.1f}")
+
+
+def main() -> None:
+    """Measure, and print what was found."""
+    asked = _arguments()
+    console = Console(stderr=True)
+    with running_kafka() as kafka, running_redis() as redis:
+        bench = Bench(kafka, redis, console)
+        for number in range(asked.rounds):
+            console.print(f"round {number + 1} of {asked.rounds}")
+            _round(bench, asked)
+        _print(bench, asked, kafka.lane)
+
+
+def _round(bench: Bench, asked: argparse.Namespace) -> None:
+    bench.throughput(asked.tasks)
+    bench.latency(asked.rate or int(bench.figures["worker events/s"][-1] / 2), asked.seconds)
+    bench.lateness("idle", 50, 10.0)
+    bench.lateness("5,000 in 1 s", 5_000, 1.0)
+    bench.lateness("20,000 in 1 s", 20_000, 1.0)
+    bench.memory(asked.tasks)
+
+
+def _print(bench: Bench, asked: argparse.Namespace, lane: str) -> None:
+    table = Table(title=f"medians of {asked.rounds} rounds, {EVENT_BYTES}-byte events, exactly once, {lane}")
+    table.add_column("what")
+    table.add_column("median", justify="right")
+    table.add_column("all rounds", justify="right")
+    medians = bench.medians()
+    for name, value in medians.items():
+        rounds = ", ".join(f"{each:,.1f}" for each in bench.figures.get(name, []))
+        table.add_row(name, f"{value:,.2f}", rounds)
+    Console().print(table)
+    about: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "kafka": lane}
+    print(json.dumps({"about": about, "medians": medians, "rounds": bench.figures}))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of every measurement (default 3)")
+    parser.add_argument("--tasks", type=int, default=30_000, help="tasks of a throughput round")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of a latency round")
+    parser.add_argument(
+        "--rate", type=int, help="events/s of a latency round (default: half of the worker's)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

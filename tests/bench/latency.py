@@ -1,0 +1,129 @@
+"""How long an answer takes: request sent to response readable, at a steady rate."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from tests.bench.events import start_event
+from tests.bench.stage import HOMES, Stage, running_worker, wait_for
+
+STEP_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Median and 99th percentile, in ms."""
+
+    p50_ms: float
+    p99_ms: float
+
+
+def spread(values_ms: list[float]) -> Spread:
+    """Return the spread of some values."""
+    ordered = sorted(values_ms)
+    return Spread(ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))])
+
+
+class Reader:
+    """Notes when each response became readable (read_committed), from a thread of its own."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": stage.kafka.bootstrap,
+                "group.id": f"{stage.name}-latency",
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 100,
+            }
+        )
+        self._consumer.assign([TopicPartition(stage.responses, p, 0) for p in range(HOMES)])
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.seen: dict[tuple[str, str], float] = {}
+        """(key, status) to the epoch seconds at which it was read."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._stopping.set()
+        self._thread.join()
+        self._consumer.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            for message in self._consumer.consume(500, 0.01):
+                now = time.time()
+                status = dict(message.headers() or [])["event-status"]
+                key = ((message.key() or b"").decode(), bytes(status).decode())  # type: ignore[arg-type]
+                self.seen.setdefault(key, now)
+
+
+def measure_latency(stage: Stage, per_second: int, seconds: float) -> Spread:
+    """Return the spread from the sending of a StartTask to its committed ACK."""
+    with running_worker(stage):
+        reader = Reader(stage)
+        try:
+            sent = _send_steadily(stage, per_second, seconds)
+            wait_for(lambda: len(reader.seen) >= len(sent), "all answers")
+        finally:
+            reader.close()
+    return spread([(reader.seen[key, "ACK"] - when) * 1000 for key, when in sent.items()])
+
+
+def measure_lateness(stage: Stage, tasks: int, over_seconds: float) -> Spread:
+    """Return how late TIMEOUT was readable, for deadlines spread evenly over some seconds."""
+    with running_worker(stage):
+        reader = Reader(stage)
+        try:
+            lead_seconds = 3.0 + tasks / 2500
+            due = _start_with_deadlines(stage, tasks, over_seconds, lead_seconds)
+            timed_out = _counter(reader, "TIMEOUT")
+            wait_for(lambda: timed_out() >= tasks, "all timeouts")
+        finally:
+            reader.close()
+    late = [(reader.seen[key, "TIMEOUT"] - when) * 1000 for key, when in due.items()]
+    if min(late) < 0:
+        raise RuntimeError(f"a deadline fired {-min(late):.0f} ms early")
+    return spread(late)
+
+
+def _counter(reader: Reader, status: str) -> Callable[[], int]:
+    return lambda: sum(1 for _, seen in tuple(reader.seen) if seen == status)
+
+
+def _send_steadily(stage: Stage, per_second: int, seconds: float) -> dict[str, float]:
+    producer = Producer({"bootstrap.servers": stage.kafka.bootstrap, "linger.ms": 0})
+    events = [start_event(number, stage.name) for number in range(int(per_second * seconds))]
+    sent: dict[str, float] = {}
+    began = time.time()
+    for number, event in enumerate(events):
+        wait = began + number / per_second - time.time()
+        if wait > 0:
+            producer.poll(0)
+            time.sleep(max(wait, STEP_SECONDS / 10))
+        sent[event.key] = time.time()
+        producer.produce(stage.requests, event.value, event.key, event.partition)
+    producer.flush(30)
+    return sent
+
+
+def _start_with_deadlines(
+    stage: Stage, tasks: int, over_seconds: float, lead_seconds: float
+) -> dict[str, float]:
+    producer = Producer({"bootstrap.servers": stage.kafka.bootstrap, "linger.ms": 5})
+    first_ms = int((time.time() + lead_seconds) * 1000)
+    due: dict[str, float] = {}
+    for number in range(tasks):
+        deadline_ms = first_ms + int(number * over_seconds * 1000 / tasks)
+        event = start_event(number, stage.name, timeoutOn=deadline_ms)
+        due[event.key] = deadline_ms / 1000
+        producer.produce(stage.requests, event.value, event.key, event.partition)
+        producer.poll(0)
+    producer.flush(30)
+    return due

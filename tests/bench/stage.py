@@ -1,0 +1,120 @@
+"""The stage of every measurement: real servers, fresh topics, and one worker process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import IO, Final
+
+from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from tests.servers.kafka_server import KafkaServer
+from tests.servers.redis_server import RedisServer
+
+HOMES: Final = 12
+WAIT_SECONDS: Final = 180.0
+_number = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Topics of their own on shared servers; ``name`` makes them unique."""
+
+    kafka: KafkaServer
+    redis: RedisServer
+    name: str
+
+    @property
+    def requests(self) -> str:
+        """The topic the worker reads."""
+        return f"{self.name}-requests"
+
+    @property
+    def responses(self) -> str:
+        """The topic the worker answers on."""
+        return f"{self.name}-responses"
+
+    @property
+    def dead_letters(self) -> str:
+        """Where what cannot be handled goes; must stay empty."""
+        return f"{self.name}-dead"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a worker on this stage."""
+        return os.environ | {
+            "RUNNER_KAFKA__BROKERS": self.kafka.bootstrap,
+            "RUNNER_KAFKA__GROUP": self.name,
+            "RUNNER_TOPICS__REQUESTS": self.requests,
+            "RUNNER_TOPICS__RESPONSES": self.responses,
+            "RUNNER_TOPICS__DEADLETTERS": self.dead_letters,
+            "RUNNER_REDIS__URL": self.redis.url,
+            "RUNNER_REDIS__PREFIX": self.name,
+            "RUNNER_HTTP__PORT": "0",
+        }
+
+    def count(self, topic: str) -> int:
+        """Return how many offsets a topic has up to its last stable one, markers included."""
+        places = {TopicPartition(topic, p): _latest() for p in range(HOMES)}
+        admin = self.kafka.admin()  # a client that is let go before it answers never does
+        answers = admin.list_offsets(places, isolation_level=IsolationLevel.READ_COMMITTED)
+        return sum(future.result().offset for future in answers.values())
+
+
+def _latest() -> OffsetSpec:
+    return OffsetSpec.latest()  # type: ignore[no-untyped-call,no-any-return]
+
+
+def new_stage(kafka: KafkaServer, redis: RedisServer, what: str) -> Stage:
+    """Return a stage with fresh topics and an empty Redis."""
+    redis.client().flushall()
+    stage = Stage(kafka, redis, f"bench-{what}-{os.getpid()}-{next(_number)}")
+    kafka.create_topics({stage.requests: HOMES, stage.responses: HOMES, stage.dead_letters: 1})
+    return stage
+
+
+@contextmanager
+def running_worker(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one worker process for the length of a block; fails if it ended by itself."""
+    runner = Path(sys.executable).with_name("runner")
+    with tempfile.TemporaryFile() as log:
+        worker = subprocess.Popen([runner, "worker"], env=stage.environment(), stderr=log, stdout=log)
+        try:
+            _wait_until_open(worker, log)
+            yield worker
+            if worker.poll() is not None:
+                raise RuntimeError(f"the worker ended: {_read(log)[-2000:]}")
+        finally:
+            worker.terminate()
+            worker.wait(30)
+
+
+def wait_for(fact: Callable[[], bool], what: str, every_seconds: float = 0.05) -> None:
+    """Return once a fact holds; RuntimeError after WAIT_SECONDS."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not fact():
+        if time.monotonic() > end:
+            raise RuntimeError(f"waited {WAIT_SECONDS:.0f} s in vain for {what}")
+        time.sleep(every_seconds)
+
+
+def _wait_until_open(worker: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    def is_open() -> bool:
+        if worker.poll() is not None:
+            raise RuntimeError(f"the worker ended at once: {_read(log)[-2000:]}")
+        return f'"open": {list(range(HOMES))}' in _read(log)
+
+    wait_for(is_open, "the worker to open its homes")
+
+
+def _read(log: IO[bytes]) -> str:
+    # A reader of its own: the worker writes at the end of the same file.
+    return Path(f"/proc/self/fd/{log.fileno()}").read_text(errors="replace")
