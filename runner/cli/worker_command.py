@@ -6,8 +6,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
 from uuid import uuid4
@@ -40,6 +41,7 @@ from runner.worker.retention import Retention
 from runner.worker.store_time import StoreTime
 from runner.worker.timers import NoTimers, Timers, TimerSettings
 from runner.worker.topics import (
+    EVERY_SECONDS,
     Cluster,
     TopicOutlet,
     TopicWatch,
@@ -54,7 +56,25 @@ STOPPED_LATE: Final = 7
 _log: Final = log.get("worker")
 
 
-def run_worker(config: Config) -> int:
+def make_delivery(config: Config) -> Delivery:
+    """Return the way in which batches reach Kafka."""
+    return ExactlyOnce() if config.delivery == "exactly_once" else AtLeastOnce()
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """How the parts with an outside are made; a test puts in parts that end at a named point."""
+
+    store: Callable[[Config], RedisStore] = connect_store
+    delivery: Callable[[Config], Delivery] = make_delivery
+    watch_seconds: float = EVERY_SECONDS
+    """Between two looks at the topics."""
+
+
+USUAL: Final = Assembly()
+
+
+def run_worker(config: Config, assembly: Assembly = USUAL) -> int:
     """Run one worker until a signal; returns the exit code.
 
     Raises ConfigError and FatalError for what a person must mend. The first SIGTERM or SIGINT
@@ -63,7 +83,7 @@ def run_worker(config: Config) -> int:
     """
     check_properties(config)
     with _signals(config.worker.shutdown_seconds) as stopping, ExitStack() as stack:
-        _Worker(config, stack).run(stopping)
+        _Worker(config, stack, assembly).run(stopping)
     _log.info("stopped")
     return 0
 
@@ -71,19 +91,20 @@ def run_worker(config: Config) -> int:
 class _Worker:
     """One worker and everything it holds open."""
 
-    def __init__(self, config: Config, stack: ExitStack) -> None:
+    def __init__(self, config: Config, stack: ExitStack, assembly: Assembly) -> None:
         self._config = config
+        self._assembly = assembly
         admin = connect_admin(config)
         needed = topic_names(config)
         cluster = ask_cluster(admin, needed)
         exactly_once = config.delivery == "exactly_once"
         # A response stream may be missing for now: events that name it are refused, not the worker.
         require_topics(cluster, needed[:3], exactly_once=exactly_once)
-        store = connect_store(config)
+        store = assembly.store(config)
         stack.callback(store.close)
         opened = _opened(store, config, cluster, admin)
         outlet = TopicOutlet(cluster, {}, JsonCodec(), _suffix(config))
-        self._watch = TopicWatch(admin, outlet, config.topics.requests, needed)
+        self._watch = TopicWatch(admin, outlet, config.topics.requests, needed, assembly.watch_seconds)
         self._loop, self._log = self._build(store, outlet, opened, cluster)
         self._health = stack.enter_context(self._serve()) if config.http.port else None
         stack.callback(self._log.close)
@@ -140,7 +161,7 @@ class _Worker:
             log=kafka,
             store=store,
             process=Process(terms, store, outlet, config.topics.dead_letters),
-            delivery=_delivery(config),
+            delivery=self._assembly.delivery(config),
             timers=timers,
             retention=Retention(store, policy, opened.incarnation, time),
             time=time,
@@ -170,10 +191,6 @@ class _Listener:
 
     def revoked(self, partitions: Any) -> None:
         self.loop.revoked(partitions)
-
-
-def _delivery(config: Config) -> Delivery:
-    return ExactlyOnce() if config.delivery == "exactly_once" else AtLeastOnce()
 
 
 def _suffix(config: Config) -> str:

@@ -85,12 +85,18 @@ class TopicWatch:
     """Keeps the outlet's answer fresh, and notices when the requests topic was made again."""
 
     def __init__(
-        self, admin: AdminClient, outlet: TopicOutlet, requests: str, names: Collection[str]
+        self,
+        admin: AdminClient,
+        outlet: TopicOutlet,
+        requests: str,
+        names: Collection[str],
+        every_seconds: float = EVERY_SECONDS,
     ) -> None:
         self._admin = admin
         self._outlet = outlet
         self._requests = requests
         self._names = tuple(names)
+        self._every_seconds = every_seconds
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="topic-watch", daemon=True)
         self.failed: str | None = None
@@ -106,7 +112,7 @@ class TopicWatch:
         self._thread.join(ASK_SECONDS)
 
     def _run(self) -> None:
-        while not self._closing.wait(EVERY_SECONDS):
+        while not self._closing.wait(self._every_seconds):
             try:
                 self._compare(ask_cluster(self._admin, self._names))
             except LogUnavailable as error:
