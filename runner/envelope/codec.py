@@ -8,7 +8,9 @@ fit the same Protocol.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias
+import re
+from itertools import accumulate
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -16,6 +18,14 @@ from runner.errors import PoisonError
 
 Sections: TypeAlias = dict[str, Any]
 """Top-level fields of an envelope: ``msgspec.Raw`` as read, or plain JSON values where replaced."""
+
+MAX_DEPTH: Final = 200
+"""Levels of arrays and objects in an envelope. Fixed, and far below what the interpreter's stack allows:
+an event must come to the same when it is redelivered, however deep the calls were at either time."""
+
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"{[]}"))
+_STEP_OF: Final = tuple(1 if code in b"{[" else -1 for code in range(256))
 
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
@@ -44,18 +54,33 @@ class JsonCodec:
         try:
             # The parser skips over strings of raw sections without looking at their encoding.
             value.decode()
-            return _decoder.decode(value)
+            sections = _decoder.decode(value)
         except UnicodeDecodeError as error:
             raise PoisonError("NOT_UTF8", f"the value is not UTF-8: {error.reason}") from None
         except RecursionError:
-            raise PoisonError("TOO_DEEP", "the value is nested too deeply to be read") from None
+            raise _too_deep() from None
         except msgspec.ValidationError:
             raise PoisonError(
                 "NOT_AN_ENVELOPE", "the value is JSON but not an object with sections"
             ) from None
         except msgspec.DecodeError as error:
             raise PoisonError("NOT_JSON", f"the value is not JSON: {error}") from None
+        if _is_too_deep(value):
+            raise _too_deep()
+        return sections
 
     def encode(self, sections: Sections) -> bytes:
         """Return compact JSON; raw sections are spliced in unchanged."""
         return _encoder.encode(sections)
+
+
+def _is_too_deep(value: bytes) -> bool:
+    """Whether JSON has more than MAX_DEPTH levels; few brackets answer that without a closer look."""
+    if value.count(b"{") + value.count(b"[") <= MAX_DEPTH:
+        return False
+    brackets = _STRING.sub(b"", value).translate(None, _NOT_BRACKETS)
+    return max(accumulate(map(_STEP_OF.__getitem__, brackets))) > MAX_DEPTH
+
+
+def _too_deep() -> PoisonError:
+    return PoisonError("TOO_DEEP", f"the value is nested deeper than {MAX_DEPTH} levels")
