@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from runner.actions.policy import DomainPolicy, Policy
 from runner.envelope.event import Event
 from runner.envelope.patterns import search
-from runner.errors import FORBIDDEN, EventError
+from runner.errors import FORBIDDEN, NOT_CONVERTIBLE, EventError
 from runner.tasks.record import TaskState
+
+SHOWN_CHARACTERS: Final = 200
+"""How much of names and roles a refusal repeats."""
 
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 
@@ -49,15 +53,24 @@ def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> Caller:
         claimed = claimed if isinstance(claimed, dict) else {}
         user = claimed.get("id") if user is None else user
         roles = claimed.get("roles") if roles is None else roles
-    return Caller(_name(user), role_set(roles))
+    return Caller(_name(user), frozenset(_claimed_roles(roles)))
 
 
-def role_set(value: Any) -> frozenset[str]:
-    """Return roles from a list or a comma list; whatever else is there names no role."""
-    entries = value.split(",") if isinstance(value, str) else value
-    if not isinstance(entries, list):
-        return frozenset()
-    return frozenset(entry.strip() for entry in entries if isinstance(entry, str) and entry.strip())
+def required_roles(value: Any) -> tuple[str, ...]:
+    """Return taskRoles as they are stored: a list or comma list, trimmed, in order, each once.
+
+    EventError 10011 for what names no roles: a mistake must not open a task to everyone.
+    """
+    entries = [] if value is None else _entries(value)
+    if not all(isinstance(entry, str) for entry in entries):
+        raise EventError(NOT_CONVERTIBLE, "taskRoles must be a comma list or an array of texts")
+    return tuple(dict.fromkeys(entry.strip() for entry in entries if entry.strip()))
+
+
+def _entries(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return value.split(",")
+    return value if isinstance(value, list) else [value]
 
 
 def _first(expressions: tuple[str, ...], whole: dict[str, Any]) -> Any:
@@ -80,6 +93,13 @@ def _looked_up(expression: str, whole: dict[str, Any]) -> Any:
     return node
 
 
+def _claimed_roles(value: Any) -> Iterator[str]:
+    """Give the roles of a list or comma list; whatever else is there names no role."""
+    for entry in _entries(value):
+        if isinstance(entry, str) and entry.strip():
+            yield entry.strip()
+
+
 def _name(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
@@ -88,10 +108,11 @@ def _name(value: Any) -> str | None:
 
 def _said(caller: Caller) -> str:
     roles = ", ".join(sorted(caller.roles)) or "none"
-    return f"caller {caller.user or 'unknown'} (roles: {roles})"
+    user = caller.user or "unknown"
+    return f"caller {user[:SHOWN_CHARACTERS]} (roles: {roles[:SHOWN_CHARACTERS]})"
 
 
 def _wanted(state: TaskState) -> str:
-    user = f"user {state.user}" if state.user is not None else ""
-    roles = f"one of the roles {', '.join(state.roles)}" if state.roles else ""
+    user = f"user {state.user[:SHOWN_CHARACTERS]}" if state.user is not None else ""
+    roles = f"one of the roles {', '.join(state.roles)[:SHOWN_CHARACTERS]}" if state.roles else ""
     return f"it waits for {' or '.join(part for part in (user, roles) if part)}"

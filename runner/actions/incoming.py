@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from runner.envelope.event import Event
-from runner.tasks.source import Source
+from runner.errors import EventError
+from runner.tasks.source import Source, parse_source
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 
@@ -18,6 +19,9 @@ HOPS: Final = "runner-hops"
 TIMER: Final = "runner-timer"
 PERIOD: Final = "runner-period"
 TRACE_HEADERS: Final = ("traceparent", "tracestate")
+TIMEOUT_TASK: Final = "TimeoutTask"
+
+_MAX_HOPS_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,25 @@ class Incoming:
     @property
     def hops(self) -> int:
         """How often this event was forwarded already."""
-        text = self.header(HOPS) if self.headers else None
-        return int(text) if text is not None and text.isdecimal() else 0
+        text = self.header(HOPS)
+        if text is None or not (text.isascii() and text.isdecimal()):
+            return 0
+        return int(text[:_MAX_HOPS_DIGITS])
+
+    @property
+    def first_partition(self) -> int:
+        """Partition on which the event was first read: when forwarded, it keeps the id made there."""
+        origin = self.header(ORIGIN)
+        try:
+            return self.source.partition if origin is None else parse_source(origin).partition
+        except EventError:
+            return self.source.partition
+
+    @property
+    def is_timer(self) -> bool:
+        """Whether the runner sent this itself; its header means nothing on another action."""
+        marked = any(name == TIMER for name, _ in self.headers)
+        return marked and self.event.sent_meta.get("action") == TIMEOUT_TASK
 
     @property
     def trace(self) -> Headers:

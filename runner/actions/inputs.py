@@ -6,7 +6,7 @@ mistake is an EventError, which becomes a FAIL reply.
 
 from __future__ import annotations
 
-import math
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from runner.errors import (
     INPUT_MISSING,
     NOT_CONVERTIBLE,
     PARAMETER_MISSING,
+    UNDELIVERABLE,
     UNSUPPORTED_VERSION,
     EventError,
 )
@@ -29,6 +30,8 @@ from runner.tasks.record import TaskKey
 MAX_ID_BYTES: Final = 8192
 MAX_TIME_MS: Final = 2**53 - 1
 """Largest epoch that survives every JSON reader and a Redis score unrounded."""
+
+_NUMBER: Final = re.compile(r"\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,22 @@ def check_version(event: Event) -> None:
     version = event.meta.get("version")
     if version not in (None, 0, "0", "") or isinstance(version, bool):
         raise EventError(
-            UNSUPPORTED_VERSION, f"version {version!r} of {event.action} is not supported; use 0"
+            UNSUPPORTED_VERSION,
+            f"version {str(version)[:40]!r} of {event.action} is not supported; use 0",
         )
+
+
+def stream_of(event: Event, policy: Policy) -> str:
+    """Return the topic that answers this event; EventError 13020 if it is not allowed."""
+    stream = event.text("responseStream")
+    if stream is None or stream == policy.responses:
+        return policy.responses
+    if stream not in policy.allowed_streams:
+        raise EventError(
+            UNDELIVERABLE,
+            f"responseStream {stream[:100]!r} is not allowed; list it under `responses.streams`",
+        )
+    return stream
 
 
 def is_skipped(event: Event) -> bool:
@@ -127,13 +144,10 @@ def epoch_ms(value: Any, name: str) -> int | None:
     text = as_text(value, name)
     if text is None:
         return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= MAX_TIME_MS:
+    # Python alone would also take 1_000 and the digits of other scripts.
+    if not _NUMBER.fullmatch(text) or not 0 <= float(text) <= MAX_TIME_MS:
         raise EventError(NOT_CONVERTIBLE, f"{name} {text[:40]!r} is no number of ms from 0 to 2^53 - 1")
-    return int(number)
+    return int(float(text))
 
 
 def _looked_up(event: Event, given: Input, path: str | None) -> Any:
@@ -157,4 +171,4 @@ def _generated(incoming: Incoming, policy: Policy) -> str:
             PARAMETER_MISSING,
             "no task id: taskIdPath finds nothing and sagaMeta has no stepId to make one of",
         )
-    return f"{event.request_id}:{step}{incoming.source.partition:0{policy.partition_width}d}"
+    return f"{event.request_id}:{step}{incoming.first_partition:0{policy.partition_width}d}"

@@ -9,8 +9,16 @@ from __future__ import annotations
 from typing import Final
 
 from runner.actions.decision import Decision, Dropped, Forwarded, Outcome, Refused, Skipped
-from runner.actions.incoming import MAX_HOPS, TIMER, Incoming
-from runner.actions.inputs import check_version, ignores, input_of, is_skipped, task_key
+from runner.actions.incoming import MAX_HOPS, TIMEOUT_TASK, Incoming
+from runner.actions.inputs import (
+    Input,
+    check_version,
+    ignores,
+    input_of,
+    is_skipped,
+    stream_of,
+    task_key,
+)
 from runner.actions.plan import Plan, SettledPlan, TaskAction, TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.proceed_task import proceed_task
@@ -18,27 +26,31 @@ from runner.actions.render import Renderer
 from runner.actions.start_task import start_task
 from runner.actions.timeout_between import plan_period
 from runner.actions.timeout_task import timeout_task
-from runner.envelope.event import Event
+from runner.actions.timer_mark import timer_key
+from runner.envelope.event import Event, require_sound
 from runner.errors import UNDELIVERABLE, UNKNOWN_ACTION, EventError
 from runner.tasks.record import Record, TaskKey
 
 TASK_ACTIONS: Final[dict[str, TaskAction]] = {
     "StartTask": start_task,
     "ProceedTask": proceed_task,
-    "TimeoutTask": timeout_task,
+    TIMEOUT_TASK: timeout_task,
 }
 TIMEOUT_BETWEEN: Final = "TimeoutBetween"
 
 
 def is_addressed(event: Event, policy: Policy) -> bool:
     """Whether an event is for this runner: handler absent or ours, deployments absent or with ours."""
-    handler = event.meta.get("handler")
-    if handler not in (None, "", policy.handler):
+    if event.meta.get("handler") not in (None, "", policy.handler):
         return False
     deployments = event.meta.get("deployments")
     if isinstance(deployments, str):
-        deployments = [name.strip() for name in deployments.split(",")]
-    return not deployments or (isinstance(deployments, list) and policy.deployment in deployments)
+        deployments = [name.strip() for name in deployments.split(",") if name.strip()]
+    if deployments is None or deployments == []:
+        return True
+    return (
+        isinstance(deployments, list) and policy.deployment is not None and policy.deployment in deployments
+    )
 
 
 def plan(incoming: Incoming, policy: Policy) -> Plan:
@@ -51,9 +63,14 @@ def plan(incoming: Incoming, policy: Policy) -> Plan:
 
 def _planned(incoming: Incoming, policy: Policy) -> Plan:
     event = incoming.event
+    if incoming.is_timer:
+        given = Input(event.payload, event.payload, is_payload=True)
+        return TaskPlan(incoming, timer_key(event, policy), given, timeout_task)
     if event.action not in TASK_ACTIONS and event.action != TIMEOUT_BETWEEN:
         raise EventError(UNKNOWN_ACTION, f"action {event.action[:100]!r} is unknown")
     check_version(event)
+    require_sound(event)
+    stream_of(event, policy)
     if is_skipped(event):
         return SettledPlan(incoming)
     if event.action == TIMEOUT_BETWEEN:
@@ -104,14 +121,21 @@ def settle(asked: SettledPlan, now_ms: int, renderer: Renderer) -> Decision:
 def refuse(
     incoming: Incoming, error: EventError, key: TaskKey | None, now_ms: int, renderer: Renderer
 ) -> Decision:
-    """Return FAIL (SUCCESS where the event ignores the code); a timer is dropped with the reason."""
-    outcome: Outcome
-    if incoming.header(TIMER) is not None:
-        outcome = Dropped(error.message)
-    else:
-        ignored = ignores(incoming.event, error.code)
-        outcome = Refused(now_ms, error.code, error.message, ignored)
-    emits = renderer.emits(outcome, incoming, key, None)
+    """Return FAIL (SUCCESS where the event ignores the code); a timer is dropped with the reason.
+
+    An ignored error whose SUCCESS cannot be delivered is FAIL 13020 all the same.
+    """
+    if incoming.is_timer:
+        dropped = Dropped(error.message)
+        return Decision(dropped, (), None, renderer.status(dropped))
+    outcome = Refused(now_ms, error.code, error.message, ignores(incoming.event, error.code))
+    try:
+        emits = renderer.emits(outcome, incoming, key, None)
+    except EventError as undeliverable:
+        if not outcome.ignored:
+            raise
+        outcome = Refused(now_ms, undeliverable.code, undeliverable.message, ignored=False)
+        emits = renderer.emits(outcome, incoming, key, None)
     return Decision(outcome, emits, None, renderer.status(outcome))
 
 

@@ -17,15 +17,16 @@ from runner.actions.decision import (
     Outcome,
     Refused,
     Repeated,
+    Skipped,
 )
 from runner.actions.incoming import HOPS, ORIGIN, Headers, Incoming
-from runner.actions.inputs import find, input_of
+from runner.actions.inputs import find, input_of, stream_of
 from runner.actions.policy import Outlet, Policy
 from runner.envelope.codec import Sections
 from runner.envelope.event import Event
 from runner.envelope.paths import MISSING, write_output
 from runner.envelope.patterns import search
-from runner.errors import UNDELIVERABLE, EventError
+from runner.errors import TASK_NOT_FOUND, UNDELIVERABLE, EventError
 from runner.tasks.record import Record, Status, TaskKey
 
 OVERHEAD_BYTES: Final = 512
@@ -43,6 +44,7 @@ class Renderer:
     def __init__(self, policy: Policy, outlet: Outlet) -> None:
         self._policy = policy
         self._outlet = outlet
+        self._longest_status = max(policy.proceeded_status, TIMEOUT, key=lambda text: len(text.encode()))
 
     def status(self, outcome: Outcome) -> str:
         """Return the status word of an outcome, for headers, metrics and logs."""
@@ -86,9 +88,10 @@ class Renderer:
                 return (self._forward(home, incoming),)
             case Dropped():
                 return ()
-            case _:
-                result = _result(SUCCESS, getattr(outcome, "now_ms", 0))
-                return (self._reply(incoming, SUCCESS, incoming.event.answered(result), key),)
+            case Skipped(now_ms=now_ms):
+                return (self._success(now_ms, incoming, key),)
+            case Closed() | Repeated():
+                raise EventError(TASK_NOT_FOUND, "the record that this answer was made from is gone")
 
     def requested(self, incoming: Incoming, now_ms: int, count: int) -> Emit:
         """Return the reply that ends a TimeoutBetween pass."""
@@ -100,18 +103,23 @@ class Renderer:
         if key is not None:
             task = {"id": key.id, "domain": key.domain, **task}
         result = {**_result(ACK, outcome.now_ms), "task": task}
+        # What is accepted now must be able to end: the deadline will have nobody to complain to.
+        ending = _result(self._longest_status, outcome.now_ms)
+        self._resumed(incoming.event, incoming.event.answered(ending), key, incoming.trace)
         return self._reply(incoming, ACK, incoming.event.answered(result), key)
 
     def _resume(self, outcome: Closed, incoming: Incoming, record: Record) -> Emit:
         started = record.starting_event()
-        status = self._resumed_status(outcome.status)
-        result = _result(status, outcome.now_ms)
-        enrichment = None if incoming.header("runner-timer") else _enrichment(incoming.event)
+        result = _result(self._resumed_status(outcome.status), outcome.now_ms)
+        enrichment = None if incoming.is_timer else _enrichment(incoming.event)
         if enrichment is None:
             sections = started.answered(result)
         else:
             sections = started.answered(result, _enriched(started, enrichment))
-        headers = _headers("resume", status, record.key, _trace_of(record))
+        return self._resumed(started, sections, record.key, _trace_of(record))
+
+    def _resumed(self, started: Event, sections: Sections, key: TaskKey | None, trace: Headers) -> Emit:
+        headers = _headers("resume", sections["result"]["status"], key, trace)
         return self._response(started, sections, headers, self.stream_of(started))
 
     def _done(self, now_ms: int, incoming: Incoming, record: Record) -> Emit:
@@ -129,27 +137,29 @@ class Renderer:
         return self._reply(incoming, SUCCESS, sections, record.key)
 
     def _refusal(self, outcome: Refused, incoming: Incoming, key: TaskKey | None) -> Emit:
+        """Reply FAIL, without payload where it is too large, on ``responses`` where the stream is no good."""
         if outcome.ignored:
-            result = _result(SUCCESS, outcome.now_ms)
-            return self._reply(incoming, SUCCESS, incoming.event.answered(result), key)
+            return self._success(outcome.now_ms, incoming, key)
         error = EventError(outcome.code, outcome.message)
         said = {"code": outcome.code, "message": outcome.message, "http": error.http}
         result = {**_result(FAIL, outcome.now_ms), "error": said}
-        if outcome.code != UNDELIVERABLE:
-            try:
-                return self._reply(incoming, FAIL, incoming.event.answered(result), key)
-            except EventError:
-                result["error"] = {**said, "message": f"{outcome.message} (reply shortened)"}
-        return self._last_resort(incoming, result, key)
+        event, headers = incoming.event, _headers("reply", FAIL, key, incoming.trace)
+        try:
+            return self._shortened(event, result, headers, self.stream_of(event))
+        except EventError:
+            return self._shortened(event, result, headers, self._policy.responses)
 
-    def _last_resort(self, incoming: Incoming, result: dict[str, Any], key: TaskKey | None) -> Emit:
-        """Reply FAIL where the full reply cannot go: to ``responses``, without payload if need be."""
-        headers = _headers("reply", FAIL, key, incoming.trace)
-        event, stream = incoming.event, self._policy.responses
+    def _shortened(self, event: Event, result: dict[str, Any], headers: Headers, stream: str) -> Emit:
         try:
             return self._response(event, event.answered(result), headers, stream)
         except EventError:
-            return self._response(event, event.answered(result, None), headers, stream)
+            message = f"{result['error']['message']} (the payload is left out)"
+            shorter = {**result, "error": {**result["error"], "message": message}}
+            return self._response(event, event.answered(shorter, None), headers, stream)
+
+    def _success(self, now_ms: int, incoming: Incoming, key: TaskKey | None) -> Emit:
+        sections = incoming.event.answered(_result(SUCCESS, now_ms))
+        return self._reply(incoming, SUCCESS, sections, key)
 
     def _forward(self, home: int, incoming: Incoming) -> Emit:
         kept = tuple(header for header in incoming.headers if header[0] not in (ORIGIN, HOPS))
@@ -162,11 +172,11 @@ class Renderer:
         return self._response(incoming.event, sections, headers, self.stream_of(incoming.event))
 
     def _response(self, event: Event, sections: Sections, headers: Headers, stream: str) -> Emit:
-        value = self._outlet.encode(stream, sections)
-        key = event.request_id.encode()
         limit = self._outlet.limit_bytes(stream)
         if limit is None:
             raise EventError(UNDELIVERABLE, f"there is no topic {stream!r} to answer on")
+        value = self._outlet.encode(stream, sections)
+        key = event.request_id.encode()
         size = len(key) + len(value) + OVERHEAD_BYTES
         size += sum(len(name) + len(text) for name, text in headers)
         if size > limit:
@@ -176,15 +186,7 @@ class Renderer:
 
     def stream_of(self, event: Event) -> str:
         """Return the topic that answers this event; EventError 13020 if it is not allowed."""
-        stream = event.text("responseStream")
-        if stream is None or stream == self._policy.responses:
-            return self._policy.responses
-        if stream not in self._policy.allowed_streams:
-            raise EventError(
-                UNDELIVERABLE,
-                f"responseStream {stream[:100]!r} is not allowed; list it under `responses.streams`",
-            )
-        return stream
+        return stream_of(event, self._policy)
 
     def _resumed_status(self, status: Status) -> str:
         return self._policy.proceeded_status if status is Status.PROCEEDED else TIMEOUT
@@ -202,7 +204,7 @@ def _headers(kind: str, status: str, key: TaskKey | None, trace: Headers) -> Hea
 
 
 def _trace_of(record: Record) -> Headers:
-    return tuple((name, text.encode()) for name, text in record.start.headers.items())
+    return tuple((name, text.encode("latin-1")) for name, text in record.start.headers)
 
 
 def _enrichment(event: Event) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from runner.actions.callers import role_set
+from runner.actions.callers import required_roles
 from runner.actions.decision import Acknowledged, Outcome
 from runner.actions.incoming import Incoming
 from runner.actions.inputs import MAX_TIME_MS, Input, epoch_ms
@@ -48,7 +48,7 @@ def _state(incoming: Incoming, now_ms: int) -> TaskState:
         created_ms=now_ms,
         deadline_ms=_deadline_ms(event, now_ms),
         user=event.parameter("taskUser"),
-        roles=tuple(sorted(role_set(event.parameters.get("taskRoles")))),
+        roles=required_roles(event.parameters.get("taskRoles")),
     )
 
 
@@ -61,7 +61,7 @@ def _start(incoming: Incoming, given: Input) -> TaskStart:
         name=event.parameter("taskName"),
         spec=event.parameter("taskSpec"),
         action=event.parameter("taskAction"),
-        headers={name: value.decode("utf-8", "replace") for name, value in incoming.trace},
+        headers=tuple((name, value.decode("latin-1")) for name, value in incoming.trace),
     )
 
 

@@ -49,15 +49,18 @@ def decide_period(
 ) -> tuple[Emit, ...]:
     """Return the messages of one chunk: a timer per task, then the continuation or the reply.
 
-    Redelivery needs no kept decision here: a timer sent twice finds its task closed.
+    Redelivery needs no kept decision here: a timer sent twice finds its task closed. Raises
+    EventError 13020 in the first chunk already where the reply could not be delivered at the end;
+    ``refuse`` answers it.
     """
     timers = tuple(
         timer_emit(task.key, task.home, TimerMark(task.started_by, task.deadline_ms, task.epoch), policy)
         for task in page.tasks
     )
     requested = plan.requested + len(timers)
+    reply = renderer.requested(plan.incoming, now_ms, requested)
     if page.cursor is None:
-        return (*timers, renderer.requested(plan.incoming, now_ms, requested))
+        return (*timers, reply)
     to_ms = now_ms if plan.to_ms is None else plan.to_ms
     return (*timers, _continuation(plan, _Progress(to_ms, page.cursor, requested), policy))
 

@@ -20,9 +20,8 @@ def timeout_task(
     longer matches. Raises EventError 10118, 10119 or 10120 for others.
     """
     incoming = plan.incoming
-    mark = incoming.header(TIMER)
-    if mark is not None:
-        return _by_timer(mark, record, incoming, now_ms, policy)
+    if incoming.is_timer:
+        return _by_timer(record, incoming, now_ms, policy)
     again = repeated(record, incoming, now_ms)
     if again is not None:
         return again, None
@@ -31,9 +30,9 @@ def timeout_task(
 
 
 def _by_timer(
-    text: str, record: Record | None, incoming: Incoming, now_ms: int, policy: Policy
+    record: Record | None, incoming: Incoming, now_ms: int, policy: Policy
 ) -> tuple[Outcome, Record | None]:
-    mark = parse_mark(text)
+    mark = parse_mark(incoming.header(TIMER) or "")
     if record is None or mark is None or not mark.matches(record):
         return Dropped(), None
     domain = policy.domains[record.key.domain]

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import msgspec
 
 from runner.actions.decision import Emit
-from runner.actions.incoming import TIMER
+from runner.actions.incoming import TIMEOUT_TASK, TIMER
 from runner.actions.policy import Policy
-from runner.errors import EventError
+from runner.envelope.event import Event, as_text
+from runner.errors import DOMAIN_UNKNOWN, TASK_NOT_FOUND, EventError
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
 
@@ -57,8 +58,23 @@ def timer_emit(key: TaskKey, home: int, mark: TimerMark, policy: Policy) -> Emit
     name = f"timer:{key.domain}:{key.id}"
     envelope = {
         "requestMeta": {"id": name},
-        "eventMeta": {"handler": policy.handler, "action": "TimeoutTask", "domain": key.domain},
+        "eventMeta": {"handler": policy.handler, "action": TIMEOUT_TASK, "domain": key.domain},
         "payload": {"taskId": key.id},
     }
     headers = ((TIMER, str(mark).encode()),)
     return Emit(policy.requests, name.encode(), msgspec.json.encode(envelope), headers, home)
+
+
+def timer_key(event: Event, policy: Policy) -> TaskKey:
+    """Return the task that ``timer_emit`` wrote into an event.
+
+    Metadata rules are for the events of others: one on ``domain`` or ``taskIdPath`` must not lead a
+    timer to another task. EventError 10027 or 10118 where the task cannot be told.
+    """
+    domain = as_text(event.sent_meta.get("domain"), "eventMeta.domain")
+    if domain is None or domain not in policy.domains:
+        raise EventError(DOMAIN_UNKNOWN, f"domain {str(domain)[:100]!r} is unknown; configure it again")
+    task_id = as_text((event.payload or {}).get("taskId"), "payload.taskId")
+    if task_id is None:
+        raise EventError(TASK_NOT_FOUND, "the timer names no task")
+    return TaskKey(domain, task_id)

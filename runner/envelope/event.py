@@ -51,8 +51,11 @@ class MetaRules:
         applied = _ruled(meta, self.defaults, self.overrides)
         if self.parameter_defaults or self.parameter_overrides:
             parameters = applied.get("parameters")
-            known = parameters if isinstance(parameters, dict) else {}
-            applied["parameters"] = _ruled(known, self.parameter_defaults, self.parameter_overrides)
+            # Anything but an object is left as it is, to be refused where it is read.
+            if parameters is None or isinstance(parameters, dict):
+                applied["parameters"] = _ruled(
+                    parameters or {}, self.parameter_defaults, self.parameter_overrides
+                )
         return applied
 
 
@@ -62,11 +65,19 @@ NO_RULES: Final = MetaRules()
 class Event:
     """One envelope. Sections are decoded at first use; the object is never changed afterwards."""
 
-    __slots__ = ("_payload", "_raw", "_request_id", "_saga", "meta", "sections")
+    __slots__ = ("_payload", "_raw", "_request_id", "_saga", "meta", "sections", "sent_meta")
 
-    def __init__(self, sections: Sections, meta: dict[str, Any], raw: bytes | None = None) -> None:
+    def __init__(
+        self,
+        sections: Sections,
+        meta: dict[str, Any],
+        raw: bytes | None = None,
+        sent_meta: dict[str, Any] | None = None,
+    ) -> None:
         self.sections = sections
         self.meta = meta
+        self.sent_meta = meta if sent_meta is None else sent_meta
+        """EventMeta before the metadata rules: what the runner itself sent is read from here."""
         self._raw = raw
         self._request_id: str | None = None
         self._payload: Any = _UNREAD
@@ -98,6 +109,11 @@ class Event:
             self._payload = self._object("payload")
         payload: dict[str, Any] | None = self._payload
         return payload
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The result as an object; None if absent or null. EventError 10011 for anything else."""
+        return self._object("result")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -139,12 +155,12 @@ class Event:
         """Return what makes a repeat of this event a duplicate, as a short digest.
 
         Request id, sagaId, stepId and requestTime; without requestTime the whole value
-        (protocol section 4, StartTask rule 4).
+        (protocol section 4, StartTask rule 4), but for white space round it, which is not stored.
         """
-        time = self.meta.get("requestTime")
+        time = self.text("requestTime")
         if time is None:
-            return blake2b(self.raw, digest_size=12).hexdigest()
-        named = _encode([self.request_id, self.saga_id, self.step_id, as_text(time, "requestTime")])
+            return blake2b(self.raw.strip(), digest_size=12).hexdigest()
+        named = _encode([self.request_id, self.saga_id, self.step_id, time])
         return blake2b(named, digest_size=12).hexdigest()
 
     def answered(self, result: Mapping[str, Any], payload: Any = _UNREAD) -> Sections:
@@ -160,26 +176,19 @@ class Event:
         return sections
 
     def _foreign_result(self) -> dict[str, Any]:
-        raw = self.sections.get("result")
-        if raw is None or (isinstance(raw, msgspec.Raw) and bytes(raw) == b"null"):
-            return {}
         try:
-            result = self.section("result")
+            result = self.result or {}
         except EventError:
-            return {}
-        if not isinstance(result, dict):
             return {}
         return {name: value for name, value in result.items() if name not in _OUR_RESULT}
 
     def _current_saga(self) -> dict[str, Any]:
         if self._saga is None:
             entries = self.section("sagaMeta")
-            if not (entries is None or isinstance(entries, list)):
+            entries = [] if entries is None else entries
+            if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
                 raise EventError(NOT_CONVERTIBLE, "sagaMeta must be an array of objects")
-            last = entries[-1] if entries else {}
-            if not isinstance(last, dict):
-                raise EventError(NOT_CONVERTIBLE, "sagaMeta must be an array of objects")
-            self._saga = last
+            self._saga = entries[-1] if entries else {}
         return self._saga
 
     def _object(self, name: str) -> dict[str, Any] | None:
@@ -199,12 +208,11 @@ def read_event(sections: Sections, raw: bytes | None, rules: MetaRules = NO_RULE
     eventMeta cannot be read. Whether it can be answered is asked later (``require_answerable``):
     an event for another handler is none of our business, however odd.
     """
-    meta = _meta(sections.get("eventMeta"))
-    if rules:
-        meta = rules.apply(meta or {})
-        sections = {**sections, "eventMeta": meta}
-        raw = None
-    return Event(sections, meta or {}, raw)
+    sent = _meta(sections.get("eventMeta")) or {}
+    if not rules:
+        return Event(sections, sent, raw)
+    meta = rules.apply(sent)
+    return Event({**sections, "eventMeta": meta}, meta, None, sent)
 
 
 def require_answerable(event: Event) -> None:
@@ -215,6 +223,16 @@ def require_answerable(event: Event) -> None:
     if not isinstance(event.meta.get("action"), str):
         raise PoisonError("NOT_AN_ENVELOPE", "eventMeta.action is missing or not text")
     _ = event.request_id
+
+
+def require_sound(event: Event) -> None:
+    """Make sure that every section is of its type, so that what is stored can be read again.
+
+    Raises EventError 10011 naming the one that is not. ``read_event`` and ``require_answerable``
+    have looked at requestMeta and eventMeta before.
+    """
+    _ = event.payload, event.result, event.parameters, event.saga_id, event.step_id
+    _ = event.text("requestTime")
 
 
 def stored_event(raw: bytes) -> Event:

@@ -51,18 +51,23 @@ class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The small part: rewritten at every transition."""
 
     status: Status
+    """OPEN, or how this generation ended."""
     home: int
     """Partition whose log decides what happens to the task."""
     source: str
     """Source of the StartTask that made this generation."""
     created_ms: int
+    """Redis time of the StartTask, epoch ms."""
     deadline_ms: int | None = None
     """Epoch ms; None: never."""
     epoch: int = 0
     """Ownership changes so far; every scheduled event carries the one it was made for."""
     user: str | None = None
+    """User who may proceed."""
     roles: tuple[str, ...] = ()
+    """Roles of which one may proceed; no user and no roles: anyone may."""
     closing: Closing | None = None
+    """How the generation ended; None while it is open."""
 
 
 class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,10 +78,13 @@ class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):
     data: msgspec.Raw | UnsetType = UNSET
     """inputPattern(inputElement); left out where that is the payload as it stands."""
     name: str | None = None
+    """``taskName``."""
     spec: str | None = None
+    """``taskSpec``."""
     action: str | None = None
-    headers: dict[str, str] = {}
-    """traceparent and tracestate of the starting message, for the resumed event."""
+    """``taskAction``."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """traceparent and tracestate of the starting message, for the resumed event (bytes as Latin-1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,66 @@
+"""The JSON Schema of a record as stored, for whoever reads the store.
+
+Beside ``record``, whose structs it describes; ``python -m runner.tasks.schema`` prints it.
+``schemas/record.schema.json`` is its output; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, Final
+
+import msgspec
+
+from runner.tasks import record
+from runner.tasks.record import TaskStart, TaskState
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+_ANY_OBJECT: Final = {"type": "object"}
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema (2020-12) of both parts of a record, with the description of every field."""
+    (state, start), parts = msgspec.json.schema_components(
+        [TaskState, TaskStart], ref_template="#/$defs/{name}"
+    )
+    parts["TaskStart"]["properties"]["event"] |= _ANY_OBJECT
+    for part, field, text in _field_docs():
+        parts[part]["properties"][field] = {"description": text} | parts[part]["properties"][field]
+    return {
+        "$schema": DIALECT,
+        "title": "Record of a task",
+        "description": "Its two parts; each is stored as JSON of its own.",
+        "type": "object",
+        "required": ["state", "start"],
+        "properties": {"state": state, "start": start},
+        "$defs": parts,
+    }
+
+
+def text() -> str:
+    """The schema as it stands in its file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _field_docs() -> Iterator[tuple[str, str, str]]:
+    """Give struct, field and text of every description that stands below a field."""
+    structs = {TaskState.__name__, TaskStart.__name__, record.Closing.__name__}
+    for node in ast.parse(inspect.getsource(record)).body:
+        if isinstance(node, ast.ClassDef) and node.name in structs:
+            for field, below in pairwise(node.body):
+                match field, below:
+                    case (
+                        ast.AnnAssign(target=ast.Name(id=name)),
+                        ast.Expr(value=ast.Constant(value=str(said))),
+                    ):
+                        yield node.name, name, " ".join(said.split())
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())
