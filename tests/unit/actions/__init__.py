@@ -1,0 +1,1 @@
+"""Every sentence of the protocol on actions, as a test of its name."""
