@@ -73,6 +73,7 @@ class KafkaLog:
         self._read: set[int] = set()
         self._membership: Any = None
         self._failures: list[KafkaError] = []
+        self._open = False
 
     def start(self) -> None:
         """Register the producer with its coordinator, then join the group.
@@ -146,9 +147,12 @@ class KafkaLog:
         return self._membership
 
     def begin(self) -> None:
-        """Open a transaction."""
+        """Open a transaction; one that could not be aborted before is aborted first."""
+        if self._open:
+            self.abort()
         self._failures.clear()
         self._guarded(self._producer.begin_transaction)
+        self._open = True
 
     def produce(self, emit: Emit) -> None:
         """Queue a message; a full queue means that the broker does not keep up."""
@@ -176,10 +180,13 @@ class KafkaLog:
     def commit(self) -> None:
         """Commit; asked again until it answers, since unconfirmed is not committed."""
         self._until_answered(lambda: self._producer.commit_transaction(IO_SECONDS))
+        self._open = False
 
     def abort(self) -> None:
         """Abort; asked again until it answers."""
         self._until_answered(lambda: self._producer.abort_transaction(IO_SECONDS))
+        self._open = False
+        self._failures.clear()
 
     def flush(self) -> None:
         """Return once everything is acknowledged; LogUnavailable if anything was not."""
@@ -236,8 +243,14 @@ class KafkaLog:
         # The library types these as optional: only an event that is no message lacks them.
         partition: Any = found.partition()
         offset: Any = found.offset()
-        given: Any = found.headers() or ()
-        self._read.add(partition)
+        if partition in self._assigned:
+            self._read.add(partition)
+        try:
+            given: Any = found.headers() or ()
+        except SystemError as error:
+            # The library's word for a header name that is not UTF-8.
+            reason = f"a header name cannot be read, all headers are left out: {error.__cause__}"
+            return Message(partition, offset, found.key(), found.value(), unreadable=reason)
         headers = tuple((name, value or b"") for name, value in given)
         return Message(partition, offset, found.key(), found.value(), headers)
 

@@ -158,6 +158,8 @@ class Loop:
         room = self._limits.batch_events - self._assignment.held
         messages = self._parts.log.poll(max(room, 0), self._wait_seconds())
         self._assignment.add(messages)
+        if len(messages) < room:
+            self._parts.timers.caught_up()
         self._observer.lap("poll")
 
     def _wait_seconds(self) -> float:
@@ -181,10 +183,11 @@ class Loop:
         self._own()
 
     def _own(self) -> None:
-        homes = set(self._assignment.positions)
-        self._parts.timers.own(homes)
+        homes, blocked = set(self._assignment.positions), set(self._assignment.blocked)
+        # A blocked home decides nothing: timers sent there would only pile up in its log.
+        self._parts.timers.own(homes - blocked)
         self._parts.retention.own(homes)
-        self._observer.homes(homes, set(self._assignment.blocked))
+        self._observer.homes(homes, blocked)
 
     # -- steps 2 to 8 ----------------------------------------------------------------------------
 
@@ -252,7 +255,7 @@ class Loop:
         if not for_good:
             self._retry_at[home] = self._ticker() + self._limits.blocked_seconds
         self._observer.blocked(home, reason)
-        self._observer.homes(set(self._assignment.positions), set(self._assignment.blocked))
+        self._own()
 
     def _unblock(self) -> None:
         now = self._ticker()
@@ -262,7 +265,7 @@ class Loop:
             self._assignment.blocked.pop(home, None)
         if due:
             self._parts.log.resume(due)
-            self._observer.homes(set(self._assignment.positions), set(self._assignment.blocked))
+            self._own()
 
     # -- when something does not answer ----------------------------------------------------------
 

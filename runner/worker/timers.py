@@ -2,7 +2,8 @@
 
 A timer changes nothing. It sends TimeoutTask to the task's home partition, and the log decides; sent
 twice, the second finds nothing to do. What was sent is not sent again until it was decided or its
-lease is over.
+lease is over; and a lease does not end before everything in the log has been read once since: a
+worker that lags must not fill its own log with reminders.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Timers:
         self._homes: set[int] = set()
         self._agenda = Agenda()
         self._leases: dict[tuple[Index, str], float] = {}
+        self._caught_up_at = 0.0
 
     def own(self, homes: Collection[int]) -> None:
         """Take over these homes and let go of all others; what is new is looked at once."""
@@ -78,6 +80,10 @@ class Timers:
         """Note timers that were decided: their leases are over."""
         for task in fired:
             self._leases.pop((self._index(task.key, task.home), task.member), None)
+
+    def caught_up(self) -> None:
+        """Note that everything in the log of the open homes has been read."""
+        self._caught_up_at = self._ticker()
 
     def wait_ms(self) -> int | None:
         """Return how long nothing is due, by the estimated time of the store; None: no end known."""
@@ -133,15 +139,17 @@ class Timers:
 
     def _lease(self, index: Index, member: str) -> bool:
         """Whether an entry may be sent now; notes that it was."""
-        now = self._ticker()
-        if self._leases.get((index, member), now) > now:
+        end = self._leases.get((index, member))
+        if end is not None and not self._is_over(end):
             return False
-        self._leases[index, member] = now + self._settings.lease_seconds
+        self._leases[index, member] = self._ticker() + self._settings.lease_seconds
         return True
 
     def _expire_leases(self) -> None:
-        now = self._ticker()
-        self._leases = {at: end for at, end in self._leases.items() if end > now}
+        self._leases = {at: end for at, end in self._leases.items() if not self._is_over(end)}
+
+    def _is_over(self, end: float) -> bool:
+        return end <= self._ticker() and end <= self._caught_up_at
 
     def _again(self, indexes: Collection[Index], moment_ms: int) -> None:
         for index in indexes:
