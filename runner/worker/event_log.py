@@ -23,6 +23,8 @@ class Message:
     key: bytes | None
     value: bytes | None
     headers: Headers = field(default=())
+    unreadable: str = ""
+    """Why the headers could not be read; empty where they could."""
 
 
 class AssignmentListener(Protocol):

@@ -7,15 +7,15 @@ without reply or effect.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.actions.decision import Decision
-from runner.actions.incoming import TIMER, Incoming
+from runner.actions.incoming import Incoming
 from runner.actions.plan import Plan
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed, plan
 from runner.envelope.codec import Codec
-from runner.envelope.event import NO_RULES, MetaRules, read_event, require_answerable
+from runner.envelope.event import MetaRules, read_event, require_answerable
 from runner.errors import PoisonError
 from runner.tasks.source import Source
 from runner.worker.event_log import Message
@@ -69,7 +69,7 @@ def limit_poison(items: Sequence[Item], progress: Progress, runs: Mapping[int, i
     for item in items:
         home = item.message.partition
         counted[home] = counted.get(home, 0) + 1 if item.poison is not None else 0
-        if counted[home] >= limit and home not in progress.blocked:
+        if counted[home] >= limit:
             progress.block(home, item.message.offset + 1, f"{limit} poison messages in a row")
 
 
@@ -89,11 +89,14 @@ def _planned(message: Message, source: Source, terms: Terms) -> Plan | None:
         raise PoisonError("TOMBSTONE", "the message has no value")
     if len(value) > terms.max_event_bytes:
         raise PoisonError("TOO_LARGE", f"{len(value)} bytes; worker.maxEventBytes is {terms.max_event_bytes}")
+    if message.unreadable:
+        raise PoisonError("BAD_HEADERS", message.unreadable)
     sections = terms.codec.decode(value)
-    # Our own timers are complete: rules are for what comes from outside.
-    own = any(name == TIMER for name, _ in message.headers)
-    event = read_event(sections, value, NO_RULES if own else terms.rules)
-    if not is_addressed(event, terms.policy):
+    incoming = Incoming(read_event(sections, value, terms.rules), source, message.key, value, message.headers)
+    if terms.rules and incoming.is_timer:
+        # Our own timers are complete: rules are for what comes from outside.
+        incoming = replace(incoming, event=read_event(sections, value))
+    if not is_addressed(incoming.event, terms.policy):
         return None
-    require_answerable(event)
-    return plan(Incoming(event, source, message.key, value, message.headers), terms.policy)
+    require_answerable(incoming.event)
+    return plan(incoming, terms.policy)
