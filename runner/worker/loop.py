@@ -19,6 +19,7 @@ table of what happens then.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -211,6 +212,7 @@ class Loop:
         if emits or done.positions:
             membership = parts.log.membership()
             parts.delivery.deliver(parts.log, emits, done.positions, membership)
+        self._in_hand = None
         self._observer.lap("commit")
         self._committed(done)
         self._observer.processed(batch, done, len(timers), self._ticker() - began)
@@ -224,7 +226,8 @@ class Loop:
         self._poison_runs.update(done.poison_runs)
         parts.time.observe(done.now_ms)
         parts.timers.expect(done.deadlines)
-        parts.timers.settle(done.fired)
+        parts.timers.settle([*done.fired, *done.spent])
+        parts.timers.rest(done.unresumed)
         parts.retention.expect(done.removals)
         self._assignment.hold(done.held)
         for home, reason in done.blocked.items():
@@ -250,12 +253,13 @@ class Loop:
         if home not in self._assignment.positions:
             return
         self._assignment.blocked[home] = reason
-        self._rewind({home})
-        self._parts.log.pause({home})
+        self._single_until.pop(home, None)
         if not for_good:
             self._retry_at[home] = self._ticker() + self._limits.blocked_seconds
         self._observer.blocked(home, reason)
         self._own()
+        self._rewind({home})
+        self._parts.log.pause({home})
 
     def _unblock(self) -> None:
         now = self._ticker()
@@ -273,20 +277,27 @@ class Loop:
         """Give the batch up: it comes again from the committed offsets."""
         self._observer.aborted(error)
         self._parts.timers.forget_sent()
-        self._narrow(error)
-        homes = set(self._assignment.positions)
-        self._rewind(homes)
-        self._parts.log.pause(homes)
         self._down_until = self._ticker() + self._limits.retry_seconds
+        # Where the log does not even take this, it is done before reading goes on.
+        with suppress(TransientError):
+            self._narrow(error)
+            self._step_back()
 
     def _narrow(self, error: TransientError) -> None:
         """Go on one event at a time after a refusal, until the one to blame has blocked its home."""
         if not (isinstance(error, LogUnavailable) and error.refused) or self._in_hand is None:
             return
-        messages = self._in_hand.messages
+        messages, self._in_hand = self._in_hand.messages, None
         if len(messages) == 1:
             self._block(messages[0].partition, str(error))
-        self._single_until = {m.partition: m.offset + 1 for m in messages}
+        else:
+            self._single_until.update((m.partition, m.offset + 1) for m in messages)
+
+    def _step_back(self) -> None:
+        """Hold every home at its committed offset; nothing is read until ``_try_again`` says so."""
+        homes = set(self._assignment.positions)
+        self._rewind(homes)
+        self._parts.log.pause(homes)
 
     def _rewind(self, homes: set[int]) -> None:
         self._parts.log.rewind(self._assignment.rewound(homes))
@@ -294,7 +305,7 @@ class Loop:
     def _try_again(self) -> bool:
         if self._down_until is None or self._ticker() < self._down_until:
             return False
-        self._down_until = self._ticker() + self._limits.retry_seconds
+        self._step_back()
         self._parts.store.ping()
         self._down_until = None
         self._parts.log.resume(set(self._assignment.positions) - set(self._assignment.blocked))

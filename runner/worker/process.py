@@ -36,7 +36,7 @@ UNANSWERABLE: Final = "UNANSWERABLE"
 """Why an event is a dead letter although it can be read: not even a FAIL can be delivered."""
 
 DEAD: Final = "DEAD"
-"""Status of a decision that only makes a dead letter; it is not kept, but made again."""
+"""Status of a decision that only makes a dead letter."""
 
 Lap = Callable[[str], object]
 """Told when a part of the loop ends, for the split of its time."""
@@ -82,7 +82,7 @@ class Process:
         done.held = [
             message
             for message in batch.messages
-            if progress.is_cut(message) and message.partition not in progress.blocked
+            if progress.is_cut(message) and message.partition not in done.blocked
         ]
         lap("decide")
         return done
@@ -153,6 +153,8 @@ class Process:
     def _replayed(
         self, each: _Asked, record: Record | None, kept: Outcome, progress: Progress
     ) -> Decision | None:
+        if isinstance(kept, Dropped) and not each.plan.incoming.is_timer:
+            return self._buried(each.item, UNANSWERABLE, kept.reason, progress)
         try:
             return replay(each.plan, record, kept, self._renderer)
         except EventError as error:
@@ -167,7 +169,7 @@ class Process:
         after: dict[TaskKey, Record | None] = {}
         for each in asked:
             decision = each.item.decision
-            if each.item.redelivered or decision is None or decision.status == DEAD:
+            if each.item.redelivered or decision is None:
                 continue
             source = each.item.source
             kept[source.partition].append((source.offset, decision.outcome))
@@ -188,22 +190,22 @@ class Process:
             done.counts["ignored", "IGNORED"] += 1
             emits = ()
         elif isinstance(item.plan, PeriodPlan):
-            emits = self._period(item.plan, done)
+            emits = self._period(item, item.plan, progress, done)
         else:
-            emits = self._answered(item, progress, done)
+            emits = self._answered(item, item.plan, progress, done)
         if emits is None:
             return
         done.emits += emits
         done.positions[message.partition] = message.offset + 1
 
-    def _answered(self, item: Item, progress: Progress, done: Processed) -> tuple[Emit, ...] | None:
-        if isinstance(item.plan, SettledPlan):
-            item.decision = self._settled(item, item.plan, progress)
+    def _answered(
+        self, item: Item, asked: TaskPlan | SettledPlan, progress: Progress, done: Processed
+    ) -> tuple[Emit, ...] | None:
+        if isinstance(asked, SettledPlan):
+            item.decision = self._settled(item, asked, progress)
         if item.decision is None:
             return None
-        self._note(item, item.decision, done)
-        if item.decision.status == DEAD:
-            done.dead[UNANSWERABLE] += 1
+        self._note(item, asked, item.decision, done)
         return item.decision.emits
 
     def _settled(self, item: Item, asked: SettledPlan, progress: Progress) -> Decision | None:
@@ -212,14 +214,20 @@ class Process:
         except EventError as error:
             return self._buried(item, UNANSWERABLE, error.message, progress)
 
-    def _period(self, asked: PeriodPlan, done: Processed) -> tuple[Emit, ...]:
+    def _period(
+        self, item: Item, asked: PeriodPlan, progress: Progress, done: Processed
+    ) -> tuple[Emit, ...] | None:
         page = Page(self._terms.policy.period_chunk, asked.cursor)
         period = (asked.from_ms, asked.to_ms)
         now, due = self._store.due_between(asked.domains, self._terms.homes, period, page)
+        try:
+            emits = decide_period(asked, due, now, self._terms.policy, self._renderer)
+        except EventError as error:
+            return self._answered(item, SettledPlan(asked.incoming, error), progress, done)
         if due.cursor is None:
             self._store.note_timeout(asked.domains, now if asked.to_ms is None else asked.to_ms)
         done.counts[TIMEOUT_BETWEEN, "SUCCESS" if due.cursor is None else "CONTINUED"] += 1
-        return decide_period(asked, due, now, self._terms.policy, self._renderer)
+        return emits
 
     def _dead(
         self, item: Item, reason: str, text: str, progress: Progress, done: Processed
@@ -242,15 +250,17 @@ class Process:
             return None
         return Decision(Dropped(text), (letter,), None, DEAD)
 
-    def _note(self, item: Item, decision: Decision, done: Processed) -> None:
+    def _note(self, item: Item, asked: TaskPlan | SettledPlan, decision: Decision, done: Processed) -> None:
         """Tell timers, retention, metrics and log what they need to know."""
-        if item.plan is None:
-            return
-        action = item.plan.incoming.event.action
-        done.counts[action if action in TASK_ACTIONS else "unknown", decision.status] += 1
+        action = asked.incoming.event.action
+        known = action in TASK_ACTIONS or action == TIMEOUT_BETWEEN
+        done.counts[action if known else "unknown", decision.status] += 1
         done.redelivered += item.redelivered
-        if isinstance(item.plan, TaskPlan):
-            self._note_task(_Asked(item, item.plan), decision.outcome, done)
+        if decision.status == DEAD and isinstance(decision.outcome, Dropped):
+            done.dead[UNANSWERABLE] += 1
+            done.refused.append((item.source, UNANSWERABLE, decision.outcome.reason))
+        if isinstance(asked, TaskPlan):
+            self._note_task(_Asked(item, asked), decision.outcome, done)
 
     def _note_task(self, each: _Asked, outcome: Outcome, done: Processed) -> None:
         key, home = each.plan.key, each.item.message.partition
@@ -260,15 +270,25 @@ class Process:
             case Closed(now_ms=now_ms):
                 remove_at = now_ms + self._terms.policy.domains[key.domain].retention_ms
                 done.removals.append((key, home, remove_at))
-            case Dropped(reason=reason) if reason:
-                done.refused.append((each.item.source, "NOT_RESUMED", reason))
             case _:
                 pass
-        text = each.plan.incoming.header(TIMER) if each.item.message.headers else None
-        mark = None if text is None else parse_mark(text)
-        if mark is not None:
-            task = DueTask(key, home, mark.started_by, mark.deadline_ms, mark.epoch)
-            done.fired.append(task)
+        if each.item.message.headers and each.plan.incoming.is_timer:
+            self._note_timer(each, outcome, done)
+
+    def _note_timer(self, each: _Asked, outcome: Outcome, done: Processed) -> None:
+        mark = parse_mark(each.plan.incoming.header(TIMER) or "")
+        if mark is None:
+            return
+        home = each.item.message.partition
+        task = DueTask(each.plan.key, home, mark.started_by, mark.deadline_ms, mark.epoch)
+        match outcome:
+            case Closed():
+                done.fired.append(task)
+            case Dropped(reason=reason) if reason:
+                done.unresumed.append(task)
+                done.refused.append((each.item.source, "NOT_RESUMED", reason))
+            case _:
+                done.spent.append(task)
 
 
 class _Asked:

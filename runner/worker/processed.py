@@ -32,7 +32,11 @@ class Processed:
     removals: list[tuple[TaskKey, int, int]] = field(default_factory=list)
     """(task, home, remove_at_ms) that the retention must know of."""
     fired: list[DueTask] = field(default_factory=list)
-    """Timers that came back and were decided."""
+    """Timers that timed their task out."""
+    spent: list[DueTask] = field(default_factory=list)
+    """Timers that found nothing left to do."""
+    unresumed: list[DueTask] = field(default_factory=list)
+    """Timers whose task still waits: its resumed event cannot be sent."""
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events by (action, status)."""
     dead: Counter[str] = field(default_factory=Counter)

@@ -11,11 +11,11 @@ class Progress:
 
     def __init__(self, batch: Batch) -> None:
         self.bases = batch.bases
-        self.blocked: dict[int, str] = {}
         self.now_ms = 0
         self.conflicts = 0
         self._first: dict[int, int] = {}
         self._cut: dict[int, int] = {}
+        self._blocks: dict[int, tuple[int, str]] = {}
         for message in batch.messages:
             self._first.setdefault(message.partition, message.offset)
 
@@ -32,6 +32,12 @@ class Progress:
         self._cut[home] = min(offset, self._cut.get(home, offset))
 
     def block(self, home: int, offset: int, reason: str) -> None:
-        """Cut a home, and say that it cannot go on."""
+        """Cut a home, and say that it cannot go on from there."""
         self.cut(home, offset)
-        self.blocked[home] = reason
+        if self._cut[home] == offset:
+            self._blocks[home] = (offset, reason)
+
+    @property
+    def blocked(self) -> dict[int, str]:
+        """Homes that cannot go on, with the reason; not those that were cut before they came so far."""
+        return {home: reason for home, (offset, reason) in self._blocks.items() if self._cut[home] == offset}

@@ -8,15 +8,18 @@ worker that lags must not fill its own log with reminders.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from typing import Final
 
 from runner.actions.decision import Emit
 from runner.actions.policy import Policy
 from runner.actions.timer_mark import TimerMark, timer_emit
 from runner.clock import Ticker
-from runner.store.calls import Index, IndexKind
+from runner.store.calls import Due, Index, IndexKind
 from runner.tasks.due import DueTask, parse_member
 from runner.tasks.record import TaskKey
 from runner.worker.agenda import Agenda
@@ -57,6 +60,7 @@ class Timers:
         self._homes: set[int] = set()
         self._agenda = Agenda()
         self._leases: dict[tuple[Index, str], float] = {}
+        self._resting: dict[tuple[Index, str], float] = {}
         self._caught_up_at = 0.0
 
     def own(self, homes: Collection[int]) -> None:
@@ -64,7 +68,8 @@ class Timers:
         gained = set(homes) - self._homes
         self._homes = set(homes)
         self._agenda.keep(lambda index: index.home in self._homes)
-        self._leases = {at: end for at, end in self._leases.items() if at[0].home in self._homes}
+        self._leases = self._of_homes(self._leases)
+        self._resting = self._of_homes(self._resting)
         for home in gained:
             for domain in self._policy.domains:
                 for shard in range(self._store.shards):
@@ -81,6 +86,17 @@ class Timers:
         for task in fired:
             self._leases.pop((self._index(task.key, task.home), task.member), None)
 
+    def rest(self, unresumed: Iterable[DueTask]) -> None:
+        """Note timers whose task cannot be resumed for now: tried again after their lease.
+
+        They do not count as in flight: a topic that is gone must not hold up the others.
+        """
+        for task in unresumed:
+            at = (self._index(task.key, task.home), task.member)
+            end = self._leases.pop(at, None)
+            if end is not None:
+                self._resting[at] = end
+
     def caught_up(self) -> None:
         """Note that everything in the log of the open homes has been read."""
         self._caught_up_at = self._ticker()
@@ -95,8 +111,8 @@ class Timers:
         return 0 if now_ms is None else max(0, moment_ms - now_ms)
 
     def due(self) -> list[Emit]:
-        """Return the timers to send now; asks the store only if a moment has come."""
-        room = self._room()
+        """Return the timers to send now, by deadline; asks the store only if a moment has come."""
+        room = min(self._room(), self._settings.chunk)
         if room <= 0:
             self._expire_leases()
             return []
@@ -104,7 +120,7 @@ class Timers:
         if not indexes:
             return []
         try:
-            return self._swept(indexes, min(room, self._settings.chunk))
+            return self._swept(indexes, room)
         except BaseException:
             self._again(indexes, 0)
             raise
@@ -115,38 +131,57 @@ class Timers:
         self._leases.clear()
 
     def _swept(self, indexes: list[Index], room: int) -> list[Emit]:
-        answer = self._store.due(indexes, room + len(self._leases))
+        answer = self._store.due(indexes, self._page(indexes, room))
         self._time.observe(answer.now_ms)
-        emits: list[Emit] = []
-        lease_ms = int(self._settings.lease_seconds * 1000)
+        self._expire_resting()
         for index in indexes:
-            found = answer.found[index]
-            for member, deadline_ms in found.entries:
-                if len(emits) >= room:
-                    self._agenda.expect(index, answer.now_ms)
-                    break
-                if self._lease(index, member):
-                    emits.append(self._emit(index, member, deadline_ms))
-            if found.next_ms is not None:
-                self._agenda.expect(index, max(found.next_ms, answer.now_ms))
-            if found.entries:
-                # Still there when the lease ends: whoever was told did not get it.
-                self._agenda.expect(index, answer.now_ms + lease_ms)
+            next_ms = answer.found[index].next_ms
+            if next_ms is not None:
+                self._agenda.expect(index, next_ms)
+        # What an index holds beyond its page, or one not read by now, may be due before what was found.
+        horizon_ms = self._agenda.next_ms()
+        emits: list[Emit] = []
+        for deadline_ms, index, member in _by_deadline(answer):
+            if self._is_leased(index, member):
+                continue
+            if len(emits) >= room or (horizon_ms is not None and deadline_ms > horizon_ms):
+                self._agenda.expect(index, deadline_ms)
+                continue
+            self._leases[index, member] = self._ticker() + self._settings.lease_seconds
+            emits.append(self._emit(index, member, deadline_ms))
+        self._look_again(answer)
         return emits
+
+    def _page(self, indexes: list[Index], room: int) -> int:
+        """Return how many entries to ask of each index: together about as many as may be sent."""
+        sent = Counter(index for index, _ in chain(self._leases, self._resting))
+        return max(sent[index] for index in indexes) + room // len(indexes) + 1
+
+    def _look_again(self, answer: Due) -> None:
+        """What is still there when its lease ends was not resumed: whoever was told did not get it."""
+        lease_ms = int(self._settings.lease_seconds * 1000)
+        for index, found in answer.found.items():
+            if found.entries:
+                self._agenda.expect(index, answer.now_ms + lease_ms)
 
     def _room(self) -> int:
         return self._settings.chunk * MAX_CHUNKS_IN_FLIGHT - len(self._leases)
 
-    def _lease(self, index: Index, member: str) -> bool:
-        """Whether an entry may be sent now; notes that it was."""
-        end = self._leases.get((index, member))
-        if end is not None and not self._is_over(end):
-            return False
-        self._leases[index, member] = self._ticker() + self._settings.lease_seconds
-        return True
+    def _is_leased(self, index: Index, member: str) -> bool:
+        """Whether an entry was sent, and may not be sent again yet."""
+        at = (index, member)
+        end = self._leases.get(at)
+        return at in self._resting or (end is not None and not self._is_over(end))
+
+    def _of_homes(self, leases: dict[tuple[Index, str], float]) -> dict[tuple[Index, str], float]:
+        return {at: end for at, end in leases.items() if at[0].home in self._homes}
 
     def _expire_leases(self) -> None:
         self._leases = {at: end for at, end in self._leases.items() if not self._is_over(end)}
+
+    def _expire_resting(self) -> None:
+        now = self._ticker()
+        self._resting = {at: end for at, end in self._resting.items() if end > now}
 
     def _is_over(self, end: float) -> bool:
         return end <= self._ticker() and end <= self._caught_up_at
@@ -163,6 +198,15 @@ class Timers:
         task = parse_member(member, index.domain, index.home, deadline_ms)
         mark = TimerMark(task.started_by, deadline_ms, task.epoch)
         return timer_emit(task.key, task.home, mark, self._policy)
+
+
+def _by_deadline(answer: Due) -> list[tuple[int, Index, str]]:
+    entries = (
+        (deadline_ms, index, member)
+        for index, found in answer.found.items()
+        for member, deadline_ms in found.entries
+    )
+    return sorted(entries, key=itemgetter(0))
 
 
 class NoTimers(Timers):
