@@ -24,7 +24,11 @@ from runner.worker.store_time import StoreTime
 PAUSE_MS: Final = 1000
 """Time between two passes: removal is never urgent."""
 
+BUSY_PAUSE_MS: Final = 50
+"""Time between two passes while there is more to remove than fits into one."""
+
 CHUNK: Final = 500
+"""Records of one pass, about: events wait for as long as it takes."""
 
 
 class Retention:
@@ -76,7 +80,7 @@ class Retention:
             raise
 
     def _removed(self, indexes: list[Index], positions: Mapping[int, int]) -> int:
-        due = self._store.due(indexes, CHUNK)
+        due = self._store.due(indexes, CHUNK // len(indexes) + 1)
         self._time.observe(due.now_ms)
         closed: list[tuple[Index, TaskKey, int]] = []
         for index in indexes:
@@ -88,7 +92,11 @@ class Retention:
                 self._agenda.expect(index, found.next_ms)
             if found.entries:
                 self._agenda.expect(index, due.now_ms + PAUSE_MS)
-        return self._remove(closed, positions) if closed else 0
+        removed = self._remove(closed, positions) if closed else 0
+        next_ms = self._agenda.next_ms()
+        if removed and next_ms is not None and next_ms <= due.now_ms:
+            self._not_before_ms = due.now_ms + BUSY_PAUSE_MS
+        return removed
 
     def _remove(self, closed: list[tuple[Index, TaskKey, int]], positions: Mapping[int, int]) -> int:
         reads = [(key, Source(self._incarnation, index.home, -1)) for index, key, _ in closed]
