@@ -6,10 +6,10 @@ at the last answer, and never waits for one.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from string import digits
 from typing import Any, Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicCollection
@@ -24,7 +24,8 @@ EVERY_SECONDS: Final = 30.0
 USUAL_LIMIT_BYTES: Final = 1_000_000
 """Assumed where the broker does not tell: a little under Kafka's default."""
 
-_TRAILING_DIGITS: Final = re.compile(r"\d+\Z")
+_DIGITS_AT_ONCE: Final = 18
+_NO_OFFSETS: Final = frozenset({"GROUP_ID_NOT_FOUND", "_UNSUPPORTED_FEATURE"})
 _log: Final = log.get("topics")
 
 
@@ -73,12 +74,11 @@ class TopicOutlet:
 
     def partition(self, stream: str, request_id: str) -> int | None:
         """Return the partition by the trailing digits of the request id, where so configured."""
-        topic = self.cluster.topics.get(stream)
-        digits = _TRAILING_DIGITS.search(request_id) if stream == self._suffix else None
-        if topic is None or digits is None:
+        topic = self.cluster.topics.get(stream) if stream == self._suffix else None
+        suffix = request_id[len(request_id.rstrip(digits)) :]
+        if topic is None or not suffix:
             return None
-        # A number of any length: Python would refuse to convert thousands of digits at once.
-        return int(digits.group()[-18:]) % topic.partitions
+        return _remainder(suffix, topic.partitions)
 
 
 class TopicWatch:
@@ -134,8 +134,8 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
         cluster_id = str(admin.list_topics(timeout=ASK_SECONDS).cluster_id)
         asked = admin.describe_topics(TopicCollection(list(names)), request_timeout=ASK_SECONDS)
         found = {name: _described(future) for name, future in asked.items()}
-    except KafkaException as error:
-        raise LogUnavailable(f"Kafka does not answer: {error.args[0]}") from error
+    except (KafkaException, TimeoutError) as error:
+        raise LogUnavailable(f"Kafka does not answer: {_said(error)}") from error
     there = {name: topic for name, topic in found.items() if topic is not None}
     limits = _limits(admin, list(there)) if not cluster_id.startswith("mockCluster") else {}
     topics = {
@@ -152,10 +152,10 @@ def group_offsets(admin: AdminClient, group: str, topic: str) -> dict[int, int]:
     )
     try:
         places = asked[group].result(ASK_SECONDS).topic_partitions or []
-    except KafkaException as error:
-        if error.args[0].name() in {"GROUP_ID_NOT_FOUND", "_UNSUPPORTED_FEATURE"}:
+    except (KafkaException, TimeoutError) as error:
+        if isinstance(error, KafkaException) and error.args[0].name() in _NO_OFFSETS:
             return {}
-        raise LogUnavailable(f"Kafka does not tell the group's offsets: {error.args[0]}") from error
+        raise LogUnavailable(f"Kafka does not tell the group's offsets: {_said(error)}") from error
     return {place.partition: place.offset for place in places if place.topic == topic}
 
 
@@ -172,6 +172,15 @@ def require_topics(cluster: Cluster, needed: Collection[str], *, exactly_once: b
             "this is the embedded broker, which has no transactions: it is for trying the runner out; "
             'use an Apache Kafka, or run "runner dev"'
         )
+
+
+def _remainder(number: str, divisor: int) -> int:
+    """Return the remainder of a number of any length: int() refuses thousands of digits at once."""
+    rest = 0
+    for first in range(0, len(number), _DIGITS_AT_ONCE):
+        part = number[first : first + _DIGITS_AT_ONCE]
+        rest = (rest * 10 ** len(part) + int(part)) % divisor
+    return rest
 
 
 def _described(future: Any) -> Any:
@@ -192,6 +201,10 @@ def _limits(admin: AdminClient, names: list[str]) -> dict[str, int]:
     for resource, future in admin.describe_configs(resources, request_timeout=ASK_SECONDS).items():
         try:
             found[resource.name] = int(future.result(ASK_SECONDS)["max.message.bytes"].value)
-        except KafkaException as error:
-            _log.warning("topic_limit_unknown", topic=resource.name, reason=str(error.args[0]))
+        except (KafkaException, TimeoutError, KeyError, TypeError) as error:
+            _log.warning("topic_limit_unknown", topic=resource.name, reason=_said(error))
     return found
+
+
+def _said(error: BaseException) -> str:
+    return str(error.args[0]) if error.args else f"no answer within {ASK_SECONDS:.0f} s"
