@@ -12,6 +12,7 @@ from runner.actions.inputs import MAX_TIME_MS, Input, epoch_ms
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
 from runner.envelope.event import Event
+from runner.envelope.paths import write_output
 from runner.errors import TASK_EXISTS, EventError
 from runner.tasks.record import Record, Status, TaskStart, TaskState
 
@@ -25,7 +26,7 @@ def start_task(
     """Return ACK with the new record, or ACK alone for a duplicate.
 
     A closed record is followed by a new generation. Raises EventError 11006 (another task is open
-    under this id) or 10011 (timeout).
+    under this id) or 10011 (timeout, taskRoles, outputElement).
     """
     event, key = plan.incoming.event, plan.key
     if record is not None:
@@ -33,6 +34,7 @@ def start_task(
             return Acknowledged(now_ms, record.state.home, record.state.deadline_ms), None
         if record.is_open:
             raise EventError(TASK_EXISTS, f"another task is open under the id {key.id[:200]!r}")
+    _check_output(event)
     state = _state(plan.incoming, now_ms)
     revision = 1 if record is None else record.revision + 1
     started = Record(key, revision, state, _start(plan.incoming, plan.given))
@@ -63,6 +65,13 @@ def _start(incoming: Incoming, given: Input) -> TaskStart:
         action=event.parameter("taskAction"),
         headers=tuple((name, value.decode("latin-1")) for name, value in incoming.trace),
     )
+
+
+def _check_output(event: Event) -> None:
+    """EventError 10011 for an outputElement that nothing could be written at when the saga is resumed."""
+    output = event.text("outputElement")
+    if output is not None:
+        write_output({}, None, input_element=None, output_element=output)
 
 
 def _deadline_ms(event: Event, now_ms: int) -> int | None:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, event, example, given, settings
+import pytest
+from hypothesis import HealthCheck, currently_in_test_context, event, example, given, settings
 from hypothesis import strategies as st
 
 from runner.actions.decision import Decision, Dropped, decode_outcome, encode_outcome
@@ -185,10 +186,16 @@ def taken_in(sent: Any, mark: Headers, rule: MetaRules) -> Incoming | None:
     return Incoming(read, Source(1, 0, 5), None, value, mark)
 
 
+def note(said: str) -> None:
+    """Shown by --hypothesis-show-statistics: what the search reached."""
+    if currently_in_test_context():
+        event(said)
+
+
 def check(one: Incoming, record: Record | None, page: DuePage, outlet: FakeOutlet) -> None:
     renderer = Renderer(POLICY, outlet)
     asked = plan(one, POLICY)
-    event(f"{type(asked).__name__} {one.event.action if one.event.action in ACTIONS else '?'}")
+    note(f"{type(asked).__name__} {one.event.action if one.event.action in ACTIONS else '?'}")
     match asked:
         case SettledPlan():
             check_decision(one, lambda: settle(asked, NOW, renderer))
@@ -212,9 +219,9 @@ def check_decision(one: Incoming, decided: Callable[[], Decision]) -> Decision |
     try:
         decision = decided()
     except EventError:
-        event("not even a FAIL can be delivered")
+        note("not even a FAIL can be delivered")
         return None
-    event(decision.status)
+    note(decision.status)
     assert decision.emits or isinstance(decision.outcome, Dropped)
     if not decision.emits:
         assert one.is_timer
@@ -258,6 +265,23 @@ def test_the_deepest_payload_there_can_be_is_answered(sent: Any, levels: int, re
     one = taken_in({**sent, "payload": deepest}, (), MetaRules())
     if one is not None:
         check(one, record, PAGES[0], OUTLET)
+
+
+@pytest.mark.parametrize("levels", [1, 100, 280, 290, 300, 310, 400, 499, 500, 501, 1000])
+def test_the_deepest_output_a_pattern_can_build_is_written_or_refused(levels: int) -> None:
+    pattern = "[" * levels + "@" + "]" * levels
+    way = ".".join("a" * 90)
+    one = start(
+        payload={"taskId": "task-1", "d": nested(MAX_DEPTH - 10)}, inputPattern=pattern, taskIdPath="$.taskId"
+    )
+    check(one, None, PAGES[0], OUTLET)
+    end = proceed(
+        outputPattern=pattern, meta={"inputElement": way, "outputElement": way}, taskIdPath="$.taskId"
+    )
+    deep = {"taskId": "task-1", "a": nested(MAX_DEPTH - 2)}
+    whole = started(start(payload={"taskId": "task-1", "d": nested(MAX_DEPTH - 10)}))
+    check(end, whole, PAGES[0], OUTLET)
+    check(proceed(payload=deep, outputPattern=pattern, meta={"outputElement": way}), whole, PAGES[0], OUTLET)
 
 
 @given(jsons, jsons)

@@ -186,7 +186,6 @@ def test_an_enrichment_of_null_or_nothing_changes_nothing(path: str) -> None:
         (None, "form.score"),
         ("$", "form.data.lines"),
         ("taskId.below", "form.data"),
-        ("@.payload", "form.data"),
     ],
 )
 def test_an_enrichment_that_cannot_be_written_is_refused_and_the_task_stays_open(

@@ -289,6 +289,24 @@ def test_a_start_task_too_large_for_its_responses_is_refused_now() -> None:
     assert (error["code"], error["http"]) == (UNDELIVERABLE, 413)
 
 
+@pytest.mark.parametrize("output_element", ["a..b", "a[", "$..a", "a[*]", "@", "@.payload.a"])
+def test_an_output_element_that_could_not_be_written_later_is_refused_now(output_element: str) -> None:
+    error = failure(answer(start(meta={"outputElement": output_element})))
+    assert error["code"] == NOT_CONVERTIBLE
+    assert output_element in error["message"]
+
+
+@pytest.mark.parametrize("input_element", ["order[?id=='a'].data", "@.payload.order"])
+def test_an_input_element_that_can_only_be_read_is_accepted(input_element: str) -> None:
+    order = [{"id": "a", "data": {"x": 1}}]
+    one = start(
+        meta={"inputElement": input_element},
+        payload={"taskId": "task-1", "order": order},
+        taskIdPath="$.taskId",
+    )
+    assert answer(proceed(meta={"outputElement": "-"}), started(one)).status == "PROCEEDED"
+
+
 def test_a_start_task_whose_stream_does_not_exist_is_refused_now() -> None:
     error = failure(answer(start(meta={"responseStream": "nowhere"})))
     assert error["code"] == UNDELIVERABLE
