@@ -1,1 +1,1 @@
-"""One suite per interface, run over every implementation of it."""
+"""One suite per interface, over every implementation of it: here the stores."""

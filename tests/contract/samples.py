@@ -1,0 +1,154 @@
+"""Tasks and calls to try a store with. Moments lie far from now: PAST is due, FUTURE is not."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from runner.actions.decision import (
+    Acknowledged,
+    Closed,
+    Dropped,
+    Forwarded,
+    Outcome,
+    Refused,
+    Repeated,
+    Skipped,
+)
+from runner.store.calls import Change, HomeCall, Index, IndexKind, Ownership, ShardCall, Verdict
+from runner.store.indexing import entry_of
+from runner.tasks.record import Closing, Record, Status, TaskKey, TaskStart, TaskState
+from runner.tasks.source import Source
+from tests.contract.subjects import Subject
+
+SHARDS: Final = 4
+HOMES: Final = 3
+PAST: Final = 1_000_000
+FUTURE: Final = 4_000_000_000_000
+NOW: Final = 1_795_000_000_000
+DOMAIN: Final = "approvals"
+DOMAINS: Final = (DOMAIN, "a:domain", "a%3Adomain")
+OWNERSHIP: Final = Ownership("cluster-1", "requests", "topic-1", "group-1", HOMES)
+
+ODD_IDS: Final = {
+    "a space": "req 1:step 20",
+    "braces": "{req}-{0}{}:step",
+    "a closing brace first": "}{",
+    "colons": ":a::b:task:c:",
+    "newlines": "one\ntwo\r\nthree\n",
+    "a null": "nul\0nul",
+    "a tab and quotes": "\t\"'\\",
+    "other scripts": "задача-任務-🗂",
+    "semicolons as in an index entry": "1/2@3;4;5;six",
+    "4 KB": "x" * 4096,
+    "4 KB of three bytes each": "任" * 1365,
+    "a glob": "*?[a-z]*",
+}
+
+OUTCOMES: Final[tuple[Outcome, ...]] = (
+    Acknowledged(NOW, 2, FUTURE),
+    Acknowledged(NOW, 0, None),
+    Closed(NOW, Status.PROCEEDED, reply=True),
+    Closed(NOW, Status.TIMED_OUT, reply=False),
+    Repeated(NOW),
+    Refused(NOW, 10118, "there is no task 'ключ\n\x00'", ignored=False),
+    Refused(NOW, 14, "", ignored=True),
+    Skipped(NOW),
+    Forwarded(11),
+    Dropped(),
+    Dropped("the resumed event would be too large"),
+)
+
+
+def key_in(store: Subject, shard: int, number: int = 0, domain: str = DOMAIN) -> TaskKey:
+    """Return the key of a task that lies in a shard; another one for another number."""
+    ids = (f"task-{n}" for n in range(1_000_000))
+    fitting = (task_id for task_id in ids if store.shard(task_id) == shard)
+    return TaskKey(domain, next(task_id for n, task_id in enumerate(fitting) if n == number))
+
+
+def opened(
+    key: TaskKey, source: Source, deadline_ms: int | None = FUTURE, before: Record | None = None
+) -> Record:
+    """Return an open record as StartTask makes it, of the next revision."""
+    state = TaskState(
+        status=Status.OPEN,
+        home=source.partition,
+        source=str(source),
+        created_ms=NOW,
+        deadline_ms=deadline_ms,
+        user="ann",
+        roles=("clerk", "manager"),
+    )
+    start = TaskStart(
+        event=msgspec.Raw(
+            b'{"requestMeta":{"id":"%d"},"payload":{"large":"%s"}}' % (source.offset, b"x" * 99)
+        ),
+        data=msgspec.Raw(b'{"list":[],"number":12345678901234567890}'),
+        name="approve",
+        headers=(("traceparent", "00-1-2-03"),),
+    )
+    return Record(key, 1 if before is None else before.revision + 1, state, start)
+
+
+def closed(record: Record, source: Source, remove_at_ms: int = FUTURE) -> Record:
+    """Return the record after an event closed it."""
+    closing = Closing(str(source), "an-identity", NOW, remove_at_ms)
+    state = msgspec.structs.replace(record.state, status=Status.PROCEEDED, closing=closing)
+    return Record(record.key, record.revision + 1, state, record.start)
+
+
+def call_of(
+    store: Subject,
+    home: HomeCall | Iterable[HomeCall],
+    *changes: Change,
+    incarnation: int = 1,
+    shard: int | None = None,
+) -> ShardCall:
+    """Return one call; its shard is that of the first task."""
+    homes = (home,) if isinstance(home, HomeCall) else tuple(home)
+    at = store.shard(changes[0].key.id) if shard is None else shard
+    return ShardCall(at, incarnation, homes, changes)
+
+
+def apply(
+    store: Subject,
+    home: HomeCall | Iterable[HomeCall],
+    *changes: Change,
+    incarnation: int = 1,
+    shard: int | None = None,
+) -> Verdict:
+    """Apply one call and return its verdict."""
+    [verdict] = store.apply([call_of(store, home, *changes, incarnation=incarnation, shard=shard)])
+    return verdict
+
+
+def started(store: Subject, record: Record) -> Record:
+    """Store a new record, without a decision, at base 0 of its home."""
+    assert apply(store, HomeCall(record.state.home, 0), Change(record.key, None, record)) is Verdict.APPLIED
+    return record
+
+
+def kept_at(
+    store: Subject, shard: int, partition: int, offsets: Iterable[int], incarnation: int = 1
+) -> set[int]:
+    """Return at which of these offsets of a home a decision is kept in a shard."""
+    key = key_in(store, shard)
+    reads = [(key, Source(incarnation, partition, offset)) for offset in offsets]
+    return {source.offset for source in store.load(incarnation, reads).kept}
+
+
+def deadlines(store: Subject, key: TaskKey, home: int) -> Index:
+    """Return the deadline index of a task."""
+    return Index(IndexKind.DEADLINES, key.domain, store.shard(key.id), home)
+
+
+def removals(store: Subject, key: TaskKey, home: int) -> Index:
+    """Return the removal index of a task."""
+    return Index(IndexKind.REMOVALS, key.domain, store.shard(key.id), home)
+
+
+def indexes_equal_records(store: Subject) -> bool:
+    """Whether there is an entry for what the records say, and no other."""
+    wanted = {entry_of(record, store.shard(record.key.id)) for record in store.records()}
+    return store.index_entries() == wanted - {None}

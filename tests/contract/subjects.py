@@ -1,0 +1,68 @@
+"""The stores under test, each able to list all it holds: what no worker ever needs."""
+
+import re
+from typing import Final, Protocol
+
+from runner.store.calls import Index, IndexKind, Store
+from runner.store.redis_store import RedisStore
+from runner.tasks.record import Record, TaskKey
+
+_TASK: Final = re.compile(r"(?s)(?P<domain>[^:{]*):\{(?P<shard>\d+)\}:task:(?P<id>.*)")
+_INDEX: Final = re.compile(
+    r"(?P<domain>[^:{]*):\{(?P<shard>\d+)\}:(?P<kind>deadlines|removals):(?P<home>\d+)"
+)
+
+
+class Subject(Store, Protocol):
+    """A store that can be looked into."""
+
+    def shard(self, task_id: str) -> int:
+        """Return the shard of an id."""
+        ...
+
+    def record(self, key: TaskKey) -> Record | None:
+        """Return one record as stored."""
+        ...
+
+    def records(self) -> list[Record]:
+        """Return every record."""
+        ...
+
+    def index_entries(self) -> set[tuple[Index, str, int]]:
+        """Return every index entry: (index, member, epoch ms)."""
+        ...
+
+
+class ListedRedisStore(RedisStore):
+    """The Redis store, and what it holds, read key by key."""
+
+    def keys(self) -> list[str]:
+        """Return every key under the prefix."""
+        return [key.decode() for key in self._redis.scan_iter(match=f"{self._keys._prefix}:*", count=1000)]
+
+    def records(self) -> list[Record]:
+        """Return every record."""
+        found = [self.record(_task_key(match)) for match in self._matches(_TASK)]
+        return [record for record in found if record is not None]
+
+    def index_entries(self) -> set[tuple[Index, str, int]]:
+        """Return every index entry."""
+        found = set()
+        for match in self._matches(_INDEX):
+            index = Index(IndexKind(match["kind"]), _domain(match), int(match["shard"]), int(match["home"]))
+            for member, score in self._redis.zscan_iter(self._keys.index(index)):
+                found.add((index, member.decode(), int(score)))
+        return found
+
+    def _matches(self, form: re.Pattern[str]) -> list[re.Match[str]]:
+        start = len(self._keys._prefix) + 1
+        matches = [form.fullmatch(key[start:]) for key in self.keys()]
+        return [match for match in matches if match is not None]
+
+
+def _task_key(match: re.Match[str]) -> TaskKey:
+    return TaskKey(_domain(match), match["id"])
+
+
+def _domain(match: re.Match[str]) -> str:
+    return match["domain"].replace("%3A", ":").replace("%25", "%")
