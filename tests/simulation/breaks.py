@@ -1,0 +1,150 @@
+"""The rules that keep the promises, each removed by itself: the simulation must notice.
+
+Nothing in the runner knows of this: a rule is removed by a part that does without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from runner.actions.decision import Decision, Emit
+from runner.actions.incoming import TIMER, Incoming
+from runner.actions.plan import TaskPlan
+from runner.actions.timer_mark import TimerMark
+from runner.errors import TransientError
+from runner.store.calls import Loaded, ShardCall, Verdict
+from runner.store.memory_store import MemoryStore
+from runner.tasks.record import Record, TaskKey
+from runner.worker.event_log import EventLog, Message
+from runner.worker.process import Process, _Asked
+from runner.worker.progress import Progress
+from tests.simulation.simulation import Rules
+from tests.simulation.worker_model import Makers
+
+
+class ForgetsDecisions(MemoryStore):
+    """Keeps no decision beside the records: redelivered events are decided anew."""
+
+    def apply_shard(self, call: ShardCall) -> Verdict:
+        """Apply a call without its decisions."""
+        homes = tuple(replace(home, kept=()) for home in call.homes)
+        return super().apply_shard(replace(call, homes=homes))
+
+
+class HasNoFloor(MemoryStore):
+    """Takes calls of any base: a worker whose home was taken over may still write."""
+
+    def apply_shard(self, call: ShardCall) -> Verdict:
+        """Apply a call, and forget its bases."""
+        verdict = super().apply_shard(call)
+        for home in self._homes.values():
+            home.floor = -1
+        return verdict
+
+
+class IgnoresRevisions(MemoryStore):
+    """Writes whatever was decided, from whichever record."""
+
+    def __init__(self, now_ms: Callable[[], int], shards: int) -> None:
+        super().__init__(now_ms, shards)
+        self._expected: Mapping[TaskKey, int] = {}
+
+    def apply_shard(self, call: ShardCall) -> Verdict:
+        """Apply a call as if no record had moved."""
+        self._expected = {c.key: 0 if c.before is None else c.before.revision for c in call.changes}
+        return super().apply_shard(call)
+
+    def _revision(self, key: TaskKey) -> int:
+        return self._expected[key]
+
+
+class RemovesUnsettled(MemoryStore):
+    """Removes closed records although their closing may be redelivered."""
+
+    def apply_shard(self, call: ShardCall) -> Verdict:
+        """Apply a call without the guard on removal."""
+        homes = tuple(replace(home, settled=False) for home in call.homes)
+        return super().apply_shard(replace(call, homes=homes))
+
+
+class AllFirst(Progress):
+    """Takes every event for the first of its home."""
+
+    def is_first(self, message: Message) -> bool:
+        """Say that everything before is committed, whether or not it is."""
+        del message
+        return True
+
+
+class ReplacesAtOnce(Process):
+    """Starts a new generation in the batch that closed the last one."""
+
+    def _decided(
+        self, each: _Asked, record: Record | None, loaded: Loaded, progress: Progress
+    ) -> Decision | None:
+        progress.__class__ = AllFirst
+        return super()._decided(each, record, loaded, progress)
+
+
+class TrustsTimers(Process):
+    """Lets a timer end whatever is open under its id, generation and deadline aside."""
+
+    def _decided(
+        self, each: _Asked, record: Record | None, loaded: Loaded, progress: Progress
+    ) -> Decision | None:
+        if each.plan.incoming.is_timer and record is not None and record.is_open:
+            state = record.state
+            mark = TimerMark(record.started_by, state.deadline_ms or 0, state.epoch)
+            each = _Asked(each.item, _marked(each.plan, str(mark), state.deadline_ms))
+        return super()._decided(each, record, loaded, progress)
+
+
+def _marked(plan: TaskPlan, mark: str, deadline_ms: int | None) -> TaskPlan:
+    headers = tuple(
+        (name, mark.encode() if name == TIMER else value) for name, value in plan.incoming.headers
+    )
+    incoming: Incoming = replace(plan.incoming, headers=headers)
+    return plan if deadline_ms is None else replace(plan, incoming=incoming)
+
+
+class OffsetsFirst:
+    """Commits the offsets, and then sends the emits."""
+
+    def deliver(
+        self, log: EventLog, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any
+    ) -> None:
+        """Two transactions where there should be one."""
+        for part, positions in (((), offsets), (emits, {})):
+            log.begin()
+            try:
+                for emit in part:
+                    log.produce(emit)
+                if positions:
+                    log.send_offsets(positions, membership)
+                log.commit()
+            except TransientError:
+                log.abort()
+                raise
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A rule that is removed, and how."""
+
+    what: str
+    rules: Rules
+
+
+BREAKS: Final[dict[str, Break]] = {
+    "kept": Break("decisions are not kept beside the records", Rules(ForgetsDecisions)),
+    "floor": Break("calls with an old base are taken", Rules(HasNoFloor)),
+    "revision": Break("revisions are not compared", Rules(IgnoresRevisions)),
+    "cut": Break("a batch is not cut before a replacement", Rules(makers=Makers(middle=ReplacesAtOnce))),
+    "settled": Break("removal does not wait for its closing to be committed", Rules(RemovesUnsettled)),
+    "timer": Break(
+        "a timer is not compared with the task it ends", Rules(makers=Makers(middle=TrustsTimers))
+    ),
+    "offsets": Break("offsets are committed before the emits", Rules(makers=Makers(delivery=OffsetsFirst))),
+}

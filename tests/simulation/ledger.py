@@ -1,0 +1,148 @@
+"""Counts: every message of ours has its one answer, every generation its one end, and the right one.
+
+Knows what was sent and what read_committed readers see; nothing of how the runner works.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from tests.simulation.answers import Answer, Answers
+from tests.simulation.history import Kind, Sent, Violation
+from tests.simulation.load import header
+from tests.simulation.log_model import Found
+
+_COMMANDS: Final = (Kind.PROCEED, Kind.TIMEOUT)
+_END: Final = {Kind.PROCEED: "PROCEEDED", Kind.TIMEOUT: "TIMEOUT"}
+_STATUSES: Final = {
+    Kind.START: {"ACK", "FAIL"},
+    Kind.PROCEED: {"SUCCESS", "FAIL"},
+    Kind.TIMEOUT: {"SUCCESS", "FAIL"},
+    Kind.BETWEEN: {"SUCCESS"},
+}
+
+
+class Ledger:
+    """The books of one history."""
+
+    def __init__(self, sent: Mapping[str, Sent], answers: Answers) -> None:
+        self._sent = sent
+        self._answers = answers
+        self._closers: dict[str, list[Answer]] = defaultdict(list)
+        """SUCCESS replies to commands, by the generation whose data they carry."""
+
+    def check(self) -> None:
+        """Raise Violation unless everything is there, once, and right."""
+        for marker in [*self._answers.replies, *self._answers.resumes]:
+            _require(marker in self._sent, f"an answer to nothing: {marker}")
+        for sent in self._sent.values():
+            self._check_reply(sent)
+        for marker, resumes in self._answers.resumes.items():
+            self._check_resume(self._sent[marker], resumes)
+        for generation, closers in self._closers.items():
+            self._check_closers(generation, closers)
+        self._check_deadlines()
+
+    # -- replies ---------------------------------------------------------------------------------
+
+    def _check_reply(self, sent: Sent) -> None:
+        replies = self._answers.replies.get(sent.marker, [])
+        wanted = 0 if sent.kind in (Kind.POISON, Kind.FOREIGN) else 1
+        _require(len(replies) == wanted, f"{sent.kind.value} {sent.marker} has {len(replies)} replies")
+        for reply in replies:
+            told = f"{sent.kind.value} {sent.marker} was answered {reply.status}"
+            _require(reply.status in _STATUSES[sent.kind] and reply.result["status"] == reply.status, told)
+            _require(reply.key == sent.request_id, f"{told} with the key {reply.key}")
+            _require(reply.at_ms >= sent.at_ms, f"{told} before it was sent")
+            self._check_payload(sent, reply, told)
+
+    def _check_payload(self, sent: Sent, reply: Answer, told: str) -> None:
+        if sent.kind not in _COMMANDS or reply.status != "SUCCESS":
+            _require(reply.payload == sent.payload, f"{told} with another payload")
+            return
+        generation = reply.payload.get("g", "")
+        start = self._sent.get(generation)
+        right = start is not None and reply.payload == {**start.payload, **sent.payload}
+        _require(right, f"{told} with the payload {reply.payload}")
+        self._closers[generation].append(reply)
+
+    # -- ends ------------------------------------------------------------------------------------
+
+    def _check_resume(self, start: Sent, resumes: list[Answer]) -> None:
+        told = f"the generation of {start.marker}"
+        _require(start.kind is Kind.START, f"{told} is none")
+        _require(len(resumes) == 1, f"{told} was resumed {len(resumes)} times")
+        ack, resume = self._answers.replies[start.marker][0], resumes[0]
+        _require(ack.status == "ACK", f"{told} was resumed, but answered {ack.status}")
+        _require(resume.task_id == ack.task_id and resume.domain == start.domain, f"{told} has another id")
+        _require(resume.key == start.request_id, f"{told} was resumed with the key {resume.key}")
+        _require(resume.at_ms >= ack.at_ms, f"{told} was resumed before it was acknowledged")
+        if resume.status == "TIMEOUT":
+            _require(resume.payload == start.payload, f"{told} timed out with {resume.payload}")
+            self._check_not_early(start, ack, resume)
+            return
+        _require(resume.status == "PROCEEDED", f"{told} was resumed as {resume.status}")
+        by = resume.payload.get("by", "")
+        _require(resume.payload == {**start.payload, "by": by}, f"{told} proceeded with {resume.payload}")
+        closers = [self._sent[closer.marker] for closer in self._closers.get(start.marker, [])]
+        right = any(sent.marker == by and sent.kind is Kind.PROCEED for sent in closers)
+        _require(right, f"{told} was proceeded by {by}, which was not answered so")
+
+    def _check_closers(self, generation: str, closers: Iterable[Answer]) -> None:
+        """Commands that were told SUCCESS for a generation: all are one command, and it ended so."""
+        sent = [self._sent[closer.marker] for closer in closers]
+        _require(
+            len({each.identity for each in sent}) == 1,
+            f"different commands closed {generation}: {[each.marker for each in sent]}",
+        )
+        resumes = self._answers.resumes.get(generation, [])
+        statuses = [resume.status for resume in resumes]
+        _require(statuses == [_END[sent[0].kind]], f"{sent[0].marker} closed {generation}: {statuses}")
+
+    def _check_not_early(self, start: Sent, ack: Answer, resume: Answer) -> None:
+        if start.marker in self._closers:
+            return
+        deadline_ms = ack.result["task"]["timeout"]
+        asked = any(
+            sent.kind is Kind.BETWEEN
+            and (sent.to_ms or 0) >= (deadline_ms or 0)
+            and sent.at_ms <= resume.at_ms
+            for sent in self._sent.values()
+        )
+        early = deadline_ms is None or resume.at_ms < deadline_ms
+        _require(not early or (asked and deadline_ms is not None), f"{start.marker} timed out early")
+
+    def _check_deadlines(self) -> None:
+        """At rest every deadline has passed: each acknowledged start with one has come to its end."""
+        ended: Counter[tuple[str, str | None]] = Counter()
+        due: set[tuple[str, str | None]] = set()
+        for marker, replies in self._answers.replies.items():
+            sent, reply = self._sent[marker], replies[0]
+            if sent.kind is Kind.START and reply.status == "ACK":
+                place = (sent.identity, reply.task_id)
+                ended[place] += len(self._answers.resumes.get(marker, []))
+                if reply.result["task"]["timeout"] is not None:
+                    due.add(place)
+        for place in due:
+            _require(ended[place] > 0, f"{place} was never resumed")
+
+
+def check_dead_letters(sent: Iterable[Sent], letters: Iterable[Found]) -> None:
+    """Every poison message is there once, byte for byte; nothing else is."""
+    wanted = Counter((each.partition, each.offset, each.value) for each in sent if each.kind is Kind.POISON)
+    found = Counter(
+        (
+            int(header(letter.headers, "dead-letter-partition") or -1),
+            int(header(letter.headers, "dead-letter-offset") or -1),
+            letter.value,
+        )
+        for letter in letters
+    )
+    _require(found == wanted, f"dead letters: {found}; poison: {wanted}")
+
+
+def _require(holds: bool, told: str) -> None:
+    if not holds:
+        raise Violation(told)

@@ -1,0 +1,253 @@
+"""What the saga engine and the people send: tasks, commands, mistakes, repeats, loops, poison.
+
+Every message carries a marker of its own, in the payload and as its traceparent, so that every
+answer can be told whose it is: ``g`` in a StartTask marks its generation, ``c`` in a command the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Any, Final
+
+import msgspec
+
+from runner.actions.incoming import Headers
+from tests.simulation.history import Kind, Sent
+from tests.simulation.log_model import RESPONSES, Broker, Found
+from tests.simulation.profile import Profile
+from tests.simulation.scheduler import Scheduler
+
+TRACE: Final = "traceparent"
+_encode = msgspec.json.encode
+
+
+class Load:
+    """Sends to ``requests`` at moments that the seed decides, and reacts to resumed events."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        broker: Broker,
+        rng: Random,
+        profile: Profile,
+        trace: Callable[..., None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._trace = trace
+        self._broker = broker
+        self._rng = rng
+        self._profile = profile
+        self._starts_left = profile.starts + 4
+        self._count = 0
+        self._seen = [0] * len(broker.topics[RESPONSES])
+        self._looking = False
+        self._waiting = 0
+        self.sent: dict[str, Sent] = {}
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more will be sent, unless something is answered."""
+        return self._waiting == 0
+
+    def begin(self) -> None:
+        """Plan the first messages."""
+        rng, spread = self._rng, self._profile.spread_ms
+        for _ in range(self._profile.starts):
+            self._later(rng.randrange(spread), self._start_some)
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            self._later(rng.randrange(spread * 2), self._poison)
+        for _ in range(rng.choice((0, 0, 0, 1, 2))):
+            self._later(rng.randrange(spread * 2), self._between)
+        if rng.random() < 0.1:
+            self._later(rng.randrange(spread), self._foreign)
+
+    def look(self) -> None:
+        """Look at the responses, soon: there may be new ones."""
+        if not self._looking:
+            self._looking = True
+            self._later(self._rng.choice((0, 1, 5, 30)), self._react)
+
+    # -- tasks -------------------------------------------------------------------------------------
+
+    def _start_some(self) -> None:
+        """Start a task on an id of its own or on one of the few that all share."""
+        rng = self._rng
+        home = rng.randrange(self._profile.partitions)
+        domain = rng.choice(self._profile.domains)
+        task_id = f"t{rng.randrange(self._profile.ids)}" if rng.random() < 0.75 else None
+        if task_id is not None and rng.random() > self._profile.wrong_partition:
+            home = int(task_id[1:]) % self._profile.partitions
+        self._start(domain, task_id, home)
+
+    def _start(self, domain: str, task_id: str | None, home: int) -> None:
+        if self._starts_left <= 0:
+            return
+        self._starts_left -= 1
+        marker = self._marker("s")
+        timeout_ms = self._timeout()
+        sent = self._send_start(marker, marker, (domain, task_id, home), timeout_ms)
+        if self._rng.random() < 0.25:
+            self._repeat_later(sent)
+        self._commands(sent)
+
+    def _send_start(
+        self, marker: str, identity: str, place: tuple[str, str | None, int], timeout_ms: int | None
+    ) -> Sent:
+        domain, task_id, home = place
+        payload = {"g": marker} if task_id is None else {"g": marker, "taskId": task_id}
+        parameters = {} if timeout_ms is None else {"timeout": timeout_ms}
+        value = _envelope(Kind.START, identity, domain, payload, parameters)
+        known_as = f"r-{identity}:x{home}" if task_id is None else task_id
+        about = Sent(marker, Kind.START, identity, home, value, domain, known_as, payload, timeout_ms)
+        return self._send(about)
+
+    def _repeat_later(self, sent: Sent) -> None:
+        self._later(self._gap(), lambda: self._repeat(sent))
+
+    def _repeat(self, sent: Sent) -> None:
+        """Send the same StartTask once more, mostly where it was sent before."""
+        partition = self._mostly(sent.partition)
+        task_id = sent.payload.get("taskId")
+        marker = self._marker("s")
+        self._send_start(marker, sent.identity, (sent.domain, task_id, partition), sent.timeout_ms)
+
+    # -- commands ----------------------------------------------------------------------------------
+
+    def _commands(self, task: Sent) -> None:
+        for _ in range(self._rng.choice((0, 1, 1, 1, 2, 3))):
+            self._later(self._gap(), lambda: self._command(task))
+
+    def _command(self, task: Sent) -> None:
+        kind = Kind.PROCEED if self._rng.random() < 0.8 else Kind.TIMEOUT
+        marker = self._marker("c")
+        self._send_command(kind, marker, marker, task)
+        if self._rng.random() < 0.25:
+            self._later(self._gap(), lambda: self._send_command(kind, self._marker("c"), marker, task))
+        if self._rng.random() < self._profile.loops * 0.5:
+            self._later(self._rng.choice((0, 0, 1, 5)), lambda: self._loop(task))
+
+    def _send_command(self, kind: Kind, marker: str, identity: str, task: Sent) -> None:
+        payload = {"c": marker, "taskId": task.task_id, "done": {"by": marker}}
+        parameters = {"enrichPath": "done"} if kind is Kind.PROCEED else {}
+        value = _envelope(kind, identity, task.domain, payload, parameters)
+        partition = self._mostly(task.partition)
+        self._send(Sent(marker, kind, identity, partition, value, task.domain, task.task_id, payload))
+
+    def _loop(self, task: Sent) -> None:
+        """Start the same id again: the saga has come back to the step."""
+        task_id = task.payload.get("taskId")
+        if task_id is not None:
+            self._start(task.domain, task_id, self._mostly(task.partition))
+
+    # -- the others --------------------------------------------------------------------------------
+
+    def _poison(self) -> None:
+        marker = self._marker("p")
+        value = None if self._rng.random() < 0.3 else f"no envelope {marker}".encode()
+        partition = self._rng.randrange(self._profile.partitions)
+        self._send(Sent(marker, Kind.POISON, marker, partition, value))
+
+    def _foreign(self) -> None:
+        marker = self._marker("f")
+        value = _envelope(Kind.START, marker, "d0", {"g": marker}, {}).replace(b"user-task", b"mail")
+        self._send(Sent(marker, Kind.FOREIGN, marker, 0, value))
+
+    def _between(self) -> None:
+        """Ask for a period: up to now, up to a while ago, or a little into the future."""
+        marker = self._marker("b")
+        ahead = self._rng.choice((None, None, -50, 100, 400))
+        to_ms = None if ahead is None else self._scheduler.now_ms + ahead
+        payload: dict[str, Any] = {"c": marker}
+        parameters: dict[str, Any] = {}
+        if to_ms is not None:
+            payload["to"], parameters["toTimePath"] = to_ms, "to"
+        if self._rng.random() < 0.3:
+            payload["from"], parameters["fromTimePath"] = self._scheduler.now_ms - 300, "from"
+        domain = self._rng.choice((None, *self._profile.domains))
+        value = _envelope(Kind.BETWEEN, marker, domain, payload, parameters)
+        partition = self._rng.randrange(self._profile.partitions)
+        self._send(
+            Sent(marker, Kind.BETWEEN, marker, partition, value, domain or "", payload=payload, to_ms=to_ms)
+        )
+
+    def _react(self) -> None:
+        """Read what is new in the responses; go on with sagas that were resumed."""
+        self._looking = False
+        for partition in self._broker.topics[RESPONSES]:
+            found = list(partition.read(self._seen[partition.number]))
+            if found:
+                self._seen[partition.number] = found[-1].offset + 1
+            for each in found:
+                self._resumed(each)
+
+    def _resumed(self, found: Found) -> None:
+        if header(found.headers, "event-kind") != "resume" or self._rng.random() > self._profile.loops:
+            return
+        task = self.sent[header(found.headers, TRACE) or ""]
+        self._later(self._rng.choice((0, 1, 10, 100)), lambda: self._loop(task))
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def _send(self, about: Sent) -> Sent:
+        headers: Headers = ((TRACE, about.marker.encode()),)
+        partition = self._broker.requests[about.partition]
+        offset = self._broker.send(partition, about.request_id.encode(), about.value, headers)
+        sent = replace(about, offset=offset, at_ms=self._scheduler.now_ms)
+        self.sent[sent.marker] = sent
+        place = f"{sent.partition}@{sent.offset}"
+        self._trace("sends", sent.kind.value, sent.marker, "as", sent.identity, "to", place, sent.value)
+        return sent
+
+    def _later(self, ms: int, action: Callable[[], object]) -> None:
+        self._waiting += 1
+
+        def act() -> None:
+            self._waiting -= 1
+            action()
+
+        self._scheduler.after(ms, act)
+
+    def _marker(self, letter: str) -> str:
+        self._count += 1
+        return f"{letter}{self._count}"
+
+    def _gap(self) -> int:
+        return self._rng.choice((0, 0, 1, 3, 10, 50, self._rng.randrange(self._profile.spread_ms)))
+
+    def _timeout(self) -> int | None:
+        return self._rng.choice((None, None, 0, 5, 30, 100, 400, 1000))
+
+    def _mostly(self, home: int) -> int:
+        """Return the home of a task or, now and then, another partition."""
+        if self._rng.random() >= self._profile.wrong_partition:
+            return home
+        return self._rng.randrange(self._profile.partitions)
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """Return a header as text, or None."""
+    for key, value in headers:
+        if key == name:
+            return value.decode()
+    return None
+
+
+def _envelope(
+    kind: Kind, identity: str, domain: str | None, payload: dict[str, Any], parameters: dict[str, Any]
+) -> bytes:
+    return _encode(
+        {
+            "requestMeta": {"id": f"r-{identity}"},
+            "sagaMeta": [{"sagaId": "g", "stepId": "x"}],
+            "eventMeta": {
+                "requestTime": identity,
+                "handler": "user-task",
+                "action": kind.value,
+                "domain": domain,
+                "parameters": parameters,
+            },
+            "payload": payload,
+        }
+    )

@@ -1,0 +1,232 @@
+"""The EventLog Protocol of one worker process over the models of broker and group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
+
+from runner.actions.decision import Emit
+from runner.errors import Fenced, LogUnavailable
+from runner.worker.event_log import AssignmentListener, Message
+from tests.simulation.chaos import Chaos
+from tests.simulation.group_model import Group, Membership
+from tests.simulation.log_model import Broker, Transaction, TransactionState
+from tests.simulation.profile import Profile
+from tests.simulation.scheduler import Scheduler
+
+PENDING_WAIT_MS = 50
+
+
+class Process(Protocol):
+    """The process a client is part of: every call of the client is one of its points."""
+
+    name: str
+
+    def point(self, name: str, ms: int = 0) -> None:
+        """Suspend; the process may not come back from it."""
+        ...
+
+    def trace(self, *said: object) -> None:
+        """Say what happens, if someone listens."""
+        ...
+
+
+class LogClient:
+    """One consumer and one producer."""
+
+    def __init__(
+        self, scheduler: Scheduler, broker: Broker, group: Group, profile: Profile, chaos: Chaos
+    ) -> None:
+        self._scheduler = scheduler
+        self._broker = broker
+        self._group = group
+        self._profile = profile
+        self._chaos = chaos
+        self._process: Process
+        self._listener: AssignmentListener
+        self._membership = Membership("", -1)
+        self._is_member = False
+        self._owned: tuple[int, ...] = ()
+        self._read_at: dict[int, int] = {}
+        self._paused: set[int] = set()
+        self._transaction: Transaction | None = None
+        self.is_polling = False
+
+    def attach(self, process: Process, listener: AssignmentListener) -> None:
+        """Note who polls, and who is told of rebalances."""
+        self._process = process
+        self._listener = listener
+
+    # -- the consumer ----------------------------------------------------------------------------
+
+    def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        """Return what is there, waiting for the first."""
+        self._process.point("poll")
+        self._rebalance()
+        found = self._fetch(max_messages)
+        if not found and timeout_seconds > 0:
+            self.is_polling = True
+            try:
+                self._process.point("poll", max(1, int(timeout_seconds * 1000)))
+            finally:
+                self.is_polling = False
+            self._rebalance()
+            found = self._fetch(max_messages)
+        return found
+
+    def read_from(self, positions: Mapping[int, int]) -> dict[int, int]:
+        """Begin reading."""
+        began = {partition: max(offset, 0) for partition, offset in positions.items()}
+        self._read_at.update(began)
+        return began
+
+    def rewind(self, positions: Mapping[int, int]) -> None:
+        """Read on from these offsets."""
+        self._read_at.update((p, offset) for p, offset in positions.items() if p in self._read_at)
+
+    def pause(self, partitions: Collection[int]) -> None:
+        """Give no more of these."""
+        self._paused.update(partitions)
+
+    def resume(self, partitions: Collection[int]) -> None:
+        """Give of these again."""
+        self._paused.difference_update(partitions)
+
+    def committed(self, partitions: Collection[int]) -> dict[int, int | None]:
+        """Return the group's offsets; waits for pending transactions, not for ever."""
+        self._process.point("committed")
+        asked, waited = set(partitions), 0
+        while self._group.is_pending(asked):
+            waited += 1
+            if waited > 5:
+                raise LogUnavailable("offsets are pending in a transaction")
+            self._process.point("committed", PENDING_WAIT_MS)
+        if self._chaos.log_fault():
+            raise LogUnavailable("no answer")
+        found = {partition: self._group.offsets.get(partition) for partition in sorted(asked)}
+        self._process.trace("committed offsets", found)
+        return found
+
+    def membership(self) -> Membership:
+        """Return the membership as of the last poll."""
+        return self._membership
+
+    # -- the producer ----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Open a transaction, once the last one has all its markers."""
+        self._process.point("begin")
+        while self._transaction is not None and not self._transaction.is_complete:
+            self._process.point("begin", 5)
+        if self._chaos.log_fault():
+            raise LogUnavailable("no answer")
+        transaction = self._broker.begin(self._process.name)
+        self._transaction = transaction
+        self._scheduler.after(self._profile.transaction_ms, lambda: self._time_out(transaction))
+
+    def produce(self, emit: Emit) -> None:
+        """Send a message."""
+        self._process.point("produce")
+        transaction = self._open()
+        if self._chaos.log_fault() and self._chaos.log_fault():
+            raise LogUnavailable("the queue is full", refused=self._chaos.some_ms(2) == 1)
+        offset = self._broker.append(emit, transaction)
+        self._process.trace("produce", emit.stream, emit.partition, offset, dict(emit.headers), emit.value)
+
+    def send_offsets(self, offsets: Mapping[int, int], membership: Membership) -> None:
+        """Put offsets into the transaction."""
+        self._process.point("send_offsets")
+        transaction = self._open()
+        if self._chaos.log_fault():
+            raise LogUnavailable("no answer")
+        taken = self._group.accept(offsets, membership, transaction)
+        self._process.trace("send offsets", dict(offsets), "taken" if taken else "refused")
+        if not taken:
+            raise LogUnavailable("the membership is outdated")
+
+    def commit(self) -> None:
+        """Commit, asking until there is an answer."""
+        self._process.point("commit")
+        transaction = self._open()
+        if self._chaos.log_fault():
+            if self._chaos.some_ms(2):
+                raise LogUnavailable("the commit was refused")
+            self._process.point("commit", self._chaos.some_ms(2 * self._profile.transaction_ms))
+            transaction = self._open()
+        self._process.trace("commit", transaction.offsets)
+        self._broker.end(transaction, TransactionState.COMMITTED)
+        lost = self._chaos.log_fault()
+        self._process.point("commit_answer", self._chaos.some_ms(self._profile.session_ms) if lost else 0)
+
+    def abort(self) -> None:
+        """Abort, asking until there is an answer."""
+        self._process.point("abort")
+        transaction = self._transaction
+        if transaction is None or transaction.state is TransactionState.COMMITTED:
+            return
+        self._process.trace("abort")
+        self._broker.end(self._open(), TransactionState.ABORTED)
+
+    def flush(self) -> None:
+        """Nothing is ever left behind."""
+
+    def commit_offsets(self, offsets: Mapping[int, int]) -> None:
+        """Not without a transaction here."""
+        raise NotImplementedError(f"the simulation is exactly once: {dict(offsets)}")
+
+    # -- the process -----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Leave the group."""
+        if self._is_member:
+            self._group.leave(self._process.name)
+            self._is_member = False
+
+    def _open(self) -> Transaction:
+        transaction = self._transaction
+        if transaction is None or transaction.state is not TransactionState.OPEN:
+            raise Fenced("the coordinator has aborted the transaction and fenced its producer")
+        return transaction
+
+    def _time_out(self, transaction: Transaction) -> None:
+        if transaction.state is TransactionState.OPEN:
+            self._process.trace("the coordinator aborts the transaction")
+            self._broker.end(transaction, TransactionState.ABORTED)
+
+    def _rebalance(self) -> None:
+        group, name = self._group, self._process.name
+        member = group.members.get(name)
+        if member is None or (not group.is_stable and not member.joined):
+            self._give_up(self._listener.revoked)
+            self._is_member = True
+            group.join(name)
+        if group.is_stable and self._membership.generation != group.generation:
+            self._give_up(self._listener.revoked)
+            self._membership = Membership(name, group.generation)
+            self._owned = group.assignment.get(name, ())
+            self._process.trace("assigned", self._owned, "generation", group.generation)
+            if self._owned:
+                self._listener.assigned(self._owned)
+
+    def _give_up(self, told: Callable[[Collection[int]], None]) -> None:
+        owned, self._owned = self._owned, ()
+        self._read_at.clear()
+        self._paused.clear()
+        if owned:
+            self._process.trace("revoked", owned)
+            told(owned)
+
+    def _fetch(self, max_messages: int) -> list[Message]:
+        found: list[Message] = []
+        places = list(self._read_at)
+        if len(places) > 1 and self._chaos.some_ms(2):
+            places.reverse()
+        for number in places:
+            if number in self._paused or len(found) >= max_messages:
+                continue
+            for each in self._broker.requests[number].read(self._read_at[number]):
+                if len(found) >= max_messages:
+                    break
+                found.append(Message(number, each.offset, each.key, each.value, each.headers))
+                self._read_at[number] = each.offset + 1
+        return found

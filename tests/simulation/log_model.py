@@ -1,0 +1,187 @@
+"""A model of Kafka: topics, transactions with control markers, the last stable offset.
+
+What is modelled because the worker's guarantees meet it:
+
+- A marker takes an offset. A partition is readable up to the first message of a transaction whose
+  marker has not reached it; aborted messages and markers are passed over.
+- The decision to commit comes first, the markers follow one by one, later. The group's offsets of a
+  transaction are pending until their own marker.
+- A transaction left open is aborted by the coordinator after a time-out, and its producer fenced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from typing import Final
+from zlib import crc32
+
+from runner.actions.decision import Emit
+from runner.actions.incoming import Headers
+from tests.simulation.scheduler import Scheduler
+
+REQUESTS: Final = "requests"
+RESPONSES: Final = "responses"
+DEAD_LETTERS: Final = "deadLetters"
+
+
+class TransactionState(Enum):
+    """Whether a transaction is decided, and how."""
+
+    OPEN = "OPEN"
+    COMMITTED = "COMMITTED"
+    ABORTED = "ABORTED"
+
+
+class Transaction:
+    """What a producer sent between begin and its end."""
+
+    __slots__ = ("name", "offsets", "partitions", "state", "unmarked")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = TransactionState.OPEN
+        self.partitions: list[Partition] = []
+        self.offsets: dict[int, int] = {}
+        self.unmarked = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every marker has been written."""
+        return self.state is not TransactionState.OPEN and self.unmarked == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One offset of a partition: a message, or a marker."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    transaction: Transaction | None
+    is_marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message as a read_committed reader sees it."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Partition:
+    """One partition of a topic; offsets are places in ``entries``."""
+
+    def __init__(self, topic: str, number: int) -> None:
+        self.topic = topic
+        self.number = number
+        self.entries: list[Entry] = []
+        self._unstable: dict[Transaction, int] = {}
+
+    def append(self, entry: Entry) -> int:
+        """Write a message; return its offset."""
+        offset = len(self.entries)
+        transaction = entry.transaction
+        if transaction is not None and transaction not in self._unstable:
+            self._unstable[transaction] = offset
+            transaction.partitions.append(self)
+        self.entries.append(entry)
+        return offset
+
+    def mark(self, transaction: Transaction) -> None:
+        """Write the marker that ends a transaction here."""
+        del self._unstable[transaction]
+        self.entries.append(Entry(None, None, (), transaction, is_marker=True))
+
+    @property
+    def stable_end(self) -> int:
+        """The last stable offset: readers get nothing from here on."""
+        return min(self._unstable.values(), default=len(self.entries))
+
+    def read(self, start: int) -> Iterator[Found]:
+        """Give what a read_committed reader sees from an offset on."""
+        for offset in range(start, self.stable_end):
+            entry = self.entries[offset]
+            transaction = entry.transaction
+            if entry.is_marker:
+                continue
+            if transaction is None or transaction.state is TransactionState.COMMITTED:
+                yield Found(self.number, offset, entry.key, entry.value, entry.headers)
+
+
+class Broker:
+    """Topics, and the coordinator of transactions. The group's offsets are handed to it as a listener."""
+
+    def __init__(self, scheduler: Scheduler, rng: Random, partitions: int, marker_ms: int) -> None:
+        self._scheduler = scheduler
+        self._rng = rng
+        self._marker_ms = marker_ms
+        self.topics = {
+            REQUESTS: [Partition(REQUESTS, n) for n in range(partitions)],
+            RESPONSES: [Partition(RESPONSES, n) for n in range(2)],
+            DEAD_LETTERS: [Partition(DEAD_LETTERS, 0)],
+        }
+        self.open: list[Transaction] = []
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_offsets: Callable[[Transaction], None] = lambda _: None
+        """Told when the offsets of a transaction get their marker."""
+
+    @property
+    def requests(self) -> list[Partition]:
+        """The partitions of the requests topic."""
+        return self.topics[REQUESTS]
+
+    def begin(self, name: str) -> Transaction:
+        """Open a transaction."""
+        transaction = Transaction(name)
+        self.open.append(transaction)
+        return transaction
+
+    def send(self, partition: Partition, key: bytes | None, value: bytes | None, headers: Headers) -> int:
+        """Append a message of a producer without transactions."""
+        offset = partition.append(Entry(key, value, headers, None))
+        self.on_change()
+        return offset
+
+    def append(self, emit: Emit, transaction: Transaction) -> int:
+        """Append a message to a transaction."""
+        partitions = self.topics[emit.stream]
+        number = crc32(emit.key or b"") % len(partitions) if emit.partition is None else emit.partition
+        return partitions[number].append(Entry(emit.key, emit.value, emit.headers, transaction))
+
+    def end(self, transaction: Transaction, state: TransactionState) -> None:
+        """Decide a transaction; the markers follow."""
+        transaction.state = state
+        places: list[Partition | None] = [*transaction.partitions]
+        if transaction.offsets:
+            places.append(None)
+        transaction.unmarked = len(places)
+        if not places:
+            self._completed(transaction)
+        self._rng.shuffle(places)
+        for place in places:
+            delay = int(self._rng.random() * (self._marker_ms + 1))
+            self._scheduler.after(delay, lambda place=place: self._mark(transaction, place))  # type: ignore[misc]
+
+    def visible(self, topic: str) -> list[Found]:
+        """Return all that a read_committed reader of a topic sees."""
+        return [found for partition in self.topics[topic] for found in partition.read(0)]
+
+    def _mark(self, transaction: Transaction, place: Partition | None) -> None:
+        transaction.unmarked -= 1
+        if place is None:
+            self.on_offsets(transaction)
+        else:
+            place.mark(transaction)
+        if transaction.unmarked == 0:
+            self._completed(transaction)
+        self.on_change()
+
+    def _completed(self, transaction: Transaction) -> None:
+        self.open.remove(transaction)

@@ -1,0 +1,134 @@
+"""What kind of history a seed makes: sizes, time-outs, and how often what goes wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Final
+
+POINTS: Final = (
+    "poll",
+    "committed",
+    "load",
+    "apply",
+    "applied",
+    "begin",
+    "produce",
+    "send_offsets",
+    "commit",
+    "commit_answer",
+    "due",
+    "note",
+    "remove",
+)
+"""Places where a worker may be killed or fall asleep: before the call of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The settings of one history. Times are virtual."""
+
+    workers: int
+    partitions: int
+    shards: int
+    domains: tuple[str, ...]
+    starts: int
+    ids: int
+    batch_events: int
+    timer_chunk: int
+    period_chunk: int
+    retention_ms: int
+    lease_ms: int
+    session_ms: int
+    transaction_ms: int
+    marker_ms: int
+    chaos_ms: int
+    spread_ms: int
+    kills: float
+    freezes: float
+    focus: str
+    """The point at which kills and freezes are likeliest."""
+    wake_on: tuple[str, ...]
+    """What in the store, besides time, wakes a sleeper."""
+    store_faults: float
+    log_faults: float
+    outages: bool
+    loops: float
+    wrong_partition: float
+    poll_seconds: float = field(default=0.5)
+
+
+def profile_of(rng: Random) -> Profile:
+    """Draw a profile: anything, or one in which something particular is likely."""
+    profile = _any(rng)
+    theme = rng.choice((_removals, _replacements, None, None))
+    return profile if theme is None else theme(profile, rng)
+
+
+def _removals(profile: Profile, rng: Random) -> Profile:
+    """Few ids, closed and removed again and again, on changing homes, and sleepers about to remove."""
+    return replace(
+        profile,
+        workers=rng.choice((2, 2, 3)),
+        partitions=rng.choice((2, 2, 3)),
+        shards=1,
+        ids=rng.choice((1, 1, 2)),
+        retention_ms=rng.choice((0, 0, 20)),
+        session_ms=60,
+        chaos_ms=3000,
+        spread_ms=2500,
+        freezes=max(profile.freezes, 0.005),
+        focus=rng.choice(("remove", "remove", "applied", "commit")),
+        loops=0.8,
+        wrong_partition=0.4,
+    )
+
+
+def _replacements(profile: Profile, rng: Random) -> Profile:
+    """One or two ids, closed and started anew at once, and workers that die round the commit."""
+    return replace(
+        profile,
+        ids=rng.choice((1, 1, 2)),
+        shards=rng.choice((1, 1, 2)),
+        batch_events=rng.choice((3, 6, 6)),
+        spread_ms=rng.choice((30, 200)),
+        kills=max(profile.kills, 0.003),
+        focus=rng.choice(("applied", "begin", "commit", "commit_answer", "apply")),
+        loops=0.8,
+    )
+
+
+def _any(rng: Random) -> Profile:
+    nasty = rng.random() < 0.85
+    quiet = rng.random()
+    return Profile(
+        workers=rng.choice((1, 2, 2, 2, 3)),
+        partitions=rng.choice((1, 2, 2, 2, 3, 4)),
+        shards=rng.choice((1, 1, 2, 3)),
+        domains=rng.choice((("d0",), ("d0",), ("d0", "d1"))),
+        starts=rng.randint(3, 9),
+        ids=rng.randint(1, 4),
+        batch_events=rng.choice((1, 2, 3, 4, 6, 6)),
+        timer_chunk=rng.choice((1, 2, 3, 10)),
+        period_chunk=rng.choice((1, 2, 5)),
+        retention_ms=rng.choice((0, 0, 0, 50, 400, 100_000)),
+        lease_ms=rng.choice((50, 300, 2000)),
+        session_ms=rng.choice((60, 200, 600)),
+        transaction_ms=rng.choice((100, 400, 1500)),
+        marker_ms=rng.choice((1, 1, 5, 40, 200)),
+        chaos_ms=rng.choice((300, 1000, 3000)),
+        spread_ms=rng.choice((30, 200, 1000)),
+        kills=rng.choice((0.0, 0.003, 0.01)) if nasty else 0.0,
+        freezes=rng.choice((0.0, 0.005, 0.01)) if nasty else 0.0,
+        focus=rng.choice(POINTS),
+        wake_on=_some(rng, ("replaced", "removed", "closed", "started", "any")),
+        store_faults=rng.choice((0.0, 0.01, 0.05)) if quiet < 0.7 else 0.0,
+        log_faults=rng.choice((0.0, 0.02, 0.1)) if quiet > 0.2 else 0.0,
+        outages=rng.random() < 0.15,
+        loops=rng.choice((0.0, 0.3, 0.8)),
+        wrong_partition=rng.choice((0.0, 0.1, 0.4)),
+    )
+
+
+def _some(rng: Random, words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in words if rng.random() < 0.35)

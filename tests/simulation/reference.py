@@ -1,0 +1,195 @@
+"""Is there one order of events that explains every answer? Each task is replayed from the log.
+
+For every task the committed messages about it are taken partition by partition, in their order, and
+an interleaving is looked for in which the pure actions, on one record, give byte for byte what was
+seen: the reply, the resumed event, the forwarded copy, or nothing. Time comes from the answers; a
+closed record may vanish once its retention is over. No such order: some answer was wrong.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from runner.actions.decision import Decision, Emit, Forwarded
+from runner.actions.incoming import HOPS, ORIGIN
+from runner.actions.plan import TaskPlan
+from runner.actions.registry import decide
+from runner.actions.render import Renderer
+from runner.tasks.record import Record, TaskKey
+from runner.worker.event_log import Message
+from runner.worker.intake import Terms, take_in
+from tests.simulation.answers import Answer, Answers
+from tests.simulation.history import Violation
+from tests.simulation.load import TRACE, header
+from tests.simulation.log_model import Found
+from tests.simulation.worker_model import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One message about a task, and what was seen of it."""
+
+    plan: TaskPlan
+    at: str
+    """Its own source."""
+    copy: Found | None
+    """The forwarded copy."""
+    reply: Answer | None
+
+    @property
+    def is_timer(self) -> bool:
+        """Whether the runner sent it."""
+        return self.plan.incoming.is_timer
+
+
+@dataclass(slots=True)
+class Task:
+    """The messages about one task, a queue for each partition."""
+
+    queues: dict[int, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    states: int = 0
+    furthest: tuple[int, str] = (-1, "")
+
+
+class Reference:
+    """Replays every task of a history."""
+
+    def __init__(self, terms: Terms, answers: Answers) -> None:
+        self._terms = terms
+        self._answers = answers
+        self._renderer = Renderer(terms.policy, Topics())
+
+    def check(self, requests: Iterable[Found], records: Iterable[Record]) -> None:
+        """Raise Violation for the first task whose answers nothing explains."""
+        left = {record.key: record for record in records}
+        for key, task in self._tasks(list(requests)).items():
+            self._explain(key, task, left.get(key))
+
+    # -- reading the log ---------------------------------------------------------------------------
+
+    def _tasks(self, requests: list[Found]) -> dict[TaskKey, Task]:
+        copies = _copies(requests)
+        tasks: dict[TaskKey, Task] = defaultdict(Task)
+        for found in requests:
+            message = Message(found.partition, found.offset, found.key, found.value, found.headers)
+            plan = take_in(message, self._terms).plan
+            if isinstance(plan, TaskPlan):
+                tasks[plan.key].queues[found.partition].append(self._event(plan, copies))
+        return tasks
+
+    def _event(self, plan: TaskPlan, copies: dict[tuple[str, int], Found]) -> Event:
+        incoming = plan.incoming
+        at = incoming.header(ORIGIN) or str(incoming.source)
+        copy = copies.pop((at, incoming.hops + 1), None)
+        replies = [] if copy is not None else self._answers.replies.get(incoming.header(TRACE) or "", [])
+        return Event(plan, str(incoming.source), copy, replies[0] if replies else None)
+
+    # -- looking for an order ----------------------------------------------------------------------
+
+    def _explain(self, key: TaskKey, task: Task, last: Record | None) -> None:
+        partitions = sorted(task.queues)
+        start: tuple[int, ...] = (0,) * len(partitions)
+        dead_ends: set[tuple[tuple[int, ...], str]] = set()
+        stack: list[tuple[tuple[int, ...], Record | None]] = [(start, None)]
+        while stack:
+            places, record = stack.pop()
+            known = (places, "" if record is None else f"{record.revision} {record.state}")
+            if known in dead_ends:
+                continue
+            dead_ends.add(known)
+            heads = [
+                (at, task.queues[partition][place])
+                for at, (partition, place) in enumerate(zip(partitions, places, strict=True))
+                if place < len(task.queues[partition])
+            ]
+            if not heads:
+                if _is_same(record, last):
+                    return
+                task.furthest = max(task.furthest, (sum(places), f"the record at the end is {last}"))
+                continue
+            heads.sort(key=_moment, reverse=True)
+            for at, event in heads:
+                moved = (*places[:at], places[at] + 1, *places[at + 1 :])
+                after = [(moved, outcome) for outcome in self._after(event, record)]
+                if not after and sum(places) > task.furthest[0]:
+                    task.furthest = (sum(places), self._told(event, record))
+                stack += after
+        raise Violation(f"no order explains the answers about {key}: {task.furthest[1]}")
+
+    def _after(self, event: Event, record: Record | None) -> list[Record | None]:
+        """Return the records that may be there after an event, if what was seen of it fits."""
+        found: list[Record | None] = []
+        if record is not None and record.state.closing is not None:
+            now = None if event.reply is None else event.reply.at_ms
+            if now is None or now >= record.state.closing.remove_at_ms:
+                found += self._decided(event, None)
+        return found + self._decided(event, record)
+
+    def _decided(self, event: Event, record: Record | None) -> list[Record | None]:
+        resume = self._resume_of(record)
+        now = event.reply or resume
+        decision = decide(event.plan, record, now.at_ms if now else 0, self._terms.policy, self._renderer)
+        seen = self._seen(event, decision, resume)
+        if [_bytes(emit) for emit in decision.emits] != seen:
+            return []
+        return [decision.record or record]
+
+    def _seen(self, event: Event, decision: Decision, resume: Answer | None) -> list[tuple[object, ...]]:
+        """Return what readers saw of an event, in the shape of what it should have sent."""
+        if event.copy is not None:
+            copy = event.copy
+            fits = isinstance(decision.outcome, Forwarded) and decision.outcome.home == copy.partition
+            return [(copy.key, copy.value, copy.headers)] if fits else [("a copy",)]
+        closes = len(decision.emits) == 2 or (event.is_timer and bool(decision.emits))
+        expected = [resume] if closes else []
+        expected += [] if event.is_timer else [event.reply]
+        return [_seen_bytes(answer) for answer in expected]
+
+    def _resume_of(self, record: Record | None) -> Answer | None:
+        """Return the end of the present generation."""
+        if record is None or not record.is_open:
+            return None
+        marker = dict(record.start.headers)[TRACE]
+        resumes = self._answers.resumes.get(marker, [])
+        return resumes[0] if resumes else None
+
+    def _told(self, event: Event, record: Record | None) -> str:
+        seen = event.reply.status if event.reply else "a copy" if event.copy else "no reply"
+        action = event.plan.incoming.event.action
+        return f"{action} {event.plan.incoming.header(TRACE)} at {event.at} on {record}: seen {seen}"
+
+
+def _copies(requests: list[Found]) -> dict[tuple[str, int], Found]:
+    """Return the forwarded messages by first source and hops: each must be the only one."""
+    copies: dict[tuple[str, int], Found] = {}
+    for found in requests:
+        origin = header(found.headers, ORIGIN)
+        if origin is not None:
+            name = (origin, int(header(found.headers, HOPS) or 0))
+            if name in copies:
+                raise Violation(f"the event of {origin} was forwarded twice")
+            copies[name] = found
+    return copies
+
+
+def _moment(head: tuple[int, Event]) -> int:
+    reply = head[1].reply
+    return 0 if reply is None else reply.at_ms
+
+
+def _is_same(replayed: Record | None, stored: Record | None) -> bool:
+    if stored is None:
+        return replayed is None or replayed.state.closing is not None
+    return replayed is not None and (replayed.state, replayed.start) == (stored.state, stored.start)
+
+
+def _bytes(emit: Emit) -> tuple[object, ...]:
+    return emit.key, emit.value, emit.headers
+
+
+def _seen_bytes(answer: Answer | None) -> tuple[object, ...]:
+    if answer is None:
+        return ("nothing",)
+    return answer.found.key, answer.found.value, answer.found.headers

@@ -1,0 +1,128 @@
+"""A model of Redis: the memory store, reached over a network that fails.
+
+Every call of a shard is a scheduling point of its own. A call may time out before it happened, after
+it happened, or be carried out after its caller has gone on or died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from runner.errors import StoreUnavailable
+from runner.store.calls import Due, Index, Loaded, Opened, Ownership, Page, ShardCall, Verdict
+from runner.store.memory_store import MemoryStore
+from runner.tasks.due import DuePage
+from runner.tasks.record import TaskKey
+from runner.tasks.source import Source
+from tests.simulation.chaos import Chaos, Fault
+from tests.simulation.log_client import Process
+from tests.simulation.scheduler import Scheduler
+
+Answer = TypeVar("Answer")
+
+
+class Redis(Protocol):
+    """The server: the store itself, and the watch over it."""
+
+    store: MemoryStore
+
+    def apply_shard(self, call: ShardCall, said: Callable[..., None]) -> Verdict:
+        """Carry out one call."""
+        ...
+
+
+class StoreClient:
+    """The Store Protocol of one worker process."""
+
+    def __init__(self, redis: Redis, process: Process, chaos: Chaos, scheduler: Scheduler) -> None:
+        self._redis = redis
+        self._process = process
+        self._chaos = chaos
+        self._scheduler = scheduler
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return self._redis.store.shards
+
+    def shard(self, task_id: str) -> int:
+        """Return the shard of an id."""
+        return self._redis.store.shard(task_id)
+
+    def open(self, ownership: Ownership) -> Opened:
+        """The simulation opens the store itself."""
+        return self._redis.store.open(ownership)
+
+    def exists(self) -> bool:
+        """Whether it was opened."""
+        return self._redis.store.exists()
+
+    def ping(self) -> None:
+        """Return if it answers."""
+        self._asked("note", lambda: None)
+
+    def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
+        """Return records and kept decisions."""
+        return self._asked("load", lambda: self._redis.store.load(incarnation, reads))
+
+    def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
+        """Apply each call; nobody knows about all of them if one is not answered."""
+        verdicts: list[Verdict] = []
+        unanswered = False
+        for call in calls:
+            self._process.point("remove" if any(change.remove for change in call.changes) else "apply")
+            fault = self._chaos.store_fault()
+            if fault is Fault.LATE:
+                self._scheduler.after(self._chaos.some_ms(1500), lambda call=call: self._apply(call, "late"))  # type: ignore[misc]
+            elif fault is not Fault.BEFORE:
+                verdicts.append(self._apply(call, fault.value))
+            unanswered = unanswered or fault is not Fault.NONE
+        if unanswered:
+            raise StoreUnavailable("no answer")
+        if calls:
+            self._process.point("applied")
+        return verdicts
+
+    def due(self, indexes: Sequence[Index], limit: int) -> Due:
+        """Return what is due."""
+        return self._asked("due", lambda: self._redis.store.due(indexes, limit))
+
+    def due_between(
+        self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
+    ) -> tuple[int, DuePage]:
+        """Return a page of what is due in a period."""
+        return self._asked("due", lambda: self._redis.store.due_between(domains, homes, period, page))
+
+    def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
+        """Raise the last timeout."""
+        self._asked("note", lambda: self._redis.store.note_timeout(domains, to_ms))
+
+    def last_timeout(self, domain: str) -> int | None:
+        """Return the last timeout."""
+        return self._asked("note", lambda: self._redis.store.last_timeout(domain))
+
+    def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
+        """Raise the offsets known to be committed."""
+        self._asked("note", lambda: self._redis.store.note_committed(incarnation, offsets))
+
+    def committed(self, incarnation: int) -> dict[int, int]:
+        """Return the offsets known to be committed."""
+        return self._asked("committed", lambda: self._redis.store.committed(incarnation))
+
+    def _apply(self, call: ShardCall, how: str) -> Verdict:
+        def said(*words: object) -> None:
+            self._process.trace(*words, "" if how == "none" else f"({how})")
+
+        return self._redis.apply_shard(call, said)
+
+    def _asked(self, point: str, call: Callable[[], Answer]) -> Answer:
+        self._process.point(point)
+        fault = self._chaos.store_fault()
+        if fault is Fault.NONE:
+            return call()
+        if fault is Fault.LATE:
+            self._scheduler.after(self._chaos.some_ms(500), call)
+        elif fault is Fault.AFTER:
+            call()
+        raise StoreUnavailable("no answer")

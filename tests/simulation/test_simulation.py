@@ -1,0 +1,34 @@
+"""A few thousand histories hold; without any one of the rules some do not."""
+
+import pytest
+
+from tests.simulation.breaks import BREAKS
+from tests.simulation.search import first_failure, run_seeds
+from tests.simulation.simulation import Rules, run_seed
+
+pytestmark = pytest.mark.simulation
+
+SEEDS = 2_000
+CHUNK = 250
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_every_answer_is_there_once_and_right_whatever_goes_wrong(first: int) -> None:
+    failed = [result for result in run_seeds(first, CHUNK, None) if result.failure is not None]
+    assert not failed, "\n".join(
+        f"{each.failure}\nagain: python -m tests.simulation --seed {each.seed} --trace" for each in failed
+    )
+
+
+@pytest.mark.parametrize("broken", sorted(BREAKS))
+def test_a_removed_rule_is_noticed(broken: str) -> None:
+    assert first_failure(range(2_000), broken) is not None, f"nothing notices that {BREAKS[broken].what}"
+
+
+def test_a_seed_is_one_history() -> None:
+    first: list[str] = []
+    again: list[str] = []
+    run_seed(7, Rules(), first)
+    run_seed(7, Rules(), again)
+    assert first == again
+    assert len(first) > 50

@@ -1,0 +1,78 @@
+"""Watches every change of the store: what holds for the records whatever the workers do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from runner.store.calls import Index, ShardCall, Verdict
+from runner.store.indexing import entry_of
+from runner.store.memory_store import MemoryStore
+from runner.tasks.record import Record, TaskKey
+from tests.simulation.history import Violation
+
+
+class WatchedRedis:
+    """The one Redis of a history. Raises Violation from within the call that broke something."""
+
+    def __init__(self, store: MemoryStore, happened: Callable[[str], None]) -> None:
+        self.store = store
+        self._happened = happened
+        self._entries: dict[TaskKey, tuple[Index, str, int]] = {}
+
+    def apply_shard(self, call: ShardCall, said: Callable[..., None]) -> Verdict:
+        """Carry out one call, and look at what it changed."""
+        keys = [change.key for change in call.changes]
+        before = {key: self.store.record(key) for key in keys}
+        verdict = self.store.apply_shard(call)
+        homes = [(home.partition, home.base, [offset for offset, _ in home.kept]) for home in call.homes]
+        said("apply shard", call.shard, verdict.value, homes)
+        if verdict is not Verdict.APPLIED:
+            return verdict
+        for key, old in before.items():
+            new = self.store.record(key)
+            if old != new:
+                said("  ", key, _said(old), "->", _said(new))
+                self._check(key, old, new)
+                self._note(key, new, call.shard)
+                self._happened(_what(old, new))
+        if self.store.index_entries() != set(self._entries.values()):
+            raise Violation(f"the indexes differ from the records after a call on {keys}")
+        return verdict
+
+    def _note(self, key: TaskKey, new: Record | None, shard: int) -> None:
+        entry = entry_of(new, shard)
+        if entry is None:
+            self._entries.pop(key, None)
+        else:
+            self._entries[key] = entry
+
+    def _check(self, key: TaskKey, old: Record | None, new: Record | None) -> None:
+        """One call may hold several steps: a replacement and what followed, never what came before."""
+        if old is None:
+            return
+        if new is None:
+            if old.is_open:
+                raise Violation(f"the open record of {key} was removed")
+            return
+        same = new.state.source == old.state.source
+        if not old.is_open and same:
+            raise Violation(f"the closed record of {key} was changed")
+        if old.is_open and (not same or new.is_open or new.start != old.start):
+            raise Violation(f"the open record of {key} was replaced")
+        if new.revision - old.revision != (1 if same or new.is_open else 2):
+            raise Violation(f"{key} went from revision {old.revision} to {new.revision}")
+
+
+def _what(old: Record | None, new: Record | None) -> str:
+    if new is None:
+        return "removed"
+    if not new.is_open:
+        return "closed"
+    return "started" if old is None else "replaced"
+
+
+def _said(record: Record | None) -> str:
+    if record is None:
+        return "nothing"
+    state = record.state
+    return f"r{record.revision} {state.status.value} of {state.source}, deadline {state.deadline_ms}"

@@ -1,0 +1,254 @@
+"""A worker process: the real loop with all its real parts, over models of log and store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import greenlet
+
+from runner.actions.policy import DomainPolicy, Policy
+from runner.envelope.codec import JsonCodec, Sections
+from runner.envelope.event import NO_RULES
+from runner.errors import FatalError, TransientError
+from runner.worker.assignment import Batch
+from runner.worker.delivery import Delivery, ExactlyOnce
+from runner.worker.intake import Terms
+from runner.worker.loop import Limits, Loop, Parts
+from runner.worker.process import Process as Middle
+from runner.worker.processed import Processed
+from runner.worker.retention import Retention
+from runner.worker.store_time import StoreTime
+from runner.worker.timers import Timers, TimerSettings
+from tests.simulation.chaos import Chaos
+from tests.simulation.group_model import Group
+from tests.simulation.log_client import LogClient
+from tests.simulation.log_model import DEAD_LETTERS, Broker
+from tests.simulation.profile import Profile
+from tests.simulation.scheduler import Fiber, Scheduler
+from tests.simulation.store_model import Redis, StoreClient
+
+MAX_MESSAGE_BYTES = 1_000_000
+
+
+class Topics:
+    """The Outlet: every topic takes everything in JSON."""
+
+    def __init__(self) -> None:
+        self._codec = JsonCodec()
+
+    def encode(self, stream: str, sections: Sections) -> bytes:
+        """Return JSON."""
+        del stream
+        return self._codec.encode(sections)
+
+    def limit_bytes(self, stream: str) -> int | None:
+        """Return a limit that is never met."""
+        del stream
+        return MAX_MESSAGE_BYTES
+
+    def partition(self, stream: str, request_id: str) -> int | None:
+        """Leave it to the hash."""
+        del stream, request_id
+        return None
+
+
+class Silent:
+    """The Observer that nobody listens to."""
+
+    def lap(self, part: str) -> object:
+        """Ignore."""
+
+    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
+        """Ignore."""
+
+    def aborted(self, error: TransientError) -> None:
+        """Ignore."""
+
+    def recovered(self) -> None:
+        """Ignore."""
+
+    def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
+        """Ignore."""
+
+    def blocked(self, home: int, reason: str) -> None:
+        """Ignore."""
+
+    def removed(self, records: int) -> None:
+        """Ignore."""
+
+
+class Aborts(Silent):
+    """Tells the trace what the loop gave up."""
+
+    def __init__(self, trace: Callable[..., None]) -> None:
+        self._trace = trace
+
+    def aborted(self, error: TransientError) -> None:
+        """Say why."""
+        self._trace("abandons its batch:", error.label, error)
+
+    def blocked(self, home: int, reason: str) -> None:
+        """Say why."""
+        self._trace("blocks home", home, reason)
+
+
+def terms_of(profile: Profile) -> Terms:
+    """Return what a process is set up with."""
+    policy = Policy(
+        domains={name: DomainPolicy(retention_ms=profile.retention_ms) for name in profile.domains},
+        period_chunk=profile.period_chunk,
+    )
+    return Terms(policy, JsonCodec(), NO_RULES, 1, profile.partitions, MAX_MESSAGE_BYTES, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """How the parts of a worker are made: the real ones, unless a rule is to be broken."""
+
+    middle: Callable[..., Middle] = Middle
+    delivery: Callable[[], Delivery] = ExactlyOnce
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What all workers of a history share."""
+
+    scheduler: Scheduler
+    broker: Broker
+    group: Group
+    redis: Redis
+    chaos: Chaos
+    profile: Profile
+    terms: Terms
+    makers: Makers
+    trace: Callable[..., None] | None
+
+
+class Worker:
+    """A place where worker processes run, one after another."""
+
+    def __init__(self, scene: Scene, number: int) -> None:
+        self._scene = scene
+        self._number = number
+        self._lives = 0
+        self.process: WorkerProcess | None = None
+
+    def start(self) -> None:
+        """Start a fresh process."""
+        self._lives += 1
+        self.process = WorkerProcess(self._scene, f"w{self._number}.{self._lives}", self._ended)
+
+    def poll_wakes(self) -> None:
+        """End a waiting poll: there is something new."""
+        if self.process is not None:
+            self.process.poll_wakes()
+
+    def _ended(self) -> None:
+        self.process = None
+        session_ms = self._scene.profile.session_ms
+        self._scene.scheduler.after(self._scene.chaos.one_of((1, 50, session_ms, 1000)), self.start)
+
+
+class WorkerProcess:
+    """One process: a loop, its clients, and its fiber."""
+
+    def __init__(self, scene: Scene, name: str, ended: Callable[[], None]) -> None:
+        self.name = name
+        self._scene = scene
+        self._ended = ended
+        self._asleep = False
+        self._stopping = False
+        self._log = LogClient(scene.scheduler, scene.broker, scene.group, scene.profile, scene.chaos)
+        self._loop = self._made()
+        self._log.attach(self, self._loop)
+        self._fiber: Fiber = scene.scheduler.spawn(name, self._run)
+        self.trace("starts")
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether it runs."""
+        return not self._asleep
+
+    def stop(self) -> None:
+        """Ask it to finish what it does and to leave."""
+        self._stopping = True
+
+    def poll_wakes(self) -> None:
+        """End a waiting poll."""
+        if self._log.is_polling and not self._asleep:
+            self._fiber.wake()
+
+    def trace(self, *said: object) -> None:
+        """Say what happens, if someone listens."""
+        if self._scene.trace is not None:
+            self._scene.trace(self.name, *said)
+
+    def point(self, name: str, ms: int = 0) -> None:
+        """Suspend before a call; the process may not come back from it."""
+        self._fiber.check()
+        self._scene.chaos.at(name, self)
+        self._fiber.wait(ms)
+
+    def kill(self) -> None:
+        """End now, from inside; the session ends when nobody has heard of it for long enough."""
+        self.trace("is killed")
+        self._scene.scheduler.after(
+            self._scene.profile.session_ms, lambda: self._scene.group.leave(self.name)
+        )
+        self._end()
+        raise greenlet.GreenletExit
+
+    def sleep(self, ms: int) -> None:
+        """Do nothing, not even heartbeats."""
+        self.trace("falls asleep")
+        self._asleep = True
+        self._scene.scheduler.after(self._scene.profile.session_ms, self._missed)
+        self._scene.chaos.sleeper(lambda: self._fiber.wake(2))
+        self._fiber.wait(ms)
+        self._asleep = False
+        self.trace("wakes")
+
+    def _missed(self) -> None:
+        if self._asleep:
+            self._scene.group.leave(self.name)
+
+    def _run(self) -> None:
+        try:
+            self._loop.run(lambda: self._stopping)
+        except FatalError as error:
+            self.trace("exits:", error.label, error)
+        self._log.close()
+        self._end()
+
+    def _end(self) -> None:
+        self._scene.scheduler.end(self._fiber)
+        self._ended()
+
+    def _made(self) -> Loop:
+        scene, profile, terms = self._scene, self._scene.profile, self._scene.terms
+        offset = scene.chaos.some_ms(100_000)
+
+        def ticker() -> float:
+            return (scene.scheduler.now_ms + offset) / 1000
+
+        store = StoreClient(scene.redis, self, scene.chaos, scene.scheduler)
+        time = StoreTime(ticker)
+        settings = TimerSettings(profile.timer_chunk, profile.lease_ms / 1000)
+        parts = Parts(
+            log=self._log,
+            store=store,
+            process=scene.makers.middle(terms, store, Topics(), DEAD_LETTERS),
+            delivery=scene.makers.delivery(),
+            timers=Timers(store, terms.policy, settings, time, ticker),
+            retention=Retention(store, terms.policy, terms.incarnation, time),
+            time=time,
+            incarnation=terms.incarnation,
+        )
+        limits = Limits(
+            batch_events=profile.batch_events,
+            poll_seconds=profile.poll_seconds,
+            retry_seconds=0.03,
+            blocked_seconds=0.5,
+        )
+        return Loop(parts, limits, Silent() if scene.trace is None else Aborts(self.trace), ticker)
