@@ -1,0 +1,288 @@
+"""The schemas of eventMeta and of the record are equal to the code that reads and writes them.
+
+The builders of the action tests check every eventMeta and every record they make against these
+schemas as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from runner.actions.decision import Closed, Decision
+from runner.actions.incoming import Incoming
+from runner.actions.plan import PeriodPlan, SettledPlan, TaskPlan
+from runner.actions.registry import TASK_ACTIONS, TIMEOUT_BETWEEN, decide, is_addressed, plan, settle
+from runner.actions.render import Renderer
+from runner.actions.timeout_between import decide_period
+from runner.envelope.event import Event
+from runner.errors import DOMAIN_MISSING, NOT_CONVERTIBLE, UNSUPPORTED_VERSION
+from runner.tasks import schema
+from runner.tasks.due import DuePage
+from runner.tasks.record import Record, Status
+from tests.unit.actions.events import (
+    NOW,
+    OUTLET,
+    POLICY,
+    answer,
+    closed_by,
+    envelope,
+    failure,
+    incoming,
+    proceed,
+    start,
+    started,
+    timeout,
+)
+from tests.unit.actions.schemas import FOLDER, complaints, validator
+
+ACTIONS: Final = (*TASK_ACTIONS, TIMEOUT_BETWEEN)
+RENDERER: Final = Renderer(POLICY, OUTLET)
+
+
+def meta_schema(action: str) -> dict[str, Any]:
+    schema_of_action = validator(f"event-meta/{action}").schema
+    assert isinstance(schema_of_action, dict)
+    return schema_of_action
+
+
+def fields(action: str) -> dict[str, Any]:
+    properties: dict[str, Any] = meta_schema(action)["properties"]
+    return properties
+
+
+def parameters(action: str) -> dict[str, Any]:
+    properties: dict[str, Any] = fields(action)["parameters"]["properties"]
+    return properties
+
+
+# The record.
+
+
+def test_the_schema_of_the_record_is_that_of_its_structs() -> None:
+    assert (FOLDER / "record.schema.json").read_text(encoding="utf-8") == schema.text()
+
+
+def test_every_field_of_the_record_is_described() -> None:
+    parts = schema.json_schema()["$defs"]
+    assert {"TaskState", "TaskStart", "Closing"} <= set(parts)
+    for part in parts.values():
+        for name, field in part.get("properties", {}).items():
+            assert field.get("description"), name
+
+
+def test_the_schema_of_the_record_refuses_what_is_none() -> None:
+    state = {"status": "OPEN", "home": 0, "source": "1/0@0", "created_ms": 1}
+    begin = {"event": {}, "data": [None], "headers": [["traceparent", "00"]]}
+    assert not complaints("record", {"state": state, "start": begin})
+    wrong: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"status": "DONE"}, {}),
+        ({"home": "0"}, {}),
+        ({"deadline_ms": "soon"}, {}),
+        ({"roles": "manager"}, {}),
+        ({"closing": {}}, {}),
+        ({}, {"event": "text"}),
+        ({}, {"headers": [["traceparent"]]}),
+    ]
+    for in_state, in_start in wrong:
+        assert complaints("record", {"state": {**state, **in_state}, "start": {**begin, **in_start}})
+
+
+# The schemas of eventMeta: each field and parameter that an action reads, and no other.
+
+
+class Watched(dict[str, Any]):
+    """An object that knows which of its fields were asked for."""
+
+    def __init__(self, values: dict[str, Any], asked: set[str]) -> None:
+        super().__init__(values)
+        self.asked = asked
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+class WatchedRecord(Record):
+    """A record whose starting event is watched."""
+
+    def __init__(self, record: Record, event: Event) -> None:
+        super().__init__(record.key, record.revision, record.state, record.start)
+        object.__setattr__(self, "event", event)
+
+    def starting_event(self) -> Event:
+        event: Event = object.__getattribute__(self, "event")
+        return event
+
+
+class Reading:
+    """Which fields of eventMeta and which parameters were read."""
+
+    def __init__(self) -> None:
+        self.fields: set[str] = set()
+        self.parameters: set[str] = set()
+
+    def watch(self, one: Incoming) -> Incoming:
+        meta = Watched(one.event.meta, self.fields)
+        dict.__setitem__(meta, "parameters", Watched(one.event.parameters, self.parameters))
+        return replace(one, event=Event(one.event.sections, meta, one.value))
+
+
+def everything_read(action: str) -> Reading:
+    """Send events of an action down every way that reads something of them."""
+    reading = Reading()
+    sent: tuple[dict[str, Any], ...] = (
+        {},
+        {"timeoutOn": NOW},
+        {"meta": {"domain": "nope"}},
+        {"enrichPath": "taskId", "fromTimePath": "from", "toTimePath": "to"},
+    )
+    for parts in sent:
+        one = reading.watch(incoming(envelope(action, **parts)))
+        assert is_addressed(one.event, POLICY)
+        _decide_all(one, reading)
+    return reading
+
+
+def _decide_all(one: Incoming, reading: Reading) -> None:
+    asked = plan(one, POLICY)
+    match asked:
+        case SettledPlan():
+            assert settle(asked, NOW, RENDERER).emits
+        case PeriodPlan():
+            assert decide_period(asked, DuePage((), None), NOW, POLICY, RENDERER)
+        case TaskPlan():
+            record = started(start(meta={"outputElement": "out"}))
+            for found in (None, record, closed_by(timeout(), record)):
+                made = decide(asked, found, NOW, POLICY, RENDERER)
+                assert made.emits
+                if made.status == "ACK" and made.record is not None:
+                    _resume(made, one, reading)
+
+
+def _resume(made: Decision, one: Incoming, reading: Reading) -> None:
+    """What is read of a StartTask once its saga is resumed counts as read by StartTask."""
+    assert made.record is not None
+    record = WatchedRecord(made.record, reading.watch(one).event)
+    end = proceed(enrichPath="$")
+    closed = Closed(NOW, Status.PROCEEDED, reply=False)
+    assert RENDERER.emits(closed, end, record.key, record)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_each_field_that_an_action_reads_is_in_its_schema_and_the_other_way_round(action: str) -> None:
+    assert everything_read(action).fields == set(fields(action))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_each_parameter_that_an_action_reads_is_in_its_schema_and_the_other_way_round(action: str) -> None:
+    assert everything_read(action).parameters == set(parameters(action))
+
+
+def test_there_is_a_schema_for_each_action_and_no_other() -> None:
+    files = {path.name.removesuffix(".schema.json") for path in (FOLDER / "event-meta").iterdir()}
+    assert files == set(ACTIONS)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_schema_describes_every_field_and_uses_all_it_defines(action: str) -> None:
+    whole = meta_schema(action)
+    assert whole["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert action in whole["title"]
+    assert whole["description"]
+    assert fields(action)["action"] == {"const": action}
+    for name, field in {**fields(action), **parameters(action)}.items():
+        assert name == "action" or field["description"], name
+    text = json.dumps(whole)
+    for name, definition in whole["$defs"].items():
+        assert definition["description"]
+        assert f'"#/$defs/{name}"' in text
+
+
+def _described() -> Iterator[tuple[str, str, Any]]:
+    for action in ACTIONS:
+        for name, field in {**fields(action), **parameters(action), **meta_schema(action)["$defs"]}.items():
+            yield action, name, field
+
+
+def test_what_all_actions_share_reads_the_same_in_every_schema() -> None:
+    own = {"action", "domain", "outputElement", "parameters"}
+    first: dict[str, Any] = {}
+    for action, name, field in _described():
+        if name not in own:
+            assert first.setdefault(name, field) == field, (action, name)
+    assert fields("ProceedTask")["outputElement"] == fields("TimeoutTask")["outputElement"]
+    assert parameters("ProceedTask") == parameters("TimeoutTask")
+
+
+def test_fields_that_nobody_knows_are_let_through() -> None:
+    for action in ACTIONS:
+        meta = {"action": action, "domain": "orders", "x": 1, "parameters": {"y": {"z": []}}}
+        assert not complaints(f"event-meta/{action}", meta)
+
+
+# The schema and the code refuse the same values.
+
+VALUES: Final[tuple[Any, ...]] = (
+    *(None, "", " ", "a", "5", "60000", "1e3", "-1", "NaN", "1_000", "a,b"),
+    *(0, 1, -1, 1.5, 2**53 - 1, 2**53, 1e30, True, False),
+    *([], ["a"], ["a", "b"], [1], [None], {}, {"a": 1}),
+)
+LENIENT: Final = frozenset({"handler", "deployments", "ignoreErrors"})
+"""Read without refusing: another's handler is not an error, a strange list ignores nothing."""
+
+REFUSALS: Final = frozenset({NOT_CONVERTIBLE, UNSUPPORTED_VERSION, DOMAIN_MISSING})
+
+
+def _cases() -> list[tuple[str, str, bool]]:
+    return [
+        *(
+            (action, name, False)
+            for action in ACTIONS
+            for name in sorted({*fields(action)} - LENIENT - {"action"})
+        ),
+        *((action, name, True) for action in ACTIONS for name in sorted({*parameters(action)} - LENIENT)),
+    ]
+
+
+def _refused(action: str, meta: dict[str, Any]) -> bool:
+    """Whether the code has something against a value of eventMeta."""
+    one = incoming(envelope(action, wrong_meta=meta, **_time_path(action)))
+    if action != TIMEOUT_BETWEEN:
+        decision = answer(one, None if action == "StartTask" else started())
+        return decision.status == "FAIL" and failure(decision)["code"] in REFUSALS
+    asked = plan(one, POLICY)
+    return isinstance(asked, SettledPlan) and asked.error is not None and asked.error.code in REFUSALS
+
+
+def _time_path(action: str) -> dict[str, Any]:
+    """Without a time path TimeoutBetween has no use for an input and does not look at it."""
+    return {"toTimePath": "to"} if action == TIMEOUT_BETWEEN else {}
+
+
+def _is_about_meaning(name: str, value: Any) -> bool:
+    """Whether only the code can judge: whether text is JMESPath, or a domain needed and not named."""
+    if name.endswith("Pattern"):
+        return isinstance(value, str)
+    return name == "domain" and (value is None or value in ("", " "))
+
+
+@pytest.mark.parametrize(("action", "name", "is_parameter"), _cases())
+def test_schema_and_code_refuse_the_same_values(action: str, name: str, is_parameter: bool) -> None:
+    for value in VALUES:
+        changed: dict[str, Any] = {"parameters": {name: value}} if is_parameter else {name: value}
+        meta = {"action": action, "domain": "orders", **changed}
+        refused_by_schema = bool(complaints(f"event-meta/{action}", meta))
+        if not _is_about_meaning(name, value):
+            assert _refused(action, changed) is refused_by_schema, value
+
+
+def test_a_missing_action_or_domain_is_refused_by_the_schemas_that_need_one() -> None:
+    for action in ACTIONS:
+        assert complaints(f"event-meta/{action}", {"domain": "orders"})
+        assert complaints(f"event-meta/{action}", {"action": "Other", "domain": "orders"})
+        assert bool(complaints(f"event-meta/{action}", {"action": action})) is (action != TIMEOUT_BETWEEN)
