@@ -44,7 +44,7 @@ class Renderer:
     def __init__(self, policy: Policy, outlet: Outlet) -> None:
         self._policy = policy
         self._outlet = outlet
-        self._longest_status = max(policy.proceeded_status, TIMEOUT, key=lambda text: len(text.encode()))
+        self._spare_bytes = 2 * max(len(policy.proceeded_status.encode()), len(TIMEOUT)) + len("resume")
 
     def status(self, outcome: Outcome) -> str:
         """Return the status word of an outcome, for headers, metrics and logs."""
@@ -74,14 +74,15 @@ class Renderer:
             case Acknowledged():
                 return (self._ack(outcome, incoming, key),)
             case Closed(reply=False) if record is not None:
-                return (self._resume(outcome, incoming, record),)
+                return (self._resume(outcome, incoming, record, record.starting_event()),)
             case Closed() if record is not None:
+                started = record.starting_event()
                 return (
-                    self._resume(outcome, incoming, record),
-                    self._done(outcome.now_ms, incoming, record),
+                    self._resume(outcome, incoming, record, started),
+                    self._done(outcome.now_ms, incoming, record, started),
                 )
             case Repeated() if record is not None:
-                return (self._done(outcome.now_ms, incoming, record),)
+                return (self._done(outcome.now_ms, incoming, record, record.starting_event()),)
             case Refused():
                 return (self._refusal(outcome, incoming, key),)
             case Forwarded(home=home):
@@ -103,29 +104,26 @@ class Renderer:
         if key is not None:
             task = {"id": key.id, "domain": key.domain, **task}
         result = {**_result(ACK, outcome.now_ms), "task": task}
-        # What is accepted now must be able to end: the deadline will have nobody to complain to.
-        ending = _result(self._longest_status, outcome.now_ms)
-        self._resumed(incoming.event, incoming.event.answered(ending), key, incoming.trace)
-        return self._reply(incoming, ACK, incoming.event.answered(result), key)
+        # What is accepted now must be able to end: the deadline will have nobody to complain to. The
+        # resumed event goes the same way as this reply and is larger by its longer words at the most.
+        event, headers = incoming.event, _headers("reply", ACK, key, incoming.trace)
+        sections, stream = event.answered(result), self.stream_of(event)
+        return self._response(event, sections, headers, stream, self._spare_bytes)
 
-    def _resume(self, outcome: Closed, incoming: Incoming, record: Record) -> Emit:
-        started = record.starting_event()
+    def _resume(self, outcome: Closed, incoming: Incoming, record: Record, started: Event) -> Emit:
         result = _result(self._resumed_status(outcome.status), outcome.now_ms)
         enrichment = None if incoming.is_timer else _enrichment(incoming.event)
         if enrichment is None:
             sections = started.answered(result)
         else:
             sections = started.answered(result, _enriched(started, enrichment))
-        return self._resumed(started, sections, record.key, _trace_of(record))
-
-    def _resumed(self, started: Event, sections: Sections, key: TaskKey | None, trace: Headers) -> Emit:
-        headers = _headers("resume", sections["result"]["status"], key, trace)
+        headers = _headers("resume", result["status"], record.key, _trace_of(record))
         return self._response(started, sections, headers, self.stream_of(started))
 
-    def _done(self, now_ms: int, incoming: Incoming, record: Record) -> Emit:
+    def _done(self, now_ms: int, incoming: Incoming, record: Record, started: Event) -> Emit:
         event = incoming.event
         pattern = event.parameter("outputPattern")
-        data = record.data()
+        data = record.data(started)
         output = data if pattern is None else search(pattern, data)
         payload = write_output(
             event.payload or {},
@@ -171,14 +169,17 @@ class Renderer:
         headers = _headers("reply", status, key, incoming.trace)
         return self._response(incoming.event, sections, headers, self.stream_of(incoming.event))
 
-    def _response(self, event: Event, sections: Sections, headers: Headers, stream: str) -> Emit:
+    def _response(
+        self, event: Event, sections: Sections, headers: Headers, stream: str, spare_bytes: int = 0
+    ) -> Emit:
         limit = self._outlet.limit_bytes(stream)
         if limit is None:
             raise EventError(UNDELIVERABLE, f"there is no topic {stream!r} to answer on")
         value = self._outlet.encode(stream, sections)
         key = event.request_id.encode()
-        size = len(key) + len(value) + OVERHEAD_BYTES
-        size += sum(len(name) + len(text) for name, text in headers)
+        size = len(key) + len(value) + OVERHEAD_BYTES + spare_bytes
+        for name, text in headers:
+            size += len(name) + len(text)
         if size > limit:
             raise EventError(UNDELIVERABLE, f"the response has {size} bytes; topic {stream!r} takes {limit}")
         partition = self._outlet.partition(stream, event.request_id)

@@ -65,7 +65,7 @@ NO_RULES: Final = MetaRules()
 class Event:
     """One envelope. Sections are decoded at first use; the object is never changed afterwards."""
 
-    __slots__ = ("_payload", "_raw", "_request_id", "_saga", "meta", "sections", "sent_meta")
+    __slots__ = ("_parameters", "_payload", "_raw", "_request_id", "_saga", "meta", "sections", "sent_meta")
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class Event:
         self._request_id: str | None = None
         self._payload: Any = _UNREAD
         self._saga: dict[str, Any] | None = None
+        self._parameters: dict[str, Any] | None = None
 
     @property
     def raw(self) -> bytes:
@@ -118,12 +119,12 @@ class Event:
     @property
     def parameters(self) -> dict[str, Any]:
         """eventMeta.parameters; empty if absent. EventError 10011 if it is no object."""
-        parameters = self.meta.get("parameters")
-        if parameters is None:
-            return {}
-        if not isinstance(parameters, dict):
-            raise EventError(NOT_CONVERTIBLE, "eventMeta.parameters must be an object")
-        return parameters
+        if self._parameters is None:
+            parameters = self.meta.get("parameters")
+            if not (parameters is None or isinstance(parameters, dict)):
+                raise EventError(NOT_CONVERTIBLE, "eventMeta.parameters must be an object")
+            self._parameters = parameters or {}
+        return self._parameters
 
     @property
     def saga_id(self) -> str | None:
@@ -137,11 +138,13 @@ class Event:
 
     def text(self, name: str) -> str | None:
         """Return a field of eventMeta as text; None if absent, null or blank."""
-        return as_text(self.meta.get(name), f"eventMeta.{name}")
+        value = self.meta.get(name)
+        return None if value is None else as_text(value, f"eventMeta.{name}")
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter as text; None if absent, null or blank."""
-        return as_text(self.parameters.get(name), f"eventMeta.parameters.{name}")
+        value = self.parameters.get(name)
+        return None if value is None else as_text(value, f"eventMeta.parameters.{name}")
 
     def section(self, name: str) -> Any:
         """Return any section as plain JSON values, a copy of its own; None if absent."""
@@ -246,10 +249,10 @@ def as_text(value: Any, name: str) -> str | None:
 
     Raises EventError 10011 for anything else; ``name`` says in the message what it was.
     """
-    if value is None:
-        return None
     if isinstance(value, str):
         return value if value.strip() else None
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise EventError(NOT_CONVERTIBLE, f"{name} must be text")
     if isinstance(value, float) and value.is_integer():
@@ -281,7 +284,7 @@ def _meta(raw: Any) -> dict[str, Any] | None:
 
 def _plain(value: Any, name: str) -> Any:
     """Return a section as plain JSON values. Numbers no float can hold are an EventError."""
-    if not isinstance(value, msgspec.Raw):
+    if value is None or not isinstance(value, msgspec.Raw):
         return value
     try:
         return _decode(value)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -87,8 +87,7 @@ class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):
     """traceparent and tracestate of the starting message, for the resumed event (bytes as Latin-1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskKey:
+class TaskKey(NamedTuple):
     """What names a record: domain and task id. Equal ids in two domains are two tasks."""
 
     domain: str
@@ -118,11 +117,11 @@ class Record:
         """Return the stored starting event."""
         return stored_event(bytes(self.start.event))
 
-    def data(self) -> Any:
-        """Return the stored data as plain JSON values."""
+    def data(self, started: Event) -> Any:
+        """Return the stored data as plain JSON values; ``started`` is the starting event, read once."""
         if isinstance(self.start.data, msgspec.Raw):
             return msgspec.json.decode(self.start.data)
-        return self.starting_event().payload
+        return started.payload
 
 
 _state_decoder: Final = msgspec.json.Decoder(TaskState)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runner.errors import NOT_CONVERTIBLE, EventError
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Source:
+class Source(NamedTuple):
     """Partition and offset of one message, and which incarnation of the topic they belong to.
 
     ``incarnation`` counts the topics of this name that the store has seen (1 for the first): a

@@ -251,7 +251,7 @@ def test_the_stored_data_is_what_the_input_pattern_of_the_start_made() -> None:
 
 def test_stored_data_of_null_changes_nothing_in_the_reply() -> None:
     record = started(start(payload=DATA, inputPattern="order.note", taskIdPath="$.taskId"))
-    assert record.data() is None
+    assert record.data(record.starting_event()) is None
     one = proceed(meta={"outputElement": "task"}, outputPattern="anything")
     assert reply(answer(one, record)).payload == {"taskId": "task-1"}
 

@@ -59,7 +59,8 @@ def test_data_is_the_input_pattern_of_the_input_element(
     element: str | None, pattern: str | None, data: Any
 ) -> None:
     one = start(payload=ORDER, meta={"inputElement": element}, inputPattern=pattern, taskIdPath="$.taskId")
-    assert started(one).data() == data
+    record = started(one)
+    assert record.data(record.starting_event()) == data
 
 
 def test_without_input_element_and_pattern_the_payload_is_not_stored_twice() -> None:
