@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
+from runner.actions.inputs import MAX_TIME_MS
 from runner.store.calls import Index, IndexKind, Page
 from runner.tasks.due import DuePage, DueTask, parse_member
 
@@ -37,11 +38,14 @@ class Read(Protocol):
         ...
 
 
+_Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
+
+
 class _Cursor(msgspec.Struct, frozen=True, array_like=True):
-    shard: int
+    shard: _Number
     domain: str
-    home: int
-    score_ms: int
+    home: _Number
+    score_ms: _Number
     member: str
 
 
@@ -92,7 +96,6 @@ def _parse(cursor: str | None) -> _Cursor | None:
     if cursor is None:
         return None
     try:
-        at = msgspec.json.decode(cursor, type=_Cursor)
-    except msgspec.DecodeError:
+        return msgspec.json.decode(cursor, type=_Cursor)
+    except (msgspec.DecodeError, RecursionError):
         return None
-    return at if at.shard >= 0 else None

@@ -5,7 +5,6 @@ Reads go through ``load.lua``, ``due.lua`` and ``between.lua``, every change thr
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import sha1
@@ -76,8 +75,8 @@ class RedisStore:
         return self._keys.shard(task_id)
 
     def ping(self) -> None:
-        """Return if Redis answers and may be written to."""
-        self._run([("PING",)])
+        """Return if Redis answers and takes writes: a full server or a replica would answer PING."""
+        self._run([("ZADD", self._keys.committed, "XX", 0, "ping")])
 
     def exists(self) -> bool:
         """Whether the key space has been opened before."""
@@ -200,7 +199,7 @@ class RedisStore:
         except _UNAVAILABLE as error:
             raise StoreUnavailable(f"Redis does not answer: {error}") from error
         except redis.ResponseError:
-            return  # A managed service that hides CONFIG: docs/operations.md tells what it must be.
+            return  # A managed service that hides CONFIG: its operator must see to noeviction.
         if policy.get("maxmemory-policy", "noeviction") != "noeviction":
             raise StoreMismatch(
                 f"Redis evicts keys ({policy['maxmemory-policy']}): tasks would be lost; "
@@ -255,4 +254,5 @@ def _pairs(answer: Any) -> tuple[tuple[str, int], ...]:
 
 
 def _ms(score: Any) -> int | None:
-    return None if score is None or (isinstance(score, float) and math.isnan(score)) else int(float(score))
+    """Return a score, which is text (RESP2) or a number (RESP3)."""
+    return None if score is None else int(float(score))
