@@ -15,7 +15,7 @@ from runner.actions.decision import (
     Repeated,
     Skipped,
 )
-from runner.store.calls import Change, HomeCall, Index, IndexKind, Ownership, ShardCall, Verdict
+from runner.store.calls import Change, HomeCall, Index, IndexKind, Ownership, Page, ShardCall, Verdict
 from runner.store.indexing import entry_of
 from runner.tasks.record import Closing, Record, Status, TaskKey, TaskStart, TaskState
 from runner.tasks.source import Source
@@ -152,3 +152,21 @@ def indexes_equal_records(store: Subject) -> bool:
     """Whether there is an entry for what the records say, and no other."""
     wanted = {entry_of(record, store.shard(record.key.id)) for record in store.records()}
     return store.index_entries() == wanted - {None}
+
+
+def one_call_of_each_kind(store: Subject, number: int = 0) -> Record:
+    """Start a task and ask everything a worker asks; return the record."""
+    assert store.open(OWNERSHIP).incarnation == 1
+    assert store.exists()
+    record = started(store, opened(key_in(store, 1, number), Source(1, 0, number), PAST + number))
+    assert store.load(1, [(record.key, Source(1, 0, 0))]).records == {record.key: record}
+    index = deadlines(store, record.key, 0)
+    assert (f"1/0@{number};0;{record.key.id}", PAST + number) in store.due([index], 100).found[index].entries
+    _, page = store.due_between([DOMAIN], HOMES, (PAST - 1, FUTURE), Page(1))
+    assert page.cursor is not None
+    store.due_between([DOMAIN], HOMES, (PAST - 1, FUTURE), Page(100, page.cursor))
+    store.note_timeout([DOMAIN], PAST + number)
+    assert store.last_timeout(DOMAIN) == PAST + number
+    store.note_committed(1, {0: number})
+    assert store.committed(1)[0] == number
+    return record

@@ -1,0 +1,51 @@
+"""Redis stores on real servers, closed when the test is over."""
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
+
+import pytest
+import redis
+
+from runner.store.redis_store import connect
+from tests.contract.samples import OWNERSHIP, SHARDS
+from tests.contract.subjects import ListedRedisStore
+from tests.servers.redis_server import LANES, RedisServer
+
+ANSWER_SECONDS: Final = 10.0
+
+
+class StoreAt(Protocol):
+    """Gives a store on the server at a URL, under a prefix that no other has."""
+
+    def __call__(self, url: str, seconds: float = ANSWER_SECONDS, **options: Any) -> ListedRedisStore:
+        """``seconds`` is how long an answer may take; ``options`` are those of the client."""
+        ...
+
+
+@pytest.fixture
+def store_at() -> Iterator[StoreAt]:
+    """Give stores, ``store_at(url)``, not opened yet."""
+    with contextlib.ExitStack() as running:
+
+        def new(url: str, seconds: float = ANSWER_SECONDS, **options: Any) -> ListedRedisStore:
+            client = running.enter_context(connect(url, seconds, **options))
+            return ListedRedisStore(client, uuid.uuid4().hex, SHARDS)
+
+        yield new
+
+
+@pytest.fixture
+def store(redis_server: RedisServer, redis_client: redis.Redis, store_at: StoreAt) -> ListedRedisStore:
+    """An opened store on a server of each lane that holds nothing else."""
+    assert redis_client.dbsize() == 0
+    found = store_at(redis_server.url)
+    found.open(OWNERSHIP)
+    return found
+
+
+@pytest.fixture(params=LANES)
+def own_redis(request: pytest.FixtureRequest, start_redis: Callable[..., RedisServer]) -> RedisServer:
+    """A server of each lane that the test may stop and set as it likes; it keeps its data."""
+    return start_redis(request.param, appendonly=True)
