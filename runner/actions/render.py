@@ -99,6 +99,21 @@ class Renderer:
         result = {**_result(SUCCESS, now_ms), "requested": count}
         return self._reply(incoming, SUCCESS, incoming.event.answered(result), None)
 
+    def passed_on(self, incoming: Incoming, headers: Headers, home: int) -> Emit:
+        """Return the event as it was read, with other headers, for a home partition.
+
+        EventError 13020 where they make it larger than its topic takes.
+        """
+        stream = self._policy.requests
+        limit = self._outlet.limit_bytes(stream)
+        size = len(incoming.key or b"") + len(incoming.value) + OVERHEAD_BYTES
+        size += sum(len(name) + len(text) for name, text in headers)
+        if limit is not None and size > limit:
+            raise EventError(
+                UNDELIVERABLE, f"passed on, the event has {size} bytes; {stream!r} takes {limit}"
+            )
+        return Emit(stream, incoming.key, incoming.value, headers, home)
+
     def _ack(self, outcome: Acknowledged, incoming: Incoming, key: TaskKey | None) -> Emit:
         task: dict[str, Any] = {"partition": outcome.home, "timeout": outcome.deadline_ms}
         if key is not None:
@@ -163,7 +178,7 @@ class Renderer:
         kept = tuple(header for header in incoming.headers if header[0] not in (ORIGIN, HOPS))
         origin = incoming.header(ORIGIN) or str(incoming.source)
         marks = ((ORIGIN, origin.encode()), (HOPS, str(incoming.hops + 1).encode()))
-        return Emit(self._policy.requests, incoming.key, incoming.value, kept + marks, home)
+        return self.passed_on(incoming, kept + marks, home)
 
     def _reply(self, incoming: Incoming, status: str, sections: Sections, key: TaskKey | None) -> Emit:
         headers = _headers("reply", status, key, incoming.trace)

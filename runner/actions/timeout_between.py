@@ -6,13 +6,13 @@ chunks; a continuation event on the same partition carries on where the last one
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from runner.actions.decision import Emit
 from runner.actions.incoming import PERIOD, Incoming
-from runner.actions.inputs import domain_of, epoch_ms, find, input_of
+from runner.actions.inputs import MAX_TIME_MS, domain_of, epoch_ms, find, input_of
 from runner.actions.plan import PeriodPlan
 from runner.actions.policy import Policy
 from runner.actions.render import Renderer
@@ -21,13 +21,15 @@ from runner.envelope.paths import MISSING
 from runner.errors import PERIOD_FAILED, EventError
 from runner.tasks.due import DuePage
 
+_Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
+
 
 class _Progress(msgspec.Struct, frozen=True):
     """What a continuation event carries in its header."""
 
-    to_ms: int
+    to_ms: _Number
     cursor: str
-    requested: int
+    requested: _Number
 
 
 def plan_period(incoming: Incoming, policy: Policy) -> PeriodPlan:
@@ -62,24 +64,24 @@ def decide_period(
     if page.cursor is None:
         return (*timers, reply)
     to_ms = now_ms if plan.to_ms is None else plan.to_ms
-    return (*timers, _continuation(plan, _Progress(to_ms, page.cursor, requested), policy))
+    return (*timers, _continuation(plan, _Progress(to_ms, page.cursor, requested), renderer))
 
 
-def _continuation(plan: PeriodPlan, progress: _Progress, policy: Policy) -> Emit:
+def _continuation(plan: PeriodPlan, progress: _Progress, renderer: Renderer) -> Emit:
     incoming = plan.incoming
     kept = tuple(header for header in incoming.headers if header[0] != PERIOD)
     headers = (*kept, (PERIOD, msgspec.json.encode(progress)))
-    home = incoming.source.partition
-    return Emit(policy.requests, incoming.key, incoming.value, headers, home)
+    return renderer.passed_on(incoming, headers, incoming.source.partition)
 
 
 def _progress(incoming: Incoming) -> _Progress | None:
+    """Return what a continuation carries; None for what no runner wrote: the pass begins anew."""
     text = incoming.header(PERIOD)
     if text is None:
         return None
     try:
         return msgspec.json.decode(text, type=_Progress)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 
