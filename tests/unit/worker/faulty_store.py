@@ -1,0 +1,59 @@
+"""The memory store, with faults on order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from runner.store.calls import Due, Index, Loaded, Page, ShardCall, Verdict
+from runner.store.memory_store import MemoryStore
+from runner.tasks.due import DuePage
+from runner.tasks.record import TaskKey
+from runner.tasks.source import Source
+from tests.unit.worker.faults import Faults
+
+
+class FaultyStore(MemoryStore):
+    """A MemoryStore whose calls may fail; ``asked`` lists them."""
+
+    def __init__(self, now_ms: Callable[[], int], faults: Faults, shards: int = 4) -> None:
+        super().__init__(now_ms, shards)
+        self._faults = faults
+        self.asked: list[str] = []
+
+    def ping(self) -> None:
+        self._called("ping")
+        super().ping()
+
+    def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
+        self._called("load")
+        return super().load(incarnation, reads)
+
+    def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
+        self._called("apply")
+        return super().apply(calls)
+
+    def due(self, indexes: Sequence[Index], limit: int) -> Due:
+        self._called("due")
+        return super().due(indexes, limit)
+
+    def due_between(
+        self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
+    ) -> tuple[int, DuePage]:
+        self._called("due_between")
+        return super().due_between(domains, homes, period, page)
+
+    def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
+        self._called("note_timeout")
+        super().note_timeout(domains, to_ms)
+
+    def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
+        self._called("note_committed")
+        super().note_committed(incarnation, offsets)
+
+    def committed(self, incarnation: int) -> dict[int, int]:
+        self._called("committed")
+        return super().committed(incarnation)
+
+    def _called(self, name: str) -> None:
+        self.asked.append(name)
+        self._faults.strike(f"store.{name}")

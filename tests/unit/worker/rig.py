@@ -1,0 +1,284 @@
+"""One worker on the bench: its real parts over a scripted log and a memory store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from runner.actions.decision import Emit
+from runner.actions.incoming import Headers
+from runner.actions.policy import DomainPolicy, Policy
+from runner.clock import ManualTicker
+from runner.envelope.codec import JsonCodec
+from runner.envelope.event import NO_RULES, MetaRules
+from runner.errors import TransientError
+from runner.store.calls import Ownership
+from runner.tasks.record import Record, TaskKey
+from runner.worker.assignment import Batch
+from runner.worker.delivery import Delivery, ExactlyOnce
+from runner.worker.event_log import Message
+from runner.worker.intake import Terms
+from runner.worker.loop import Limits, Loop, Parts
+from runner.worker.process import Process
+from runner.worker.processed import Processed
+from runner.worker.retention import Retention
+from runner.worker.store_time import StoreTime
+from runner.worker.timers import Timers, TimerSettings
+from runner.worker.topics import Cluster, Topic, TopicOutlet
+from tests.unit.worker.faults import Faults
+from tests.unit.worker.faulty_store import FaultyStore
+from tests.unit.worker.scripted_log import ScriptedLog
+
+NOW: Final = 1_800_000_000_000
+HOMES: Final = 4
+DEAD_LETTERS: Final = "dead-letters"
+MINUTE: Final = 60_000
+
+POLICY: Final = Policy(
+    domains={"orders": DomainPolicy(retention_ms=60_000), "brief": DomainPolicy(retention_ms=0)},
+    deployment="eu",
+    allowed_streams=frozenset({"orders-out"}),
+    period_chunk=3,
+)
+
+
+def topics(**limits: int | None) -> Cluster:
+    """All topics, with 1 MB each but for those given; None: there is no such topic."""
+    sizes: dict[str, int | None] = dict.fromkeys(
+        ("requests", "responses", DEAD_LETTERS, "orders-out"), 1_000_000
+    )
+    sizes |= {name.replace("_", "-"): limit for name, limit in limits.items()}
+    return Cluster(
+        "cluster", {name: Topic(name, HOMES, size) for name, size in sizes.items() if size is not None}
+    )
+
+
+def event(
+    action: str,
+    task_id: str | None = "task-1",
+    request_id: str = "req-1",
+    *,
+    meta: Mapping[str, Any] | None = None,
+    payload: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> bytes:
+    """Give the bytes of an event as a saga engine sends it."""
+    named = {} if task_id is None else {"taskId": task_id}
+    return json.dumps(
+        {
+            "requestMeta": {"id": request_id},
+            "sagaMeta": [{"sagaId": "purchase", "stepId": "step-2"}],
+            "eventMeta": {"action": action, "domain": "orders", "parameters": parameters, **(meta or {})},
+            "payload": {**named, **(payload or {})},
+        }
+    ).encode()
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A reply or a resumed event, as its reader reads it."""
+
+    kind: str
+    status: str
+    request_id: str
+    value: dict[str, Any]
+
+    @property
+    def code(self) -> int:
+        return int(self.value["result"]["error"]["code"])
+
+
+def sent(emit: Emit) -> Sent:
+    """Read one message that was sent to a topic of responses."""
+    assert emit.value is not None
+    assert emit.key is not None
+    headers = dict(emit.headers)
+    value: dict[str, Any] = json.loads(emit.value)
+    kind, status = headers["event-kind"].decode(), headers["event-status"].decode()
+    assert value["result"]["status"] == status
+    assert value["requestMeta"]["id"] == emit.key.decode()
+    return Sent(kind, status, emit.key.decode(), value)
+
+
+def statuses(emits: Iterable[Emit]) -> list[str]:
+    """Give the statuses of what went to responses, in order."""
+    return [sent(emit).status for emit in emits if emit.stream in {"responses", "orders-out"}]
+
+
+class Middle:
+    """Steps 2 to 5 alone: processes batches of messages given to it."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy = POLICY,
+        rules: MetaRules = NO_RULES,
+        poison_limit: int = 0,
+        max_event_bytes: int = 1_000_000,
+        cluster: Cluster | None = None,
+        shards: int = 4,
+    ) -> None:
+        self.ticker = ManualTicker()
+        self.faults = Faults()
+        self.store = FaultyStore(self.now_ms, self.faults, shards)
+        self.store.open(Ownership("cluster", "requests", "topic-1", "group", HOMES))
+        self.outlet = TopicOutlet(cluster or topics(), {}, JsonCodec())
+        self.terms = Terms(
+            policy=policy,
+            codec=JsonCodec(),
+            rules=rules,
+            incarnation=1,
+            homes=HOMES,
+            max_event_bytes=max_event_bytes,
+            poison_limit=poison_limit,
+        )
+        self.process = self.another()
+        self._next: dict[int, int] = {}
+
+    def now_ms(self) -> int:
+        """The time of the store: the ticker decides it."""
+        return NOW + round(self.ticker() * 1000)
+
+    def another(self) -> Process:
+        """A second process over the same store: a zombie, or the successor of one."""
+        return Process(self.terms, self.store, self.outlet, DEAD_LETTERS)
+
+    def message(
+        self, value: bytes | None, home: int = 0, headers: Headers = (), key: bytes | None = b"key"
+    ) -> Message:
+        """The next message of a home."""
+        offset = self._next.get(home, 0)
+        self._next[home] = offset + 1
+        return Message(home, offset, key, value, headers)
+
+    def run(self, *messages: Message, runs: Mapping[int, int] | None = None) -> Processed:
+        """Process a batch of messages; its bases are the offsets it begins with."""
+        return self.process.run(batch(messages), runs or {})
+
+    def handle(self, value: bytes | None, home: int = 0, headers: Headers = ()) -> Processed:
+        """Process one message that comes next."""
+        return self.run(self.message(value, home, headers))
+
+    def returned(self, emits: Iterable[Emit]) -> list[Message]:
+        """What was sent to the requests topic, as it comes back."""
+        return [
+            replace(self.message(emit.value, emit.partition or 0, emit.headers), key=emit.key)
+            for emit in emits
+            if emit.stream == "requests"
+        ]
+
+    def record(self, task_id: str = "task-1", domain: str = "orders") -> Record | None:
+        return self.store.record(TaskKey(domain, task_id))
+
+
+def batch(messages: Collection[Message]) -> Batch:
+    """A batch that begins with the first message of each home."""
+    bases: dict[int, int] = {}
+    for message in messages:
+        bases.setdefault(message.partition, message.offset)
+    return Batch(tuple(messages), bases)
+
+
+@dataclass
+class Watcher:
+    """An Observer that writes down what it is told."""
+
+    events: list[str] = field(default_factory=list)
+    processed_batches: list[tuple[Batch, Processed, int]] = field(default_factory=list)
+    errors: list[TransientError] = field(default_factory=list)
+    open: set[int] = field(default_factory=set)
+    stopped: dict[int, str] = field(default_factory=dict)
+    paused: set[int] = field(default_factory=set)
+    laps: list[str] = field(default_factory=list)
+    gone: int = 0
+
+    def lap(self, part: str) -> None:
+        self.laps.append(part)
+
+    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.processed_batches.append((batch, done, timers))
+
+    def aborted(self, error: TransientError) -> None:
+        self.events.append("aborted")
+        self.errors.append(error)
+
+    def recovered(self) -> None:
+        self.events.append("recovered")
+
+    def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
+        self.open, self.paused = set(opened), set(blocked)
+
+    def blocked(self, home: int, reason: str) -> None:
+        self.events.append(f"blocked {home}")
+        self.stopped[home] = reason
+
+    def removed(self, records: int) -> None:
+        self.gone += records
+
+
+class Worker:
+    """A whole worker: the loop over a scripted log."""
+
+    def __init__(
+        self,
+        middle: Middle | None = None,
+        *,
+        homes: Iterable[int] = (0, 1),
+        limits: Limits | None = None,
+        delivery: Delivery | None = None,
+        timers: type[Timers] = Timers,
+        settings: TimerSettings | None = None,
+    ) -> None:
+        self.middle = middle or Middle()
+        self.ticker, self.faults, self.store = self.middle.ticker, self.middle.faults, self.middle.store
+        delivery = delivery or ExactlyOnce()
+        self.log = ScriptedLog(
+            self.ticker, self.faults, HOMES, transactions=isinstance(delivery, ExactlyOnce)
+        )
+        self.watcher = Watcher()
+        time = StoreTime(self.ticker)
+        policy = self.middle.terms.policy
+        self.loop = Loop(
+            Parts(
+                log=self.log,
+                store=self.store,
+                process=self.middle.process,
+                delivery=delivery,
+                timers=timers(self.store, policy, settings or TimerSettings(), time, self.ticker),
+                retention=Retention(self.store, policy, 1, time),
+                time=time,
+                incarnation=1,
+            ),
+            limits or Limits(),
+            self.watcher,
+            self.ticker,
+        )
+        self.log.listener = self.loop
+        self.log.assign(*homes)
+
+    def step(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.loop.step()
+
+    def until_idle(self, steps: int = 200) -> None:
+        """Step until all that was read is committed and nothing more is done."""
+        for _ in range(steps):
+            if not self.loop.step() and self.is_idle:
+                return
+        raise AssertionError(f"still busy after {steps} steps; {self.loop.positions}")
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every open home that is not paused has been read and committed to its end."""
+        return all(
+            self.loop.positions.get(home) == (log[-1].offset + 1 if log else self.loop.positions.get(home))
+            for home, log in self.log.requests.items()
+            if home in self.log.reading and home not in self.log.paused
+        ) and bool(self.log.reading)
+
+    @property
+    def statuses(self) -> list[str]:
+        return statuses(self.log.sent)

@@ -1,0 +1,183 @@
+"""An EventLog in memory that does what a test tells it: topics, a group's offsets, and faults by name.
+
+It refuses what Kafka would refuse, too: a transaction begun twice, an emit outside of one. Whatever is
+asked of it is written down in ``calls``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from runner.actions.decision import Emit
+from runner.actions.incoming import Headers
+from runner.clock import ManualTicker
+from runner.worker.event_log import AssignmentListener, Message
+from tests.unit.worker.faults import Faults
+
+REQUESTS = "requests"
+
+
+class ScriptedLog:
+    """The log of one worker. Waiting costs no time: the clock is moved instead."""
+
+    listener: AssignmentListener
+
+    def __init__(
+        self, ticker: ManualTicker, faults: Faults, homes: int = 4, *, transactions: bool = True
+    ) -> None:
+        self._ticker = ticker
+        self._faults = faults
+        self._transactions = transactions
+        self.requests: dict[int, list[Message]] = {home: [] for home in range(homes)}
+        self.sent: list[Emit] = []
+        """What readers see, in the order of its commit."""
+        self.offsets: dict[int, int] = {}
+        """What the group has committed."""
+        self.calls: list[str] = []
+        self.paused: set[int] = set()
+        self.reading: dict[int, int] = {}
+        """Next offset to give, by partition that is read."""
+        self._rebalances: list[tuple[str, tuple[int, ...]]] = []
+        self._open: list[Emit] | None = None
+        self._pending: dict[int, int] = {}
+        self._unflushed: list[Emit] = []
+
+    # -- what a test does to it ------------------------------------------------------------------
+
+    def append(
+        self, value: bytes | None, home: int = 0, *, key: bytes | None = b"key", headers: Headers = ()
+    ) -> int:
+        """Put a message on the requests topic; return its offset."""
+        log = self.requests[home]
+        offset = log[-1].offset + 1 if log else 0
+        log.append(Message(home, offset, key, value, headers))
+        return offset
+
+    def assign(self, *homes: int) -> None:
+        """Have the next poll assign partitions."""
+        self._rebalances.append(("assign", homes))
+
+    def revoke(self, *homes: int) -> None:
+        """Have the next poll revoke partitions."""
+        self._rebalances.append(("revoke", homes))
+
+    # -- the consumer ----------------------------------------------------------------------------
+
+    def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        self._called("poll")
+        self._rebalance()
+        found: list[Message] = []
+        for home in sorted(self.reading):
+            if home not in self.paused:
+                found += self._fetched(home, max_messages - len(found))
+        if not found:
+            self._ticker.advance(timeout_seconds)
+        return found
+
+    def read_from(self, positions: Mapping[int, int]) -> dict[int, int]:
+        self._called("read_from")
+        began = {home: max(offset, 0) for home, offset in positions.items()}
+        self.reading.update(began)
+        return began
+
+    def rewind(self, positions: Mapping[int, int]) -> None:
+        self._called("rewind")
+        self.reading.update({home: offset for home, offset in positions.items() if home in self.reading})
+
+    def pause(self, partitions: Collection[int]) -> None:
+        self._called("pause")
+        self.paused.update(partitions)
+
+    def resume(self, partitions: Collection[int]) -> None:
+        self._called("resume")
+        self.paused.difference_update(partitions)
+
+    def committed(self, partitions: Collection[int]) -> dict[int, int | None]:
+        self._called("committed")
+        return {home: self.offsets.get(home) for home in partitions}
+
+    def membership(self) -> str:
+        return "member-1"
+
+    # -- the producer ----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self._called("begin")
+        assert self._open is None, "a transaction is open already"
+        self._open, self._pending = [], {}
+
+    def produce(self, emit: Emit) -> None:
+        self._called("produce")
+        if self._transactions:
+            assert self._open is not None, "produced outside a transaction"
+            self._open.append(emit)
+        else:
+            self._unflushed.append(emit)
+
+    def send_offsets(self, offsets: Mapping[int, int], membership: str) -> None:
+        self._called("send_offsets")
+        assert membership == "member-1"
+        self._pending = dict(offsets)
+
+    def commit(self) -> None:
+        self._called("commit")
+        assert self._open is not None, "committed without a transaction"
+        self._publish(self._open)
+        self.offsets.update(self._pending)
+        self._open = None
+
+    def abort(self) -> None:
+        self._called("abort")
+        assert self._open is not None, "aborted without a transaction"
+        self._open = None
+
+    def flush(self) -> None:
+        self._called("flush")
+        self._publish(self._unflushed)
+        self._unflushed = []
+
+    def commit_offsets(self, offsets: Mapping[int, int]) -> None:
+        self._called("commit_offsets")
+        assert not self._unflushed, "offsets committed before what they answer was acknowledged"
+        self.offsets.update(offsets)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        self._faults.strike(f"log.{name}")
+
+    def _rebalance(self) -> None:
+        rebalances, self._rebalances = self._rebalances, []
+        for kind, homes in rebalances:
+            if kind == "assign":
+                self.listener.assigned(homes)
+                continue
+            for home in homes:
+                self.reading.pop(home, None)
+                self.paused.discard(home)
+            self.listener.revoked(homes)
+
+    def _fetched(self, home: int, room: int) -> list[Message]:
+        found = [message for message in self.requests[home] if message.offset >= self.reading[home]][
+            : max(0, room)
+        ]
+        if found:
+            self.reading[home] = found[-1].offset + 1
+        return found
+
+    def _publish(self, emits: Iterable[Emit]) -> None:
+        for emit in emits:
+            self.sent.append(emit)
+            if emit.stream == REQUESTS:
+                assert emit.partition is not None, "an event was sent to no home"
+                self.append(emit.value, emit.partition, key=emit.key, headers=emit.headers)
+
+
+def by_topic(emits: Iterable[Emit]) -> dict[str, list[Emit]]:
+    """Return what was sent, by topic."""
+    found: dict[str, list[Emit]] = defaultdict(list)
+    for emit in emits:
+        found[emit.stream].append(emit)
+    return found
