@@ -62,7 +62,7 @@ class EventLog(Protocol):
         ...
 
     def pause(self, partitions: Collection[int]) -> None:
-        """Give no more messages of these partitions until ``resume``."""
+        """Give no more messages of these partitions until ``resume``, or until they are revoked."""
         ...
 
     def resume(self, partitions: Collection[int]) -> None:

@@ -212,6 +212,8 @@ class KafkaLog:
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         del consumer
         gone = [place.partition for place in places]
+        # In librdkafka a pause outlives the assignment: taken back later, it would still hold.
+        self.resume(gone)
         self._assigned.difference_update(gone)
         self._read.difference_update(gone)
         self._listener.revoked(gone)
