@@ -16,12 +16,13 @@ from runner.actions.decision import encode_outcome
 from runner.store.calls import Change, Index, ShardCall
 from runner.store.indexing import moves
 from runner.store.keys import Keys
+from runner.store.versions import version_of
 from runner.tasks.record import TaskKey, encode_part
 from runner.tasks.source import Source
 
 _pack: Final = msgspec.msgpack.Encoder().encode
-_UNCHANGED: Final = 0
-_REMOVE: Final = -1
+_UNCHANGED: Final = ""
+_REMOVE: Final = "-"
 
 
 class ShardRead:
@@ -85,22 +86,22 @@ def apply_arguments(call: ShardCall, keys: Keys) -> tuple[list[str], list[bytes]
     return names, [_pack((call.incarnation, homes, tasks, list(indexes.values()))), *values]
 
 
-def _task(change: Change, values: list[bytes]) -> tuple[int, int, bool]:
+def _task(change: Change, values: list[bytes]) -> tuple[str, str, bool]:
     """Return what the script is told of a task; its parts are added to ``values``.
 
     The large part goes along only where it is new: a generation writes it once.
     """
     before, after = change.before, change.after
-    expected = 0 if before is None else before.revision
+    expected = version_of(before)
     if change.remove:
         return expected, _REMOVE, False
     if after is None:
         return expected, _UNCHANGED, False
     values.append(encode_part(after.state))
     if before is not None and before.start is after.start:
-        return expected, after.revision, False
+        return expected, version_of(after), False
     values.append(encode_part(after.start))
-    return expected, after.revision, True
+    return expected, version_of(after), True
 
 
 def _moved(call: ShardCall) -> dict[Index, tuple[list[str], list[Any]]]:

@@ -30,11 +30,11 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One task in an apply: what its revision must be, and what it becomes."""
+    """One task in an apply: what it must be, and what it becomes."""
 
     key: TaskKey
     before: Record | None
-    """The record the decisions were made from; its revision must still be there."""
+    """The record the decisions were made from: this revision of this generation must still be there."""
     after: Record | None
     """The new record; None leaves it as it is, unless ``remove``."""
     remove: bool = False
@@ -68,7 +68,7 @@ class Verdict(Enum):
 
     APPLIED = "APPLIED"
     CONFLICT = "CONFLICT"
-    """A revision moved, or a decision for one of the events is there already: load and decide again."""
+    """A record moved, or a decision for one of the events is there already: load and decide again."""
     SUPERSEDED = "SUPERSEDED"
     """A later batch of one of the homes has been seen: this worker no longer owns it."""
 

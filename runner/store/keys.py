@@ -28,7 +28,7 @@ class Keys:
         return crc32(task_id.encode()) % self.shards
 
     def task(self, key: TaskKey, shard: int) -> str:
-        """Hash: rev, state, start of one task. Until the owner's sweep removes it; no EXPIRE."""
+        """Hash: version, state, start of one task. Until the owner's sweep removes it; no EXPIRE."""
         return f"{self._space(key.domain, shard)}:task:{key.id}"
 
     def home(self, shard: int, partition: int) -> str:

@@ -28,6 +28,7 @@ from runner.store.calls import (
 from runner.store.indexing import moves
 from runner.store.keys import Keys
 from runner.store.paging import Stretch, page_between
+from runner.store.versions import ABSENT, revision_of, version_of
 from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey, encode_part, read_record
 from runner.tasks.source import Source
@@ -46,7 +47,7 @@ class MemoryStore:
     def __init__(self, now_ms: Callable[[], int], shards: int = 16) -> None:
         self._now_ms = now_ms
         self._keys = Keys("memory", shards)
-        self._tasks: dict[TaskKey, tuple[int, bytes, bytes]] = {}
+        self._tasks: dict[TaskKey, tuple[str, bytes, bytes]] = {}
         self._homes: dict[tuple[int, int], _Home] = {}
         self._indexes: dict[Index, list[tuple[int, bytes]]] = {}
         self._owner: Ownership | None = None
@@ -111,8 +112,7 @@ class MemoryStore:
             if verdict is not Verdict.APPLIED:
                 return verdict
         for change in call.changes:
-            expected = 0 if change.before is None else change.before.revision
-            if self._revision(change.key) != expected:
+            if self._version(change.key) != version_of(change.before):
                 return Verdict.CONFLICT
         for home in call.homes:
             self._write_home(call, home)
@@ -158,11 +158,11 @@ class MemoryStore:
     def record(self, key: TaskKey) -> Record | None:
         """Return one record as stored."""
         stored = self._tasks.get(key)
-        return None if stored is None else read_record(key, *stored)
+        return None if stored is None else _read(key, *stored)
 
     def records(self) -> list[Record]:
         """Return every record; for checkers and tests."""
-        return [read_record(key, *stored) for key, stored in self._tasks.items()]
+        return [_read(key, *stored) for key, stored in self._tasks.items()]
 
     def index_entries(self) -> set[tuple[Index, str, int]]:
         """Return every index entry; for checkers and tests."""
@@ -172,9 +172,9 @@ class MemoryStore:
             for score, member in entries
         }
 
-    def _revision(self, key: TaskKey) -> int:
+    def _version(self, key: TaskKey) -> str:
         stored = self._tasks.get(key)
-        return 0 if stored is None else stored[0]
+        return ABSENT if stored is None else stored[0]
 
     def _check_home(self, call: ShardCall, asked: HomeCall) -> Verdict:
         home = self._homes.get((call.shard, asked.partition))
@@ -203,7 +203,7 @@ class MemoryStore:
         elif change.after is not None:
             after = change.after
             self._tasks[change.key] = (
-                after.revision,
+                version_of(after),
                 encode_part(after.state),
                 encode_part(after.start),
             )
@@ -234,6 +234,10 @@ class MemoryStore:
             found.append([(member.decode(), score) for score, member in within])
             limit -= len(within)
         return found
+
+
+def _read(key: TaskKey, version: str, state: bytes, start: bytes) -> Record:
+    return read_record(key, revision_of(version), state, start)
 
 
 def _score(entry: tuple[int, bytes]) -> int:

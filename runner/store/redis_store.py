@@ -31,6 +31,7 @@ from runner.store.calls import (
 )
 from runner.store.keys import LAYOUT, Keys
 from runner.store.paging import Stretch, page_between
+from runner.store.versions import revision_of
 from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey, read_record
 from runner.tasks.source import Source
@@ -117,8 +118,8 @@ class RedisStore:
             for source, outcome in zip(read.sources, outcomes, strict=True):
                 if outcome is not None:
                     kept[source] = decode_outcome(outcome)
-            for key, (revision, state, start) in zip(read.tasks, found, strict=True):
-                records[key] = None if revision is None else read_record(key, int(revision), state, start)
+            for key, parts in zip(read.tasks, found, strict=True):
+                records[key] = _record(key, *parts)
         return Loaded(max(answer[0] for answer in answers), records, kept)
 
     def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
@@ -177,8 +178,8 @@ class RedisStore:
 
     def record(self, key: TaskKey) -> Record | None:
         """Return one record as stored; for ``runner task show``."""
-        answer = self._run([("HMGET", self._keys.task(key, self.shard(key.id)), "rev", "state", "start")])[0]
-        return None if answer[0] is None else read_record(key, int(answer[0]), *answer[1:])
+        name = self._keys.task(key, self.shard(key.id))
+        return _record(key, *self._run([("HMGET", name, "version", "state", "start")])[0])
 
     def close(self) -> None:
         """Close the connections."""
@@ -244,6 +245,10 @@ def connect(url: str, timeout_seconds: float, **options: Any) -> redis.Redis:
         retry=Retry(NoBackoff(), 0),
         **options,
     )
+
+
+def _record(key: TaskKey, version: bytes | None, state: bytes, start: bytes) -> Record | None:
+    return None if version is None else read_record(key, revision_of(version.decode()), state, start)
 
 
 def _pairs(answer: Any) -> tuple[tuple[str, int], ...]:

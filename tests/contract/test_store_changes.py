@@ -56,6 +56,21 @@ class TestRevision:
         assert apply(store, HomeCall(0, 0), Change(record.key, record, ended)) is Verdict.APPLIED
         self.refused(store, Change(record.key, record, closed(record, Source(1, 0, 2))))
 
+    def test_the_same_revision_of_a_later_record_on_another_home(self, store: Subject) -> None:
+        """Removed, started anew and closed there: home 0 heard of nothing but the removal."""
+        first = opened(key_in(store, 0), Source(1, 0, 0))
+        later = opened(first.key, Source(1, 1, 0))
+        ended, later_ended = closed(first, Source(1, 0, 1)), closed(later, Source(1, 1, 1))
+        assert ended.revision == later_ended.revision
+        removal = HomeCall(0, 5, settled=True)
+        started(store, first)
+        assert apply(store, HomeCall(0, 0), Change(first.key, first, ended)) is Verdict.APPLIED
+        assert apply(store, removal, Change(first.key, ended, None, remove=True)) is Verdict.APPLIED
+        assert apply(store, HomeCall(1, 0), Change(first.key, None, later)) is Verdict.APPLIED
+        assert apply(store, HomeCall(1, 0), Change(first.key, later, later_ended)) is Verdict.APPLIED
+        self.refused(store, Change(first.key, ended, None, remove=True))
+        assert apply(store, removal, Change(first.key, ended, None, remove=True)) is Verdict.CONFLICT
+
     def test_not_there_yet(self, store: Subject) -> None:
         record = started(store, opened(key_in(store, 0), Source(1, 0, 0)))
         ended = closed(record, Source(1, 0, 1))

@@ -16,6 +16,7 @@ from runner.actions.timer_mark import TimerMark
 from runner.errors import TransientError
 from runner.store.calls import Loaded, ShardCall, Verdict
 from runner.store.memory_store import MemoryStore
+from runner.store.versions import version_of
 from runner.tasks.record import Record, TaskKey
 from runner.worker.event_log import EventLog, Message
 from runner.worker.process import Process, _Asked
@@ -49,14 +50,14 @@ class IgnoresRevisions(MemoryStore):
 
     def __init__(self, now_ms: Callable[[], int], shards: int) -> None:
         super().__init__(now_ms, shards)
-        self._expected: Mapping[TaskKey, int] = {}
+        self._expected: Mapping[TaskKey, str] = {}
 
     def apply_shard(self, call: ShardCall) -> Verdict:
         """Apply a call as if no record had moved."""
-        self._expected = {c.key: 0 if c.before is None else c.before.revision for c in call.changes}
+        self._expected = {change.key: version_of(change.before) for change in call.changes}
         return super().apply_shard(call)
 
-    def _revision(self, key: TaskKey) -> int:
+    def _version(self, key: TaskKey) -> str:
         return self._expected[key]
 
 

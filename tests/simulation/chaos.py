@@ -72,7 +72,7 @@ class Chaos:
             victim.kill()
         elif drawn < kills + profile.freezes * weight:
             self.left -= 1
-            victim.sleep(int(profile.session_ms * self._rng.choice((0.5, 1.5, 3, 6))))
+            victim.sleep(int(profile.session_ms * self._rng.choice((0.5, 1.5, 3, 6, 20))))
 
     def sleeper(self, wake: Callable[[], None]) -> None:
         """Remember how to wake someone when something happens."""

@@ -2,14 +2,15 @@
 
 For every task the committed messages about it are taken partition by partition, in their order, and
 an interleaving is looked for in which the pure actions, on one record, give byte for byte what was
-seen: the reply, the resumed event, the forwarded copy, or nothing. Time comes from the answers; a
-closed record may vanish once its retention is over. No such order: some answer was wrong.
+seen: the reply, the resumed event, the forwarded copy, or nothing. Time comes from the answers (it is
+that of a load, and may be long before the decision took effect); a closed record of a task that was
+removed at least once may vanish. No such order: some answer was wrong.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from runner.actions.decision import Decision, Emit, Forwarded
@@ -56,8 +57,9 @@ class Task:
 class Reference:
     """Replays every task of a history."""
 
-    def __init__(self, terms: Terms, answers: Answers) -> None:
+    def __init__(self, terms: Terms, answers: Answers, removed: Collection[TaskKey]) -> None:
         self._terms = terms
+        self._removed = removed
         self._answers = answers
         self._renderer = Renderer(terms.policy, Topics())
 
@@ -121,10 +123,8 @@ class Reference:
     def _after(self, event: Event, record: Record | None) -> list[Record | None]:
         """Return the records that may be there after an event, if what was seen of it fits."""
         found: list[Record | None] = []
-        if record is not None and record.state.closing is not None:
-            now = None if event.reply is None else event.reply.at_ms
-            if now is None or now >= record.state.closing.remove_at_ms:
-                found += self._decided(event, None)
+        if record is not None and not record.is_open and record.key in self._removed:
+            found += self._decided(event, None)
         return found + self._decided(event, record)
 
     def _decided(self, event: Event, record: Record | None) -> list[Record | None]:

@@ -58,7 +58,7 @@ class History:
         self.broker = Broker(scheduler, rng, profile.partitions, profile.marker_ms)
         self.group = Group(scheduler, rng, profile.partitions, profile.session_ms)
         self.store = rules.store(lambda: scheduler.now_ms, profile.shards)
-        self.redis = WatchedRedis(self.store, self.chaos.happened)
+        self.redis = WatchedRedis(self.store, lambda: scheduler.now_ms, self.chaos.happened)
         self.terms = terms_of(profile)
         self.load = Load(scheduler, self.broker, rng, profile, self._said)
         scene = Scene(
@@ -155,7 +155,8 @@ class History:
         answers = read_answers(self.broker.visible(RESPONSES))
         Ledger(self.load.sent, answers).check()
         check_dead_letters(self.load.sent.values(), self.broker.visible(DEAD_LETTERS))
-        Reference(self.terms, answers).check(self.broker.visible(REQUESTS), self.store.records())
+        reference = Reference(self.terms, answers, self.redis.removed)
+        reference.check(self.broker.visible(REQUESTS), self.store.records())
 
     def _said(self, *words: object) -> None:
         if self._trace is not None:

@@ -14,9 +14,13 @@ from tests.simulation.history import Violation
 class WatchedRedis:
     """The one Redis of a history. Raises Violation from within the call that broke something."""
 
-    def __init__(self, store: MemoryStore, happened: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: MemoryStore, now_ms: Callable[[], int], happened: Callable[[str], None]
+    ) -> None:
         self.store = store
+        self._now_ms = now_ms
         self._happened = happened
+        self.removed: set[TaskKey] = set()
         self._entries: dict[TaskKey, tuple[Index, str, int]] = {}
 
     def apply_shard(self, call: ShardCall, said: Callable[..., None]) -> Verdict:
@@ -51,8 +55,7 @@ class WatchedRedis:
         if old is None:
             return
         if new is None:
-            if old.is_open:
-                raise Violation(f"the open record of {key} was removed")
+            self._check_removal(key, old)
             return
         same = new.state.source == old.state.source
         if not old.is_open and same:
@@ -61,6 +64,13 @@ class WatchedRedis:
             raise Violation(f"the open record of {key} was replaced")
         if new.revision - old.revision != (1 if same or new.is_open else 2):
             raise Violation(f"{key} went from revision {old.revision} to {new.revision}")
+
+    def _check_removal(self, key: TaskKey, old: Record) -> None:
+        self.removed.add(key)
+        if old.state.closing is None:
+            raise Violation(f"the open record of {key} was removed")
+        if old.state.closing.remove_at_ms > self._now_ms():
+            raise Violation(f"the record of {key} was removed early")
 
 
 def _what(old: Record | None, new: Record | None) -> str:

@@ -3,11 +3,11 @@
 -- KEYS      the home hashes, then the task hashes, then the indexes, each as listed in ARGV[1]
 -- ARGV[1]   msgpack: { incarnation, homes, tasks, indexes }
 --             home   { base, settled, { offset, ... to keep } }
---             task   { expected revision, new revision (0: unchanged, -1: remove), start comes along }
+--             task   { expected version ('': none), new ('': unchanged, '-': remove), start comes along }
 --             index  { { member, ... to remove }, { epoch ms, member, ... to add } }
 -- ARGV[2..] bytes, in this order: the outcome of every offset, then of every task with a new
---           revision its state and, where it comes along, its start
--- Returns   APPLIED, CONFLICT (a revision moved, or a decision is kept already), or
+--           version its state and, where it comes along, its start
+-- Returns   APPLIED, CONFLICT (a record moved, or a decision is kept already), or
 --           SUPERSEDED (a later batch of a home has been seen here)
 --
 -- Every check comes before the first write: Redis does not roll back.
@@ -57,8 +57,8 @@ for h, home in ipairs(homes) do
   stored[h] = { era, floor }
 end
 for t, task in ipairs(tasks) do
-  local revision = tonumber(redis.call('HGET', KEYS[#homes + t], 'rev')) or 0
-  if revision ~= task[1] then return 'CONFLICT' end
+  local version = redis.call('HGET', KEYS[#homes + t], 'version') or ''
+  if version ~= task[1] then return 'CONFLICT' end
 end
 
 local argument = 1
@@ -83,14 +83,14 @@ for h, home in ipairs(homes) do
   in_chunks('HSET', key, fields)
 end
 for t, task in ipairs(tasks) do
-  local key, revision, start = KEYS[#homes + t], task[2], task[3]
-  if revision == -1 then
+  local key, version, start = KEYS[#homes + t], task[2], task[3]
+  if version == '-' then
     redis.call('DEL', key)
-  elseif revision > 0 and start then
-    redis.call('HSET', key, 'rev', revision, 'state', ARGV[argument + 1], 'start', ARGV[argument + 2])
+  elseif version ~= '' and start then
+    redis.call('HSET', key, 'version', version, 'state', ARGV[argument + 1], 'start', ARGV[argument + 2])
     argument = argument + 2
-  elseif revision > 0 then
-    redis.call('HSET', key, 'rev', revision, 'state', ARGV[argument + 1])
+  elseif version ~= '' then
+    redis.call('HSET', key, 'version', version, 'state', ARGV[argument + 1])
     argument = argument + 1
   end
 end

@@ -2,7 +2,7 @@
 --
 -- KEYS     the home hashes, as many as ARGV[1] has lists, then the task hashes
 -- ARGV[1]  msgpack: { incarnation, { { offset, ... }, ... one list a home } }
--- Returns  { now_ms, { kept or false, ... in the order of homes and offsets }, { { rev, state, start }, ... } }
+-- Returns  { now_ms, { kept or false, ... in the order of homes and offsets }, { { version, state, start }, ... } }
 local call = cmsgpack.unpack(ARGV[1])
 local incarnation, homes = call[1], call[2]
 -- unpack() has a bounded stack.
@@ -23,7 +23,7 @@ end
 
 local records = {}
 for t = #homes + 1, #KEYS do
-  records[#records + 1] = redis.call('HMGET', KEYS[t], 'rev', 'state', 'start')
+  records[#records + 1] = redis.call('HMGET', KEYS[t], 'version', 'state', 'start')
 end
 
 local time = redis.call('TIME')
