@@ -153,9 +153,9 @@ class Timers:
         return emits
 
     def _page(self, indexes: list[Index], room: int) -> int:
-        """Return how many entries to ask of each index: together about as many as may be sent."""
+        """Return how many entries to ask of each index: together about twice what may be sent."""
         sent = Counter(index for index, _ in chain(self._leases, self._resting))
-        return max(sent[index] for index in indexes) + room // len(indexes) + 1
+        return max(sent[index] for index in indexes) + 2 * room // len(indexes) + 1
 
     def _look_again(self, answer: Due) -> None:
         """What is still there when its lease ends was not resumed: whoever was told did not get it."""

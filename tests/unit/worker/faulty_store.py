@@ -19,6 +19,8 @@ class FaultyStore(MemoryStore):
         super().__init__(now_ms, shards)
         self._faults = faults
         self.asked: list[str] = []
+        self.entries_given = 0
+        """How many index entries sweeps were given, all together."""
 
     def ping(self) -> None:
         self._called("ping")
@@ -34,7 +36,9 @@ class FaultyStore(MemoryStore):
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
         self._called("due")
-        return super().due(indexes, limit)
+        answer = super().due(indexes, limit)
+        self.entries_given += sum(len(found.entries) for found in answer.found.values())
+        return answer
 
     def due_between(
         self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page

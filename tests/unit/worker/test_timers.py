@@ -1,0 +1,366 @@
+"""When timers are sent, in which order, how many, and when again."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from runner.actions.decision import Emit
+from runner.actions.timer_mark import TimerMark, parse_mark
+from runner.errors import StoreUnavailable
+from runner.tasks.due import DueTask
+from runner.tasks.record import TaskKey
+from runner.tasks.source import Source
+from runner.worker.store_time import StoreTime
+from runner.worker.timers import FULL_PAUSE_MS, MAX_CHUNKS_IN_FLIGHT, NoTimers, Timers, TimerSettings
+from tests.unit.worker.rig import HOMES, NOW, Middle, event
+
+LEASE = 10.0
+CHUNK = 20
+
+
+class Bench:
+    """Timers over a store with open tasks."""
+
+    def __init__(self, chunk: int = CHUNK, shards: int = 4, kind: type[Timers] = Timers) -> None:
+        self.middle = Middle(shards=shards)
+        self.ticker, self.store, self.faults = self.middle.ticker, self.middle.store, self.middle.faults
+        time = StoreTime(self.ticker)
+        settings = TimerSettings(chunk, LEASE)
+        self.timers = kind(self.store, self.middle.terms.policy, settings, time, self.ticker)
+
+    def start(self, *deadlines_ms: int, home: int = 0, told: bool = True, tag: str = "t") -> None:
+        """Start a task for each deadline (ms from NOW), as one batch."""
+        done = self.middle.run(
+            *(
+                self.middle.message(
+                    event("StartTask", f"{tag}-{home}-{n}-{at}", f"{tag}-{n}", timeoutOn=NOW + at), home
+                )
+                for n, at in enumerate(deadlines_ms)
+            )
+        )
+        if told:
+            self.timers.expect(done.deadlines)
+
+    def decide(self, emits: list[Emit]) -> None:
+        """Let timers come back and be decided."""
+        done = self.middle.run(*self.middle.returned(emits))
+        self.timers.settle([*done.fired, *done.spent])
+        self.timers.rest(done.unresumed)
+
+    def drained(self) -> list[Emit]:
+        """All that is sent until nothing is due, each decided before the next."""
+        sent: list[Emit] = []
+        while emits := self.timers.due():
+            assert len(sent) < 10_000
+            sent += emits
+            self.decide(emits)
+        return sent
+
+
+def deadline(emit: Emit) -> int:
+    mark = parse_mark(dict(emit.headers)["runner-timer"].decode())
+    assert mark is not None
+    return mark.deadline_ms - NOW
+
+
+def deadlines(emits: list[Emit], home: int = 0) -> list[int]:
+    return [deadline(emit) for emit in emits if emit.partition == home]
+
+
+# -- what is sent ----------------------------------------------------------------------------------
+
+
+def test_a_due_task_is_told_to_time_out_on_its_home_and_is() -> None:
+    bench = Bench()
+    bench.timers.own({2})
+    bench.start(-1, home=2)
+    [emit] = bench.timers.due()
+    assert (emit.stream, emit.partition) == ("requests", 2)
+    assert emit.headers == (("runner-timer", str(TimerMark(Source(1, 2, 0), NOW - 1)).encode()),)
+    bench.decide([emit])
+    assert bench.timers.due() == []
+    record = bench.middle.record("t-2-0--1")
+    assert record is not None
+    assert record.state.status.value == "TIMED_OUT"
+
+
+def test_nothing_is_sent_before_its_deadline_and_everything_at_it() -> None:
+    bench = Bench()
+    bench.timers.own({0})
+    bench.start(1000)
+    assert bench.timers.due() == []
+    bench.ticker.advance(0.999)
+    assert bench.timers.due() == []
+    bench.ticker.advance(0.001)
+    assert deadlines(bench.timers.due()) == [1000]
+
+
+@pytest.mark.parametrize("shards", [1, 4, 16])
+def test_timers_go_in_deadline_order_within_a_home_whatever_their_shards(shards: int) -> None:
+    bench = Bench(shards=shards)
+    moments = [(n * 7919) % 1000 for n in range(300)]
+    for home in range(3):
+        bench.start(*moments, home=home)
+    bench.ticker.advance(2)
+    bench.timers.own({0, 1, 2})
+    sent = bench.drained()
+    for home in range(3):
+        assert deadlines(sent, home) == sorted(moments)
+
+
+def test_the_order_holds_where_one_shard_has_more_than_the_others() -> None:
+    bench = Bench(chunk=5, shards=2)
+    ids = [f"id-{n}" for n in range(400)]
+    by_shard = {s: [i for i in ids if bench.store.shard(i) == s] for s in range(2)}
+    lopsided = [*by_shard[0][:60], *by_shard[1][:3]]
+    moments = {task_id: NOW + (n * 31) % 63 for n, task_id in enumerate(lopsided)}
+    bench.middle.run(
+        *(bench.middle.message(event("StartTask", i, i, timeoutOn=at)) for i, at in moments.items())
+    )
+    bench.ticker.advance(1)
+    bench.timers.own({0})
+    assert deadlines(bench.drained()) == sorted(at - NOW for at in moments.values())
+
+
+def test_a_deadline_the_estimate_of_the_time_has_not_reached_does_not_overtake_an_earlier_one() -> None:
+    bench = Bench(shards=16)
+    bench.timers.own({0})
+    assert bench.timers.due() == []
+    bench.start(*range(40))
+    bench.ticker.advance(0.005)
+    # The store is ahead of the estimate by now: while the sweep is asked, time goes on.
+    bench.faults.before("store.due", lambda: bench.ticker.advance(0.05))
+    sent = bench.drained()
+    assert deadlines(sent) == list(range(40))
+
+
+def test_a_home_that_is_taken_over_is_looked_at_once() -> None:
+    bench = Bench()
+    bench.start(-5, home=1, told=False)
+    bench.start(-5, home=2, told=False)
+    bench.timers.own({1})
+    assert bench.timers.wait_ms() == 0
+    assert [emit.partition for emit in bench.timers.due()] == [1]
+    bench.timers.own({1, 2})
+    assert bench.timers.wait_ms() == 0
+    assert [emit.partition for emit in bench.timers.due()] == [2]
+
+
+def test_nothing_is_sent_for_homes_that_are_gone() -> None:
+    bench = Bench()
+    bench.timers.own({0, 1})
+    bench.start(500, home=0)
+    bench.start(500, home=1)
+    bench.timers.own({1})
+    bench.ticker.advance(1)
+    assert [emit.partition for emit in bench.timers.due()] == [1]
+
+
+def test_a_home_that_comes_back_is_told_again_what_was_sent_before() -> None:
+    bench = Bench()
+    bench.timers.own({0})
+    bench.start(-1)
+    first = bench.timers.due()
+    bench.timers.own(set())
+    bench.timers.own({0})
+    assert bench.timers.due() == first
+
+
+# -- how often -------------------------------------------------------------------------------------
+
+
+def test_what_was_sent_is_not_sent_again_before_its_lease_ends() -> None:
+    bench = Bench()
+    bench.timers.own({0})
+    bench.start(-1)
+    first = bench.timers.due()
+    bench.ticker.advance(LEASE - 0.01)
+    bench.timers.caught_up()
+    bench.start(0, tag="another")
+    assert len(bench.timers.due()) == 1, "the other one alone"
+    bench.ticker.advance(LEASE + 0.01)
+    bench.timers.caught_up()
+    assert first[0] in bench.timers.due()
+
+
+def test_a_lease_does_not_end_before_the_log_was_read_to_its_end_once_since() -> None:
+    bench = Bench()
+    bench.timers.own({0})
+    bench.start(-1)
+    first = bench.timers.due()
+    bench.ticker.advance(3 * LEASE)
+    assert bench.timers.due() == []
+    bench.timers.caught_up()
+    bench.ticker.advance(LEASE)
+    assert bench.timers.due() == first
+
+
+def test_forgetting_what_was_sent_sends_it_again_at_once() -> None:
+    bench = Bench()
+    bench.timers.own({0})
+    bench.start(-2, -1)
+    first = bench.timers.due()
+    assert len(first) == 2
+    bench.timers.forget_sent()
+    assert bench.timers.wait_ms() == 0
+    assert bench.timers.due() == first
+
+
+def test_a_sweep_the_store_does_not_answer_is_made_again() -> None:
+    bench = Bench()
+    bench.start(-1)
+    bench.timers.own({0})
+    bench.faults.once("store.due", StoreUnavailable("no answer"))
+    with pytest.raises(StoreUnavailable):
+        bench.timers.due()
+    assert len(bench.timers.due()) == 1
+
+
+def test_a_task_that_cannot_be_resumed_is_tried_again_after_its_lease_and_holds_up_nobody() -> None:
+    bench = Bench(chunk=5)
+    bench.timers.own({0})
+    bench.start(*range(-60, 0), tag="stuck")
+    bench.start(*range(-10, 0), tag="fine")
+    stuck: Counter[bytes | None] = Counter()
+    fine: list[Emit] = []
+    for _ in range(40):
+        emits = bench.timers.due()
+        blocked = [emit for emit in emits if b"stuck" in (emit.value or b"")]
+        stuck.update(emit.value for emit in blocked)
+        bench.timers.rest(_tasks(blocked))
+        passing = [emit for emit in emits if emit not in blocked]
+        bench.decide(passing)
+        fine += passing
+    assert len(fine) == 10, "the stuck ones are sixty, and there is room for twenty"
+    assert set(stuck.values()) == {1}
+    assert len(stuck) == 60
+    bench.ticker.advance(LEASE + 0.1)
+    bench.timers.caught_up()
+    assert len(bench.timers.due()) == 5
+
+
+def _tasks(emits: list[Emit]) -> list[DueTask]:
+    found = []
+    for emit in emits:
+        mark = parse_mark(dict(emit.headers)["runner-timer"].decode())
+        assert mark is not None
+        assert emit.key is not None
+        name = emit.key.decode().removeprefix("timer:orders:")
+        found.append(DueTask(TaskKey("orders", name), emit.partition or 0, mark.started_by, mark.deadline_ms))
+    return found
+
+
+def test_a_timer_nobody_here_sent_is_not_remembered() -> None:
+    bench = Bench()
+    bench.timers.own({0})
+    bench.start(-1)
+    emits = bench.timers.due()
+    forged = DueTask(TaskKey("orders", "of-others"), 0, _tasks(emits)[0].started_by, -(10**400))
+    bench.timers.rest([forged])
+    bench.timers.settle([forged])
+    assert bench.timers.due() == []
+
+
+# -- how many --------------------------------------------------------------------------------------
+
+
+def test_timers_go_in_chunks() -> None:
+    bench = Bench(chunk=5)
+    bench.timers.own({0})
+    bench.start(*range(-13, 0))
+    numbers = []
+    while emits := bench.timers.due():
+        bench.decide(emits)
+        numbers.append(len(emits))
+    assert max(numbers) == 5
+    assert sum(numbers) == 13
+
+
+def test_no_more_are_sent_than_the_log_can_catch_up_with() -> None:
+    bench = Bench(chunk=5)
+    bench.timers.own({0})
+    bench.start(*range(-100, 0))
+    sent = [emit for _ in range(10) for emit in bench.timers.due()]
+    assert deadlines(sent) == list(range(-100, -100 + 5 * MAX_CHUNKS_IN_FLIGHT))
+    assert bench.timers.wait_ms() == FULL_PAUSE_MS
+    bench.decide(sent[:7])
+    assert deadlines(bench.timers.due()) == list(range(-80, -75))
+
+
+def test_room_comes_back_when_leases_end() -> None:
+    bench = Bench(chunk=1)
+    bench.timers.own({0})
+    bench.start(*range(-9, 0))
+    assert sum(len(bench.timers.due()) for _ in range(9)) == MAX_CHUNKS_IN_FLIGHT
+    bench.ticker.advance(LEASE)
+    bench.timers.caught_up()
+    assert bench.timers.due() == [], "this round only finds that there is room again"
+    assert len(bench.timers.due()) == 1
+
+
+def test_a_sweep_asks_for_about_as_much_as_it_may_send() -> None:
+    bench = Bench(chunk=32, shards=16)
+    for home in range(HOMES):
+        bench.start(*range(-400, 0), home=home, told=False)
+    bench.timers.own(range(HOMES))
+    assert 16 <= len(bench.timers.due()) <= 32
+    assert bench.store.entries_given <= 2 * 32 + 16 * HOMES
+
+
+# -- how long to wait ------------------------------------------------------------------------------
+
+
+def test_without_a_deadline_there_is_no_end_to_the_wait() -> None:
+    bench = Bench()
+    bench.timers.own({0})
+    assert bench.timers.due() == []
+    assert bench.timers.wait_ms() is None
+    assert bench.store.asked.count("due") == 1
+    assert bench.timers.due() == []
+    assert bench.store.asked.count("due") == 1, "an idle worker asks nothing"
+
+
+def test_a_new_deadline_lowers_the_wait_and_a_later_one_does_not_raise_it() -> None:
+    bench = Bench()
+    bench.timers.own({0})
+    bench.timers.due()
+    bench.start(9000)
+    assert bench.timers.wait_ms() == 9000
+    bench.start(4000, tag="sooner")
+    assert bench.timers.wait_ms() == 4000
+    bench.start(6000, tag="later")
+    assert bench.timers.wait_ms() == 4000
+    bench.ticker.advance(1.5)
+    assert bench.timers.wait_ms() == 2500
+    bench.ticker.advance(100)
+    assert bench.timers.wait_ms() == 0
+
+
+def test_deadlines_of_homes_that_are_not_ours_do_not_count() -> None:
+    bench = Bench()
+    bench.timers.own({0})
+    bench.timers.due()
+    bench.start(9000, home=1)
+    assert bench.timers.wait_ms() is None
+
+
+def test_a_deadline_that_is_gone_by_then_costs_one_look() -> None:
+    bench = Bench()
+    bench.timers.own({0})
+    bench.timers.due()
+    bench.start(1000)
+    bench.middle.handle(event("ProceedTask", "t-0-0-1000", "req-2"))
+    bench.ticker.advance(1)
+    assert bench.timers.due() == []
+    assert bench.timers.wait_ms() is None
+
+
+def test_without_timers_nothing_is_owned_asked_or_sent() -> None:
+    bench = Bench(kind=NoTimers)
+    bench.timers.own({0})
+    bench.start(-1)
+    assert bench.timers.due() == []
+    assert bench.timers.wait_ms() is None
+    assert "due" not in bench.store.asked
