@@ -1,0 +1,51 @@
+"""``runner config check``: says what is configured, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+import yaml
+
+from runner.cli.options import AsJson, ConfigFile, config_file, read_config
+from runner.cli.screen import print_json, say, stderr, stdout
+from runner.config import Config, ConfigError, check_properties
+
+
+def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
+    """Print the effective configuration, secrets masked, or every problem.
+
+    Defaults under the file under the environment, as a worker would take
+    them. Nothing is started and nobody is asked. Problems: exit code 3.
+
+    [bold]Examples[/bold]
+
+      runner config check
+      RUNNER_KAFKA__BROKERS=kafka-1:9092 runner config check --json
+    """
+    try:
+        settings = read_config(config)
+        check_properties(settings)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        print_json({"problems": [_problem(found) for found in error.problems]})
+        raise typer.Exit(error.exit_code) from None
+    if as_json:
+        print_json(settings.describe())
+    else:
+        _print_yaml(settings, config)
+
+
+def _problem(found: Any) -> dict[str, str]:
+    return {"where": found.where, "key": found.key, "what": found.what, "remedy": found.remedy}
+
+
+def _print_yaml(settings: Config, file: Path | None) -> None:
+    source = config_file(file)
+    beneath = "the defaults" if source is None else str(source)
+    say(stdout(), f"# {beneath}, under the environment; secrets are masked", "dim")
+    say(stdout(), yaml.safe_dump(settings.describe(), sort_keys=False, allow_unicode=True).rstrip())
+    if not settings.kafka.brokers.strip():
+        say(stderr(), "note: kafka.brokers is empty; a worker does not start without", "yellow")

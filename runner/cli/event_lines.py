@@ -1,0 +1,74 @@
+"""Events from lines of text: one JSON object a line, checked as the worker will check it.
+
+What the worker would put among the dead letters is refused here, by the number of its line. What it
+would answer with FAIL is sent: its sender may want to see the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from runner.envelope.codec import JsonCodec
+from runner.envelope.event import Event, MetaRules, read_event, require_answerable
+from runner.errors import PoisonError
+
+LONGEST_LIST: Final = 20
+"""Bad lines that are named; of more the number is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """One event to send: the bytes of its line as they stand, and where they stood."""
+
+    number: int
+    value: bytes
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no event: its number, counted from 1, and why."""
+
+    number: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.number}: {self.reason}"
+
+
+def read_lines(
+    lines: Iterable[bytes], rules: MetaRules, max_event_bytes: int
+) -> tuple[list[EventLine], list[BadLine]]:
+    """Return the events and the lines that are none, both in their order; empty lines are skipped.
+
+    ``rules`` are the metadata rules of the requests topic: an event may rely on them for its action.
+    """
+    events, bad = [], []
+    for number, line in enumerate(lines, start=1):
+        value = line.strip()
+        if not value:
+            continue
+        try:
+            events.append(EventLine(number, value, _event(value, rules, max_event_bytes)))
+        except PoisonError as error:
+            bad.append(BadLine(number, str(error)))
+    return events, bad
+
+
+def describe_bad(bad: list[BadLine]) -> str:
+    """Return what is wrong, a line each, at most LONGEST_LIST of them."""
+    named = [str(line) for line in bad[:LONGEST_LIST]]
+    more = len(bad) - LONGEST_LIST
+    return "\n".join([*named, f"and {more} more"] if more > 0 else named)
+
+
+def _event(value: bytes, rules: MetaRules, max_event_bytes: int) -> Event:
+    if len(value) > max_event_bytes:
+        raise PoisonError(
+            "TOO_LARGE", f"it has {len(value)} bytes; worker.maxEventBytes is {max_event_bytes}"
+        )
+    event = read_event(JsonCodec().decode(value), None, rules)
+    require_answerable(event)
+    return event

@@ -1,0 +1,113 @@
+"""Kafka clients that live as long as a command: quiet on the terminal, with the broker's reason kept.
+
+librdkafka would write to standard error; here its complaints are remembered instead, and the last one
+is named where a call fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, Generic, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, ClusterMetadata
+
+from runner.config import Config, consumer_properties, producer_properties
+from runner.config.clients import client_properties
+from runner.errors import FatalError, LogUnavailable
+
+ANSWER_SECONDS: Final = 10.0
+"""How long a broker may take to answer a command line."""
+
+_NOT_A_REASON: Final = "_ALL_BROKERS_DOWN"
+_QUIET: Final[Mapping[str, Any]] = {"log_level": 0}
+
+Client = TypeVar("Client", Consumer, Producer, AdminClient)
+
+
+class Complaints:
+    """The last complaint of a client; given to it as ``error_cb``."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def __call__(self, error: KafkaError) -> None:
+        """Remember it."""
+        if error.name() != _NOT_A_REASON:
+            self.last = error.str()
+
+
+class Connection(Generic[Client]):
+    """A client, the brokers it talks to, and what it complained of."""
+
+    def __init__(self, client: Client, config: Config, complaints: Complaints) -> None:
+        self.client: Client = client
+        self.brokers = config.kafka.brokers
+        self._complaints = complaints
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Turn the client's errors into LogUnavailable, with the broker, the reason and the way out."""
+        try:
+            yield
+        except KafkaException as error:
+            raise self.unavailable(error.args[0].str()) from error
+
+    def unavailable(self, what: str) -> LogUnavailable:
+        """Return the error for a broker that did not do ``what``, or that said so."""
+        # Complaints are handed over only inside a poll.
+        self.client.poll(0)
+        reason = self._complaints.last or what
+        return LogUnavailable(
+            f"Kafka at {self.brokers} does not answer ({reason}); check kafka.brokers, or start it"
+        )
+
+    def metadata(self) -> ClusterMetadata:
+        """Return the cluster with all its topics; LogUnavailable if no broker answers in time.
+
+        All, because a broker may create a topic that is asked for by its name.
+        """
+        with self.answering():
+            found: ClusterMetadata = self.client.list_topics(timeout=ANSWER_SECONDS)
+        return found
+
+    def partitions_of(self, names: Collection[str]) -> dict[str, int]:
+        """Return the number of partitions of each topic; FatalError if one does not exist."""
+        known = self.metadata().topics
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise FatalError(
+                f"there is no topic {', '.join(missing)} at {self.brokers}; "
+                'run "runner topics create", or name yours under `topics`'
+            )
+        return {name: len(known[name].partitions) for name in names}
+
+
+def connect_consumer(config: Config) -> Connection[Consumer]:
+    """Return a consumer that reads without joining a group; ConfigError if no broker is named."""
+    config.require_brokers()
+    complaints = Complaints()
+    properties = consumer_properties(config) | {
+        # Named, because librdkafka asks for it; nothing is committed and nobody joins.
+        "group.id": f"{config.kafka.group}.command-line",
+        # Only for what is deleted while it is read.
+        "auto.offset.reset": "earliest",
+    }
+    return Connection(Consumer({**_QUIET, **properties, "error_cb": complaints}), config, complaints)
+
+
+def connect_producer(config: Config) -> Connection[Producer]:
+    """Return a producer like the worker's, but for transactions; ConfigError if no broker is named."""
+    config.require_brokers()
+    complaints = Complaints()
+    properties = {**_QUIET, **producer_properties(config), "error_cb": complaints}
+    return Connection(Producer(properties), config, complaints)
+
+
+def connect_admin(config: Config) -> Connection[AdminClient]:
+    """Return an admin client; ConfigError if no broker is named."""
+    config.require_brokers()
+    complaints = Complaints()
+    properties = {**_QUIET, **client_properties(config), "error_cb": complaints}
+    return Connection(AdminClient(properties), config, complaints)

@@ -1,0 +1,58 @@
+"""Times and spans for people: local time with UTC beside it, spans in the two largest units."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
+
+
+def moment(epoch_ms: int) -> str:
+    """Return a time as ``2026-11-22 03:44:12 +01:00 (02:44:12 UTC)``.
+
+    With the date of UTC where it is another one, and as plain epoch ms where no calendar reaches.
+    """
+    try:
+        in_utc = datetime.fromtimestamp(epoch_ms / 1000, tz=UTC)
+        local = in_utc.astimezone()
+    except (OverflowError, ValueError, OSError):
+        return f"{epoch_ms} ms since 1970 (beyond the calendar)"
+    zone = local.strftime("%z")
+    same_day = local.date() == in_utc.date()
+    beside = in_utc.strftime("%H:%M:%S UTC" if same_day else "%Y-%m-%d %H:%M:%S UTC")
+    return f"{local:%Y-%m-%d %H:%M:%S} {zone[:3]}:{zone[3:5]} ({beside})"
+
+
+def clock_time(epoch_ms: int | None) -> str:
+    """Return the local time of day to the millisecond; empty where there is none."""
+    if epoch_ms is None:
+        return ""
+    try:
+        local = datetime.fromtimestamp(epoch_ms / 1000, tz=UTC).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return str(epoch_ms)
+    return f"{local:%H:%M:%S}.{epoch_ms % 1000:03d}"
+
+
+def span(duration_ms: int) -> str:
+    """Return a span in its two largest units, ``2 h 5 min``; the sign is left out."""
+    left = abs(duration_ms)
+    parts: list[str] = []
+    for unit, unit_ms in _UNITS:
+        count, left = divmod(left, unit_ms)
+        if count:
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+        # Milliseconds matter only where there is nothing larger.
+        if len(parts) == 2 or (parts and unit == "s"):
+            break
+    return " ".join(parts) or "0 ms"
+
+
+def from_now(epoch_ms: int, now_ms: int) -> str:
+    """Return where a moment lies: ``in 2 h 5 min``, ``3 s ago`` or ``now``."""
+    if epoch_ms == now_ms:
+        return "now"
+    return f"in {span(epoch_ms - now_ms)}" if epoch_ms > now_ms else f"{span(now_ms - epoch_ms)} ago"

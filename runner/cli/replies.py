@@ -1,0 +1,83 @@
+"""Waits for the replies to events that were sent: as many for a request id as events had it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from runner.actions.inputs import stream_of
+from runner.actions.policy import Policy
+from runner.actions.registry import is_addressed
+from runner.cli.event_lines import EventLine
+from runner.cli.responses_table import FAIL, ResponsesTable
+from runner.cli.screen import plain, say, stderr
+from runner.cli.sighting import REPLY, Sighting, Sightings
+from runner.clock import Ticker, monotonic_seconds
+from runner.errors import EventError, FatalError
+
+LONGEST_LIST: Final = 5
+_POLL_SECONDS: Final = 0.5
+
+
+class Replies:
+    """The replies that are still missing. Events for another runner are not answered, nor waited for."""
+
+    def __init__(
+        self,
+        lines: Iterable[EventLine],
+        policy: Policy,
+        reader: Sightings,
+        ticker: Ticker = monotonic_seconds,
+    ) -> None:
+        """``reader`` must have been entered before the events are sent."""
+        addressed = [line for line in lines if is_addressed(line.event, policy)]
+        self._missing = Counter(line.event.request_id for line in addressed)
+        self._reader = reader
+        self._ticker = ticker
+
+    def show(self, table: ResponsesTable, timeout_seconds: float) -> None:
+        """Print each reply as it comes, until all have come.
+
+        Raises FatalError if some are missing after so long, or if one of them was a FAIL.
+        """
+        if not self._missing:
+            say(
+                stderr(), "note: none of the events is addressed to this runner; no reply will come", "yellow"
+            )
+            return
+        table.head()
+        failed = 0
+        deadline_seconds = self._ticker() + timeout_seconds
+        while self._missing and self._ticker() < deadline_seconds:
+            seen = self._reader.next(min(_POLL_SECONDS, max(0.0, deadline_seconds - self._ticker())))
+            if seen is not None and self._is_awaited(seen):
+                self._missing -= Counter([seen.key])
+                failed += seen.status == FAIL
+                table.row(seen)
+        if self._missing:
+            raise FatalError(self._lack(timeout_seconds))
+        if failed:
+            raise FatalError(f"{failed} of the replies say FAIL; result.error in them says why")
+
+    def _is_awaited(self, seen: Sighting) -> bool:
+        return seen.kind == REPLY and seen.key in self._missing
+
+    def _lack(self, timeout_seconds: float) -> str:
+        named = ", ".join(plain(key, 60) for key in list(self._missing)[:LONGEST_LIST])
+        more = ", …" if len(self._missing) > LONGEST_LIST else ""
+        return (
+            f"{self._missing.total()} replies did not come within {timeout_seconds:g} s (for {named}{more}); "
+            "is a worker running? The events stay in the log, and its replies will still come"
+        )
+
+
+def reply_topics(lines: Iterable[EventLine], policy: Policy) -> set[str]:
+    """Return the topics on which these events may be answered."""
+    topics = {policy.responses}
+    for line in lines:
+        try:
+            topics.add(stream_of(line.event, policy))
+        except EventError:
+            continue  # refused on ``responses``
+    return topics

@@ -1,0 +1,45 @@
+"""Responses as rows, the same in every command that shows them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console
+
+from runner.cli.moments import clock_time
+from runner.cli.screen import Column, Rows, status_text
+from runner.cli.sighting import Sighting
+
+FAIL: Final = "FAIL"
+
+_COLUMNS: Final = (
+    Column("time", 12),
+    Column("partition", 9, align_right=True),
+    Column("key", 24),
+    Column("kind", 6),
+    Column("status", 10),
+    Column("task id", 24),
+)
+
+
+class ResponsesTable:
+    """Prints one row per response as it is seen."""
+
+    def __init__(self, console: Console) -> None:
+        self._rows = Rows(console, _COLUMNS)
+
+    def head(self) -> None:
+        """Print the titles."""
+        self._rows.head()
+
+    def row(self, seen: Sighting) -> None:
+        """Print a response; a FAIL with its code."""
+        code = str(seen.error().get("code", "")) if seen.status == FAIL else ""
+        self._rows.row(
+            clock_time(seen.time_ms),
+            str(seen.partition),
+            seen.key,
+            seen.kind,
+            status_text(seen.status, code),
+            seen.task_id,
+        )

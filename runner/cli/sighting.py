@@ -1,0 +1,111 @@
+"""One message as it is seen on a topic: what its headers say, and its event where somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+
+KIND: Final = "event-kind"
+STATUS: Final = "event-status"
+TASK_ID: Final = "task-id"
+TASK_DOMAIN: Final = "task-domain"
+REPLY: Final = "reply"
+RESUME: Final = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A message of ``requests``, ``responses`` or the dead letters. Text is decoded, bad bytes replaced."""
+
+    topic: str
+    partition: int
+    offset: int
+    time_ms: int | None
+    """Time of the message, epoch ms."""
+    key: str
+    headers: Mapping[str, str]
+    value: bytes | None
+
+    @property
+    def kind(self) -> str:
+        """``reply`` or ``resume``; empty on topics other than responses."""
+        return self.headers.get(KIND, "")
+
+    @property
+    def status(self) -> str:
+        """ACK, PROCEEDED, TIMEOUT, SUCCESS or FAIL; empty on topics other than responses."""
+        return self.headers.get(STATUS, "")
+
+    @property
+    def task_id(self) -> str:
+        """The task it speaks of; empty where it says none."""
+        return self.headers.get(TASK_ID, "")
+
+    @property
+    def domain(self) -> str:
+        """Domain of the task; empty where it says none."""
+        return self.headers.get(TASK_DOMAIN, "")
+
+    def event(self) -> dict[str, Any] | None:
+        """Return the whole event; None where the value is no JSON object."""
+        try:
+            event = msgspec.json.decode(self.value or b"")
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return event if isinstance(event, dict) else None
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return a section of the event; empty where it is absent or of another type."""
+        section = (self.event() or {}).get(name)
+        return section if isinstance(section, dict) else {}
+
+    @property
+    def step_id(self) -> str:
+        """The step of the current (last) saga; empty where the event names none."""
+        sagas = (self.event() or {}).get("sagaMeta")
+        last = sagas[-1] if isinstance(sagas, list) and sagas else None
+        return str(last.get("stepId", "")) if isinstance(last, dict) else ""
+
+    def error(self) -> dict[str, Any]:
+        """Return what a FAIL says: code, message, http; empty where there is no error."""
+        error = self.section("result").get("error")
+        return error if isinstance(error, dict) else {}
+
+
+class Sightings(Protocol):
+    """Where messages are seen."""
+
+    def next(self, timeout_seconds: float) -> Sighting | None:
+        """Return the next message, waiting at most so long; None if there was none."""
+        ...
+
+
+def read_sighting(message: Message) -> Sighting:
+    """Return what a message of the consumer says; not for its error events."""
+    # The library types these as optional: only an event that is no message lacks them.
+    topic: Any = message.topic()
+    partition: Any = message.partition()
+    offset: Any = message.offset()
+    kind, time_ms = message.timestamp()
+    headers: Any = message.headers() or ()
+    return Sighting(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        time_ms=None if kind == TIMESTAMP_NOT_AVAILABLE else time_ms,
+        key=_text(message.key()),
+        headers={name: _text(value) for name, value in headers},
+        value=_bytes(message.value()),
+    )
+
+
+def _text(value: str | bytes | None) -> str:
+    return (_bytes(value) or b"").decode(errors="replace")
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,92 @@
+"""``runner tail``: the responses as they come, read_committed, as rows or as JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+import typer
+
+from runner.cli.options import AsJson, ConfigFile, read_config
+from runner.cli.responses_table import ResponsesTable
+from runner.cli.screen import print_json, stdout
+from runner.cli.sighting import Sighting, Sightings
+from runner.cli.topic_reader import TopicReader
+from runner.clock import Ticker, monotonic_seconds
+
+POLL_SECONDS: Final = 0.5
+
+
+def tail(
+    limit: Annotated[
+        int | None, typer.Option("--max", min=1, metavar="N", help="End after so many responses.")
+    ] = None,
+    until_idle: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help="End once none has come for so long."),
+    ] = None,
+    config: ConfigFile = None,
+    *,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Begin with the oldest response that is kept.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show responses as they come, until Ctrl-C.
+
+    Only what is committed (isolation.level read_committed, which every reader
+    of this topic must set). With --json each response is one line: where it
+    stood, what its headers say, and the event.
+
+    [bold]Examples[/bold]
+
+      runner tail
+      runner tail --from-beginning --until-idle 2 --json
+    """
+    settings = read_config(config)
+    table = ResponsesTable(stdout())
+    with TopicReader(settings, [settings.topics.responses], from_beginning=from_beginning) as reader:
+        if not as_json:
+            table.head()
+        for seen in follow(reader, limit, until_idle, monotonic_seconds):
+            if as_json:
+                print_json(described(seen))
+            else:
+                table.row(seen)
+
+
+def follow(
+    reader: Sightings, limit: int | None, until_idle_seconds: float | None, ticker: Ticker
+) -> Iterator[Sighting]:
+    """Give what comes, until ``limit`` of them have, or none for so long; None: for ever."""
+    given, last_seconds = 0, ticker()
+    while limit is None or given < limit:
+        left_seconds = POLL_SECONDS
+        if until_idle_seconds is not None:
+            left_seconds = last_seconds + until_idle_seconds - ticker()
+            if left_seconds <= 0:
+                return
+        seen = reader.next(min(POLL_SECONDS, left_seconds))
+        if seen is not None:
+            given, last_seconds = given + 1, ticker()
+            yield seen
+
+
+def described(seen: Sighting) -> dict[str, Any]:
+    """Return a response for programs; ``value`` instead of ``event`` where it is no JSON object."""
+    event = seen.event()
+    content = (
+        {"event": event} if event is not None else {"value": (seen.value or b"").decode(errors="replace")}
+    )
+    return {
+        "topic": seen.topic,
+        "partition": seen.partition,
+        "offset": seen.offset,
+        "timeMs": seen.time_ms,
+        "key": seen.key,
+        "kind": seen.kind,
+        "status": seen.status,
+        "taskId": seen.task_id,
+        "taskDomain": seen.domain,
+        **content,
+    }

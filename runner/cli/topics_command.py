@@ -1,0 +1,117 @@
+"""``runner topics create``: makes the three topics that the runner needs, and leaves those there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import typer
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from runner.cli.kafka_clients import ANSWER_SECONDS, Connection, connect_admin
+from runner.cli.options import ConfigFile, read_config
+from runner.cli.screen import say, stderr, stdout
+from runner.config import Config
+from runner.errors import FatalError
+
+PARTITIONS: Final = 12
+LARGEST_DEAD_LETTER_BYTES: Final = 64 * 1_048_576
+"""What the worker's producer sends at most. A message that came in compressed goes out as it is."""
+
+LIMIT: Final = "max.message.bytes"
+_HEADERS_BYTES: Final = 65_536
+_EXISTS: Final = "TOPIC_ALREADY_EXISTS"
+_MOCK: Final = "mockCluster"
+
+
+def create(
+    partitions: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Partitions of each topic.")
+    ] = PARTITIONS,
+    replication: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Copies of each partition.", show_default="what the broker says"),
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Create the topics for requests, responses and dead letters.
+
+    Topics that exist are left as they are. The partitions of requests are
+    the homes of the tasks: choose their number for good. Dead letters get
+    a max.message.bytes that takes whatever requests takes.
+
+    [bold]Example[/bold]
+
+      runner topics create --partitions 12 --replication 3
+    """
+    settings = read_config(config)
+    admin = connect_admin(settings)
+    cluster = admin.metadata()
+    wanted = _wanted(settings)
+    missing = [name for name in wanted if name not in cluster.topics]
+    is_mock = str(cluster.cluster_id).startswith(_MOCK)
+    if missing and is_mock:
+        raise FatalError(
+            f"{admin.brokers} is the embedded broker, which makes topics only as it starts; "
+            f'"runner dev" makes those of its configuration, and {", ".join(missing)} is not among them'
+        )
+    for name, properties in wanted.items():
+        known = cluster.topics.get(name)
+        if known is None:
+            _create(admin, NewTopic(name, partitions, replication or -1, config=properties))
+        else:
+            say(stdout(), f"{name} exists with {len(known.partitions)} partitions; left as it is")
+    if not is_mock:
+        _warn_of_small_dead_letters(admin, settings)
+
+
+def _wanted(config: Config) -> dict[str, dict[str, str]]:
+    """Return the topics in the order in which they are made, with their settings."""
+    topics = config.topics
+    return {
+        topics.requests: {},
+        topics.responses: {},
+        topics.dead_letters: {LIMIT: str(LARGEST_DEAD_LETTER_BYTES)},
+    }
+
+
+def _create(admin: Connection[AdminClient], topic: NewTopic) -> None:
+    try:
+        admin.client.create_topics([topic], operation_timeout=ANSWER_SECONDS)[topic.topic].result()
+    except KafkaException as error:
+        reason = error.args[0]
+        if reason.name() == _EXISTS:
+            # Somebody made it just now.
+            say(stdout(), f"{topic.topic} exists; left as it is")
+            return
+        raise FatalError(f"topic {topic.topic} cannot be created: {reason.str()}") from error
+    say(stdout(), f"{topic.topic} created with {topic.num_partitions} partitions", "green")
+
+
+def _warn_of_small_dead_letters(admin: Connection[AdminClient], config: Config) -> None:
+    """Say so where a topic that was there before could not take every dead letter."""
+    topics = config.topics
+    limits = _limits(admin, [topics.requests, topics.dead_letters])
+    largest = limits.get(topics.requests, 0)
+    if limits.get(topics.dead_letters, largest + _HEADERS_BYTES) < largest + _HEADERS_BYTES:
+        say(
+            stderr(),
+            f"note: {LIMIT} of {topics.dead_letters} ({limits[topics.dead_letters]}) leaves no room for the "
+            f"largest message of {topics.requests} ({largest}) and the headers that say why; "
+            f"set it to at least {largest + _HEADERS_BYTES}",
+            "yellow",
+        )
+
+
+def _limits(admin: Connection[AdminClient], names: list[str]) -> Mapping[str, int]:
+    """Return max.message.bytes by topic; topics whose settings may not be read are left out."""
+    found = {}
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    asked_all = admin.client.describe_configs(resources, request_timeout=ANSWER_SECONDS)
+    for resource, asked in asked_all.items():
+        try:
+            found[resource.name] = int(asked.result(ANSWER_SECONDS)[LIMIT].value)
+        except (KafkaException, TimeoutError):
+            continue
+    return found

@@ -1,0 +1,91 @@
+"""Waiting for replies: as many as events were sent, and not for ever."""
+
+from __future__ import annotations
+
+import io
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from runner.actions.policy import Policy
+from runner.cli.event_lines import EventLine, read_lines
+from runner.cli.replies import Replies, reply_topics
+from runner.cli.responses_table import ResponsesTable
+from runner.cli.sighting import Sighting
+from runner.clock import ManualTicker
+from runner.envelope.event import NO_RULES
+from runner.errors import FatalError
+from tests.unit.cli.builders import Script, seen
+
+
+def lines(*request_ids: str, **meta: str) -> list[EventLine]:
+    events = [
+        {"requestMeta": {"id": id_}, "eventMeta": {"action": "StartTask", **meta}} for id_ in request_ids
+    ]
+    read, _ = read_lines([msgspec.json.encode(event) for event in events], NO_RULES, 1000)
+    return read
+
+
+def shown(sent: list[EventLine], *steps: Sighting | None, seconds: float = 5) -> str:
+    ticker, out = ManualTicker(), io.StringIO()
+    replies = Replies(sent, Policy(), Script(steps, ticker), ticker)
+    replies.show(ResponsesTable(Console(file=out, color_system=None)), seconds)
+    return out.getvalue()
+
+
+def test_every_reply_is_shown_and_nothing_else() -> None:
+    table = shown(
+        lines("a", "b"),
+        seen(key="somebody-else"),
+        seen(key="b"),
+        seen(key="a", kind="resume", status="TIMEOUT"),
+        None,
+        seen(key="a", status="SUCCESS"),
+    )
+
+    titles, *rows = table.splitlines()
+    assert titles.split() == ["time", "partition", "key", "kind", "status", "task", "id"]
+    assert [row.split()[2:] for row in rows] == [
+        ["b", "reply", "ACK", "t-1"],
+        ["a", "reply", "SUCCESS", "t-1"],
+    ]
+
+
+def test_an_event_sent_twice_has_two_replies() -> None:
+    with pytest.raises(FatalError, match=r"1 replies did not come within 5 s \(for a\)"):
+        shown(lines("a", "a"), seen(key="a"))
+    assert len(shown(lines("a", "a"), seen(key="a"), seen(key="a")).splitlines()) == 3
+
+
+def test_what_is_missing_is_named() -> None:
+    ids = [f"r-{number}" for number in range(7)]
+
+    with pytest.raises(
+        FatalError, match=r"7 replies did not come within 2 s \(for r-0, r-1, r-2, r-3, r-4, …\)"
+    ):
+        shown(lines(*ids), seconds=2)
+
+
+def test_a_fail_is_shown_with_its_code_and_is_a_failure() -> None:
+    refusal = seen(key="a", status="FAIL", event={"result": {"error": {"code": 10118}}})
+    ticker, out = ManualTicker(), io.StringIO()
+    replies = Replies(lines("a", "b"), Policy(), Script([refusal, seen(key="b")], ticker), ticker)
+
+    with pytest.raises(FatalError, match="1 of the replies say FAIL"):
+        replies.show(ResponsesTable(Console(file=out, color_system=None)), 5)
+
+    assert "FAIL 10118" in out.getvalue()
+
+
+def test_nobody_waits_for_an_event_that_is_for_another(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(lines("a", handler="another")) == ""
+    assert "no reply will come" in capsys.readouterr().err
+
+
+def test_replies_may_come_on_the_streams_that_events_name() -> None:
+    policy = Policy(allowed_streams=frozenset({"mine"}))
+
+    assert reply_topics(lines("a"), policy) == {"responses"}
+    assert reply_topics(lines("a", responseStream="mine"), policy) == {"responses", "mine"}
+    assert reply_topics(lines("a", responseStream="forbidden"), policy) == {"responses"}

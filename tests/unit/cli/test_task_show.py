@@ -1,0 +1,70 @@
+"""What ``task show`` says of a record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.cli.task_command import LONGEST_PAYLOAD, record_lines
+from runner.tasks.record import Closing, Record, Status, TaskKey
+from tests.unit.cli.builders import EVENT, record
+
+KEY = TaskKey("orders", "t-1")
+NOW_MS = 1_795_315_000_000
+
+
+def told(shown: Record) -> dict[str, str]:
+    return {label: str(value) for label, value in record_lines(shown, NOW_MS)}
+
+
+def test_an_open_task_says_who_it_waits_for_and_how_long() -> None:
+    lines = told(
+        record(
+            KEY,
+            home=7,
+            created_ms=NOW_MS - 60_000,
+            deadline_ms=NOW_MS + 90_000,
+            user="ann",
+            roles=("manager", "director"),
+        )
+    )
+
+    assert (lines["task"], lines["domain"], lines["state"]) == ("t-1", "orders", "OPEN")
+    assert lines["home"] == "partition 7"
+    assert lines["started"].endswith(", 1 min ago, by 1/0@5")
+    assert lines["deadline"].endswith(", in 1 min 30 s")
+    assert (lines["user"], lines["roles"]) == ("ann", "manager, director")
+    assert (lines["request"], lines["saga"]) == ("r-1", "s-1, step approve")
+    assert lines["payload"] == '{"amount":12} (13 bytes)'
+    assert "ended" not in lines
+
+
+def test_a_task_without_user_and_roles_is_open_to_anyone_and_without_deadline_for_ever() -> None:
+    lines = told(record(KEY))
+
+    assert (lines["user"], lines["roles"], lines["deadline"]) == ("anyone", "anyone", "never")
+    assert told(record(KEY, user="ann"))["roles"] == "-"
+
+
+def test_a_deadline_that_has_passed_is_overdue() -> None:
+    assert told(record(KEY, deadline_ms=NOW_MS - 3000))["deadline"].endswith(", 3 s ago, overdue")
+    assert "beyond the calendar" in told(record(KEY, deadline_ms=2**53 - 1))["deadline"]
+
+
+def test_a_finished_task_says_when_by_what_and_how_long_it_is_kept() -> None:
+    closing = Closing("1/0@9", "x", NOW_MS - 1000, NOW_MS + 3000)
+    lines = told(record(KEY, status=Status.TIMED_OUT, closing=closing, deadline_ms=NOW_MS - 2000))
+
+    assert lines["state"] == "TIMED_OUT"
+    assert "overdue" not in lines["deadline"]
+    assert lines["ended"].endswith(", 1 s ago, by 1/0@9")
+    assert lines["kept until"]
+
+
+def test_a_long_payload_is_cut_and_an_odd_event_is_shown_all_the_same() -> None:
+    long: dict[str, Any] = {**EVENT, "payload": {"text": "x" * 1000}}
+    payload = told(record(KEY, long))["payload"]
+    assert payload.endswith("… (1011 bytes)")
+    assert len(payload) <= LONGEST_PAYLOAD + len(" (1011 bytes)")
+
+    odd = told(record(KEY, {**EVENT, "sagaMeta": {"not": "a list"}}))
+    assert odd["payload"] == "sagaMeta must be an array of objects"
