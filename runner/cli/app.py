@@ -18,11 +18,13 @@ from rich.text import Text
 from runner import log
 from runner.cli import (
     config_command,
+    dev_command,
     send_command,
     tail_command,
     task_command,
     topics_command,
 )
+from runner.cli.demo import demo_command
 from runner.cli.options import ConfigFile, read_config
 from runner.cli.screen import plain, stderr
 from runner.cli.worker_command import run_worker
@@ -102,6 +104,8 @@ def build_app() -> typer.Typer:
     """Return the program with all its commands."""
     app = _group(ABOUT)
     app.command()(worker)
+    app.command()(dev_command.dev)
+    app.command()(demo_command.demo)
     app.command()(send_command.send)
     app.command()(tail_command.tail)
     tasks = _group("Tasks as they stand in Redis.")

@@ -23,6 +23,8 @@ from runner.errors import (
 
 COMMANDS = [
     ["worker"],
+    ["dev"],
+    ["demo"],
     ["send"],
     ["tail"],
     ["task", "show"],

@@ -1,0 +1,83 @@
+"""Broker, Redis and one worker in one go, all children of this process: for ``demo`` and ``dev``.
+
+The worker is a real ``runner worker`` with a configuration file of its own; the environment of whoever
+tries things out does not reach it. All three end with this process, however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import yaml
+
+from runner.cli.wiring import topic_names
+from runner.config import Config, load
+from runner.config.environment import PREFIX
+from runner.embedded import EmbeddedBroker, EmbeddedRedis
+from runner.embedded.children import free_port, start_tethered, stop
+
+WHAT: Final = (
+    "embedded: librdkafka's mock broker and a Valkey server; the mock has no transactions, "
+    "so delivery is at_least_once here"
+)
+
+# What says where the servers are, or is for real ones only.
+_REPLACED: Final = frozenset({"kafka", "redis", "http", "delivery"})
+# The broker never wakes a waiting fetch: without this every message waits for half a second.
+_CONSUMER: Final = {"fetch.wait.max.ms": 10}
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedRunner:
+    """What runs: the worker, its configuration, and the file that holds it."""
+
+    worker: subprocess.Popen[bytes]
+    config: Config
+    file: Path
+
+
+@contextmanager
+def embedded_runner(base: Config, partitions: int, output: int | IO[bytes]) -> Iterator[EmbeddedRunner]:
+    """Run broker, Redis and a worker for the length of the block; the worker's log goes to ``output``.
+
+    ``base`` says all that is not about servers. The worker has been started, not more. Raises
+    EmbeddedUnavailable.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-task-runner-")))
+        broker = stack.enter_context(EmbeddedBroker(dict.fromkeys(topic_names(base), partitions)))
+        redis = stack.enter_context(EmbeddedRedis())
+        file = folder / "runner.yaml"
+        settings = settings_for(base, broker.bootstrap, redis.url)
+        file.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        worker = start_tethered(worker_command(file, os.environ), stdout=output, stderr=output)
+        stack.callback(stop, worker)
+        yield EmbeddedRunner(worker, load(file, {}), file)
+
+
+def worker_command(file: Path, env: Mapping[str, str]) -> list[str]:
+    """Return the command line of a worker that reads this file, and of ``env`` no RUNNER_ variable."""
+    named = [name for name in env if name.upper().startswith(PREFIX)]
+    cleared = [part for name in named for part in ("-u", name)]
+    environment = shutil.which("env") or "/usr/bin/env"
+    return [environment, *cleared, sys.executable, "-P", "-m", "runner.cli", "worker", "--config", str(file)]
+
+
+def settings_for(base: Config, brokers: str, redis_url: str) -> dict[str, Any]:
+    """Return a configuration, as its file has it, like ``base`` but for these servers. No secrets in it."""
+    kept = {name: value for name, value in base.describe().items() if name not in _REPLACED}
+    return kept | {
+        "delivery": "at_least_once",
+        "kafka": {"brokers": brokers, "consumer": dict(_CONSUMER)},
+        "redis": {"url": redis_url},
+        "http": {"port": free_port()},
+    }

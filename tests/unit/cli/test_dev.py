@@ -1,0 +1,88 @@
+"""What ``dev`` tells people to type, and what its worker is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from runner.cli.dev_command import explanation
+from runner.cli.embedded_runner import EmbeddedRunner, settings_for, worker_command
+from runner.cli.event_lines import read_lines
+from runner.config import Config, load
+from runner.envelope.event import NO_RULES
+
+ADDRESSES = ("127.0.0.1:1234", "redis://127.0.0.1:4321/0")
+
+
+def told(config: Config, file: Path) -> list[str]:
+    with subprocess.Popen([sys.executable, "-c", ""]) as worker:
+        return [line.strip() for line in explanation(EmbeddedRunner(worker, config, file)).splitlines()]
+
+
+def test_the_events_to_type_are_events(tmp_path: Path) -> None:
+    config = Config.model_validate({"domains": {"orders": {}}, "kafka": {"brokers": ADDRESSES[0]}})
+
+    echoes = [shlex.split(line) for line in told(config, tmp_path / "x.yaml") if line.startswith("echo ")]
+
+    assert len(echoes) == 2
+    for echo in echoes:
+        assert echo[2:] == ["|", "runner", "send", "--wait", "-"]
+        [line], bad = read_lines([echo[1].encode()], NO_RULES, 10_000)
+        assert bad == []
+        assert line.event.text("domain") == "orders"
+
+
+def test_it_says_where_everything_is(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(json.dumps(settings_for(Config(), *ADDRESSES)))
+    config = load(file, {})
+
+    text = "\n".join(told(config, file))
+
+    assert f"export RUNNER_CONFIG={file}" in text
+    assert "RUNNER_KAFKA__BROKERS=127.0.0.1:1234 RUNNER_DELIVERY=at_least_once" in text
+    assert "RUNNER_REDIS__URL=redis://127.0.0.1:4321/0" in text
+    assert f"http://127.0.0.1:{config.http.port}/health/ready" in text
+
+
+def test_the_embedded_worker_keeps_all_but_the_servers_of_a_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "runner.yaml"
+    file.write_text(
+        "kafka: {brokers: 'real:1', properties: {sasl.password: hunter2}}\n"
+        "redis: {password: hunter2}\n"
+        "domains: {orders: {retentionSeconds: 5}}\n"
+        "meta: {parameters: {taskRoles: {override: clerk}}}\n"
+    )
+
+    file.write_text(json.dumps(settings_for(load(file, {}), *ADDRESSES)))
+
+    config = load(file, {})
+    assert config.kafka.brokers == ADDRESSES[0]
+    assert config.redis.url.get_secret_value() == ADDRESSES[1]
+    assert config.redis.password is None
+    assert config.delivery == "at_least_once"
+    assert config.domains["orders"].retention_seconds == 5
+    assert config.meta.overrides() == {"parameters": {"taskRoles": "clerk"}}
+    assert "hunter2" not in file.read_text()
+
+
+def test_the_embedded_worker_reads_its_file_and_no_variable(tmp_path: Path) -> None:
+    command = worker_command(
+        tmp_path / "x.yaml", {"RUNNER_KAFKA__GROUP": "g", "runner_x": "y", "PATH": "/bin"}
+    )
+
+    assert command[1:5] == ["-u", "RUNNER_KAFKA__GROUP", "-u", "runner_x"]
+    assert command[5:] == [
+        sys.executable,
+        "-P",
+        "-m",
+        "runner.cli",
+        "worker",
+        "--config",
+        str(tmp_path / "x.yaml"),
+    ]
+    assert os.access(command[0], os.X_OK)
