@@ -1,0 +1,200 @@
+"""When closed records go, how many at once, and when they must stay."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.errors import StoreUnavailable, Superseded
+from runner.tasks.record import TaskKey
+from runner.worker.processed import Processed
+from runner.worker.retention import BUSY_PAUSE_MS, CHUNK, PAUSE_MS, Retention
+from runner.worker.store_time import StoreTime
+from tests.unit.worker.rig import Middle, batch, event
+
+
+class Bench:
+    """The retention of one worker over a store with closed tasks; domain ``brief`` keeps none."""
+
+    def __init__(self, homes: tuple[int, ...] = (0,), shards: int = 4) -> None:
+        self.middle = Middle(shards=shards)
+        self.ticker, self.store, self.faults = self.middle.ticker, self.middle.store, self.middle.faults
+        self.time = StoreTime(self.ticker)
+        self.retention = Retention(self.store, self.middle.terms.policy, 1, self.time)
+        self.retention.own(homes)
+        self.positions = dict.fromkeys(homes, 0)
+
+    def close(self, *names: str, home: int = 0, domain: str = "brief", commit: bool = True) -> Processed:
+        """Start and finish tasks on a home, as one batch."""
+        values = [
+            event(action, name, f"{name}-{action}", meta={"domain": domain})
+            for name in names
+            for action in ("StartTask", "ProceedTask")
+        ]
+        done = self.middle.run(*(self.middle.message(value, home) for value in values))
+        if commit:
+            self.positions |= done.positions
+        self.time.observe(done.now_ms)
+        self.retention.expect(done.removals)
+        return done
+
+    def sweep(self, after_ms: int = 0) -> int:
+        self.ticker.advance(after_ms / 1000)
+        return self.retention.sweep(self.positions)
+
+    @property
+    def left(self) -> set[str]:
+        return {record.key.id for record in self.store.records()}
+
+
+def test_a_closed_record_goes_when_its_retention_is_over_and_its_index_entry_with_it() -> None:
+    bench = Bench()
+    bench.close("kept", domain="orders")
+    assert bench.sweep() == 0
+    assert bench.sweep(59_999) == 0
+    assert bench.left == {"kept"}
+    assert bench.sweep(1001) == 1
+    assert bench.left == set()
+    assert bench.store.index_entries() == set()
+
+
+def test_an_open_task_is_never_removed() -> None:
+    bench = Bench()
+    bench.middle.handle(event("StartTask", "open", meta={"domain": "brief"}))
+    bench.close("closed")
+    bench.positions = {0: 3}
+    assert bench.sweep() == 1
+    assert bench.sweep(10_000_000) == 0
+    assert bench.left == {"open"}
+
+
+def test_before_the_store_told_the_time_nothing_is_asked() -> None:
+    bench = Bench()
+    assert bench.sweep() == 0
+    assert "due" not in bench.store.asked
+
+
+def test_the_index_of_a_home_that_was_taken_over_is_looked_at_once() -> None:
+    bench = Bench(homes=(0, 1))
+    bench.close("a", home=0)
+    bench.close("b", home=1)
+    successor = Retention(bench.store, bench.middle.terms.policy, 1, bench.time)
+    successor.own({1})
+    assert successor.sweep({1: 2}) == 1
+    assert bench.left == {"a"}
+
+
+def test_passes_are_a_second_apart() -> None:
+    bench = Bench()
+    bench.close("a")
+    assert bench.sweep() == 1
+    bench.close("b")
+    assert bench.sweep(PAUSE_MS - 1) == 0
+    assert bench.sweep(1) == 1
+
+
+def test_an_idle_retention_asks_nothing() -> None:
+    bench = Bench()
+    bench.close("a")
+    bench.sweep()
+    bench.sweep(PAUSE_MS)
+    asked = len(bench.store.asked)
+    assert [bench.sweep(PAUSE_MS) for _ in range(5)] == [0] * 5
+    assert len(bench.store.asked) == asked
+
+
+def test_one_pass_is_bounded_and_the_next_comes_soon() -> None:
+    bench = Bench(shards=4)
+    names = [f"task-{n}" for n in range(CHUNK + 200)]
+    bench.close(*names)
+    first = bench.sweep()
+    assert CHUNK // 2 < first <= CHUNK + 4
+    assert bench.sweep(BUSY_PAUSE_MS - 1) == 0
+    assert first + bench.sweep(1) + bench.sweep(BUSY_PAUSE_MS) == len(names)
+    assert bench.left == set()
+
+
+def test_a_record_whose_decision_redelivery_may_ask_for_stays() -> None:
+    bench = Bench()
+    done = bench.close("a", commit=False)
+    assert bench.sweep() == 0
+    assert bench.left == {"a"}
+    bench.positions |= done.positions
+    assert bench.sweep(PAUSE_MS) == 1
+
+
+def test_an_undecided_removal_is_asked_for_once_a_second() -> None:
+    bench = Bench()
+    bench.close("a", commit=False)
+    bench.sweep()
+    asked = bench.store.asked.count("due")
+    for _ in range(30):
+        bench.sweep(PAUSE_MS // 10)
+    assert bench.store.asked.count("due") == asked + 3
+
+
+def test_a_record_that_was_replaced_meanwhile_stays() -> None:
+    bench = Bench()
+    bench.close("a")
+
+    def replace() -> None:
+        """Another batch of the home comes between the sweep and the load."""
+        bench.middle.handle(event("StartTask", "a", "new", meta={"domain": "brief"}))
+
+    bench.faults.before("store.load", replace)
+    bench.sweep()
+    record = bench.store.record(TaskKey("brief", "a"))
+    assert record is not None
+    assert record.is_open
+
+
+def test_a_zombie_finds_out_that_it_was_superseded_and_removes_nothing() -> None:
+    bench = Bench()
+    bench.close("a")
+    stale = dict(bench.positions)
+    message = bench.middle.message(event("StartTask", "b", "b", meta={"domain": "brief"}))
+    bench.middle.process.run(batch([message]), {})
+    behind = next(f"c-{n}" for n in range(99) if _same_shard(bench, f"c-{n}"))
+    bench.close(behind)
+    with pytest.raises(Superseded):
+        bench.retention.sweep({0: stale[0] - 1})
+    assert "a" in bench.left
+
+
+def _same_shard(bench: Bench, name: str) -> bool:
+    return bench.store.shard(name) == bench.store.shard("a")
+
+
+def test_a_change_that_slept_through_a_removal_is_superseded() -> None:
+    bench = Bench()
+    start = bench.middle.message(event("StartTask", "a", "r", meta={"domain": "brief"}))
+    bench.middle.run(start)
+    finish = bench.middle.message(event("ProceedTask", "a", "p", meta={"domain": "brief"}))
+    done = bench.middle.run(finish)
+    bench.positions |= done.positions
+    bench.time.observe(done.now_ms)
+    bench.retention.expect(done.removals)
+    assert bench.sweep() == 1
+    with pytest.raises(Superseded):
+        bench.middle.another().run(batch([start]), {})
+    assert bench.left == set()
+
+
+def test_homes_that_are_gone_are_not_swept() -> None:
+    bench = Bench(homes=(0, 1))
+    bench.close("a", home=0)
+    bench.close("b", home=1)
+    bench.retention.own({1})
+    bench.positions.pop(0)
+    assert bench.sweep() == 1
+    assert bench.left == {"a"}
+
+
+@pytest.mark.parametrize("call", ["due", "load", "apply"])
+def test_a_pass_the_store_does_not_answer_is_made_again_a_second_later(call: str) -> None:
+    bench = Bench()
+    bench.close("a")
+    bench.faults.once(f"store.{call}", StoreUnavailable("no answer"))
+    with pytest.raises(StoreUnavailable):
+        bench.sweep()
+    assert bench.sweep(PAUSE_MS - 1) == 0
+    assert bench.sweep(1) == 1

@@ -1,0 +1,141 @@
+"""What the worker knows of topics: which partition a response goes to, limits, and a topic made again."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from runner.envelope.codec import JsonCodec, Sections
+from runner.errors import FatalError
+from runner.worker.topics import Cluster, Topic, TopicOutlet, TopicWatch, require_topics
+
+
+def cluster(requests: str | None = "id-1", partitions: int = 12, limit_bytes: int = 1000) -> Cluster:
+    topics = {"responses": Topic("id-r", 12, limit_bytes), "odd": Topic("id-o", 7, 50)}
+    if requests is not None:
+        topics["requests"] = Topic(requests, partitions, limit_bytes)
+    return Cluster("cluster", topics)
+
+
+class Shouting:
+    """A codec that can be told from the default."""
+
+    def decode(self, value: bytes) -> Sections:
+        raise NotImplementedError
+
+    def encode(self, sections: Sections) -> bytes:
+        return JsonCodec().encode(sections).upper()
+
+
+def outlet(suffix: str = "responses") -> TopicOutlet:
+    return TopicOutlet(cluster(), {"odd": Shouting()}, JsonCodec(), suffix)
+
+
+@pytest.mark.parametrize(
+    ("request_id", "partition"),
+    [
+        ("req-0", 0),
+        ("req-7", 7),
+        ("req-12", 0),
+        ("req-0025", 1),
+        ("25", 1),
+        ("a1b2c3", 3),
+        ("-5", 5),
+        ("1234567890123456789", 1234567890123456789 % 12),
+        ("x" + "9" * 40, int("9" * 40) % 12),
+        ("x" + "7" * 4300, int("7" * 4300) % 12),
+        ("no digits", None),
+        ("digits 12 inside", None),
+        ("12\n", None),
+        ("", None),
+        ("req-٣", None),
+        ("req-²", None),
+    ],
+)
+def test_the_digits_at_the_end_of_the_request_id_choose_the_partition(
+    request_id: str, partition: int | None
+) -> None:
+    assert outlet().partition("responses", request_id) == partition
+
+
+def test_any_number_of_digits_is_read_in_one_pass() -> None:
+    digits = "1234567890" * 100_000
+    expected = sum(int(d) * pow(10, n, 12) for n, d in enumerate(reversed(digits))) % 12
+    assert outlet().partition("responses", digits) == expected
+    assert outlet().partition("responses", digits + "x") is None
+
+
+def test_only_the_topic_it_is_set_for_follows_the_suffix() -> None:
+    assert outlet().partition("odd", "req-7") is None
+    assert outlet("").partition("responses", "req-7") is None
+    assert outlet("gone").partition("gone", "req-7") is None
+
+
+def test_the_partition_is_always_one_of_the_topic() -> None:
+    odd = TopicOutlet(cluster(), {}, JsonCodec(), "odd")
+    assert {odd.partition("odd", f"r{n}") for n in range(100)} == set(range(7))
+
+
+def test_limits_are_those_of_the_last_answer() -> None:
+    known = outlet()
+    assert known.limit_bytes("responses") == 1000
+    assert known.limit_bytes("nowhere") is None
+    known.cluster = cluster(limit_bytes=7)
+    assert known.limit_bytes("responses") == 7
+
+
+def test_each_topic_has_its_encoding() -> None:
+    assert outlet().encode("responses", {"a": 1}) == b'{"a":1}'
+    assert outlet().encode("odd", {"a": 1}) == b'{"A":1}'
+
+
+def watch(known: TopicOutlet) -> TopicWatch:
+    return TopicWatch(cast(AdminClient, None), known, "requests", ["requests", "responses"])
+
+
+def test_a_topic_that_stays_is_no_reason_to_exit_and_the_answer_is_taken_over() -> None:
+    known = outlet()
+    watching = watch(known)
+    fresh = cluster(limit_bytes=7)
+    watching._compare(fresh)
+    assert watching.failed is None
+    assert known.cluster is fresh
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        (cluster("id-2"), "made again"),
+        (cluster(None), "deleted"),
+        (cluster("id-1", 24), "24 partitions"),
+    ],
+)
+def test_requests_made_again_deleted_or_resized_is_a_reason_to_exit(now: Cluster, reason: str) -> None:
+    watching = watch(outlet())
+    watching._compare(now)
+    assert watching.failed is not None
+    assert "'requests'" in watching.failed
+    assert reason in watching.failed
+    assert "restart" in watching.failed
+
+
+def test_a_responses_topic_that_is_gone_is_no_reason_to_exit() -> None:
+    watching = watch(outlet())
+    gone: Any = Cluster("cluster", {"requests": Topic("id-1", 12, 1000)})
+    watching._compare(gone)
+    assert watching.failed is None
+
+
+def test_missing_topics_are_named_with_the_way_out() -> None:
+    with pytest.raises(FatalError, match=r"no topic lost, gone; run `runner topics create`"):
+        require_topics(cluster(), ["requests", "lost", "gone"], exactly_once=True)
+    require_topics(cluster(), ["requests", "responses"], exactly_once=True)
+
+
+def test_the_embedded_broker_is_refused_for_exactly_once() -> None:
+    mock = Cluster("mockClusterabc", cluster().topics)
+    with pytest.raises(FatalError, match="runner dev"):
+        require_topics(mock, ["requests"], exactly_once=True)
+    require_topics(mock, ["requests"], exactly_once=False)
