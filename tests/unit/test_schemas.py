@@ -106,6 +106,9 @@ class Watched(dict[str, Any]):
         self.asked.add(name)
         return super().get(name, default)
 
+    def __bool__(self) -> bool:
+        return True  # an empty one must not be replaced by another
+
 
 class WatchedRecord(Record):
     """A record whose starting event is watched."""

@@ -97,6 +97,11 @@ def test_claims_of_any_other_shape_are_no_claims(claims: Any) -> None:
     assert not may({"claims": claims}, task=BOTH)
 
 
+@pytest.mark.parametrize("claimed", [True, ["ann"], {"a": 1}, 1.5])
+def test_a_user_id_of_another_kind_is_not_its_text(claimed: Any) -> None:
+    assert not may({"claims": {"sub": claimed}}, task={"taskUser": str(claimed)})
+
+
 def test_a_user_id_that_is_a_number_is_its_text() -> None:
     assert may({"claims": {"sub": 7}}, task={"taskUser": "7"})
     assert may({"claims": {"sub": "7"}}, task={"taskUser": 7})
@@ -107,6 +112,8 @@ def test_the_refusal_names_caller_and_what_the_task_waits_for() -> None:
     assert (error["code"], error["http"]) == (FORBIDDEN, 403)
     for said in ("bob", "clerk", "ann", "manager", "director"):
         assert said in error["message"]
+    assert "role" not in failure(attempt({"claims": {"sub": "bob"}}, task=ANN))["message"].split(";")[1]
+    assert "user" not in failure(attempt({"claims": {"sub": "bob"}}, task=BOSSES))["message"].split(";")[1]
 
 
 def test_the_refusal_stays_short_whatever_is_claimed() -> None:

@@ -197,7 +197,7 @@ def test_an_event_on_another_partition_is_forwarded_whatever_the_state(build: An
     decision = answer(one, record)
     assert decision.outcome == Forwarded(3)
     assert [emit.partition for emit in decision.emits] == [3]
-    at_home = replace(one, source=replace(one.source, partition=3), headers=decision.emits[0].headers)
+    at_home = replace(one, source=one.source._replace(partition=3), headers=decision.emits[0].headers)
     assert answer(at_home, record).status != "FORWARDED"
 
 

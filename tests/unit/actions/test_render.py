@@ -258,6 +258,18 @@ def test_the_first_source_stays_the_origin_and_hops_are_counted() -> None:
     assert emit.headers == (("x-any", b"1"), (ORIGIN, b"1/8@5"), (HOPS, b"2"))
 
 
+def test_an_event_that_its_marks_make_too_large_for_requests_is_refused() -> None:
+    record = started(incoming(envelope("StartTask"), partition=3))
+    one = proceed(payload=LARGE)
+    (emit,) = answer(one, record).emits
+    headers = sum(len(name) + len(text) for name, text in emit.headers)
+    size = len(one.key or b"") + len(one.value) + headers + OVERHEAD_BYTES
+    assert answer(one, record, outlet=FakeOutlet(requests=size)).emits == (emit,)
+    error = failure(answer(one, record, outlet=FakeOutlet(requests=size - 1)))
+    assert error["code"] == UNDELIVERABLE
+    assert "requests" in error["message"]
+
+
 @pytest.mark.parametrize("key", [None, b"", b"\xff"])
 def test_a_key_of_any_kind_is_forwarded(key: bytes | None) -> None:
     record = started(incoming(envelope("StartTask"), partition=3))

@@ -199,7 +199,17 @@ def test_now_is_the_now_of_the_first_chunk() -> None:
     assert period(replace(one, headers=onward.headers)).to_ms == NOW
 
 
-@pytest.mark.parametrize("text", [b"", b"{}", b"[1]", b"\xff", b'{"to_ms":"x","cursor":"c","requested":1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"{}", b"[1]", b"\xff", b"[" * 5000),
+        b'{"to_ms":"x","cursor":"c","requested":1}',
+        b'{"to_ms":-1,"cursor":"c","requested":1}',
+        b'{"to_ms":1,"cursor":"c","requested":-1}',
+        b'{"to_ms":9007199254740992,"cursor":"c","requested":1}',
+        b'{"to_ms":1,"cursor":null,"requested":1}',
+    ],
+)
 def test_a_continuation_that_no_runner_wrote_begins_anew(text: bytes) -> None:
     asked = period(replace(between(), headers=((PERIOD, text),)))
     assert (asked.cursor, asked.requested, asked.to_ms) == (None, 0, None)
@@ -221,6 +231,11 @@ def test_a_reply_that_could_not_be_delivered_at_the_end_is_refused_at_the_beginn
     assert code(decision) == UNDELIVERABLE
     stream = between(meta={"responseStream": "nowhere"})
     assert code(_refused(stream, DuePage(DUE, cursor), OUTLET)) == UNDELIVERABLE
+
+
+def test_a_continuation_too_large_for_requests_is_refused_and_nothing_is_told() -> None:
+    one = between(payload={"fill": "x" * 4000})
+    assert code(_refused(one, DuePage(DUE, "c" * 50), FakeOutlet(requests=4000))) == UNDELIVERABLE
 
 
 def test_skip_pattern_and_ignored_errors_hold_here_too() -> None:

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from runner.actions.decision import Dropped, Emit
 from runner.actions.incoming import HOPS, ORIGIN, TIMER, Incoming
+from runner.actions.plan import TaskPlan
 from runner.actions.registry import is_addressed
 from runner.actions.timer_mark import TimerMark, parse_mark, timer_emit
 from runner.envelope.event import NO_RULES, MetaRules
@@ -29,6 +30,7 @@ from tests.unit.actions.events import (
     code,
     envelope,
     incoming,
+    planned,
     proceed,
     reply,
     resumed,
@@ -139,7 +141,11 @@ def test_a_repeat_of_the_closing_command_gets_the_same_success_and_no_second_res
 def test_the_timer_finds_its_task_whatever_its_id(task_id: str) -> None:
     record = started_with_deadline(payload={"taskId": task_id})
     assert record.key == TaskKey("orders", task_id)
-    decision = answer(received(sent_by_timer(record)), record)
+    one = received(sent_by_timer(record))
+    asked = planned(one)
+    assert isinstance(asked, TaskPlan)
+    assert asked.key == record.key
+    decision = answer(one, record)
     assert decision.status == "TIMEOUT"
     assert dict(decision.emits[0].headers)["task-id"] == task_id.encode()
 
@@ -225,6 +231,15 @@ def test_a_timer_that_cannot_resume_its_task_is_dropped_with_the_reason_and_the_
     assert (decision.emits, decision.record) == ((), None)
     assert isinstance(decision.outcome, Dropped)
     assert "orders-out" in decision.outcome.reason
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"taskId": None}, {"taskId": ""}, {"taskId": {}}, 5])
+def test_a_timer_that_names_no_task_is_dropped(payload: Any) -> None:
+    sent = envelope("TimeoutTask", payload=payload)
+    decision = answer(incoming(sent, headers=((TIMER, b"1/0@10;1;0"),)))
+    assert isinstance(decision.outcome, Dropped)
+    assert decision.outcome.reason
+    assert decision.emits == ()
 
 
 @pytest.mark.parametrize(
