@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -92,7 +93,9 @@ class KafkaLog:
     def close(self) -> None:
         """Leave the group, so that others take over at once, and close both clients."""
         self._consumer.close()
-        self._producer.flush(1.0)
+        # A producer that was fenced refuses even this; the reason is on its way up already.
+        with suppress(KafkaException):
+            self._producer.flush(1.0)
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return what is there, waiting for the first."""
