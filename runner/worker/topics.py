@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import digits
 from typing import Any, Final
 
@@ -131,18 +131,22 @@ class TopicWatch:
 def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
     """Return what the broker says of these topics; LogUnavailable if it does not answer in time."""
     try:
-        cluster_id = str(admin.list_topics(timeout=ASK_SECONDS).cluster_id)
+        listed = admin.list_topics(timeout=ASK_SECONDS)
+        cluster = Cluster(str(listed.cluster_id))
+        if cluster.is_mock:
+            # It answers for metadata and nothing else, and its topics have no ids.
+            return replace(cluster, topics=_listed(listed.topics, names))
         asked = admin.describe_topics(TopicCollection(list(names)), request_timeout=ASK_SECONDS)
         found = {name: _described(future) for name, future in asked.items()}
     except (KafkaException, TimeoutError) as error:
         raise LogUnavailable(f"Kafka does not answer: {_said(error)}") from error
     there = {name: topic for name, topic in found.items() if topic is not None}
-    limits = _limits(admin, list(there)) if not cluster_id.startswith("mockCluster") else {}
+    limits = _limits(admin, list(there))
     topics = {
         name: Topic(str(topic.topic_id), len(topic.partitions), limits.get(name, USUAL_LIMIT_BYTES))
         for name, topic in there.items()
     }
-    return Cluster(cluster_id, topics)
+    return replace(cluster, topics=topics)
 
 
 def group_offsets(admin: AdminClient, group: str, topic: str) -> dict[int, int]:
@@ -181,6 +185,15 @@ def _remainder(number: str, divisor: int) -> int:
         part = number[first : first + _DIGITS_AT_ONCE]
         rest = (rest * 10 ** len(part) + int(part)) % divisor
     return rest
+
+
+def _listed(topics: Mapping[str, Any], names: Collection[str]) -> dict[str, Topic]:
+    """Return topics as metadata tells them: a topic that was only asked for has an error."""
+    return {
+        name: Topic("", len(topics[name].partitions), USUAL_LIMIT_BYTES)
+        for name in names
+        if name in topics and topics[name].error is None
+    }
 
 
 def _described(future: Any) -> Any:
