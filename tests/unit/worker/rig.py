@@ -272,12 +272,12 @@ class Worker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether every open home that is not paused has been read and committed to its end."""
-        return all(
-            self.loop.positions.get(home) == (log[-1].offset + 1 if log else self.loop.positions.get(home))
-            for home, log in self.log.requests.items()
-            if home in self.log.reading and home not in self.log.paused
-        ) and bool(self.log.reading)
+        """Whether every home that is ours and can go on has been read and committed to its end."""
+        positions = self.loop.positions
+        return not self.log.rebalances and all(
+            home in positions and all(message.offset < positions[home] for message in self.log.requests[home])
+            for home in self.log.owned - self.watcher.paused
+        )
 
     @property
     def statuses(self) -> list[str]:

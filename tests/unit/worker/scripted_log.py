@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from runner.actions.decision import Emit
 from runner.actions.incoming import Headers
 from runner.clock import ManualTicker
+from runner.errors import LogUnavailable
 from runner.worker.event_log import AssignmentListener, Message
 from tests.unit.worker.faults import Faults
 
@@ -38,7 +39,10 @@ class ScriptedLog:
         self.paused: set[int] = set()
         self.reading: dict[int, int] = {}
         """Next offset to give, by partition that is read."""
-        self._rebalances: list[tuple[str, tuple[int, ...]]] = []
+        self.refused: bytes | None = None
+        """Messages that hold these bytes are refused, as those that are too large would be."""
+        self.owned: set[int] = set()
+        self.rebalances: list[tuple[str, tuple[int, ...]]] = []
         self._open: list[Emit] | None = None
         self._pending: dict[int, int] = {}
         self._unflushed: list[Emit] = []
@@ -56,11 +60,11 @@ class ScriptedLog:
 
     def assign(self, *homes: int) -> None:
         """Have the next poll assign partitions."""
-        self._rebalances.append(("assign", homes))
+        self.rebalances.append(("assign", homes))
 
     def revoke(self, *homes: int) -> None:
         """Have the next poll revoke partitions."""
-        self._rebalances.append(("revoke", homes))
+        self.rebalances.append(("revoke", homes))
 
     # -- the consumer ----------------------------------------------------------------------------
 
@@ -109,6 +113,8 @@ class ScriptedLog:
 
     def produce(self, emit: Emit) -> None:
         self._called("produce")
+        if self.refused is not None and self.refused in (emit.value or b""):
+            raise LogUnavailable("the message is too large", refused=True)
         if self._transactions:
             assert self._open is not None, "produced outside a transaction"
             self._open.append(emit)
@@ -149,11 +155,13 @@ class ScriptedLog:
         self._faults.strike(f"log.{name}")
 
     def _rebalance(self) -> None:
-        rebalances, self._rebalances = self._rebalances, []
+        rebalances, self.rebalances = self.rebalances, []
         for kind, homes in rebalances:
             if kind == "assign":
+                self.owned.update(homes)
                 self.listener.assigned(homes)
                 continue
+            self.owned.difference_update(homes)
             for home in homes:
                 self.reading.pop(home, None)
                 self.paused.discard(home)
