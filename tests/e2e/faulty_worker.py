@@ -1,0 +1,214 @@
+"""A worker for tests: the real one, which fails at a named point, or breaks a rule, where told to.
+
+    RUNNER_TEST_FAULT=after-send-offsets/3/kill    at the third batch that comes by this point
+    RUNNER_TEST_RULE=offsets-first                 offsets in a transaction of their own, before the emits
+
+Run by path, without pytest; without either variable it is the worker as it is.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+from runner import log
+from runner.actions.decision import Emit
+from runner.cli.wiring import connect_store
+from runner.cli.worker_command import Assembly, make_delivery, run_worker
+from runner.config import load
+from runner.config.model import Config
+from runner.errors import FatalError
+from runner.store.calls import Loaded, ShardCall, Verdict
+from runner.store.redis_store import RedisStore
+from runner.tasks.record import TaskKey
+from runner.tasks.source import Source
+from runner.worker.delivery import Delivery
+from runner.worker.event_log import EventLog
+
+FAULT: Final = "RUNNER_TEST_FAULT"
+RULE: Final = "RUNNER_TEST_RULE"
+WATCH_SECONDS: Final = "RUNNER_TEST_WATCH_SECONDS"
+
+AFTER_LOAD: Final = "after-load"
+BETWEEN_SHARDS: Final = "between-shards"
+AFTER_APPLY: Final = "after-apply"
+AFTER_BEGIN: Final = "after-begin"
+AFTER_PRODUCE: Final = "after-produce"
+AFTER_SEND_OFFSETS: Final = "after-send-offsets"
+AFTER_COMMIT: Final = "after-commit"
+POINTS: Final = (
+    AFTER_LOAD,
+    BETWEEN_SHARDS,
+    AFTER_APPLY,
+    AFTER_BEGIN,
+    AFTER_PRODUCE,
+    AFTER_SEND_OFFSETS,
+    AFTER_COMMIT,
+)
+"""In the order in which a batch comes by them."""
+
+BETWEEN_TRANSACTIONS: Final = "between-transactions"
+OFFSETS_FIRST: Final = "offsets-first"
+EMITS_FIRST: Final = "emits-first"
+KILL: Final = "kill"
+STOP: Final = "stop"
+SIGNALS: Final[Mapping[str, int]] = {KILL: signal.SIGKILL, STOP: signal.SIGSTOP}
+
+
+@dataclass(slots=True)
+class Fault:
+    """Sends this process a signal when the n-th batch comes by a point; does nothing at any other."""
+
+    point: str = ""
+    left: int = 0
+    number: int = signal.SIGKILL
+
+    def pass_by(self, point: str) -> None:
+        """Tell that a batch has come to this point."""
+        if point != self.point:
+            return
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.number)
+
+
+class FaultyStore:
+    """A store that knows when a batch is loaded, and applies one shard at a time."""
+
+    def __init__(self, store: RedisStore, fault: Fault) -> None:
+        self._store = store
+        self._fault = fault
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
+        loaded = self._store.load(incarnation, reads)
+        if reads:
+            self._fault.pass_by(AFTER_LOAD)
+        return loaded
+
+    def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
+        verdicts = []
+        for i, call in enumerate(calls):
+            if i == 1:
+                self._fault.pass_by(BETWEEN_SHARDS)
+            verdicts += self._store.apply([call])
+        return verdicts
+
+    def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
+        if offsets:
+            self._fault.pass_by(AFTER_COMMIT)
+        self._store.note_committed(incarnation, offsets)
+
+
+class FaultyDelivery:
+    """A delivery whose steps are told to the fault."""
+
+    def __init__(self, delivery: Delivery, fault: Fault) -> None:
+        self._delivery = delivery
+        self._fault = fault
+
+    def deliver(
+        self, log: EventLog, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any
+    ) -> None:
+        if not offsets:  # timers alone: no batch
+            self._delivery.deliver(log, emits, offsets, membership)
+            return
+        self._fault.pass_by(AFTER_APPLY)
+        told = cast(EventLog, _ToldLog(log, self._fault))
+        self._delivery.deliver(told, emits, offsets, membership)
+
+
+class _ToldLog:
+    """The steps of one transaction, told to the fault."""
+
+    def __init__(self, log: EventLog, fault: Fault) -> None:
+        self._log = log
+        self._fault = fault
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def begin(self) -> None:
+        self._log.begin()
+        self._fault.pass_by(AFTER_BEGIN)
+
+    def send_offsets(self, offsets: Mapping[int, int], membership: Any) -> None:
+        # What was produced is in the log, not only in the client's queue.
+        self._log.flush()
+        self._fault.pass_by(AFTER_PRODUCE)
+        self._log.send_offsets(offsets, membership)
+        self._fault.pass_by(AFTER_SEND_OFFSETS)
+
+
+class TwoTransactions:
+    """Breaks the rule that emits and offsets are committed together."""
+
+    def __init__(self, fault: Fault, *, offsets_first: bool) -> None:
+        self._fault = fault
+        self._offsets_first = offsets_first
+
+    def deliver(
+        self, log: EventLog, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any
+    ) -> None:
+        steps = [lambda: _commit_emits(log, emits), lambda: _commit_offsets(log, offsets, membership)]
+        if self._offsets_first:
+            steps.reverse()
+        steps[0]()
+        if emits and offsets:
+            self._fault.pass_by(BETWEEN_TRANSACTIONS)
+        steps[1]()
+
+
+def _commit_emits(log: EventLog, emits: Sequence[Emit]) -> None:
+    log.begin()
+    for emit in emits:
+        log.produce(emit)
+    log.commit()
+
+
+def _commit_offsets(log: EventLog, offsets: Mapping[int, int], membership: Any) -> None:
+    log.begin()
+    if offsets:
+        log.send_offsets(offsets, membership)
+    log.commit()
+
+
+def main() -> int:
+    """Run one worker; the exit code is that of ``runner worker``."""
+    log.configure("json", "info")
+    fault = _fault(os.environ.pop(FAULT, ""))
+    rule = os.environ.pop(RULE, "")
+    usual = Assembly()
+    watch_seconds = float(os.environ.pop(WATCH_SECONDS, usual.watch_seconds))
+    assembly = replace(
+        usual,
+        store=lambda config: cast(RedisStore, FaultyStore(connect_store(config), fault)),
+        delivery=lambda config: _delivery(config, rule, fault),
+        watch_seconds=watch_seconds,
+    )
+    try:
+        return run_worker(load(None, os.environ), assembly)
+    except FatalError as error:
+        log.get("worker").error("fatal", code=error.label, reason=str(error))
+        return error.exit_code
+
+
+def _delivery(config: Config, rule: str, fault: Fault) -> Delivery:
+    if rule in {OFFSETS_FIRST, EMITS_FIRST}:
+        return TwoTransactions(fault, offsets_first=rule == OFFSETS_FIRST)
+    return FaultyDelivery(make_delivery(config), fault)
+
+
+def _fault(text: str) -> Fault:
+    if not text:
+        return Fault()
+    point, count, what = text.split("/")
+    return Fault(point, int(count), SIGNALS[what])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

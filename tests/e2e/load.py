@@ -1,0 +1,301 @@
+"""The load: a saga engine and its users, who speak only the topics, by a seeded plan.
+
+Knows what it sent, keeps a bounded number of messages unanswered, and reacts to what it reads: a
+proceed aimed at the deadline that an ACK told, a further round of a saga whose task has ended.
+"""
+
+import heapq
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final, Self
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from tests.e2e.answers import Answer, Reader
+from tests.e2e.checker import Sent
+from tests.e2e.site import Site
+
+STEP: Final = "step-2"
+SAFETY_MS: Final = (4_000, 9_000)
+"""Deadline of tasks that somebody is going to proceed: whatever is refused, the task ends."""
+SHORT_MS: Final = (200, 2_500)
+RACE_MS: Final = 60
+"""How far from a deadline a command is aimed, either side."""
+FLUSH_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How often what happens; shares of the tasks."""
+
+    named: float = 0.5
+    """The event names the task; otherwise the id is generated."""
+    repeated: float = 0.15
+    """The StartTask comes twice."""
+    intruded: float = 0.03
+    """Another StartTask with the id of this one follows."""
+    again: float = 0.1
+    """The saga comes round once more when the task has ended."""
+    waiting: float = 0.25
+    """Nobody acts: the deadline ends it."""
+    racing: float = 0.25
+    """Somebody acts at the deadline."""
+    astray: float = 0.4
+    """A command is sent to another partition than the task's home."""
+
+
+@dataclass(slots=True)
+class _Task:
+    """One task of the plan, and how far it has come."""
+
+    number: int
+    home: int
+    named: bool
+    racing: bool
+    waiting: bool
+    once: bool
+    """Commands come once only: a repeat could meet the generation of another."""
+    rounds: int
+    task_id: str = ""
+    start: dict[str, Any] = field(default_factory=dict)
+    unanswered: int = 0
+    ends: int = 0
+    acknowledged: set[str] = field(default_factory=set)
+
+
+class Load:
+    """Sends and reads until every task of the plan has ended and every message is answered."""
+
+    def __init__(self, site: Site, seed: int, tasks: int, mix: Mix | None = None, window: int = 600) -> None:
+        self._site = site
+        self._random = Random(seed)
+        self._mix = mix or Mix()
+        self._window = window
+        self._name = f"{seed:x}"
+        self._planned: Iterator[int] = iter(range(tasks))
+        self._tasks: dict[str, _Task] = {}
+        self._of_request: dict[str, _Task] = {}
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._reader = Reader(site, site.responses)
+        self._producer = Producer(
+            {
+                "bootstrap.servers": site.kafka.bootstrap,
+                "enable.idempotence": True,
+                "linger.ms": 2,
+            }
+        )
+        self._unanswered: Counter[str] = Counter()
+        self._outstanding = 0
+        self._exhausted = False
+        self._endless: set[str] = set()
+        """Request ids of acknowledged tasks whose end has not been seen."""
+        self.sent: list[Sent] = []
+        self.answered = 0
+        """Replies and resumed events seen so far."""
+
+    def run(
+        self,
+        seconds: float,
+        meanwhile: Callable[[], object] = lambda: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Go on until all is answered, or until ``stop``, calling ``meanwhile`` all the time.
+
+        TimeoutError if neither comes.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.done and not stop():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not all answered within {seconds} s: {self.missing()}")
+            self._send()
+            for answer in self._reader.read(0.02):
+                self._react(answer)
+            meanwhile()
+
+    @property
+    def done(self) -> bool:
+        """Whether everything planned was sent, answered, and has ended."""
+        return self._exhausted and not self._later and not self._outstanding and not self._endless
+
+    def missing(self) -> str:
+        """Say what is still waited for."""
+        ids = [request_id for request_id, count in self._unanswered.items() if count > 0]
+        endless = sorted(self._endless)
+        return (
+            f"{len(ids)} unanswered {ids[:10]}, {len(endless)} without an end {endless[:10]}, "
+            f"{len(self._later)} still to send"
+        )
+
+    def close(self) -> None:
+        """Close the clients."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- sending -------------------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            heapq.heappop(self._later)[2]()
+        while not self._exhausted and self._outstanding < self._window:
+            number = next(self._planned, None)
+            if number is None:
+                self._exhausted = True
+            else:
+                self._begin(self._task(number))
+        self._producer.flush(FLUSH_SECONDS)
+
+    def _task(self, number: int) -> _Task:
+        chance, mix = self._random.random, self._mix
+        kind = chance()
+        named = chance() < mix.named
+        intruded = named and chance() < mix.intruded
+        return _Task(
+            number,
+            home=self._random.randrange(self._site.partitions),
+            named=named,
+            waiting=kind < mix.waiting,
+            racing=mix.waiting <= kind < mix.waiting + mix.racing,
+            once=intruded,
+            rounds=2 if named and not intruded and chance() < mix.again else 1,
+        )
+
+    def _begin(self, task: _Task) -> None:
+        """Send a StartTask, its repeats, and the commands that wait for nothing."""
+        round_of = len(task.acknowledged)
+        task.start = self._starting_event(task, f"{self._name}-s-{task.number}-{round_of}")
+        self._put(task, task.start, task.home)
+        if self._random.random() < self._mix.repeated:
+            # A generated id is made from the partition: elsewhere it would be another task.
+            self._put(task, task.start, self._elsewhere(task) if task.named else task.home)
+        if task.once:
+            other = self._starting_event(task, f"{self._name}-i-{task.number}")
+            self._put(task, other, task.home)
+        if not task.waiting and not task.racing:
+            self._command(task)
+
+    def _starting_event(self, task: _Task, request_id: str) -> dict[str, Any]:
+        low, high = SHORT_MS if task.waiting or task.racing else SAFETY_MS
+        span = self._random.randint(low, high)
+        parameters = {"timeout": str(span), "taskRoles": "manager, director"}
+        if self._random.random() < 0.3:
+            parameters = {"timeoutOn": str(_now_ms() + span), "taskUser": "user-7"}
+        name = f"{self._name}-t-{task.number}"
+        task.task_id = name if task.named else f"{request_id}:{STEP}{task.home}"
+        payload = {"amount": task.number, "odd": {"näme": ["x", None, {"deep": 1.5}]}}
+        return {
+            "requestMeta": {"id": request_id, "channel": "e2e", "unknown": {"kept": True}},
+            "sagaMeta": [{"sagaId": "outer", "stepId": 1}, {"sagaId": f"saga-{name}", "stepId": STEP}],
+            "eventMeta": {
+                "requestTime": _now_ms(),
+                "handler": "user-task",
+                "action": "StartTask",
+                "domain": "default",
+                "outputElement": "approval",
+                "parameters": parameters,
+            },
+            "payload": {**payload, "taskId": name} if task.named else payload,
+        }
+
+    def _command(self, task: _Task) -> None:
+        """Send one or two commands to a task, to its home or elsewhere, some of them twice."""
+        for _ in range(self._random.choice((1, 1, 2))):
+            request_id = f"{self._name}-p-{len(self.sent)}"
+            event = _proceeding_event(task.task_id, request_id)
+            copies = 1 if task.once or self._random.random() < 0.8 else 2
+            for _ in range(copies):
+                astray = self._random.random() < self._mix.astray
+                self._put(task, event, self._elsewhere(task) if astray else task.home)
+
+    def _elsewhere(self, task: _Task) -> int:
+        step = self._random.randrange(1, self._site.partitions) if self._site.partitions > 1 else 0
+        return (task.home + step) % self._site.partitions
+
+    def _put(self, task: _Task, event: dict[str, Any], partition: int) -> None:
+        message = Sent(partition, event, task.task_id, _now_ms())
+        self.sent.append(message)
+        self._of_request[message.request_id] = task
+        self._unanswered[message.request_id] += 1
+        self._outstanding += 1
+        task.unanswered += 1
+        self._producer.produce(
+            self._site.requests,
+            json.dumps(event).encode(),
+            message.request_id.encode(),
+            partition,
+            on_delivery=_require_delivered,
+        )
+
+    # -- reacting ------------------------------------------------------------------------------------
+
+    def _react(self, answer: Answer) -> None:
+        request_id = str(answer.event["requestMeta"]["id"])
+        task = self._of_request.get(request_id)
+        self.answered += 1
+        if task is None:
+            return
+        if answer.kind == "resume":
+            task.ends += 1
+            self._endless.discard(request_id)
+        else:
+            self._replied(task, request_id, answer)
+        self._go_round(task)
+
+    def _replied(self, task: _Task, request_id: str, answer: Answer) -> None:
+        self._unanswered[request_id] -= 1
+        if self._unanswered[request_id] >= 0:
+            self._outstanding -= 1
+            task.unanswered -= 1
+        if answer.status != "ACK" or request_id in task.acknowledged:
+            return
+        task.acknowledged.add(request_id)
+        self._endless.add(request_id)
+        deadline_ms = answer.event["result"]["task"]["timeout"]
+        if task.racing and deadline_ms is not None:
+            aim_ms = deadline_ms - _now_ms() + self._random.randint(-RACE_MS, RACE_MS)
+            self._at(max(0.0, aim_ms / 1000), lambda: self._command(task))
+
+    def _go_round(self, task: _Task) -> None:
+        """Start the next round once the last one has ended and nothing of it is under way."""
+        ended = task.ends >= len(task.acknowledged) > 0
+        if ended and not task.unanswered and len(task.acknowledged) < task.rounds:
+            self._begin(task)
+
+    def _at(self, seconds: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._order), act))
+
+
+def _proceeding_event(task_id: str, request_id: str) -> dict[str, Any]:
+    return {
+        "requestMeta": {"id": request_id, "claims": {"sub": "user-7", "roles": ["director"]}},
+        "sagaMeta": [{"sagaId": "desk", "stepId": "done"}],
+        "eventMeta": {
+            "requestTime": _now_ms(),
+            "action": "ProceedTask",
+            "domain": "default",
+            "inputElement": "form",
+            "outputElement": "task",
+            "parameters": {"enrichPath": "decision"},
+        },
+        "payload": {"form": {"taskId": task_id, "decision": {"by": request_id, "approved": True}}},
+    }
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _require_delivered(error: KafkaError | None, message: Message) -> None:
+    if error is not None:
+        raise AssertionError(f"the load could not send to {message.topic()}: {error}")

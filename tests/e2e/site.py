@@ -1,0 +1,128 @@
+"""A site: the topics, the key space and the settings that the workers of one test share."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import redis
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
+
+from tests.e2e.facts import until
+from tests.servers.kafka_server import KafkaServer
+
+SHORTEST_SESSION_MS: Final = 1500
+"""A dead worker is noticed this soon, where the broker allows it."""
+
+ASK_SECONDS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the workers of one test work. Topics are there before the first worker starts."""
+
+    kafka: KafkaServer
+    redis_url: str
+    folder: Path
+    session_ms: int
+    partitions: int = 4
+    name: str = field(default_factory=lambda: uuid.uuid4().hex[:10])
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def requests(self) -> str:
+        return f"requests-{self.name}"
+
+    @property
+    def responses(self) -> str:
+        return f"responses-{self.name}"
+
+    @property
+    def dead_letters(self) -> str:
+        return f"dead-letters-{self.name}"
+
+    @property
+    def group(self) -> str:
+        return f"group-{self.name}"
+
+    @property
+    def prefix(self) -> str:
+        return f"e2e-{self.name}"
+
+    def create_topics(self, config: Mapping[str, str] | None = None) -> None:
+        """Make the three topics; ``config`` is for all of them."""
+        names = (self.requests, self.responses, self.dead_letters)
+        self.kafka.create_topics(dict.fromkeys(names, self.partitions), config)
+
+    def admin(self) -> AdminClient:
+        """Return a new admin client, which keeps its warnings and no less for the terminal."""
+        return AdminClient({"bootstrap.servers": self.kafka.bootstrap, "log_level": 4})
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings of a worker, as ``runner worker`` reads them."""
+        return {
+            "RUNNER_KAFKA__BROKERS": self.kafka.bootstrap,
+            "RUNNER_KAFKA__GROUP": self.group,
+            "RUNNER_TOPICS__REQUESTS": self.requests,
+            "RUNNER_TOPICS__RESPONSES": self.responses,
+            "RUNNER_TOPICS__DEADLETTERS": self.dead_letters,
+            "RUNNER_REDIS__URL": self.redis_url,
+            "RUNNER_REDIS__PREFIX": self.prefix,
+            "RUNNER_WORKER__SESSIONTIMEOUTMS": str(self.session_ms),
+            "RUNNER_HTTP__PORT": "0",
+            "RUNNER_LOG__FORMAT": "json",
+            **self.settings,
+        }
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """Return the offset after the last record of every partition, committed or not."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, p): latest for p in range(self.partitions)}
+        admin = self.admin()
+        found = admin.list_offsets(asked, request_timeout=ASK_SECONDS)
+        return {place.partition: int(answer.result(ASK_SECONDS).offset) for place, answer in found.items()}
+
+    def committed(self) -> dict[int, int]:
+        """Return the group's committed offsets on ``requests``; partitions without one are left out."""
+        admin = self.admin()
+        asked = ConsumerGroupTopicPartitions(self.group)
+        found = admin.list_consumer_group_offsets([asked], request_timeout=ASK_SECONDS)[self.group]
+        places = found.result(ASK_SECONDS).topic_partitions or ()
+        ours = (place for place in places if place.topic == self.requests)
+        return {place.partition: place.offset for place in ours if place.offset >= 0}
+
+    def open_tasks(self) -> int:
+        """Return how many tasks wait for a deadline, by the index in Redis."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            keys = client.scan_iter(f"{self.prefix}:*:deadlines:*", count=1000)
+            return sum(client.zcard(key) for key in keys)
+
+    def members(self) -> list[int]:
+        """Return how many partitions each member of the group has; empty while it is not settled."""
+        admin = self.admin()
+        found = admin.describe_consumer_groups([self.group], request_timeout=ASK_SECONDS)[self.group]
+        group = found.result(ASK_SECONDS)
+        if group.state != ConsumerGroupState.STABLE:
+            return []
+        return [len(member.assignment.topic_partitions) for member in group.members]
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic, and wait until it is gone."""
+        admin = self.admin()
+        admin.delete_topics([topic], operation_timeout=ASK_SECONDS)[topic].result(ASK_SECONDS)
+        until(lambda: topic not in admin.list_topics(timeout=ASK_SECONDS).topics, ASK_SECONDS, f"no {topic}")
+
+
+def session_ms(kafka: KafkaServer) -> int:
+    """Return the shortest session time-out that the broker and this machine allow."""
+    return max(SHORTEST_SESSION_MS, *_broker_minimum(kafka))
+
+
+def _broker_minimum(kafka: KafkaServer) -> Iterator[int]:
+    admin = kafka.admin()
+    broker = str(next(iter(admin.list_topics(timeout=ASK_SECONDS).brokers)))
+    resource = ConfigResource(ResourceType.BROKER, broker)
+    found = admin.describe_configs([resource], request_timeout=ASK_SECONDS)[resource].result(ASK_SECONDS)
+    yield int(found["group.min.session.timeout.ms"].value)

@@ -1,0 +1,163 @@
+"""A worker ends, or falls asleep, at every named point between load and commit; nobody notices.
+
+A case is a whole history with topics, a key space and workers of its own. All cases of a run go on
+side by side, since most of their time is waiting for sessions and transactions to end; each test
+waits for its own.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import pytest
+
+from tests.e2e.answers import read_all, wait_until_drained
+from tests.e2e.checker import Report, check
+from tests.e2e.facts import until
+from tests.e2e.faulty_worker import AFTER_COMMIT, AFTER_SEND_OFFSETS, FAULT, POINTS
+from tests.e2e.load import Load
+from tests.e2e.site import Site, session_ms
+from tests.e2e.workers import Fleet, Worker
+from tests.servers.kafka_server import KafkaServer
+from tests.servers.redis_server import RedisServer
+
+TASKS: Final = 120
+BATCH: Final = "25"
+FAULTY_BATCH: Final = 3
+SIDE_BY_SIDE: Final = 5
+CASE_SECONDS: Final = 150
+KILLED: Final = -9
+FENCED: Final = 6
+
+Run = Callable[[Site, str], Report]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One history: what happens to its workers, and at which point."""
+
+    run: Run
+    point: str
+
+    def __str__(self) -> str:
+        return self.point
+
+
+def crash_twice(site: Site, point: str) -> Report:
+    """A worker is killed at a point, and its successor at the same point of the same batch."""
+    with Fleet(site) as fleet, Load(site, _seed(point), TASKS, window=100) as load:
+        first = fleet.one(faulty=True, **{FAULT: f"{point}/{FAULTY_BATCH}/kill"})
+        load.run(CASE_SECONDS, stop=lambda: first.exit_code is not None)
+        assert first.exit_code == KILLED, first.last_lines()
+        committed = site.committed()
+        second = fleet.one(faulty=True, **{FAULT: f"{point}/1/kill"})
+        assert second.wait() == KILLED, second.last_lines()
+        if point != AFTER_COMMIT:
+            assert site.committed() == committed, "the successor was to crash in the very same batch"
+        fleet.start()
+        load.run(CASE_SECONDS, fleet.tend)
+        return _closed(site, fleet, load)
+
+
+def sleep_until_replaced(site: Site, point: str) -> Report:
+    """A worker stands still at a point until another has its partitions open, and then goes on."""
+
+    def is_replaced(_: Worker, other: Worker) -> bool:
+        return len(other.events("homes")[-1]["open"]) == site.partitions
+
+    return _sleep(site, point, is_replaced)
+
+
+def sleep_in_transaction(site: Site, point: str) -> Report:
+    """A worker wakes while its transaction is still open, but its partitions are another's."""
+
+    def is_assigned(sleeper: Worker, other: Worker) -> bool:
+        del sleeper, other
+        return site.members() == [site.partitions]
+
+    return _sleep(site, point, is_assigned)
+
+
+def _sleep(site: Site, point: str, until_when: Callable[[Worker, Worker], bool]) -> Report:
+    with Fleet(site, frozenset({FENCED})) as fleet, Load(site, _seed(point), TASKS, window=100) as load:
+        other = fleet.start()
+        other.wait_for("homes")
+        sleeper = fleet.one(faulty=True, **{FAULT: f"{point}/{FAULTY_BATCH}/stop"})
+        fleet.slots.append(sleeper)
+        sleeper.wait_for("homes")
+        load.run(CASE_SECONDS, fleet.tend, stop=sleeper.is_suspended)
+        assert sleeper.is_suspended(), sleeper.last_lines()
+        until(lambda: until_when(sleeper, other), 60, f"a successor at {point}")
+        sleeper.resume()
+        load.run(CASE_SECONDS, fleet.tend)
+        return _closed(site, fleet, load)
+
+
+def _closed(site: Site, fleet: Fleet, load: Load) -> Report:
+    wait_until_drained(site)
+    assert set(fleet.stop()) == {0}
+    return check(load.sent, read_all(site, site.responses))
+
+
+def _seed(point: str) -> int:
+    return POINTS.index(point) + 1
+
+
+CRASHES: Final = [Case(crash_twice, point) for point in POINTS]
+SLEEPS: Final = [Case(sleep_until_replaced, point) for point in POINTS]
+WAKES: Final = [Case(sleep_in_transaction, AFTER_SEND_OFFSETS)]
+
+
+@pytest.fixture(scope="module")
+def histories(
+    request: pytest.FixtureRequest,
+    kafka: KafkaServer,
+    valkey: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[Case, Future[Report]]]:
+    """The cases that were asked for, under way."""
+    wanted: list[Case] = [
+        cast(Case, item.callspec.params["case"])
+        for item in request.session.items
+        if item.path == Path(__file__) and isinstance(item, pytest.Function)
+    ]
+    session = session_ms(kafka)
+    folder = tmp_path_factory.mktemp("cases")
+
+    def run(case: Case) -> Report:
+        settings = {"RUNNER_WORKER__BATCHSIZE": BATCH}
+        site = Site(kafka, valkey.url, folder, session, partitions=4, settings=settings)
+        site.create_topics()
+        return case.run(site, case.point)
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        yield {case: pool.submit(run, case) for case in wanted}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("case", CRASHES, ids=str)
+def test_crashing_twice_in_the_same_batch_loses_and_doubles_nothing(
+    histories: dict[Case, Future[Report]], case: Case
+) -> None:
+    report = histories[case].result()
+    assert not report.findings, report.say()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("case", SLEEPS, ids=str)
+def test_waking_after_a_successor_took_over_loses_and_doubles_nothing(
+    histories: dict[Case, Future[Report]], case: Case
+) -> None:
+    report = histories[case].result()
+    assert not report.findings, report.say()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("case", WAKES, ids=str)
+def test_waking_in_an_open_transaction_loses_and_doubles_nothing(
+    histories: dict[Case, Future[Report]], case: Case
+) -> None:
+    report = histories[case].result()
+    assert not report.findings, report.say()
