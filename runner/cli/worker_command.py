@@ -158,6 +158,7 @@ class _Worker:
             consumer_properties(config),
             _producer_properties(config, cluster),
             listener,
+            _topic_id(config, cluster),
         )
         parts = Parts(
             log=kafka,
@@ -234,8 +235,7 @@ def _opened(store: RedisStore, config: Config, cluster: Cluster, admin: AdminCli
     ownership = Ownership(
         cluster_id=cluster.id,
         topic=config.topics.requests,
-        # The embedded broker gives no ids; its address is new at every start, and so is its log.
-        topic_id=config.kafka.brokers if cluster.is_mock else topic.id,
+        topic_id=_topic_id(config, cluster),
         group=config.kafka.group,
         partitions=topic.partitions,
     )
@@ -245,6 +245,14 @@ def _opened(store: RedisStore, config: Config, cluster: Cluster, admin: AdminCli
         return store.open(ownership)
     except StoreUnavailable as error:
         raise FatalError(f"{error}; check redis.url, or start Redis") from error
+
+
+def _topic_id(config: Config, cluster: Cluster) -> str:
+    """Return what tells this topic from an earlier one of its name.
+
+    The embedded broker gives no ids; its address is new at every start, and so is its log.
+    """
+    return config.kafka.brokers if cluster.is_mock else cluster.topics[config.topics.requests].id
 
 
 def _require_unread(admin: AdminClient, config: Config) -> None:

@@ -62,10 +62,16 @@ class KafkaLog:
         consumer_properties: Mapping[str, Any],
         producer_properties: Mapping[str, Any],
         listener: AssignmentListener,
+        topic_id: str,
     ) -> None:
-        """Make the clients and join the group; nothing is waited for."""
+        """Make the clients; nothing is sent before ``start``.
+
+        ``topic_id`` is committed with every offset: Kafka keeps offsets by the topic's name alone, and
+        the client reads on in a topic that was made again as if nothing were.
+        """
         clients = logging.getLogger("librdkafka")
         self._topic = topic
+        self._topic_id = topic_id
         self._listener = listener
         self._transactional = "transactional.id" in producer_properties
         self._producer = Producer({**producer_properties, "delivery.report.only.error": True}, logger=clients)
@@ -137,13 +143,16 @@ class KafkaLog:
         self._guarded(lambda: self._consumer.resume(ours))
 
     def committed(self, partitions: Collection[int]) -> dict[int, int | None]:
-        """Return the group's committed offsets; pending transactions are waited for by the broker."""
+        """Return the group's committed offsets; pending transactions are waited for by the broker.
+
+        Offsets of an earlier topic of this name are none. Those without an id were set by a person.
+        """
         asked = [TopicPartition(self._topic, partition) for partition in partitions]
         found = self._guarded(lambda: self._consumer.committed(asked, IO_SECONDS))
         for place in found:
             if place.error is not None:
                 raise LogUnavailable(f"no committed offset of {place.partition}: {place.error}")
-        return {p.partition: None if p.offset == OFFSET_INVALID else p.offset for p in found}
+        return {place.partition: self._offset(place) for place in found}
 
     def membership(self) -> Any:
         """Return the group metadata taken when the last batch was polled."""
@@ -177,7 +186,7 @@ class KafkaLog:
 
     def send_offsets(self, offsets: Mapping[int, int], membership: Any) -> None:
         """Put the offsets into the transaction; a stale membership is refused by the broker."""
-        places = self._places(offsets)
+        places = self._marked(offsets)
         self._guarded(lambda: self._producer.send_offsets_to_transaction(places, membership, IO_SECONDS))
 
     def commit(self) -> None:
@@ -202,7 +211,7 @@ class KafkaLog:
 
     def commit_offsets(self, offsets: Mapping[int, int]) -> None:
         """Commit offsets by themselves."""
-        places = self._places(offsets)
+        places = self._marked(offsets)
         self._guarded(lambda: self._consumer.commit(offsets=places, asynchronous=False))
 
     # -- callbacks of librdkafka, inside poll ----------------------------------------------------
@@ -266,6 +275,22 @@ class KafkaLog:
 
     def _places(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, p, offset) for p, offset in offsets.items()]
+
+    def _marked(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, p, offset, self._topic_id) for p, offset in offsets.items()]
+
+    def _offset(self, place: TopicPartition) -> int | None:
+        if place.offset == OFFSET_INVALID:
+            return None
+        if place.metadata and place.metadata != self._topic_id:
+            _log.warning(
+                "the offset %s of %s/%s was committed for an earlier topic of this name: not used",
+                place.offset,
+                self._topic,
+                place.partition,
+            )
+            return None
+        return place.offset
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
         try:
