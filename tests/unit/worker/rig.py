@@ -98,7 +98,7 @@ def sent(emit: Emit) -> Sent:
     value: dict[str, Any] = json.loads(emit.value)
     kind, status = headers["event-kind"].decode(), headers["event-status"].decode()
     assert value["result"]["status"] == status
-    assert value["requestMeta"]["id"] == emit.key.decode()
+    assert str(value["requestMeta"]["id"]) == emit.key.decode()
     return Sent(kind, status, emit.key.decode(), value)
 
 
