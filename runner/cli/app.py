@@ -38,11 +38,12 @@ DEBUG: Final = "RUNNER_DEBUG"
 _log: Final = log.get("runner")
 
 ABOUT: Final = """
-User tasks for sagas: start, proceed and time out, on Kafka and Redis, exactly once.
+User tasks for sagas: start, proceed and time out, exactly once.
 
-A saga engine sends StartTask to the requests topic and gets ACK at once on responses; the task waits in
-Redis. When a person's ProceedTask arrives, or the deadline passes, the stored event goes on to responses
-as PROCEEDED or TIMEOUT, on which the saga branches.
+A saga engine sends StartTask to the Kafka topic requests and gets ACK at once
+on responses, while the task waits in Redis. When a person's ProceedTask
+arrives, or the deadline passes, the stored event goes to responses as
+PROCEEDED or TIMEOUT, and the saga branches on that.
 
 [bold]Begin with[/bold]
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
@@ -45,7 +41,7 @@ def dev(
     """
     base = read_config(config)
     try:
-        with _ended_by_sigterm(), embedded_runner(base, partitions, sys.stderr.fileno()) as running:
+        with embedded_runner(base, partitions, sys.stderr.fileno()) as running:
             _wait_until_ready(running)
             say(stdout(), explanation(running))
             code = running.worker.wait()
@@ -126,18 +122,3 @@ def _is_ready(config: Config) -> bool:
         return False
     finally:
         connection.close()
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does, so that the children are ended in good order."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

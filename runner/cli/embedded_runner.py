@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any, Final
 
 import yaml
@@ -49,10 +51,11 @@ class EmbeddedRunner:
 def embedded_runner(base: Config, partitions: int, output: int | IO[bytes]) -> Iterator[EmbeddedRunner]:
     """Run broker, Redis and a worker for the length of the block; the worker's log goes to ``output``.
 
-    ``base`` says all that is not about servers. The worker has been started, not more. Raises
-    EmbeddedUnavailable.
+    ``base`` says all that is not about servers. The worker has been started, not more. SIGTERM raises
+    KeyboardInterrupt inside the block, as Ctrl-C does. Raises EmbeddedUnavailable.
     """
     with ExitStack() as stack:
+        stack.enter_context(_ended_by_sigterm())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-task-runner-")))
         broker = stack.enter_context(EmbeddedBroker(dict.fromkeys(topic_names(base), partitions)))
         redis = stack.enter_context(EmbeddedRedis())
@@ -81,3 +84,18 @@ def settings_for(base: Config, brokers: str, redis_url: str) -> dict[str, Any]:
         "redis": {"url": redis_url},
         "http": {"port": free_port()},
     }
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, so that the children are ended in good order."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -18,7 +18,10 @@ from runner.config.clients import client_properties
 from runner.errors import FatalError, LogUnavailable
 
 ANSWER_SECONDS: Final = 10.0
-"""How long a broker may take to answer a command line."""
+"""How long a broker that is there may take to do what a command asks of it."""
+
+FIRST_ANSWER_SECONDS: Final = 5.0
+"""How long it takes to be sure enough that nobody is there: a person is waiting."""
 
 _NOT_A_REASON: Final = "_ALL_BROKERS_DOWN"
 _QUIET: Final[Mapping[str, Any]] = {"log_level": 0}
@@ -69,7 +72,7 @@ class Connection(Generic[Client]):
         All, because a broker may create a topic that is asked for by its name.
         """
         with self.answering():
-            found: ClusterMetadata = self.client.list_topics(timeout=ANSWER_SECONDS)
+            found: ClusterMetadata = self.client.list_topics(timeout=FIRST_ANSWER_SECONDS)
         return found
 
     def partitions_of(self, names: Collection[str]) -> dict[str, int]:
