@@ -21,8 +21,6 @@ from tests.e2e.checker import Sent
 from tests.e2e.site import Site
 
 STEP: Final = "step-2"
-SAFETY_MS: Final = (4_000, 9_000)
-"""Deadline of tasks that somebody is going to proceed: whatever is refused, the task ends."""
 SHORT_MS: Final = (200, 2_500)
 RACE_MS: Final = 60
 """How far from a deadline a command is aimed, either side."""
@@ -47,6 +45,12 @@ class Mix:
     """Somebody acts at the deadline."""
     astray: float = 0.4
     """A command is sent to another partition than the task's home."""
+    safety_ms: tuple[int, int] = (4_000, 9_000)
+    """Deadline of tasks that somebody is going to proceed: whatever is refused, the task ends."""
+
+
+BRISK: Final = Mix(safety_ms=(800, 2_500))
+"""For short loads: nothing waits long for its end."""
 
 
 @dataclass(slots=True)
@@ -98,6 +102,8 @@ class Load:
         self.sent: list[Sent] = []
         self.answered = 0
         """Replies and resumed events seen so far."""
+        self.holding = False
+        """While true nothing is sent; what is due meanwhile is sent afterwards."""
 
     def run(
         self,
@@ -123,6 +129,11 @@ class Load:
         """Whether everything planned was sent, answered, and has ended."""
         return self._exhausted and not self._later and not self._outstanding and not self._endless
 
+    @property
+    def idle(self) -> bool:
+        """Whether everything sent so far was answered; tasks may still be open."""
+        return not self._outstanding
+
     def missing(self) -> str:
         """Say what is still waited for."""
         ids = [request_id for request_id, count in self._unanswered.items() if count > 0]
@@ -145,6 +156,8 @@ class Load:
     # -- sending -------------------------------------------------------------------------------------
 
     def _send(self) -> None:
+        if self.holding:
+            return
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             heapq.heappop(self._later)[2]()
@@ -186,7 +199,7 @@ class Load:
             self._command(task)
 
     def _starting_event(self, task: _Task, request_id: str) -> dict[str, Any]:
-        low, high = SHORT_MS if task.waiting or task.racing else SAFETY_MS
+        low, high = SHORT_MS if task.waiting or task.racing else self._mix.safety_ms
         span = self._random.randint(low, high)
         parameters = {"timeout": str(span), "taskRoles": "manager, director"}
         if self._random.random() < 0.3:

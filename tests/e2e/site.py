@@ -108,6 +108,24 @@ class Site:
             return []
         return [len(member.assignment.topic_partitions) for member in group.members]
 
+    def forget_offsets(self) -> None:
+        """Delete the group with all its offsets; its members must have left."""
+        admin = self.admin()
+        admin.delete_consumer_groups([self.group], request_timeout=ASK_SECONDS)[self.group].result(
+            ASK_SECONDS
+        )
+        assert not self.committed()
+
+    def move_offsets(self, offsets: Mapping[int, int]) -> None:
+        """Set the group's offsets, as an operator's tool does; its members must have left."""
+        admin = self.admin()
+        places = [TopicPartition(self.requests, partition, offset) for partition, offset in offsets.items()]
+        asked = ConsumerGroupTopicPartitions(self.group, places)
+        admin.alter_consumer_group_offsets([asked], request_timeout=ASK_SECONDS)[self.group].result(
+            ASK_SECONDS
+        )
+        assert self.committed() == offsets
+
     def delete_topic(self, topic: str) -> None:
         """Delete a topic, and wait until it is gone."""
         admin = self.admin()

@@ -13,12 +13,12 @@ from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
 from tests.e2e.facts import until
 from tests.e2e.faulty_worker import BETWEEN_TRANSACTIONS, EMITS_FIRST, FAULT, OFFSETS_FIRST, RULE
-from tests.e2e.load import Load, Mix
+from tests.e2e.load import BRISK, Load, Mix
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 
 TASKS: Final = 60
-ALL_AT_ONCE: Final = Mix(again=0.0, racing=0.0)
+ALL_AT_ONCE: Final = Mix(again=0.0, racing=0.0, safety_ms=BRISK.safety_ms)
 KILLED: Final = -9
 
 

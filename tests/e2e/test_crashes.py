@@ -17,7 +17,7 @@ from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
 from tests.e2e.facts import until
 from tests.e2e.faulty_worker import AFTER_COMMIT, AFTER_SEND_OFFSETS, FAULT, POINTS
-from tests.e2e.load import Load
+from tests.e2e.load import BRISK, Load
 from tests.e2e.site import Site, session_ms
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.kafka_server import KafkaServer
@@ -47,7 +47,7 @@ class Case:
 
 def crash_twice(site: Site, point: str) -> Report:
     """A worker is killed at a point, and its successor at the same point of the same batch."""
-    with Fleet(site) as fleet, Load(site, _seed(point), TASKS, window=100) as load:
+    with Fleet(site) as fleet, Load(site, _seed(point), TASKS, BRISK, window=100) as load:
         first = fleet.one(faulty=True, **{FAULT: f"{point}/{FAULTY_BATCH}/kill"})
         load.run(CASE_SECONDS, stop=lambda: first.exit_code is not None)
         assert first.exit_code == KILLED, first.last_lines()
@@ -81,7 +81,10 @@ def sleep_in_transaction(site: Site, point: str) -> Report:
 
 
 def _sleep(site: Site, point: str, until_when: Callable[[Worker, Worker], bool]) -> Report:
-    with Fleet(site, frozenset({FENCED})) as fleet, Load(site, _seed(point), TASKS, window=100) as load:
+    with (
+        Fleet(site, frozenset({FENCED})) as fleet,
+        Load(site, _seed(point), TASKS, BRISK, window=100) as load,
+    ):
         other = fleet.start()
         other.wait_for("homes")
         sleeper = fleet.one(faulty=True, **{FAULT: f"{point}/{FAULTY_BATCH}/stop"})
