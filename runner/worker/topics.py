@@ -10,12 +10,14 @@ import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from string import digits
+from time import sleep
 from typing import Any, Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from runner import log
+from runner.clock import monotonic_seconds
 from runner.envelope.codec import Codec, Sections
 from runner.errors import FatalError, LogUnavailable
 
@@ -25,6 +27,8 @@ USUAL_LIMIT_BYTES: Final = 1_000_000
 """Assumed where the broker does not tell: a little under Kafka's default."""
 
 _DIGITS_AT_ONCE: Final = 18
+_LOADING: Final = frozenset({"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"})
+_LOADING_SECONDS: Final = 0.2
 _NO_OFFSETS: Final = frozenset({"GROUP_ID_NOT_FOUND", "_UNSUPPORTED_FEATURE"})
 _log: Final = log.get("topics")
 
@@ -150,17 +154,25 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
 
 
 def group_offsets(admin: AdminClient, group: str, topic: str) -> dict[int, int]:
-    """Return the group's committed offsets on a topic, by partition; empty if there are none."""
-    asked = admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group)], request_timeout=ASK_SECONDS
-    )
-    try:
-        places = asked[group].result(ASK_SECONDS).topic_partitions or []
-    except (KafkaException, TimeoutError) as error:
-        if isinstance(error, KafkaException) and error.args[0].name() in _NO_OFFSETS:
-            return {}
-        raise LogUnavailable(f"Kafka does not tell the group's offsets: {_said(error)}") from error
-    return {place.partition: place.offset for place in places if place.topic == topic}
+    """Return the group's committed offsets on a topic, by partition; empty if there are none.
+
+    A coordinator that is still loading, as just after the broker's start, is asked again.
+    """
+    give_up = monotonic_seconds() + ASK_SECONDS
+    while True:
+        asked = admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group)], request_timeout=ASK_SECONDS
+        )
+        try:
+            places = asked[group].result(ASK_SECONDS).topic_partitions or []
+            return {place.partition: place.offset for place in places if place.topic == topic}
+        except (KafkaException, TimeoutError) as error:
+            name = error.args[0].name() if isinstance(error, KafkaException) else ""
+            if name in _NO_OFFSETS:
+                return {}
+            if name not in _LOADING or monotonic_seconds() > give_up:
+                raise LogUnavailable(f"Kafka does not tell the group's offsets: {_said(error)}") from error
+            sleep(_LOADING_SECONDS)
 
 
 def require_topics(cluster: Cluster, needed: Collection[str], *, exactly_once: bool) -> None:
