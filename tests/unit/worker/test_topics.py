@@ -76,6 +76,9 @@ def test_only_the_topic_it_is_set_for_follows_the_suffix() -> None:
 def test_the_partition_is_always_one_of_the_topic() -> None:
     odd = TopicOutlet(cluster(), {}, JsonCodec(), "odd")
     assert {odd.partition("odd", f"r{n}") for n in range(100)} == set(range(7))
+    for length in range(1, 60):
+        number = "8675309" * 9
+        assert odd.partition("odd", f"r{number[:length]}") == int(number[:length]) % 7
 
 
 def test_limits_are_those_of_the_last_answer() -> None:
