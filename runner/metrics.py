@@ -63,7 +63,8 @@ class Metrics:
         )
         self.open_homes: Final = self._gauge("open_homes", "Home partitions assigned to this worker.")
         self.paused_partitions: Final = self._gauge(
-            "paused_partitions", "Partitions paused for too many dead letters in a row."
+            "paused_partitions",
+            "Partitions paused: too many dead letters in a row, or an answer that no topic takes.",
         )
         self.store_up: Final = self._gauge("store_up", "Whether Redis answers: 1 or 0.")
         self._result_counters = {result: self._transactions.labels(result) for result in RESULTS}

@@ -81,7 +81,10 @@ class HealthState:
             self._store_up = up
 
     def set_paused(self, partitions: Iterable[int]) -> None:
-        """Partitions paused for poison. Pauses for backpressure pass by themselves and do not belong here."""
+        """Partitions that cannot go on: too much poison, or an answer that no topic takes.
+
+        Pauses for backpressure pass by themselves and do not belong here.
+        """
         paused = tuple(sorted(partitions))
         with self._lock:
             self._paused = paused
@@ -104,7 +107,7 @@ class HealthState:
         if not store_up:
             reasons.append("Redis does not answer")
         if paused:
-            reasons.append(f"paused after too many dead letters in a row: partitions {_listed(paused)}")
+            reasons.append(f"paused, the log says why: partitions {_listed(paused)}")
         return Readiness(assigned, store_up, paused, age, tuple(reasons))
 
 

@@ -129,7 +129,14 @@ class TopicWatch:
             self.failed = f"topic {self._requests!r} was deleted or made again; restart the worker"
         elif before is not None and now is not None and now.partitions != before.partitions:
             self.failed = f"topic {self._requests!r} has {now.partitions} partitions now; restart the worker"
+        self._log_changes(set(self._outlet.cluster.topics), set(cluster.topics))
         self._outlet.cluster = cluster
+
+    def _log_changes(self, before: set[str], now: set[str]) -> None:
+        for topic in sorted(before - now):
+            _log.warning("topic_gone", topic=topic)
+        for topic in sorted(now - before):
+            _log.info("topic_found", topic=topic)
 
 
 def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:

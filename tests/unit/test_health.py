@@ -119,7 +119,7 @@ def test_a_partition_paused_for_poison_turns_readiness(worker: Worker) -> None:
 
     status, body = ask_json(worker, "/health/ready")
     assert status == 503
-    assert body["reasons"] == ["paused after too many dead letters in a row: partitions 3, 7"]
+    assert body["reasons"] == ["paused, the log says why: partitions 3, 7"]
     assert body["pausedPartitions"] == [3, 7]
 
     worker.state.set_paused(())
