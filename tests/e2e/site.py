@@ -8,7 +8,14 @@ from typing import Final
 
 import redis
 from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
 
 from tests.e2e.facts import until
 from tests.servers.kafka_server import KafkaServer
@@ -125,6 +132,16 @@ class Site:
             ASK_SECONDS
         )
         assert self.committed() == offsets
+
+    def set_limit(self, topic: str, limit_bytes: int) -> None:
+        """Set max.message.bytes of a topic, now."""
+        entry = ConfigEntry(
+            "max.message.bytes", str(limit_bytes), incremental_operation=AlterConfigOpType.SET
+        )
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        admin = self.admin()
+        altered = admin.incremental_alter_configs([resource], request_timeout=ASK_SECONDS)
+        altered[resource].result(ASK_SECONDS)
 
     def delete_topic(self, topic: str) -> None:
         """Delete a topic, and wait until it is gone."""

@@ -1,0 +1,126 @@
+"""A desk: sends single messages to a site, and waits for what comes of each."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from tests.e2e.answers import Answer, Reader
+from tests.e2e.site import Site
+
+ANSWER_SECONDS: Final = 40
+FLUSH_SECONDS: Final = 30
+LARGEST_BYTES: Final = 32 * 1_048_576
+
+
+class Desk:
+    """Keeps every answer it has read, of ``responses`` unless another topic is named."""
+
+    def __init__(self, site: Site, topic: str | None = None) -> None:
+        self._site = site
+        self._topic = topic or site.responses
+        self._reader = Reader(site, self._topic)
+        self._producer = Producer(
+            {"bootstrap.servers": site.kafka.bootstrap, "message.max.bytes": LARGEST_BYTES, "linger.ms": 0}
+        )
+        self.answers: list[Answer] = []
+
+    def put(
+        self,
+        value: bytes | dict[str, Any] | None,
+        partition: int = 0,
+        key: bytes | None = None,
+        headers: Mapping[str, bytes] | None = None,
+    ) -> int:
+        """Send one message, and return its offset."""
+        offsets: list[int] = []
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            assert error is None, error
+            offsets.append(message.offset() or 0)
+
+        encoded = json.dumps(value).encode() if isinstance(value, dict) else value
+        self._producer.produce(
+            self._site.requests,
+            encoded,
+            key,
+            partition,
+            on_delivery=delivered,
+            headers=list((headers or {}).items()),
+        )
+        self._producer.flush(FLUSH_SECONDS)
+        return offsets[0]
+
+    def reply_to(self, request_id: str) -> Answer:
+        """Return the reply to a request."""
+        return self.wait_for(f"a reply to {request_id}", lambda a: _is(a, "reply", request_id))
+
+    def resume_of(self, request_id: str) -> Answer:
+        """Return the resumed event of a StartTask."""
+        return self.wait_for(f"the end of {request_id}", lambda a: _is(a, "resume", request_id))
+
+    def wait_for(self, what: str, is_it: Callable[[Answer], bool], seconds: float = ANSWER_SECONDS) -> Answer:
+        """Return the first answer of that kind, read already or to come."""
+        deadline = time.monotonic() + seconds
+        while (found := next(filter(is_it, self.answers), None)) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what}: not seen within {seconds} s; {len(self.answers)} answers")
+            self.answers += self._reader.read(0.05)
+        return found
+
+    def read_to_the_end(self) -> None:
+        """Read all that is committed now; call it when nobody writes any more."""
+        ends = self._site.ends(self._topic)
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while not self._reader.has_reached(ends):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the end of {self._topic} was not reached")
+            self.answers += self._reader.read(0.05)
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+@contextlib.contextmanager
+def desk_at(site: Site, topic: str | None = None) -> Iterator[Desk]:
+    """A desk for the length of a block."""
+    with contextlib.closing(Desk(site, topic)) as desk:
+        yield desk
+
+
+def start_event(request_id: str, payload: dict[str, Any] | None = None, **parameters: Any) -> dict[str, Any]:
+    """Return a StartTask; ``responseStream`` among the parameters goes where it belongs."""
+    return _event(request_id, "StartTask", payload or {"amount": 1}, parameters)
+
+
+def proceed_event(request_id: str, task_id: str, decision: Any = True, **parameters: Any) -> dict[str, Any]:
+    """Return a ProceedTask that enriches the task with a decision."""
+    payload = {"taskId": task_id, "decision": decision}
+    return _event(request_id, "ProceedTask", payload, {"enrichPath": "decision", **parameters})
+
+
+def error_code(answer: Answer) -> int:
+    """Return the numbered code of a FAIL."""
+    assert answer.status == "FAIL", answer.event["result"]
+    return int(answer.event["result"]["error"]["code"])
+
+
+def _event(
+    request_id: str, action: str, payload: dict[str, Any], parameters: dict[str, Any]
+) -> dict[str, Any]:
+    meta = {"action": action, "domain": "default", "requestTime": time.time_ns()}
+    if stream := parameters.pop("responseStream", None):
+        meta["responseStream"] = stream
+    return {
+        "requestMeta": {"id": request_id},
+        "sagaMeta": [{"sagaId": f"saga-{request_id}", "stepId": "step"}],
+        "eventMeta": {**meta, "outputElement": "approval", "parameters": parameters},
+        "payload": payload,
+    }
+
+
+def _is(answer: Answer, kind: str, request_id: str) -> bool:
+    return answer.kind == kind and answer.key == request_id.encode()

@@ -1,0 +1,52 @@
+"""Asks a worker how it is, as a probe does."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from runner.embedded.children import HOST, free_port
+from tests.e2e.facts import until
+
+ASK_SECONDS: Final = 10
+CHANGE_SECONDS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The health pages of one worker."""
+
+    port: int
+
+    def ready(self) -> tuple[int, dict[str, Any]]:
+        """Return status and page of /health/ready; (0, {}) where nobody listens."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=ASK_SECONDS)
+        try:
+            connection.request("GET", "/health/ready")
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        except OSError:
+            return 0, {}
+        finally:
+            connection.close()
+
+    def wait_until_ready(self) -> None:
+        """Return once the worker says that it may be counted on."""
+        until(lambda: self.ready()[0] == HTTPStatus.OK, CHANGE_SECONDS, lambda: f"ready: {self.ready()}")
+
+    def wait_until_not_ready(self, **fields: Any) -> dict[str, Any]:
+        """Return the page once the worker says that it may not, with these fields."""
+
+        def page() -> dict[str, Any] | None:
+            status, found = self.ready()
+            said_so = status == HTTPStatus.SERVICE_UNAVAILABLE and fields.items() <= found.items()
+            return found if said_so else None
+
+        return until(page, CHANGE_SECONDS, lambda: f"not ready {fields}: {self.ready()}")
+
+
+def health_settings() -> tuple[Health, dict[str, str]]:
+    """Return a port for one worker, as a probe and as its settings."""
+    port = free_port()
+    return Health(port), {"RUNNER_HTTP__PORT": str(port)}
