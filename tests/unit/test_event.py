@@ -326,6 +326,10 @@ def test_rules_do_not_paper_over_parameters_of_the_wrong_type(parameters: Any) -
         require_sound(event)
 
 
+def test_without_rules_for_parameters_there_are_none_added() -> None:
+    assert read(changed(eventMeta={}), MetaRules(defaults={"domain": "d"})).meta == {"domain": "d"}
+
+
 def test_a_gateway_can_send_bare_events() -> None:
     event = read({"requestMeta": {"id": "r"}, "payload": {}}, RULES)
     require_answerable(event)

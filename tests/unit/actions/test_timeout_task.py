@@ -250,7 +250,7 @@ def test_a_timer_that_names_no_task_is_dropped(payload: Any) -> None:
         MetaRules(overrides={"responseStream": "evil"}),
         MetaRules(parameter_overrides={"taskIdPath": "$.order.id"}),
         MetaRules(parameter_overrides={"inputPattern": "order"}),
-        MetaRules(parameter_overrides={"enrichPath": "$"}),
+        MetaRules(parameter_overrides={"enrichPath": "@.requestMeta"}),
         MetaRules(parameter_defaults={"skipPattern": "`true`"}),
     ],
 )
