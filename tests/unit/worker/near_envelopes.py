@@ -210,34 +210,33 @@ _SPOILS: Final = st.none() | st.tuples(
     st.integers(0, 10_000),
     st.sampled_from([b"\xff", b"\\ud800", b"NaN", b"[" * 300, b'"', b"1" * 500, b"\x00"]),
 )
-_EXTREMES: Final = st.sampled_from(
-    [
-        b"",
-        b"NaN",
-        b"1e30",
-        b"-1",
-        b"9" * 5000,
-        b"[" * 10_000,
-        b"[" * 10_000 + b"]" * 10_000,
-        b'{"a":' * 5000 + b"1" + b"}" * 5000,
-        b'"\\ud800"',
-        b"\xed\xa0\x80",
-        b"\xef\xbb\xbf{}",
-        b'{"requestMeta":{"id":' + b"9" * 5000 + b'},"eventMeta":{"action":"StartTask"}}',
-        b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask"},"eventMeta":{"action":"ProceedTask"}}',
-        b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask","domain":"orders"},"payload":1e999}',
-        b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask","domain":"orders"},"payload":{"taskId":'
-        + b"8" * 4200
-        + b"}}",
-        b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask","domain":"orders"},"payload":{"taskId":"'
-        + b"x" * 60_000
-        + b'"}}',
-    ]
+EXTREMES: Final = (
+    b"",
+    b"NaN",
+    b"1e30",
+    b"-1",
+    b"9" * 5000,
+    b"[" * 10_000,
+    b"[" * 10_000 + b"]" * 10_000,
+    b'{"a":' * 5000 + b"1" + b"}" * 5000,
+    b'"\\ud800"',
+    b"\xed\xa0\x80",
+    b"\xef\xbb\xbf{}",
+    b'{"requestMeta":{"id":' + b"9" * 5000 + b'},"eventMeta":{"action":"StartTask"}}',
+    b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask"},"eventMeta":{"action":"ProceedTask"}}',
+    b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask","domain":"orders"},"payload":1e999}',
+    b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask","domain":"orders"},"payload":{"taskId":'
+    + b"8" * 4200
+    + b"}}",
+    b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask","domain":"orders"},"payload":{"taskId":"'
+    + b"x" * 60_000
+    + b'"}}',
 )
+
 _KINDS: Final[tuple[st.SearchStrategy[bytes | None], ...]] = (
     st.none(),
     st.binary(max_size=60),
-    _EXTREMES,
+    st.sampled_from(EXTREMES),
     st.builds(_written, ANY_JSON, _SPOILS),
     st.builds(_written, NEAR_ENVELOPES, _SPOILS),
     st.builds(_written, NEAR_ENVELOPES, st.none()),

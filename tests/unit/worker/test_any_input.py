@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from runner.actions.decision import Emit
 from runner.actions.incoming import Headers
 from runner.worker.event_log import Message
 from runner.worker.processed import Processed
-from tests.unit.worker.near_envelopes import HEADERS, KEYS, VALUES
+from tests.unit.worker.near_envelopes import EXTREMES, HEADERS, KEYS, VALUES
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, NOW, Middle, batch, event, sent
 
 GOOD = "the good event behind it"
@@ -118,3 +119,9 @@ def test_every_input_is_answered_buried_or_not_for_us_and_the_next_is_handled(
     message, done = handled(value, headers, key, home)
     if what_became_of(message, done) == "ignored":
         assert _is_for_others(message)
+
+
+@pytest.mark.parametrize("number", range(len(EXTREMES)))
+def test_every_extreme_is_answered_or_buried_and_the_next_is_handled(number: int) -> None:
+    message, done = handled(EXTREMES[number], (), b"key", 0)
+    assert what_became_of(message, done) in {"answered", "buried"}
