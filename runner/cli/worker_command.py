@@ -14,8 +14,6 @@ from types import FrameType
 from typing import Any, Final
 from uuid import uuid4
 
-from confluent_kafka.admin import AdminClient
-
 from runner import log
 from runner.cli.wiring import (
     build_policy,
@@ -26,6 +24,7 @@ from runner.cli.wiring import (
 )
 from runner.clock import monotonic_seconds
 from runner.config import Config, check_properties, consumer_properties, producer_properties
+from runner.config.clients import client_properties
 from runner.envelope.codec import JsonCodec
 from runner.errors import FatalError, PositionUnknown, StoreUnavailable
 from runner.metrics import Metrics
@@ -103,7 +102,7 @@ class _Worker:
         require_topics(cluster, needed[:3], exactly_once=exactly_once)
         store = assembly.store(config)
         stack.callback(store.close)
-        opened = _opened(store, config, cluster, admin)
+        opened = _opened(store, config, cluster)
         outlet = TopicOutlet(cluster, {}, JsonCodec(), _suffix(config))
         self._watch = TopicWatch(admin, outlet, config.topics.requests, needed, assembly.watch_seconds)
         self._loop, self._log = self._build(store, outlet, opened, cluster)
@@ -225,7 +224,7 @@ def _producer_properties(config: Config, cluster: Cluster) -> Mapping[str, Any]:
     return properties
 
 
-def _opened(store: RedisStore, config: Config, cluster: Cluster, admin: AdminClient) -> Opened:
+def _opened(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
     """Open the store as this group's.
 
     StoreMismatch if it is somebody else's; PositionUnknown if it is empty although the group has
@@ -241,7 +240,7 @@ def _opened(store: RedisStore, config: Config, cluster: Cluster, admin: AdminCli
     )
     try:
         if not store.exists() and not config.redis.start_empty:
-            _require_unread(admin, config)
+            _require_unread(config, topic.partitions)
         return store.open(ownership)
     except StoreUnavailable as error:
         raise FatalError(f"{error}; check redis.url, or start Redis") from error
@@ -255,8 +254,8 @@ def _topic_id(config: Config, cluster: Cluster) -> str:
     return config.kafka.brokers if cluster.is_mock else cluster.topics[config.topics.requests].id
 
 
-def _require_unread(admin: AdminClient, config: Config) -> None:
-    offsets = group_offsets(admin, config.kafka.group, config.topics.requests)
+def _require_unread(config: Config, partitions: int) -> None:
+    offsets = group_offsets(client_properties(config), config.kafka.group, config.topics.requests, partitions)
     if any(offset > 0 for offset in offsets.values()):
         raise PositionUnknown(
             f"Redis holds nothing under prefix {config.redis.prefix!r}, but group {config.kafka.group!r} "

@@ -13,7 +13,7 @@ from string import digits
 from time import sleep
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicCollection
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from runner import log
@@ -27,9 +27,10 @@ USUAL_LIMIT_BYTES: Final = 1_000_000
 """Assumed where the broker does not tell: a little under Kafka's default."""
 
 _DIGITS_AT_ONCE: Final = 18
-_LOADING: Final = frozenset({"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"})
+_LOADING: Final = frozenset(
+    {"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR", "_WAIT_COORD"}
+)
 _LOADING_SECONDS: Final = 0.2
-_NO_OFFSETS: Final = frozenset({"GROUP_ID_NOT_FOUND", "_UNSUPPORTED_FEATURE"})
 _log: Final = log.get("topics")
 
 
@@ -160,26 +161,28 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
     return replace(cluster, topics=topics)
 
 
-def group_offsets(admin: AdminClient, group: str, topic: str) -> dict[int, int]:
+def group_offsets(properties: Mapping[str, Any], group: str, topic: str, partitions: int) -> dict[int, int]:
     """Return the group's committed offsets on a topic, by partition; empty if there are none.
 
-    A coordinator that is still loading, as just after the broker's start, is asked again.
+    Asked as a consumer that never joins: the admin client's call ends the process where the
+    coordinator is not ready (librdkafka issue 5040). A coordinator that is still loading, as just
+    after the broker's start, is asked again. LogUnavailable after ASK_SECONDS.
     """
+    consumer = Consumer({**properties, "group.id": group, "enable.auto.commit": False})
+    places = [TopicPartition(topic, partition) for partition in range(partitions)]
     give_up = monotonic_seconds() + ASK_SECONDS
-    while True:
-        asked = admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group)], request_timeout=ASK_SECONDS
-        )
-        try:
-            places = asked[group].result(ASK_SECONDS).topic_partitions or []
-            return {place.partition: place.offset for place in places if place.topic == topic}
-        except (KafkaException, TimeoutError) as error:
-            name = error.args[0].name() if isinstance(error, KafkaException) else ""
-            if name in _NO_OFFSETS:
-                return {}
-            if name not in _LOADING or monotonic_seconds() > give_up:
-                raise LogUnavailable(f"Kafka does not tell the group's offsets: {_said(error)}") from error
-            sleep(_LOADING_SECONDS)
+    try:
+        while True:
+            try:
+                found = consumer.committed(places, ASK_SECONDS)
+                return {place.partition: place.offset for place in found if place.offset >= 0}
+            except KafkaException as error:
+                if error.args[0].name() not in _LOADING or monotonic_seconds() > give_up:
+                    said = f"Kafka does not tell the group's offsets: {_said(error)}"
+                    raise LogUnavailable(said) from error
+                sleep(_LOADING_SECONDS)
+    finally:
+        consumer.close()
 
 
 def require_topics(cluster: Cluster, needed: Collection[str], *, exactly_once: bool) -> None:

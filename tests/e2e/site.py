@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import redis
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -93,12 +93,13 @@ class Site:
 
     def committed(self) -> dict[int, int]:
         """Return the group's committed offsets on ``requests``; partitions without one are left out."""
-        admin = self.admin()
-        asked = ConsumerGroupTopicPartitions(self.group)
-        found = admin.list_consumer_group_offsets([asked], request_timeout=ASK_SECONDS)[self.group]
-        places = found.result(ASK_SECONDS).topic_partitions or ()
-        ours = (place for place in places if place.topic == self.requests)
-        return {place.partition: place.offset for place in ours if place.offset >= 0}
+        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": self.group})
+        places = [TopicPartition(self.requests, partition) for partition in range(self.partitions)]
+        try:
+            found = consumer.committed(places, ASK_SECONDS)
+        finally:
+            consumer.close()
+        return {place.partition: place.offset for place in found if place.offset >= 0}
 
     def open_tasks(self) -> int:
         """Return how many tasks wait for a deadline, by the index in Redis."""
