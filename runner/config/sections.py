@@ -278,8 +278,8 @@ class Worker(Section):
         ge=1024,
         le=64 * _MIB,
         description=(
-            "Largest event, in bytes: a larger message is a dead letter, a larger response is FAIL 13020. "
-            "Must not be more than max.message.bytes of the topics."
+            "Largest event that is read, in bytes: a larger message is a dead letter. "
+            "Responses are bounded by max.message.bytes of their topic."
         ),
     )
     poll_ms: int = Field(

@@ -36,6 +36,13 @@ class Bench:
         self._console = console
         self.figures: dict[str, list[float]] = defaultdict(list)
 
+    def warm_up(self, tasks: int) -> None:
+        """Let the broker compile what it will run: nothing of this is kept."""
+        self._console.print("warming up")
+        stage = new_stage(self._kafka, self._redis, "warm")
+        measure_throughput(stage, tasks)
+        measure_ceiling(stage, 2 * tasks, CEILINGS[0])
+
     def throughput(self, tasks: int) -> None:
         """One round of the worker and of every ceiling, over the same events."""
         stage = new_stage(self._kafka, self._redis, "home")
@@ -83,6 +90,7 @@ def main() -> None:
     console = Console(stderr=True)
     with running_kafka() as kafka, running_redis() as redis:
         bench = Bench(kafka, redis, console)
+        bench.warm_up(asked.tasks)
         for number in range(asked.rounds):
             console.print(f"round {number + 1} of {asked.rounds}")
             _round(bench, asked)

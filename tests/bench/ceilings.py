@@ -74,7 +74,8 @@ class _Loop:
             {**broker, "group.id": name, "enable.auto.commit": False, "isolation.level": "read_committed"}
         )
         self._consumer.assign([TopicPartition(stage.requests, p, 0) for p in range(HOMES)])
-        self._producer = Producer({**broker, "transactional.id": name, "linger.ms": 2})
+        quick = {"linger.ms": 2, "retry.backoff.ms": 5, "retry.backoff.max.ms": 50}
+        self._producer = Producer({**broker, **quick, "transactional.id": name})
         self._producer.init_transactions(60)
         self._number = 0
 

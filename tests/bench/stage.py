@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import IO, Final
 
 from confluent_kafka import IsolationLevel, TopicPartition
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.redis_server import RedisServer
@@ -64,9 +65,13 @@ class Stage:
     def count(self, topic: str) -> int:
         """Return how many offsets a topic has up to its last stable one, markers included."""
         places = {TopicPartition(topic, p): _latest() for p in range(HOMES)}
-        admin = self.kafka.admin()  # a client that is let go before it answers never does
-        answers = admin.list_offsets(places, isolation_level=IsolationLevel.READ_COMMITTED)
+        answers = _admin(self.kafka).list_offsets(places, isolation_level=IsolationLevel.READ_COMMITTED)
         return sum(future.result().offset for future in answers.values())
+
+
+@cache
+def _admin(kafka: KafkaServer) -> AdminClient:
+    return kafka.admin()
 
 
 def _latest() -> OffsetSpec:
