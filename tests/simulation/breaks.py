@@ -16,7 +16,7 @@ from runner.actions.timer_mark import TimerMark
 from runner.errors import TransientError
 from runner.store.calls import Loaded, ShardCall, Verdict
 from runner.store.memory_store import MemoryStore
-from runner.store.versions import version_of
+from runner.store.versions import revision_of, version_of
 from runner.tasks.record import Record, TaskKey
 from runner.worker.event_log import EventLog, Message
 from runner.worker.process import Process, _Asked
@@ -59,6 +59,24 @@ class IgnoresRevisions(MemoryStore):
 
     def _version(self, key: TaskKey) -> str:
         return self._expected[key]
+
+
+class TakesLaterForEarlier(MemoryStore):
+    """Compares revisions and not generations: a record made anew after a removal may look like the old."""
+
+    def __init__(self, now_ms: Callable[[], int], shards: int) -> None:
+        super().__init__(now_ms, shards)
+        self._expected: Mapping[TaskKey, str] = {}
+
+    def apply_shard(self, call: ShardCall) -> Verdict:
+        """Apply a call to records of the right revision."""
+        self._expected = {change.key: version_of(change.before) for change in call.changes}
+        return super().apply_shard(call)
+
+    def _version(self, key: TaskKey) -> str:
+        version, expected = super()._version(key), self._expected[key]
+        same = version and expected and revision_of(version) == revision_of(expected)
+        return expected if same else version
 
 
 class RemovesUnsettled(MemoryStore):
@@ -136,12 +154,15 @@ class Break:
 
     what: str
     rules: Rules
+    within: int = 2_000
+    """How many seeds are enough to notice, with much to spare."""
 
 
 BREAKS: Final[dict[str, Break]] = {
     "kept": Break("decisions are not kept beside the records", Rules(ForgetsDecisions)),
     "floor": Break("calls with an old base are taken", Rules(HasNoFloor)),
     "revision": Break("revisions are not compared", Rules(IgnoresRevisions)),
+    "generation": Break("generations are not compared", Rules(TakesLaterForEarlier), 100_000),
     "cut": Break("a batch is not cut before a replacement", Rules(makers=Makers(middle=ReplacesAtOnce))),
     "settled": Break("removal does not wait for its closing to be committed", Rules(RemovesUnsettled)),
     "timer": Break(

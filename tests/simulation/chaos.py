@@ -72,7 +72,7 @@ class Chaos:
             victim.kill()
         elif drawn < kills + profile.freezes * weight:
             self.left -= 1
-            victim.sleep(int(profile.session_ms * self._rng.choice((0.5, 1.5, 3, 6, 20))))
+            victim.sleep(int(profile.session_ms * self._rng.choice(profile.sleeps)))
 
     def sleeper(self, wake: Callable[[], None]) -> None:
         """Remember how to wake someone when something happens."""
@@ -85,10 +85,12 @@ class Chaos:
             if what in wanted or "any" in wanted:
                 self._wake_all()
 
-    def store_fault(self) -> Fault:
+    def store_fault(self, point: str) -> Fault:
         """Return what becomes of a call to the store."""
         if self.store_down:
             return Fault.BEFORE
+        if point == "remove" and self.active and self._random() < self._profile.late_removals:
+            return Fault.LATE
         if not self.active or self._random() >= self._profile.store_faults:
             return Fault.NONE
         return self._rng.choice((Fault.BEFORE, Fault.AFTER, Fault.LATE))

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from runner.actions.incoming import Headers
+from runner.tasks.record import TaskKey
 from tests.simulation.history import Kind, Sent
 from tests.simulation.log_model import RESPONSES, Broker, Found
 from tests.simulation.profile import Profile
@@ -68,6 +69,12 @@ class Load:
         if not self._looking:
             self._looking = True
             self._later(self._rng.choice((0, 1, 5, 30)), self._react)
+
+    def removed(self, key: TaskKey) -> None:
+        """Start a task that was just removed anew, on any partition: the nastiest moment for it."""
+        if key.id.startswith("t") and self._rng.random() < self._profile.loops * 0.7:
+            partition = self._rng.randrange(self._profile.partitions)
+            self._later(self._rng.choice((0, 0, 1, 20)), lambda: self._start(key.domain, key.id, partition))
 
     # -- tasks -------------------------------------------------------------------------------------
 

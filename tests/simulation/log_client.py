@@ -162,10 +162,10 @@ class LogClient:
         """Abort, asking until there is an answer."""
         self._process.point("abort")
         transaction = self._transaction
-        if transaction is None or transaction.state is TransactionState.COMMITTED:
+        if transaction is None or transaction.state is not TransactionState.OPEN:
             return
         self._process.trace("abort")
-        self._broker.end(self._open(), TransactionState.ABORTED)
+        self._broker.end(transaction, TransactionState.ABORTED)
 
     def flush(self) -> None:
         """Nothing is ever left behind."""
@@ -185,6 +185,9 @@ class LogClient:
     def _open(self) -> Transaction:
         transaction = self._transaction
         if transaction is None or transaction.state is not TransactionState.OPEN:
+            # Some versions let the producer abort and go on, others fence it for good.
+            if self._chaos.some_ms(2):
+                raise LogUnavailable("the coordinator has aborted the transaction")
             raise Fenced("the coordinator has aborted the transaction and fenced its producer")
         return transaction
 

@@ -48,9 +48,13 @@ class Profile:
     freezes: float
     focus: str
     """The point at which kills and freezes are likeliest."""
+    sleeps: tuple[float, ...]
+    """How long a worker may sleep, in sessions."""
     wake_on: tuple[str, ...]
     """What in the store, besides time, wakes a sleeper."""
     store_faults: float
+    late_removals: float
+    """How often a removal is carried out when its caller has long given it up."""
     log_faults: float
     outages: bool
     loops: float
@@ -72,15 +76,18 @@ def _removals(profile: Profile, rng: Random) -> Profile:
         workers=rng.choice((2, 2, 3)),
         partitions=rng.choice((2, 2, 3)),
         shards=1,
-        ids=rng.choice((1, 1, 2)),
-        retention_ms=rng.choice((0, 0, 20)),
+        ids=1,
+        retention_ms=rng.choice((0, 100, 400)),
         session_ms=60,
-        chaos_ms=3000,
+        chaos_ms=4000,
         spread_ms=2500,
-        freezes=max(profile.freezes, 0.005),
-        focus=rng.choice(("remove", "remove", "applied", "commit")),
-        loops=0.8,
-        wrong_partition=0.4,
+        freezes=0.01,
+        focus=rng.choice(("remove", "remove", "remove", "applied", "commit")),
+        sleeps=rng.choice(((1.5, 6, 20), (20, 40))),
+        wake_on=rng.choice(((), ("closed",), profile.wake_on)),
+        late_removals=rng.choice((0.0, 0.3)),
+        loops=1.0,
+        wrong_partition=rng.choice((0.4, 0.8)),
     )
 
 
@@ -121,8 +128,10 @@ def _any(rng: Random) -> Profile:
         kills=rng.choice((0.0, 0.003, 0.01)) if nasty else 0.0,
         freezes=rng.choice((0.0, 0.005, 0.01)) if nasty else 0.0,
         focus=rng.choice(POINTS),
+        sleeps=(0.5, 1.5, 3, 6, 20),
         wake_on=_some(rng, ("replaced", "removed", "closed", "started", "any")),
         store_faults=rng.choice((0.0, 0.01, 0.05)) if quiet < 0.7 else 0.0,
+        late_removals=0.0,
         log_faults=rng.choice((0.0, 0.02, 0.1)) if quiet > 0.2 else 0.0,
         outages=rng.random() < 0.15,
         loops=rng.choice((0.0, 0.3, 0.8)),

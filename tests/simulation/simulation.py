@@ -9,6 +9,7 @@ from typing import Final
 
 from runner.store.calls import Ownership
 from runner.store.memory_store import MemoryStore
+from runner.tasks.record import TaskKey
 from tests.simulation.answers import read_answers
 from tests.simulation.chaos import Chaos
 from tests.simulation.group_model import Group
@@ -22,7 +23,7 @@ from tests.simulation.scheduler import Scheduler, Stuck
 from tests.simulation.watch import WatchedRedis
 from tests.simulation.worker_model import Makers, Scene, Worker, terms_of
 
-MAX_STEPS: Final = 30_000
+MAX_STEPS: Final = 15_000
 REST_MS: Final = 20_000
 """How long after the chaos a history may take, at most."""
 
@@ -58,7 +59,7 @@ class History:
         self.broker = Broker(scheduler, rng, profile.partitions, profile.marker_ms)
         self.group = Group(scheduler, rng, profile.partitions, profile.session_ms)
         self.store = rules.store(lambda: scheduler.now_ms, profile.shards)
-        self.redis = WatchedRedis(self.store, lambda: scheduler.now_ms, self.chaos.happened)
+        self.redis = WatchedRedis(self.store, lambda: scheduler.now_ms, self._happened)
         self.terms = terms_of(profile)
         self.load = Load(scheduler, self.broker, rng, profile, self._said)
         scene = Scene(
@@ -106,6 +107,11 @@ class History:
         self.chaos.stop()
         while scheduler.step() or not self._is_at_rest():
             pass
+
+    def _happened(self, what: str, key: TaskKey) -> None:
+        self.chaos.happened(what)
+        if what == "removed":
+            self.load.removed(key)
 
     def _log_changed(self) -> None:
         self._wake()

@@ -7,7 +7,7 @@ it happened, or be carried out after its caller has gone on or died.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from runner.errors import StoreUnavailable
 from runner.store.calls import Due, Index, Loaded, Opened, Ownership, Page, ShardCall, Verdict
@@ -19,6 +19,7 @@ from tests.simulation.chaos import Chaos, Fault
 from tests.simulation.log_client import Process
 from tests.simulation.scheduler import Scheduler
 
+LATEST_MS: Final = 3000
 Answer = TypeVar("Answer")
 
 
@@ -71,10 +72,11 @@ class StoreClient:
         verdicts: list[Verdict] = []
         unanswered = False
         for call in calls:
-            self._process.point("remove" if any(change.remove for change in call.changes) else "apply")
-            fault = self._chaos.store_fault()
+            point = "remove" if any(change.remove for change in call.changes) else "apply"
+            self._process.point(point)
+            fault = self._chaos.store_fault(point)
             if fault is Fault.LATE:
-                self._scheduler.after(self._chaos.some_ms(1500), lambda call=call: self._apply(call, "late"))  # type: ignore[misc]
+                self._later(call)
             elif fault is not Fault.BEFORE:
                 verdicts.append(self._apply(call, fault.value))
             unanswered = unanswered or fault is not Fault.NONE
@@ -110,6 +112,9 @@ class StoreClient:
         """Return the offsets known to be committed."""
         return self._asked("committed", lambda: self._redis.store.committed(incarnation))
 
+    def _later(self, call: ShardCall) -> None:
+        self._scheduler.after(self._chaos.some_ms(LATEST_MS), lambda: self._apply(call, "late"))
+
     def _apply(self, call: ShardCall, how: str) -> Verdict:
         def said(*words: object) -> None:
             self._process.trace(*words, "" if how == "none" else f"({how})")
@@ -118,7 +123,7 @@ class StoreClient:
 
     def _asked(self, point: str, call: Callable[[], Answer]) -> Answer:
         self._process.point(point)
-        fault = self._chaos.store_fault()
+        fault = self._chaos.store_fault(point)
         if fault is Fault.NONE:
             return call()
         if fault is Fault.LATE:

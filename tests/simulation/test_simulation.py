@@ -10,6 +10,8 @@ pytestmark = pytest.mark.simulation
 
 SEEDS = 2_000
 CHUNK = 250
+BOUND = 5_000
+"""Rules whose absence shows later than this are left to ``make simulate`` with ``--break``."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
@@ -20,9 +22,10 @@ def test_every_answer_is_there_once_and_right_whatever_goes_wrong(first: int) ->
     )
 
 
-@pytest.mark.parametrize("broken", sorted(BREAKS))
+@pytest.mark.parametrize("broken", sorted(name for name in BREAKS if BREAKS[name].within <= BOUND))
 def test_a_removed_rule_is_noticed(broken: str) -> None:
-    assert first_failure(range(2_000), broken) is not None, f"nothing notices that {BREAKS[broken].what}"
+    seeds = range(BREAKS[broken].within)
+    assert first_failure(seeds, broken) is not None, f"nothing notices that {BREAKS[broken].what}"
 
 
 def test_a_seed_is_one_history() -> None:

@@ -15,7 +15,7 @@ class WatchedRedis:
     """The one Redis of a history. Raises Violation from within the call that broke something."""
 
     def __init__(
-        self, store: MemoryStore, now_ms: Callable[[], int], happened: Callable[[str], None]
+        self, store: MemoryStore, now_ms: Callable[[], int], happened: Callable[[str, TaskKey], None]
     ) -> None:
         self.store = store
         self._now_ms = now_ms
@@ -38,7 +38,7 @@ class WatchedRedis:
                 said("  ", key, _said(old), "->", _said(new))
                 self._check(key, old, new)
                 self._note(key, new, call.shard)
-                self._happened(_what(old, new))
+                self._happened(_what(old, new), key)
         if self.store.index_entries() != set(self._entries.values()):
             raise Violation(f"the indexes differ from the records after a call on {keys}")
         return verdict
@@ -51,7 +51,7 @@ class WatchedRedis:
             self._entries[key] = entry
 
     def _check(self, key: TaskKey, old: Record | None, new: Record | None) -> None:
-        """One call may hold several steps: a replacement and what followed, never what came before."""
+        """One call may hold several steps of a task: each is a revision."""
         if old is None:
             return
         if new is None:
@@ -60,9 +60,11 @@ class WatchedRedis:
         same = new.state.source == old.state.source
         if not old.is_open and same:
             raise Violation(f"the closed record of {key} was changed")
-        if old.is_open and (not same or new.is_open or new.start != old.start):
-            raise Violation(f"the open record of {key} was replaced")
-        if new.revision - old.revision != (1 if same or new.is_open else 2):
+        if same and new.start != old.start:
+            raise Violation(f"the starting event of {key} was changed")
+        # Closed, then open, then closed: parity tells which, and one more for every new generation.
+        steps = new.revision - old.revision
+        if steps < 1 or (steps % 2 == 0) != (old.is_open == new.is_open) or (same and steps != 1):
             raise Violation(f"{key} went from revision {old.revision} to {new.revision}")
 
     def _check_removal(self, key: TaskKey, old: Record) -> None:
