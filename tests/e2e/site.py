@@ -93,7 +93,9 @@ class Site:
 
     def committed(self) -> dict[int, int]:
         """Return the group's committed offsets on ``requests``; partitions without one are left out."""
-        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": self.group})
+        # A reader of committed messages would wait for transactions that are still open.
+        properties = {"group.id": self.group, "isolation.level": "read_uncommitted"}
+        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, **properties})
         places = [TopicPartition(self.requests, partition) for partition in range(self.partitions)]
         try:
             found = consumer.committed(places, ASK_SECONDS)

@@ -48,7 +48,7 @@ def test_with_emits_committed_before_the_offsets_answers_are_doubled_and_the_che
 def _history(site: Site, fleet: Fleet, rule: str) -> Report:
     """Kill a worker between its two transactions, let another finish, and check."""
     with Load(site, seed=1, tasks=TASKS, mix=ALL_AT_ONCE, window=10 * TASKS) as load:
-        first = fleet.one(faulty=True, **{RULE: rule, FAULT: f"{BETWEEN_TRANSACTIONS}/2/kill"})
+        first = fleet.one({RULE: rule, FAULT: f"{BETWEEN_TRANSACTIONS}/2/kill"}, faulty=True)
         load.run(60, stop=lambda: first.exit_code is not None)
         assert first.exit_code == KILLED, first.last_lines()
         fleet.start()

@@ -48,11 +48,11 @@ class Case:
 def crash_twice(site: Site, point: str) -> Report:
     """A worker is killed at a point, and its successor at the same point of the same batch."""
     with Fleet(site) as fleet, Load(site, _seed(point), TASKS, BRISK, window=100) as load:
-        first = fleet.one(faulty=True, **{FAULT: f"{point}/{FAULTY_BATCH}/kill"})
+        first = fleet.one({FAULT: f"{point}/{FAULTY_BATCH}/kill"}, faulty=True)
         load.run(CASE_SECONDS, stop=lambda: first.exit_code is not None)
         assert first.exit_code == KILLED, first.last_lines()
         committed = site.committed()
-        second = fleet.one(faulty=True, **{FAULT: f"{point}/1/kill"})
+        second = fleet.one({FAULT: f"{point}/1/kill"}, faulty=True)
         assert second.wait() == KILLED, second.last_lines()
         if point != AFTER_COMMIT:
             assert site.committed() == committed, "the successor was to crash in the very same batch"
@@ -87,7 +87,7 @@ def _sleep(site: Site, point: str, until_when: Callable[[Worker, Worker], bool])
     ):
         other = fleet.start()
         other.wait_for("homes")
-        sleeper = fleet.one(faulty=True, **{FAULT: f"{point}/{FAULTY_BATCH}/stop"})
+        sleeper = fleet.one({FAULT: f"{point}/{FAULTY_BATCH}/stop"}, faulty=True)
         fleet.slots.append(sleeper)
         sleeper.wait_for("homes")
         load.run(CASE_SECONDS, fleet.tend, stop=sleeper.is_suspended)

@@ -80,7 +80,7 @@ def test_a_worker_that_sees_its_topic_made_again_ends_and_the_next_one_goes_on(
 ) -> None:
     fleet = fleets(site)
     with Load(site, seed=6, tasks=TASKS, mix=BRISK, window=60) as load:
-        watching = fleet.one(faulty=True, **{WATCH_SECONDS: "0.2"})
+        watching = fleet.one({WATCH_SECONDS: "0.2"}, faulty=True)
         fleet.slots = [watching]
         load.run(RUN_SECONDS, fleet.tend, stop=lambda: load.answered > PARTLY)
         load.holding = True

@@ -40,7 +40,7 @@ def test_a_response_stream_that_is_not_allowed_or_not_there_is_a_fail_on_respons
     site.create_topics()
     site.kafka.create_topics({there: site.partitions})
     streams = {"RUNNER_RESPONSES__STREAMS": f'["{there}", "{missing}"]', WATCH_SECONDS: "0.2"}
-    worker = fleets(site).one(faulty=True, **streams)
+    worker = fleets(site).one(streams, faulty=True)
     desk, elsewhere = desks(site), desks(site, there)
     desk.put(start_event("forbidden", responseStream=site.requests))
     desk.put(start_event("nowhere", {"taskId": "t"}, responseStream=missing))
@@ -111,7 +111,7 @@ def test_a_limit_lowered_under_a_running_worker_holds_up_the_home_of_that_event_
 ) -> None:
     health, settings = health_settings()
     # As if it had asked for the topics just before: it finds out by the refusal alone.
-    worker = fleets(site).one(faulty=True, **settings, **{WATCH_SECONDS: "3600"})
+    worker = fleets(site).one({**settings, WATCH_SECONDS: "3600"}, faulty=True)
     worker.wait_for("homes", open=[0, 1, 2, 3])
     health.wait_until_ready()
     site.set_limit(site.responses, LIMIT)

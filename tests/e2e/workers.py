@@ -148,10 +148,10 @@ class Fleet:
         self.slots.append(worker)
         return worker
 
-    def one(self, *, faulty: bool = False, **settings: str) -> Worker:
+    def one(self, settings: Mapping[str, str] | None = None, *, faulty: bool = False) -> Worker:
         """Start a worker that is not kept running."""
         self.started += 1
-        worker = Worker(self._site, f"worker-{self.started}", settings, faulty=faulty)
+        worker = Worker(self._site, f"worker-{self.started}", settings or {}, faulty=faulty)
         return self._running.enter_context(worker)
 
     def replace(self, slot: int) -> Worker:

@@ -1,0 +1,152 @@
+"""What is asked to stop, and what goes away for a while: nothing is lost and nothing doubled."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tests.e2e.answers import read_all, wait_until_drained
+from tests.e2e.checker import Report, check
+from tests.e2e.desk import desk_at, start_event
+from tests.e2e.health import health_settings
+from tests.e2e.load import BRISK, Load
+from tests.e2e.site import Site
+from tests.e2e.workers import Fleet, Worker
+from tests.servers.redis_server import RedisServer
+
+RUN_SECONDS: Final = 90
+STOPPED_LATE: Final = 7
+SHUTDOWN_SECONDS: Final = 10
+AT_ONCE_SECONDS: Final = 5
+STOPS: Final = 4
+OUTAGES: Final = 2
+
+
+def test_sigterm_under_load_ends_within_its_deadline_and_leaves_nothing_half_done(
+    make_site: Callable[..., Site], fleets: Callable[..., Fleet]
+) -> None:
+    site = make_site(settings={"RUNNER_WORKER__SHUTDOWNSECONDS": str(SHUTDOWN_SECONDS)})
+    site.create_topics()
+    fleet = fleets(site)
+    with Load(site, seed=11, tasks=800, mix=BRISK, window=200) as load:
+        for _ in range(STOPS):
+            worker = fleet.one()
+            worker.wait_for("homes")
+            load.run(RUN_SECONDS, stop=_more(load, 300))
+            worker.terminate()
+            load.run(SHUTDOWN_SECONDS, stop=_ended(worker))
+            assert worker.exit_code == 0, worker.last_lines()
+        fleet.start()
+        load.run(RUN_SECONDS, fleet.tend)
+        _assert_kept(_closed(site, fleet, load))
+
+
+def test_a_second_signal_ends_a_worker_that_is_stuck_at_once(
+    make_site: Callable[..., Site], fleets: Callable[..., Fleet], start_redis: Callable[..., RedisServer]
+) -> None:
+    server = start_redis()
+    site = _stuck_site(make_site, server, shutdown_seconds=60)
+    worker = fleets(site).one()
+    worker.wait_for("homes", open=[0, 1, 2, 3])
+    with _frozen(server):
+        _send_one(site)
+        worker.terminate()
+        worker.wait_for("stopping")
+        worker.terminate()
+        assert worker.wait(AT_ONCE_SECONDS) == STOPPED_LATE
+    _assert_answered(site, fleets(site))
+
+
+def test_a_stuck_worker_ends_when_the_deadline_of_its_shutdown_passes(
+    make_site: Callable[..., Site], fleets: Callable[..., Fleet], start_redis: Callable[..., RedisServer]
+) -> None:
+    server = start_redis()
+    site = _stuck_site(make_site, server, shutdown_seconds=1)
+    worker = fleets(site).one()
+    worker.wait_for("homes", open=[0, 1, 2, 3])
+    with _frozen(server):
+        _send_one(site)
+        worker.terminate()
+        assert worker.wait(AT_ONCE_SECONDS) == STOPPED_LATE
+        assert worker.events("stopped_late")
+    _assert_answered(site, fleets(site))
+
+
+def test_redis_stopped_under_load_is_waited_for(
+    make_site: Callable[..., Site], fleets: Callable[..., Fleet], start_redis: Callable[..., RedisServer]
+) -> None:
+    server = start_redis(appendonly=True)
+    health, settings = health_settings()
+    site = make_site(redis_url=server.url, settings=settings)
+    site.create_topics()
+    fleet = fleets(site)
+    fleet.start()
+    with Load(site, seed=12, tasks=600, mix=BRISK, window=200) as load:
+        for _ in range(OUTAGES):
+            load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 400))
+            server.stop()
+            assert not health.wait_until_not_ready()["storeUp"]
+            server.start()
+            health.wait_until_ready()
+        load.run(RUN_SECONDS, fleet.tend)
+        _assert_kept(_closed(site, fleet, load))
+
+
+def _stuck_site(make_site: Callable[..., Site], server: RedisServer, shutdown_seconds: int) -> Site:
+    """Return a site whose workers wait long for Redis."""
+    settings = {
+        "RUNNER_REDIS__TIMEOUTMS": "60000",
+        "RUNNER_WORKER__SHUTDOWNSECONDS": str(shutdown_seconds),
+    }
+    site: Site = make_site(redis_url=server.url, settings=settings)
+    site.create_topics()
+    return site
+
+
+@contextmanager
+def _frozen(server: RedisServer) -> Iterator[None]:
+    """Let a server stand still for the length of a block: it accepts everything and answers nothing."""
+    with server.client() as client:
+        pid = int(client.info("server")["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _send_one(site: Site) -> None:
+    with desk_at(site) as desk:
+        desk.put(start_event("one", timeout="0"))
+
+
+def _assert_answered(site: Site, fleet: Fleet) -> None:
+    fleet.start()
+    with desk_at(site) as desk:
+        assert desk.reply_to("one").status == "ACK"
+        assert desk.resume_of("one").status == "TIMEOUT"
+        wait_until_drained(site)
+        assert fleet.stop() == [0]
+        desk.read_to_the_end()
+        assert len(desk.answers) == 2
+
+
+def _more(load: Load, answers: int) -> Callable[[], bool]:
+    """Return whether so much more has been answered than now."""
+    wanted = load.answered + answers
+    return lambda: load.answered >= wanted
+
+
+def _ended(worker: Worker) -> Callable[[], bool]:
+    return lambda: worker.exit_code is not None
+
+
+def _closed(site: Site, fleet: Fleet, load: Load) -> Report:
+    wait_until_drained(site)
+    assert fleet.stop() == [0]
+    return check(load.sent, read_all(site, site.responses))
+
+
+def _assert_kept(report: Report) -> None:
+    assert not report.findings, report.say()
