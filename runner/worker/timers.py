@@ -127,7 +127,7 @@ class Timers:
 
     def forget_sent(self) -> None:
         """Note that what was sent last may not have arrived: look again at once."""
-        self._again({index for index, _ in self._leases}, 0)
+        self._again(dict.fromkeys(index for index, _ in self._leases), 0)
         self._leases.clear()
 
     def _swept(self, indexes: list[Index], room: int) -> list[Emit]:

@@ -117,7 +117,7 @@ class LogClient:
         """Open a transaction, once the last one has all its markers."""
         self._process.point("begin")
         while self._transaction is not None and not self._transaction.is_complete:
-            self._process.point("begin", 5)
+            self._process.point("begin", 1 + self._profile.marker_ms // 4)
         if self._chaos.log_fault():
             raise LogUnavailable("no answer")
         transaction = self._broker.begin(self._process.name)

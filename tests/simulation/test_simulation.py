@@ -1,5 +1,10 @@
 """A few thousand histories hold; without any one of the rules some do not."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.breaks import BREAKS
@@ -35,3 +40,25 @@ def test_a_seed_is_one_history() -> None:
     run_seed(7, Rules(), again)
     assert first == again
     assert len(first) > 50
+
+
+def test_a_seed_is_the_same_history_in_every_process() -> None:
+    code = (
+        "from zlib import crc32\n"
+        "from tests.simulation.simulation import Rules, run_seed\n"
+        "trace = []\n"
+        "for seed in range(60): run_seed(seed, Rules(), trace)\n"
+        "print(crc32('|'.join(trace).encode()))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            cwd=Path(__file__).parents[2],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(told) == 1
