@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import (
@@ -357,6 +355,15 @@ def test_without_rules_the_event_is_the_value_it_came_as() -> None:
     assert event.meta == event.sent_meta == {}
 
 
-@given(st.sampled_from(["defaults", "overrides", "parameter_defaults", "parameter_overrides"]))
-def test_a_single_rule_of_any_kind_counts(kind: str) -> None:
-    assert MetaRules(**{kind: {"a": 1}})
+@pytest.mark.parametrize(
+    ("rules", "meta"),
+    [
+        (MetaRules(defaults={"a": 1}), {"a": 1}),
+        (MetaRules(overrides={"a": 1}), {"a": 1}),
+        (MetaRules(parameter_defaults={"a": 1}), {"parameters": {"a": 1}}),
+        (MetaRules(parameter_overrides={"a": 1}), {"parameters": {"a": 1}}),
+    ],
+)
+def test_a_single_rule_of_any_kind_counts(rules: MetaRules, meta: dict[str, Any]) -> None:
+    assert rules
+    assert read(changed(eventMeta={}), rules).meta == meta
