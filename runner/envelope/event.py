@@ -157,13 +157,13 @@ class Event:
     def identity(self) -> str:
         """Return what makes a repeat of this event a duplicate, as a short digest.
 
-        Request id, sagaId, stepId and requestTime; without requestTime the whole value
+        Action, request id, sagaId, stepId and requestTime; without requestTime the whole value
         (protocol section 4, StartTask rule 4), but for white space round it, which is not stored.
         """
         time = self.text("requestTime")
         if time is None:
             return blake2b(self.raw.strip(), digest_size=12).hexdigest()
-        named = _encode([self.request_id, self.saga_id, self.step_id, time])
+        named = _encode([self.action, self.request_id, self.saga_id, self.step_id, time])
         return blake2b(named, digest_size=12).hexdigest()
 
     def answered(self, result: Mapping[str, Any], payload: Any = _UNREAD) -> Sections:

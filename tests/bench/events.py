@@ -43,7 +43,9 @@ def proceed_event(number: int, name: str, *, home: bool = True) -> Sent:
 
 def send_all(stage: Stage, events: Iterator[Sent]) -> None:
     """Send events as fast as the broker takes them, and return when all are acknowledged."""
-    producer = Producer({"bootstrap.servers": stage.kafka.bootstrap, "linger.ms": 20, "acks": "all"})
+    # Idempotent: a batch that is sent again must not come behind the next, a start behind its end.
+    broker = {"bootstrap.servers": stage.kafka.bootstrap, "enable.idempotence": True}
+    producer = Producer({**broker, "linger.ms": 20})
     for event in events:
         while True:
             try:

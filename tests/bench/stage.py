@@ -22,7 +22,7 @@ from tests.servers.kafka_server import KafkaServer
 from tests.servers.redis_server import RedisServer
 
 HOMES: Final = 12
-WAIT_SECONDS: Final = 180.0
+WAIT_SECONDS: Final = 120.0
 _number = count(1)
 
 
@@ -95,8 +95,9 @@ def running_worker(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
         try:
             _wait_until_open(worker, log)
             yield worker
-            if worker.poll() is not None:
-                raise RuntimeError(f"the worker ended: {_read(log)[-2000:]}")
+        except RuntimeError as error:
+            state = "runs" if worker.poll() is None else f"ended with {worker.returncode}"
+            raise RuntimeError(f"{error}; the worker {state}: {_read(log)[-2000:]}") from error
         finally:
             worker.terminate()
             worker.wait(30)
