@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from tests.bench.stage import HOMES, Stage
 
-BATCH: Final = 500
+BATCH: Final = 1000
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.encode
 _READ = (
