@@ -110,8 +110,6 @@ class KafkaLog:
         found = [] if first is None else [first]
         if found and max_messages > 1:
             found += self._consumer.consume(max_messages - 1, 0.0)
-        if self._assigned:
-            self._membership = self._consumer.consumer_group_metadata()
         return [self._message(each) for each in found if self._is_message(each)]
 
     def read_from(self, positions: Mapping[int, int]) -> dict[int, int]:
@@ -155,7 +153,7 @@ class KafkaLog:
         return {place.partition: self._offset(place) for place in found}
 
     def membership(self) -> Any:
-        """Return the group metadata taken when the last batch was polled."""
+        """Return the group metadata of the assignment that the last batch was polled under."""
         return self._membership
 
     def begin(self) -> None:
@@ -186,6 +184,8 @@ class KafkaLog:
 
     def send_offsets(self, offsets: Mapping[int, int], membership: Any) -> None:
         """Put the offsets into the transaction; a stale membership is refused by the broker."""
+        if membership is None:
+            raise LogUnavailable("the group has taken the partitions away")
         places = self._marked(offsets)
         self._guarded(lambda: self._producer.send_offsets_to_transaction(places, membership, IO_SECONDS))
 
@@ -219,11 +219,15 @@ class KafkaLog:
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         # Nothing is fetched before the loop has found out where to begin.
         consumer.assign([])
+        # Taken here and not at every poll: a consumer that has lost its session gives a membership of
+        # nobody, which the broker takes without checking it.
+        self._membership = consumer.consumer_group_metadata()
         self._listener.assigned([place.partition for place in places])
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         del consumer
         gone = [place.partition for place in places]
+        self._membership = None
         # In librdkafka a pause outlives the assignment: taken back later, it would still hold.
         self.resume(gone)
         self._assigned.difference_update(gone)
@@ -232,7 +236,8 @@ class KafkaLog:
 
     def _on_delivery(self, error: KafkaError | None, message: KafkaMessage) -> None:
         if error is not None:
-            _log.warning("a message to %s was not delivered: %s", message.topic(), error)
+            if not self._failures:  # of a batch, hundreds fail alike
+                _log.warning("a message to %s was not delivered: %s", message.topic(), error)
             self._failures.append(error)
 
     # -- messages and errors ---------------------------------------------------------------------
