@@ -22,7 +22,7 @@ from tests.bench.events import EVENT_BYTES
 from tests.bench.latency import measure_latency, measure_lateness
 from tests.bench.memory import measure_bytes_per_task
 from tests.bench.stage import new_stage
-from tests.bench.throughput import measure_throughput
+from tests.bench.throughput import measure_forwarded, measure_throughput
 from tests.servers.kafka_server import KafkaServer, running_kafka
 from tests.servers.redis_server import RedisServer, running_redis
 
@@ -50,7 +50,7 @@ class Bench:
         for ceiling in CEILINGS:
             self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(stage, 2 * tasks, ceiling))
         stage = new_stage(self._kafka, self._redis, "forwarded")
-        self._note("worker events/s, ProceedTask forwarded", measure_throughput(stage, tasks, home=False))
+        self._note("worker forwarded ProceedTasks/s", measure_forwarded(stage, tasks))
 
     def latency(self, per_second: int, seconds: float) -> None:
         """One round at a steady rate."""
