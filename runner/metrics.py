@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from runner.clock import Ticker
 
-Part = Literal["poll", "decode", "load", "decide", "apply", "emit", "commit", "timers", "other"]
+Part = Literal["poll", "decode", "load", "decide", "apply", "commit", "timers", "other"]
 """The parts of the loop's time, which add up to the wall: what belongs to none of the others is other."""
 Result = Literal["committed", "aborted"]
 

@@ -98,7 +98,7 @@ def _counter(reader: Reader, status: str) -> Callable[[], int]:
 
 
 def _send_steadily(stage: Stage, per_second: int, seconds: float) -> dict[str, float]:
-    producer = Producer({"bootstrap.servers": stage.kafka.bootstrap, "linger.ms": 0})
+    producer = Producer({"bootstrap.servers": stage.kafka.bootstrap, "linger.ms": 2})
     events = [start_event(number, stage.name) for number in range(int(per_second * seconds))]
     sent: dict[str, float] = {}
     began = time.time()
