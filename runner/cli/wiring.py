@@ -51,7 +51,8 @@ def connect_store(config: Config) -> RedisStore:
 def connect_admin(config: Config) -> AdminClient:
     """Return an admin client; raises ConfigError if no broker is named."""
     config.require_brokers()
-    return AdminClient({**client_properties(config)})
+    # It would write to standard error by itself; of an outage the other clients tell as well.
+    return AdminClient({"log_level": 2, **client_properties(config)})
 
 
 def topic_names(config: Config) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ from runner.worker.topics import (
     group_offsets,
     require_topics,
 )
+from runner.worker.watchdog import STUCK_SECONDS, Watchdog
 
 STOPPED_LATE: Final = 7
 """Exit code where the shutdown deadline passed or a second signal came."""
@@ -69,6 +70,8 @@ class Assembly:
     delivery: Callable[[Config], Delivery] = make_delivery
     watch_seconds: float = EVERY_SECONDS
     """Between two looks at the topics."""
+    stuck_seconds: float = STUCK_SECONDS
+    """After which a loop that does not come round is given up."""
 
 
 USUAL: Final = Assembly()
@@ -110,6 +113,7 @@ class _Worker:
         stack.callback(self._log.close)
         self._watch.start()
         stack.callback(self._watch.close)
+        self._watchdog = Watchdog(self._state, assembly.stuck_seconds)
         self._log.start()
         _log.info(
             "started",
@@ -125,7 +129,11 @@ class _Worker:
     def run(self, stopping: threading.Event) -> None:
         """Step until told to stop."""
         _tame_collector()
-        self._loop.run(lambda: stopping.is_set() or self._must_exit())
+        self._watchdog.start()
+        try:
+            self._loop.run(lambda: stopping.is_set() or self._must_exit())
+        finally:
+            self._watchdog.close()
 
     def _must_exit(self) -> bool:
         if self._watch.failed is not None:

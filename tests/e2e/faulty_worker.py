@@ -2,13 +2,15 @@
 
     RUNNER_TEST_FAULT=after-send-offsets/3/kill    at the third batch that comes by this point
     RUNNER_TEST_RULE=offsets-first                 offsets in a transaction of their own, before the emits
+    RUNNER_TEST_WATCH_SECONDS, _STUCK_SECONDS      how often topics are looked at; when a loop is given up
 
-Run by path, without pytest; without either variable it is the worker as it is.
+Run by path, without pytest; without these variables it is the worker as it is.
 """
 
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
@@ -54,16 +56,18 @@ OFFSETS_FIRST: Final = "offsets-first"
 EMITS_FIRST: Final = "emits-first"
 KILL: Final = "kill"
 STOP: Final = "stop"
+HANG: Final = "hang"
 SIGNALS: Final[Mapping[str, int]] = {KILL: signal.SIGKILL, STOP: signal.SIGSTOP}
+STUCK_SECONDS: Final = "RUNNER_TEST_STUCK_SECONDS"
 
 
 @dataclass(slots=True)
 class Fault:
-    """Sends this process a signal when the n-th batch comes by a point; does nothing at any other."""
+    """Ends this process, stops it or lets it hang when the n-th batch comes by a point."""
 
     point: str = ""
     left: int = 0
-    number: int = signal.SIGKILL
+    what: str = KILL
 
     def pass_by(self, point: str) -> None:
         """Tell that a batch has come to this point."""
@@ -71,7 +75,9 @@ class Fault:
             return
         self.left -= 1
         if self.left == 0:
-            os.kill(os.getpid(), self.number)
+            if self.what == HANG:
+                threading.Event().wait()
+            os.kill(os.getpid(), SIGNALS[self.what])
 
 
 class FaultyStore:
@@ -184,11 +190,13 @@ def main() -> int:
     rule = os.environ.pop(RULE, "")
     usual = Assembly()
     watch_seconds = float(os.environ.pop(WATCH_SECONDS, usual.watch_seconds))
+    stuck_seconds = float(os.environ.pop(STUCK_SECONDS, usual.stuck_seconds))
     assembly = replace(
         usual,
         store=lambda config: cast(RedisStore, FaultyStore(connect_store(config), fault)),
         delivery=lambda config: _delivery(config, rule, fault),
         watch_seconds=watch_seconds,
+        stuck_seconds=stuck_seconds,
     )
     try:
         return run_worker(load(None, os.environ), assembly)
@@ -207,7 +215,7 @@ def _fault(text: str) -> Fault:
     if not text:
         return Fault()
     point, count, what = text.split("/")
-    return Fault(point, int(count), SIGNALS[what])
+    return Fault(point, int(count), what)
 
 
 if __name__ == "__main__":
