@@ -21,7 +21,6 @@ from tests.e2e.checker import Sent
 from tests.e2e.site import Site
 
 STEP: Final = "step-2"
-SHORT_MS: Final = (200, 2_500)
 RACE_MS: Final = 60
 """How far from a deadline a command is aimed, either side."""
 FLUSH_SECONDS: Final = 60
@@ -47,6 +46,8 @@ class Mix:
     """A command is sent to another partition than the task's home."""
     safety_ms: tuple[int, int] = (4_000, 9_000)
     """Deadline of tasks that somebody is going to proceed: whatever is refused, the task ends."""
+    short_ms: tuple[int, int] = (200, 2_500)
+    """Deadline of tasks that nobody acts on, or somebody at the last moment."""
 
 
 BRISK: Final = Mix(safety_ms=(800, 2_500))
@@ -90,6 +91,7 @@ class Load:
         self._producer = Producer(
             {
                 "bootstrap.servers": site.kafka.bootstrap,
+                "log_level": 2,
                 "enable.idempotence": True,
                 "linger.ms": 2,
             }
@@ -199,7 +201,7 @@ class Load:
             self._command(task)
 
     def _starting_event(self, task: _Task, request_id: str) -> dict[str, Any]:
-        low, high = SHORT_MS if task.waiting or task.racing else self._mix.safety_ms
+        low, high = self._mix.short_ms if task.waiting or task.racing else self._mix.safety_ms
         span = self._random.randint(low, high)
         parameters = {"timeout": str(span), "taskRoles": "manager, director"}
         if self._random.random() < 0.3:

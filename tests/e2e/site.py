@@ -64,8 +64,8 @@ class Site:
         self.kafka.create_topics(dict.fromkeys(names, self.partitions), config)
 
     def admin(self) -> AdminClient:
-        """Return a new admin client, which keeps its warnings and no less for the terminal."""
-        return AdminClient({"bootstrap.servers": self.kafka.bootstrap, "log_level": 4})
+        """Return a new admin client, which writes nothing by itself."""
+        return AdminClient({"bootstrap.servers": self.kafka.bootstrap, "log_level": 2})
 
     def environment(self) -> dict[str, str]:
         """Return the settings of a worker, as ``runner worker`` reads them."""
@@ -94,7 +94,7 @@ class Site:
     def committed(self) -> dict[int, int]:
         """Return the group's committed offsets on ``requests``; partitions without one are left out."""
         # A reader of committed messages would wait for transactions that are still open.
-        properties = {"group.id": self.group, "isolation.level": "read_uncommitted"}
+        properties = {"group.id": self.group, "isolation.level": "read_uncommitted", "log_level": 2}
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, **properties})
         places = [TopicPartition(self.requests, partition) for partition in range(self.partitions)]
         try:

@@ -26,7 +26,7 @@ from tests.servers.redis_server import RedisServer
 TASKS: Final = 120
 BATCH: Final = "25"
 FAULTY_BATCH: Final = 3
-SIDE_BY_SIDE: Final = 5
+SIDE_BY_SIDE: Final = 8
 CASE_SECONDS: Final = 150
 KILLED: Final = -9
 FENCED: Final = 6

@@ -1,0 +1,59 @@
+"""A broker of a test's own, which may be stopped, killed and started again on the same port and data."""
+
+import select
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from runner.embedded.children import HOST, free_port
+from tests.servers.kafka_server import LAUNCH_SECONDS, LAUNCHER, STOP_SECONDS, KafkaServer
+from tests.servers.lanes import LaneMissing
+
+LANE: Final = "deploy/kafka"
+
+
+class OwnBroker:
+    """A Kafka from deploy/kafka; LaneMissing where Java or Maven are not there."""
+
+    def __init__(self, folder: Path, version: str | None = None) -> None:
+        missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
+        if missing:
+            raise LaneMissing(
+                LANE, f"{' and '.join(missing)} not on PATH", "install Java 17 and Maven to restart a broker"
+            )
+        self._folder = folder
+        self._version = ["--version", version] if version else []
+        self._port = free_port()
+        self._launcher: subprocess.Popen[bytes] | None = None
+        self.server = KafkaServer(f"{HOST}:{self._port}", LANE)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        place = ["--port", str(self._port), "--data-dir", str(self._folder / "data")]
+        command = [sys.executable, str(LAUNCHER), "start", "--while-stdin-open", *place, *self._version]
+        with (self._folder / "launcher.log").open("ab") as log:
+            launcher = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, process_group=0
+            )
+        self._launcher = launcher
+        address = launcher.stdout
+        if (
+            address is None
+            or not any(select.select([address], [], [], LAUNCH_SECONDS))
+            or not address.readline()
+        ):
+            raise RuntimeError((self._folder / "launcher.log").read_text())
+
+    def stop(self) -> None:
+        """End it in good order and wait for that; nothing if it does not run."""
+        if self._launcher is not None:
+            self._launcher.communicate(timeout=STOP_SECONDS)
+            self._launcher = None
+
+    def kill(self) -> None:
+        """End it as ``kill -9`` does: the broker dies with its launcher."""
+        if self._launcher is not None:
+            self._launcher.kill()
+            self.stop()
