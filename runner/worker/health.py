@@ -25,7 +25,7 @@ from runner.clock import Ticker, monotonic_seconds
 from runner.config import ConfigError, Problem
 
 LIVE_WITHIN_SECONDS: Final = 30.0
-"""A loop that has not ticked for so long is stuck: any single step of it gives up well before."""
+"""A loop silent for so long is not live. A commit may be asked for longer: a restart is safe then too."""
 
 _JSON: Final = "application/json; charset=utf-8"
 _PATHS: Final = ("/metrics", "/health/live", "/health/ready")
