@@ -70,7 +70,7 @@ class Process:
         items = [take_in(message, self._terms) for message in batch.messages]
         limit_poison(items, progress, runs, self._terms.poison_limit)
         lap("decode")
-        self._settle_tasks(_Asked.of(items), progress, lap)
+        self._settle_tasks(Asked.of(items), progress, lap)
         done = Processed(now_ms=progress.now_ms, conflicts=progress.conflicts)
         for item in items:
             if not progress.is_cut(item.message):
@@ -87,7 +87,7 @@ class Process:
         lap("decide")
         return done
 
-    def _settle_tasks(self, asked: list[_Asked], progress: Progress, lap: Lap) -> None:
+    def _settle_tasks(self, asked: list[Asked], progress: Progress, lap: Lap) -> None:
         """Load, decide and apply until every shard has taken its call."""
         for _ in range(MAX_ATTEMPTS):
             reads = [(each.plan.key, each.item.source) for each in asked]
@@ -113,10 +113,10 @@ class Process:
             asked = [each for each in asked if self._store.shard(each.plan.key.id) in again]
         raise StoreUnavailable(f"records kept changing through {MAX_ATTEMPTS} attempts")
 
-    def _decide_all(self, asked: list[_Asked], loaded: Loaded, progress: Progress) -> dict[int, list[_Asked]]:
+    def _decide_all(self, asked: list[Asked], loaded: Loaded, progress: Progress) -> dict[int, list[Asked]]:
         """Decide events in order; those on one task build on each other."""
         current: dict[TaskKey, Record | None] = dict(loaded.records)
-        shards: dict[int, list[_Asked]] = defaultdict(list)
+        shards: dict[int, list[Asked]] = defaultdict(list)
         for each in asked:
             each.item.decision = None
             if progress.is_cut(each.item.message):
@@ -131,7 +131,7 @@ class Process:
         return shards
 
     def _decided(
-        self, each: _Asked, record: Record | None, loaded: Loaded, progress: Progress
+        self, each: Asked, record: Record | None, loaded: Loaded, progress: Progress
     ) -> Decision | None:
         """Return the answer to one event; None if its home is cut before it."""
         message = each.item.message
@@ -151,7 +151,7 @@ class Process:
         return decision
 
     def _replayed(
-        self, each: _Asked, record: Record | None, kept: Outcome, progress: Progress
+        self, each: Asked, record: Record | None, kept: Outcome, progress: Progress
     ) -> Decision | None:
         if isinstance(kept, Dropped) and not each.plan.incoming.is_timer:
             return self._buried(each.item, UNANSWERABLE, kept.reason, progress)
@@ -163,7 +163,7 @@ class Process:
             progress.block(message.partition, message.offset, error.message)
             return None
 
-    def _call(self, shard: int, asked: list[_Asked], loaded: Loaded, progress: Progress) -> ShardCall:
+    def _call(self, shard: int, asked: list[Asked], loaded: Loaded, progress: Progress) -> ShardCall:
         """Return the call of one shard: redelivered events have been written by an earlier one."""
         kept: dict[int, list[tuple[int, Outcome]]] = defaultdict(list)
         after: dict[TaskKey, Record | None] = {}
@@ -260,9 +260,9 @@ class Process:
             done.dead[UNANSWERABLE] += 1
             done.refused.append((item.source, UNANSWERABLE, decision.outcome.reason))
         if isinstance(asked, TaskPlan):
-            self._note_task(_Asked(item, asked), decision.outcome, done)
+            self._note_task(Asked(item, asked), decision.outcome, done)
 
-    def _note_task(self, each: _Asked, outcome: Outcome, done: Processed) -> None:
+    def _note_task(self, each: Asked, outcome: Outcome, done: Processed) -> None:
         key, home = each.plan.key, each.item.message.partition
         match outcome:
             case Acknowledged(deadline_ms=int() as deadline_ms):
@@ -275,7 +275,7 @@ class Process:
         if each.item.message.headers and each.plan.incoming.is_timer:
             self._note_timer(each, outcome, done)
 
-    def _note_timer(self, each: _Asked, outcome: Outcome, done: Processed) -> None:
+    def _note_timer(self, each: Asked, outcome: Outcome, done: Processed) -> None:
         mark = parse_mark(each.plan.incoming.header(TIMER) or "")
         if mark is None:
             return
@@ -291,7 +291,7 @@ class Process:
                 done.spent.append(task)
 
 
-class _Asked:
+class Asked:
     """An item that asks for one task."""
 
     __slots__ = ("item", "plan")
@@ -301,7 +301,8 @@ class _Asked:
         self.plan = plan
 
     @classmethod
-    def of(cls, items: list[Item]) -> list[_Asked]:
+    def of(cls, items: list[Item]) -> list[Asked]:
+        """Return those of the items that ask for a task, in their order."""
         return [cls(item, item.plan) for item in items if isinstance(item.plan, TaskPlan)]
 
 

@@ -39,26 +39,18 @@ class Retention:
         self._policy = policy
         self._incarnation = incarnation
         self._time = time
-        self._homes: set[int] = set()
-        self._agenda = Agenda()
+        self._agenda = Agenda(IndexKind.REMOVALS, policy.domains, store.shards)
         self._not_before_ms = 0
 
     def own(self, homes: Collection[int]) -> None:
         """Take over these homes and let go of all others."""
-        gained = set(homes) - self._homes
-        self._homes = set(homes)
-        self._agenda.keep(lambda index: index.home in self._homes)
-        for home in gained:
-            for domain in self._policy.domains:
-                for shard in range(self._store.shards):
-                    self._agenda.expect(Index(IndexKind.REMOVALS, domain, shard, home), 0)
+        self._agenda.own(homes)
 
     def expect(self, removals: Iterable[tuple[TaskKey, int, int]]) -> None:
         """Note records that were just closed: (task, home, epoch ms of their removal)."""
         for key, home, remove_at_ms in removals:
-            if home in self._homes:
-                shard = self._store.shard(key.id)
-                self._agenda.expect(Index(IndexKind.REMOVALS, key.domain, shard, home), remove_at_ms)
+            shard = self._store.shard(key.id)
+            self._agenda.expect(Index(IndexKind.REMOVALS, key.domain, shard, home), remove_at_ms)
 
     def sweep(self, positions: Mapping[int, int]) -> int:
         """Remove what is due, at most once a second; return how many records went.

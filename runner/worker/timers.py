@@ -57,29 +57,21 @@ class Timers:
         self._settings = settings
         self._time = time
         self._ticker = ticker
-        self._homes: set[int] = set()
-        self._agenda = Agenda()
+        self._agenda = Agenda(IndexKind.DEADLINES, policy.domains, store.shards)
         self._leases: dict[tuple[Index, str], float] = {}
         self._resting: dict[tuple[Index, str], float] = {}
         self._caught_up_at = 0.0
 
     def own(self, homes: Collection[int]) -> None:
         """Take over these homes and let go of all others; what is new is looked at once."""
-        gained = set(homes) - self._homes
-        self._homes = set(homes)
-        self._agenda.keep(lambda index: index.home in self._homes)
+        self._agenda.own(homes)
         self._leases = self._of_homes(self._leases)
         self._resting = self._of_homes(self._resting)
-        for home in gained:
-            for domain in self._policy.domains:
-                for shard in range(self._store.shards):
-                    self._agenda.expect(Index(IndexKind.DEADLINES, domain, shard, home), 0)
 
     def expect(self, deadlines: Iterable[tuple[TaskKey, int, int]]) -> None:
         """Note deadlines that were just stored: (task, home, epoch ms)."""
         for key, home, deadline_ms in deadlines:
-            if home in self._homes:
-                self._agenda.expect(self._index(key, home), deadline_ms)
+            self._agenda.expect(self._index(key, home), deadline_ms)
 
     def settle(self, fired: Iterable[DueTask]) -> None:
         """Note timers that were decided: their leases are over."""
@@ -174,7 +166,7 @@ class Timers:
         return at in self._resting or (end is not None and not self._is_over(end))
 
     def _of_homes(self, leases: dict[tuple[Index, str], float]) -> dict[tuple[Index, str], float]:
-        return {at: end for at, end in leases.items() if at[0].home in self._homes}
+        return {at: end for at, end in leases.items() if self._agenda.owns(at[0])}
 
     def _expire_leases(self) -> None:
         self._leases = {at: end for at, end in self._leases.items() if not self._is_over(end)}
@@ -188,8 +180,7 @@ class Timers:
 
     def _again(self, indexes: Collection[Index], moment_ms: int) -> None:
         for index in indexes:
-            if index.home in self._homes:
-                self._agenda.expect(index, moment_ms)
+            self._agenda.expect(index, moment_ms)
 
     def _index(self, key: TaskKey, home: int) -> Index:
         return Index(IndexKind.DEADLINES, key.domain, self._store.shard(key.id), home)

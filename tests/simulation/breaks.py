@@ -19,7 +19,7 @@ from runner.store.memory_store import MemoryStore
 from runner.store.versions import revision_of, version_of
 from runner.tasks.record import Record, TaskKey
 from runner.worker.event_log import EventLog, Message
-from runner.worker.process import Process, _Asked
+from runner.worker.process import Asked, Process
 from runner.worker.progress import Progress
 from tests.simulation.simulation import Rules
 from tests.simulation.worker_model import Makers
@@ -101,7 +101,7 @@ class ReplacesAtOnce(Process):
     """Starts a new generation in the batch that closed the last one."""
 
     def _decided(
-        self, each: _Asked, record: Record | None, loaded: Loaded, progress: Progress
+        self, each: Asked, record: Record | None, loaded: Loaded, progress: Progress
     ) -> Decision | None:
         progress.__class__ = AllFirst
         return super()._decided(each, record, loaded, progress)
@@ -111,12 +111,12 @@ class TrustsTimers(Process):
     """Lets a timer end whatever is open under its id, generation and deadline aside."""
 
     def _decided(
-        self, each: _Asked, record: Record | None, loaded: Loaded, progress: Progress
+        self, each: Asked, record: Record | None, loaded: Loaded, progress: Progress
     ) -> Decision | None:
         if each.plan.incoming.is_timer and record is not None and record.is_open:
             state = record.state
             mark = TimerMark(record.started_by, state.deadline_ms or 0, state.epoch)
-            each = _Asked(each.item, _marked(each.plan, str(mark), state.deadline_ms))
+            each = Asked(each.item, _marked(each.plan, str(mark), state.deadline_ms))
         return super()._decided(each, record, loaded, progress)
 
 
