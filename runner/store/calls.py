@@ -6,7 +6,7 @@ runs over both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -187,6 +187,13 @@ class Store(Protocol):
 
     def committed(self, incarnation: int) -> dict[int, int]:
         """Return the offsets known to be committed, by partition; -1: none yet."""
+        ...
+
+    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+        """Return the highest base seen of these homes in any shard; homes never seen are left out.
+
+        Everything below it is committed: the note of that may have been lost with its worker.
+        """
         ...
 
 

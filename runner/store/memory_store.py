@@ -7,7 +7,7 @@ nothing is shared by accident.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.actions.decision import decode_outcome, encode_outcome
@@ -154,6 +154,14 @@ class MemoryStore:
         return {
             partition: offset for (era, partition), offset in self._committed.items() if era == incarnation
         }
+
+    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+        """Return the highest base seen of these homes."""
+        found: dict[int, int] = {}
+        for (_, partition), home in self._homes.items():
+            if home.incarnation == incarnation and partition in partitions:
+                found[partition] = max(home.floor, found.get(partition, home.floor))
+        return found
 
     def record(self, key: TaskKey) -> Record | None:
         """Return one record as stored."""

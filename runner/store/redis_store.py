@@ -6,7 +6,7 @@ Reads go through ``load.lua``, ``due.lua`` and ``between.lua``, every change thr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Final
@@ -174,6 +174,16 @@ class RedisStore:
             era, _, partition = member.partition("/")
             if int(era) == incarnation:
                 found[int(partition)] = offset
+        return found
+
+    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+        """Return the highest base seen of these homes: a look at every shard, in one round trip."""
+        homes = [(shard, partition) for partition in partitions for shard in range(self.shards)]
+        asked = [("HMGET", self._keys.home(*home), "incarnation", "floor") for home in homes]
+        found: dict[int, int] = {}
+        for (_, partition), (era, floor) in zip(homes, self._run(asked), strict=True):
+            if era is not None and int(era) == incarnation:
+                found[partition] = max(int(floor), found.get(partition, int(floor)))
         return found
 
     def record(self, key: TaskKey) -> Record | None:

@@ -2,12 +2,14 @@
 
 Kafka's committed offset, or what the store knows to be committed if that is further: a group's
 offsets may be deleted (they expire when it is idle) or moved back, and neither may replay what has
-been answered. A partition the store has never seen a commit of begins at the earliest message.
+been answered. The store knows it from a note made after every commit and, should that have been
+lost with its worker, from the floor: the offset at which the last batch it has seen began. A
+partition the store has never seen a commit of begins at the earliest message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Final
 
 from runner.errors import PositionUnknown
@@ -25,18 +27,20 @@ def open_positions(
     Raises LogUnavailable, StoreUnavailable, or PositionUnknown where neither knows.
     """
     committed = log.committed(partitions)
-    known = store.committed(incarnation)
-    return {partition: _position(partition, committed, known) for partition in partitions}
+    noted = store.committed(incarnation)
+    floors = store.floors(incarnation, partitions)
+    return {
+        partition: _furthest(partition, [known.get(partition) for known in (committed, noted, floors)])
+        for partition in partitions
+    }
 
 
-def _position(partition: int, committed: Mapping[int, int | None], known: Mapping[int, int]) -> int:
-    offset = committed.get(partition)
-    if partition not in known:
-        if offset is not None:
-            return offset
-        raise PositionUnknown(
-            f"nobody knows where to begin partition {partition}: the group has no committed offset "
-            "and Redis has lost its own; restore Redis, or set the group's offset with "
-            "kafka-consumer-groups --reset-offsets"
-        )
-    return max(known[partition], EARLIEST if offset is None else offset)
+def _furthest(partition: int, told: Collection[int | None]) -> int:
+    offsets = [offset for offset in told if offset is not None]
+    if offsets:
+        return max(offsets)
+    raise PositionUnknown(
+        f"nobody knows where to begin partition {partition}: the group has no committed offset "
+        "and Redis has lost its own; restore Redis, or set the group's offset with "
+        "kafka-consumer-groups --reset-offsets"
+    )

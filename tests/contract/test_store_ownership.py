@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from runner.errors import StoreMismatch
-from runner.store.calls import Opened, Ownership
+from runner.store.calls import HomeCall, Opened, Ownership, ShardCall, Verdict
 from tests.contract.samples import HOMES, OWNERSHIP
 from tests.contract.subjects import Subject
 
@@ -100,6 +100,24 @@ class TestCommitted:
         store.note_committed(1, {0: 2**50 + 1})
         store.note_committed(1, {0: 2**50})
         assert store.committed(1)[0] == 2**50 + 1
+
+
+class TestFloors:
+    def test_of_homes_never_seen_are_left_out(self, store: Subject) -> None:
+        assert store.floors(1, range(HOMES)) == {}
+        assert store.floors(1, []) == {}
+
+    def test_are_the_highest_base_in_any_shard(self, store: Subject) -> None:
+        for shard, home, base in ((0, 0, 4), (1, 0, 7), (0, 1, 9), (1, 2, 0), (0, 0, 5)):
+            assert store.apply([ShardCall(shard, 1, (HomeCall(home, base),), ())]) == [Verdict.APPLIED]
+        assert store.floors(1, range(HOMES)) == {0: 7, 1: 9, 2: 0}
+        assert store.floors(1, [1]) == {1: 9}
+
+    def test_are_those_of_the_incarnation(self, store: Subject) -> None:
+        assert store.apply([ShardCall(0, 1, (HomeCall(0, 40),), ())]) == [Verdict.APPLIED]
+        assert store.apply([ShardCall(1, 2, (HomeCall(0, 3),), ())]) == [Verdict.APPLIED]
+        assert store.floors(1, [0]) == {0: 40}
+        assert store.floors(2, [0]) == {0: 3}
 
 
 def test_ping_returns(fresh: Subject) -> None:

@@ -56,6 +56,7 @@ def unavailable(store: ListedRedisStore) -> None:
         lambda: store.last_timeout(DOMAIN),
         lambda: store.note_committed(1, {0: 1}),
         lambda: store.committed(1),
+        lambda: store.floors(1, [0]),
         lambda: store.record(record.key),
     ]
     for ask in asked:

@@ -6,7 +6,7 @@ it happened, or be carried out after its caller has gone on or died.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
 from runner.errors import StoreUnavailable
@@ -111,6 +111,10 @@ class StoreClient:
     def committed(self, incarnation: int) -> dict[int, int]:
         """Return the offsets known to be committed."""
         return self._asked("committed", lambda: self._redis.store.committed(incarnation))
+
+    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+        """Return the highest bases seen."""
+        return self._asked("committed", lambda: self._redis.store.floors(incarnation, partitions))
 
     def _later(self, call: ShardCall) -> None:
         self._scheduler.after(self._chaos.some_ms(LATEST_MS), lambda: self._apply(call, "late"))

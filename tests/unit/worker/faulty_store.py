@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from runner.store.calls import Due, Index, Loaded, Page, ShardCall, Verdict
 from runner.store.memory_store import MemoryStore
@@ -57,6 +57,10 @@ class FaultyStore(MemoryStore):
     def committed(self, incarnation: int) -> dict[int, int]:
         self._called("committed")
         return super().committed(incarnation)
+
+    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+        self._called("floors")
+        return super().floors(incarnation, partitions)
 
     def _called(self, name: str) -> None:
         self.asked.append(name)

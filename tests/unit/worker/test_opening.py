@@ -6,7 +6,7 @@ import pytest
 
 from runner.clock import ManualTicker
 from runner.errors import LogUnavailable, PositionUnknown, StoreUnavailable
-from runner.store.calls import Ownership
+from runner.store.calls import HomeCall, Ownership, ShardCall, Verdict
 from runner.worker.opening import EARLIEST, open_positions
 from tests.unit.worker.faults import Faults
 from tests.unit.worker.faulty_store import FaultyStore
@@ -69,6 +69,22 @@ def test_each_home_is_looked_at_by_itself() -> None:
     store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
     store.note_committed(1, {2: 8, 3: 6})
     assert open_positions([0, 1, 2, 3], log, store, 1) == {0: EARLIEST, 1: 5, 2: 8, 3: 6}
+
+
+@pytest.mark.parametrize(("group", "begin"), [(None, 8), (3, 8), (9, 9)])
+def test_a_home_begins_at_its_floor_where_the_note_of_the_last_commit_was_lost(
+    group: int | None, begin: int
+) -> None:
+    """Below it everything would be refused as superseded, for good."""
+    faults = Faults()
+    log = ScriptedLog(ManualTicker(), faults)
+    log.offsets = {} if group is None else {0: group}
+    store = FaultyStore(lambda: 1, faults)
+    store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
+    store.note_committed(1, {0: 5})
+    for shard, base in ((3, 8), (1, 6)):
+        assert store.apply([ShardCall(shard, 1, (HomeCall(0, base),), ())]) == [Verdict.APPLIED]
+    assert open_positions([0], log, store, 1) == {0: begin}
 
 
 def test_outages_are_passed_on() -> None:
