@@ -44,7 +44,7 @@ bench: $(STAMP) ## measure on a real Kafka and Redis on this machine; a table an
 lock: ## pin every dependency again, with hashes
 	$(PYTHON) -m venv $(LOCK_VENV)
 	$(LOCK_VENV)/bin/pip install --quiet uv==$(UV_VERSION)
-	$(LOCK_VENV)/bin/uv pip compile pyproject.toml --quiet --extra embedded --group dev \
+	$(LOCK_VENV)/bin/uv pip compile pyproject.toml --quiet --extra embedded --extra registry --group dev \
 		--universal --python-version 3.11 --generate-hashes --upgrade \
 		--no-annotate --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --output-file $(LOCK)

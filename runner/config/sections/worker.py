@@ -1,0 +1,96 @@
+"""The pace of a worker, and how it is watched."""
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from runner.config.sections.section import Section
+from runner.config.values import Text
+
+_MIB: Final = 1_048_576
+
+
+class Timers(Section):
+    """Deadlines that fire by themselves."""
+
+    enabled: bool = Field(
+        default=True, description="Whether deadlines fire by themselves; false leaves it to TimeoutBetween."
+    )
+    lease_ms: int = Field(
+        default=10_000,
+        ge=100,
+        le=3_600_000,
+        description="How long a timeout that was sent is not sent again, in milliseconds.",
+    )
+    chunk: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Most tasks told to time out in one go, for timers and for TimeoutBetween.",
+    )
+
+
+class Worker(Section):
+    """The pace of the loop."""
+
+    batch_size: int = Field(default=1000, ge=1, le=100_000, description="Most events in one batch.")
+    batch_bytes: int = Field(
+        default=8 * _MIB, ge=1024, le=1024 * _MIB, description="Most bytes of events in one batch."
+    )
+    max_event_bytes: int = Field(
+        default=1_000_000,
+        ge=1024,
+        le=64 * _MIB,
+        description=(
+            "Largest event that is read, in bytes: a larger message is a dead letter. "
+            "Responses are bounded by max.message.bytes of their topic."
+        ),
+    )
+    poll_ms: int = Field(
+        default=100,
+        ge=1,
+        le=5000,
+        description="Longest wait for events when there are none, in milliseconds.",
+    )
+    session_timeout_ms: int = Field(
+        default=10_000,
+        ge=1000,
+        le=300_000,
+        description=(
+            "Silence after which a worker is taken for dead and its partitions are given to others, "
+            "in milliseconds. Brokers refuse less than 6000 unless told otherwise."
+        ),
+    )
+    shutdown_seconds: int = Field(
+        default=25,
+        ge=1,
+        le=3600,
+        description="Time to finish the batch in hand after SIGTERM, in seconds.",
+    )
+    poison_limit: int = Field(
+        default=100,
+        ge=0,
+        le=1_000_000,
+        description=(
+            "Dead letters in a row on one partition before it is paused and /health/ready says no; 0: never."
+        ),
+    )
+
+
+class Http(Section):
+    """Where /metrics and /health are served."""
+
+    host: Text = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
+    port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0: no HTTP server.")
+
+
+class Log(Section):
+    """What is written to stderr, and how."""
+
+    format: Literal["auto", "json", "console"] = Field(
+        default="auto",
+        description="json: one object a line; console: for people; auto: console on a terminal, else json.",
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level that is written."
+    )
