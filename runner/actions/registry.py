@@ -24,7 +24,7 @@ from runner.actions.policy import Policy
 from runner.actions.proceed_task import proceed_task
 from runner.actions.render import Renderer
 from runner.actions.start_task import start_task
-from runner.actions.timeout_between import plan_period
+from runner.actions.timeout_between import TIMEOUT_COMMAND, plan_period
 from runner.actions.timeout_task import timeout_task
 from runner.actions.timer_mark import timer_key
 from runner.envelope.event import Event, require_sound
@@ -37,6 +37,7 @@ TASK_ACTIONS: Final[dict[str, TaskAction]] = {
     TIMEOUT_TASK: timeout_task,
 }
 TIMEOUT_BETWEEN: Final = "TimeoutBetween"
+PERIOD_ACTIONS: Final = frozenset({TIMEOUT_BETWEEN, TIMEOUT_COMMAND})
 
 
 def is_addressed(event: Event, policy: Policy) -> bool:
@@ -66,14 +67,14 @@ def _planned(incoming: Incoming, policy: Policy) -> Plan:
     if incoming.is_timer:
         given = Input(event.payload, event.payload, is_payload=True)
         return TaskPlan(incoming, timer_key(event, policy), given, timeout_task)
-    if event.action not in TASK_ACTIONS and event.action != TIMEOUT_BETWEEN:
+    if event.action not in TASK_ACTIONS and event.action not in PERIOD_ACTIONS:
         raise EventError(UNKNOWN_ACTION, f"action {event.action[:100]!r} is unknown")
     check_version(event)
     require_sound(event)
     stream_of(event, policy)
     if is_skipped(event):
         return SettledPlan(incoming)
-    if event.action == TIMEOUT_BETWEEN:
+    if event.action in PERIOD_ACTIONS:
         return plan_period(incoming, policy)
     given = input_of(event)
     key = task_key(incoming, given, policy)

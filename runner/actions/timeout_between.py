@@ -2,11 +2,13 @@
 
 It changes no task itself: it sends each a TimeoutTask, as a timer would. A long period goes in
 chunks; a continuation event on the same partition carries on where the last one stopped.
+
+TIMEOUT is the same by another name: a command whose times stand where commands have them.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -17,9 +19,15 @@ from runner.actions.plan import PeriodPlan
 from runner.actions.policy import Policy
 from runner.actions.render import Renderer
 from runner.actions.timer_mark import TimerMark, timer_emit
+from runner.envelope.event import Event
 from runner.envelope.paths import MISSING
 from runner.errors import PERIOD_FAILED, EventError
 from runner.tasks.due import DuePage
+
+TIMEOUT_COMMAND: Final = "TIMEOUT"
+
+_COMMAND_PATHS: Final = {"fromTimePath": ("fromTime", "from"), "toTimePath": ("toTime", "to")}
+"""Where a command has its times, unless its parameters say where."""
 
 _Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
 
@@ -86,14 +94,23 @@ def _progress(incoming: Incoming) -> _Progress | None:
 
 
 def _time(incoming: Incoming, parameter: str) -> int | None:
-    event = incoming.event
-    path = event.parameter(parameter)
-    if path is None:
-        return None
-    given = input_of(event)
-    found: Any = MISSING
-    for node in (given.data, event.payload):
-        found = find(path, event, node)
+    for path in _time_paths(incoming.event, parameter):
+        found = _found(path, incoming.event)
         if found is not MISSING:
-            break
-    return None if found is MISSING else epoch_ms(found, f"the value at {parameter}")
+            return epoch_ms(found, f"the value at {parameter}")
+    return None
+
+
+def _time_paths(event: Event, parameter: str) -> tuple[str, ...]:
+    given = event.parameter(parameter)
+    if given is not None:
+        return (given,)
+    # A command may come bare: all that is due by now.
+    is_command = event.action == TIMEOUT_COMMAND and event.payload is not None
+    return _COMMAND_PATHS[parameter] if is_command else ()
+
+
+def _found(path: str, event: Event) -> Any:
+    given = input_of(event)
+    found = find(path, event, given.data)
+    return find(path, event, event.payload) if found is MISSING else found

@@ -15,7 +15,14 @@ from runner.actions.decision import Acknowledged, Closed, Decision, Dropped, Emi
 from runner.actions.incoming import TIMER
 from runner.actions.plan import PeriodPlan, SettledPlan, TaskPlan
 from runner.actions.policy import Outlet
-from runner.actions.registry import TASK_ACTIONS, TIMEOUT_BETWEEN, decide, replay, settle
+from runner.actions.registry import (
+    PERIOD_ACTIONS,
+    TASK_ACTIONS,
+    TIMEOUT_BETWEEN,
+    decide,
+    replay,
+    settle,
+)
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
 from runner.actions.timer_mark import parse_mark
@@ -37,6 +44,8 @@ UNANSWERABLE: Final = "UNANSWERABLE"
 
 DEAD: Final = "DEAD"
 """Status of a decision that only makes a dead letter."""
+
+_COUNTED: Final = frozenset({*TASK_ACTIONS, TIMEOUT_BETWEEN})
 
 Lap = Callable[[str], object]
 """Told when a part of the loop ends, for the split of its time."""
@@ -253,8 +262,9 @@ class Process:
     def _note(self, item: Item, asked: TaskPlan | SettledPlan, decision: Decision, done: Processed) -> None:
         """Tell timers, retention, metrics and log what they need to know."""
         action = asked.incoming.event.action
-        known = action in TASK_ACTIONS or action == TIMEOUT_BETWEEN
-        done.counts[action if known else "unknown", decision.status] += 1
+        if action in PERIOD_ACTIONS:
+            action = TIMEOUT_BETWEEN
+        done.counts[action if action in _COUNTED else "unknown", decision.status] += 1
         done.redelivered += item.redelivered
         if decision.status == DEAD and isinstance(decision.outcome, Dropped):
             done.dead[UNANSWERABLE] += 1

@@ -125,6 +125,52 @@ def test_a_period_that_ends_before_it_begins_failed() -> None:
     assert (period(empty).from_ms, period(empty).to_ms) == (2, 2)
 
 
+# The command TIMEOUT is the same by another name.
+
+
+def command(**parts: Any) -> Incoming:
+    meta = {"domain": None, **parts.pop("meta", {})}
+    return incoming(envelope("TIMEOUT", meta=meta, **parts), partition=2, offset=40)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"fromTime": 3, "toTime": "9"},
+        {"from": "3", "to": 9},
+        {"fromTime": 3, "from": 1, "toTime": 9, "to": 1},
+        {"action": "TIMEOUT", "fromTime": 3, "to": 9},
+    ],
+)
+def test_a_command_has_its_times_where_commands_have_them(payload: dict[str, Any]) -> None:
+    asked = period(command(payload=payload))
+    assert (asked.from_ms, asked.to_ms) == (3, 9)
+    assert asked.domains == tuple(sorted(POLICY.domains))
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"fromTime": None}])
+def test_a_bare_command_takes_all_that_is_due_by_now(payload: Any) -> None:
+    asked = period(command(payload=payload, meta={"domain": "brief"}))
+    assert (asked.from_ms, asked.to_ms) == (None, None)
+    assert asked.domains == ("brief",)
+
+
+def test_the_parameters_of_a_command_win_over_its_usual_places() -> None:
+    payload = {"fromTime": 3, "toTime": 9, "until": 7}
+    assert period(command(payload=payload, toTimePath="until")).to_ms == 7
+
+
+def test_a_mistake_in_a_command_is_refused_as_that_of_a_pass() -> None:
+    assert refusal(command(payload={"fromTime": 9, "toTime": 3})) == PERIOD_FAILED
+    assert refusal(command(payload={"fromTime": "soon"})) == NOT_CONVERTIBLE
+    assert refusal(command(meta={"domain": "nope"})) == DOMAIN_UNKNOWN
+
+
+def test_a_pass_looks_at_no_place_that_it_does_not_name() -> None:
+    asked = period(between(payload={"fromTime": 9, "toTime": 3, "from": 9, "to": 3}))
+    assert (asked.from_ms, asked.to_ms) == (None, None)
+
+
 def test_an_unknown_domain_and_a_missing_input_are_refused() -> None:
     assert refusal(between(meta={"domain": "nope"})) == DOMAIN_UNKNOWN
     assert refusal(between(meta={"inputElement": "nope"}, toTimePath="to")) == INPUT_MISSING

@@ -27,6 +27,20 @@ def sweep(middle: Middle, **meta: object) -> list[Emit]:
     return middle.handle(value).emits
 
 
+def test_a_command_is_carried_out_answered_and_counted_as_a_pass() -> None:
+    middle = with_tasks(4)
+    value = event("TIMEOUT", None, "command", payload={"toTime": NOW})
+    first = middle.handle(value)
+    second = middle.run(*middle.returned(first.emits[-1:]))
+    assert (len(timers(first.emits)), len(timers(second.emits))) == (3, 1)
+    reply = sent(second.emits[-1])
+    assert (reply.status, reply.value["eventMeta"]["action"]) == ("SUCCESS", "TIMEOUT")
+    assert reply.value["result"]["requested"] == 4
+    assert second.counts == {("TimeoutBetween", "SUCCESS"): 1}
+    refused = middle.handle(event("TIMEOUT", None, "late", payload={"toTime": "soon"}))
+    assert refused.counts == {("TimeoutBetween", "FAIL"): 1}
+
+
 def test_a_pass_goes_in_chunks_with_one_reply_at_the_end() -> None:
     middle = with_tasks(7)
     first = sweep(middle)
