@@ -16,12 +16,14 @@ MAX_HOPS: Final = 3
 
 ORIGIN: Final = "runner-origin"
 HOPS: Final = "runner-hops"
+TIME: Final = "runner-time"
 TIMER: Final = "runner-timer"
 PERIOD: Final = "runner-period"
 TRACE_HEADERS: Final = ("traceparent", "tracestate")
 TIMEOUT_TASK: Final = "TimeoutTask"
 
 _MAX_HOPS_DIGITS: Final = 9
+_MAX_TIME_DIGITS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Incoming:
     key: bytes | None
     value: bytes
     headers: Headers = field(default=())
+    timestamp_ms: int | None = None
+    """When the message says it was sent, epoch ms."""
 
     def header(self, name: str) -> str | None:
         """Return a header as text, or None; bytes that are no text count as absent."""
@@ -53,13 +57,33 @@ class Incoming:
         return int(text[:_MAX_HOPS_DIGITS])
 
     @property
-    def first_partition(self) -> int:
-        """Partition on which the event was first read: when forwarded, it keeps the id made there."""
+    def first_source(self) -> Source:
+        """Where the event was first read: sent on, it keeps what was made of that."""
         origin = self.header(ORIGIN)
         try:
-            return self.source.partition if origin is None else parse_source(origin).partition
+            return self.source if origin is None else parse_source(origin)
         except EventError:
-            return self.source.partition
+            return self.source
+
+    @property
+    def given_ms(self) -> int | None:
+        """When the event was given: its timestamp, or that of its first message where it was sent on."""
+        text = self.header(TIME)
+        if text is None or not (text.isascii() and text.isdecimal()) or len(text) > _MAX_TIME_DIGITS:
+            return self.timestamp_ms
+        return int(text)
+
+    @property
+    def seed(self) -> str:
+        """What chance in a pattern is derived from: new for every event, the same when it comes again."""
+        return f"{self.first_source} {self.event.request_id}"
+
+    @property
+    def marks(self) -> Headers:
+        """Headers that keep first source and time of this event when it is sent on."""
+        origin = (ORIGIN, str(self.first_source).encode())
+        given_ms = self.given_ms
+        return (origin,) if given_ms is None else (origin, (TIME, str(given_ms).encode()))
 
     @property
     def is_timer(self) -> bool:

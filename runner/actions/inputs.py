@@ -171,4 +171,4 @@ def _generated(incoming: Incoming, policy: Policy) -> str:
             PARAMETER_MISSING,
             "no task id: taskIdPath finds nothing and sagaMeta has no stepId to make one of",
         )
-    return f"{event.request_id}:{step}{incoming.first_partition:0{policy.partition_width}d}"
+    return f"{event.request_id}:{step}{incoming.first_source.partition:0{policy.partition_width}d}"

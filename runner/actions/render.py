@@ -19,7 +19,7 @@ from runner.actions.decision import (
     Repeated,
     Skipped,
 )
-from runner.actions.incoming import HOPS, ORIGIN, Headers, Incoming
+from runner.actions.incoming import HOPS, ORIGIN, TIME, Headers, Incoming
 from runner.actions.inputs import find, input_of, stream_of
 from runner.actions.policy import Outlet, Policy
 from runner.envelope.codec import Sections
@@ -175,10 +175,9 @@ class Renderer:
         return self._reply(incoming, SUCCESS, sections, key)
 
     def _forward(self, home: int, incoming: Incoming) -> Emit:
-        kept = tuple(header for header in incoming.headers if header[0] not in (ORIGIN, HOPS))
-        origin = incoming.header(ORIGIN) or str(incoming.source)
-        marks = ((ORIGIN, origin.encode()), (HOPS, str(incoming.hops + 1).encode()))
-        return self.passed_on(incoming, kept + marks, home)
+        kept = tuple(header for header in incoming.headers if header[0] not in (ORIGIN, TIME, HOPS))
+        hops = (HOPS, str(incoming.hops + 1).encode())
+        return self.passed_on(incoming, (*kept, *incoming.marks, hops), home)
 
     def _reply(self, incoming: Incoming, status: str, sections: Sections, key: TaskKey | None) -> Emit:
         headers = _headers("reply", status, key, incoming.trace)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 
 from runner.actions.decision import Emit
-from runner.actions.incoming import PERIOD, Incoming
+from runner.actions.incoming import ORIGIN, PERIOD, TIME, Incoming
 from runner.actions.inputs import MAX_TIME_MS, domain_of, epoch_ms, find, input_of
 from runner.actions.plan import PeriodPlan
 from runner.actions.policy import Policy
@@ -77,8 +77,8 @@ def decide_period(
 
 def _continuation(plan: PeriodPlan, progress: _Progress, renderer: Renderer) -> Emit:
     incoming = plan.incoming
-    kept = tuple(header for header in incoming.headers if header[0] != PERIOD)
-    headers = (*kept, (PERIOD, msgspec.json.encode(progress)))
+    kept = tuple(header for header in incoming.headers if header[0] not in (PERIOD, ORIGIN, TIME))
+    headers = (*kept, *incoming.marks, (PERIOD, msgspec.json.encode(progress)))
     return renderer.passed_on(incoming, headers, incoming.source.partition)
 
 

@@ -25,6 +25,8 @@ class Message:
     headers: Headers = field(default=())
     unreadable: str = ""
     """Why the headers could not be read; empty where they could."""
+    timestamp_ms: int | None = None
+    """When it was sent, or (topics with LogAppendTime) written; None where the log does not say."""
 
 
 class AssignmentListener(Protocol):

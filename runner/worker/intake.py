@@ -92,7 +92,8 @@ def _planned(message: Message, source: Source, terms: Terms) -> Plan | None:
     if message.unreadable:
         raise PoisonError("BAD_HEADERS", message.unreadable)
     sections = terms.codec.decode(value)
-    incoming = Incoming(read_event(sections, value, terms.rules), source, message.key, value, message.headers)
+    event = read_event(sections, value, terms.rules)
+    incoming = Incoming(event, source, message.key, value, message.headers, message.timestamp_ms)
     if terms.rules and incoming.is_timer:
         # Our own timers are complete: rules are for what comes from outside.
         incoming = replace(incoming, event=read_event(sections, value))

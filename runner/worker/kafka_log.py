@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from confluent_kafka import (
     OFFSET_INVALID,
+    TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     KafkaError,
     KafkaException,
@@ -269,9 +270,9 @@ class KafkaLog:
         except SystemError as error:
             # The library's word for a header name that is not UTF-8.
             reason = f"a header name cannot be read, all headers are left out: {error.__cause__}"
-            return Message(partition, offset, found.key(), found.value(), unreadable=reason)
+            return Message(partition, offset, found.key(), found.value(), (), reason, _timestamp_ms(found))
         headers = tuple((name, value or b"") for name, value in given)
-        return Message(partition, offset, found.key(), found.value(), headers)
+        return Message(partition, offset, found.key(), found.value(), headers, "", _timestamp_ms(found))
 
     def _earliest(self, partition: int) -> int:
         place = TopicPartition(self._topic, partition)
@@ -322,6 +323,11 @@ class KafkaLog:
         if reason.fatal() or reason.code() == KafkaError._FENCED:
             return Fenced(f"the producer was fenced or failed for good: {reason}")
         return LogUnavailable(f"Kafka refused the batch: {reason}", refused=refused)
+
+
+def _timestamp_ms(found: KafkaMessage) -> int | None:
+    kind, moment_ms = found.timestamp()
+    return None if kind == TIMESTAMP_NOT_AVAILABLE or moment_ms < 0 else moment_ms
 
 
 def _reason(error: KafkaException) -> KafkaError:

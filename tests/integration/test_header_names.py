@@ -95,6 +95,7 @@ def test_a_message_with_a_header_name_that_is_no_text_is_read_as_one_and_the_nex
         bootstrap = stack.enter_context(EmbeddedBroker({"requests": 1})).bootstrap
         producer = RawProducer(bootstrap)
         stack.callback(producer.close)
+        began_ms = int(time.time() * 1000)
         for value, name in ((b"one", b"fine"), (b"two", b"\xff\xfe"), (b"three", b"fine")):
             producer.send(b"requests", value, name)
         listener = Listener()
@@ -107,3 +108,5 @@ def test_a_message_with_a_header_name_that_is_no_text_is_read_as_one_and_the_nex
     assert [message.value for message in messages] == [b"one", b"two", b"three"]
     assert [bool(message.unreadable) for message in messages] == [False, True, False]
     assert [message.headers for message in messages] == [(("fine", b"text"),), (), (("fine", b"text"),)]
+    ended_ms = int(time.time() * 1000)
+    assert all(began_ms <= (message.timestamp_ms or 0) <= ended_ms for message in messages)

@@ -230,6 +230,6 @@ class LogClient:
             for each in self._broker.requests[number].read(self._read_at[number]):
                 if len(found) >= max_messages:
                     break
-                found.append(Message(number, each.offset, each.key, each.value, each.headers))
+                found.append(each.message)
                 self._read_at[number] = each.offset + 1
         return found

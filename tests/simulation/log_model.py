@@ -20,6 +20,7 @@ from zlib import crc32
 
 from runner.actions.decision import Emit
 from runner.actions.incoming import Headers
+from runner.worker.event_log import Message
 from tests.simulation.scheduler import Scheduler
 
 REQUESTS: Final = "requests"
@@ -62,6 +63,7 @@ class Entry:
     headers: Headers
     transaction: Transaction | None
     is_marker: bool = False
+    timestamp_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,14 @@ class Found:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    timestamp_ms: int
+
+    @property
+    def message(self) -> Message:
+        """The same as a worker reads it."""
+        return Message(
+            self.partition, self.offset, self.key, self.value, self.headers, timestamp_ms=self.timestamp_ms
+        )
 
 
 class Partition:
@@ -112,7 +122,7 @@ class Partition:
             if entry.is_marker:
                 continue
             if transaction is None or transaction.state is TransactionState.COMMITTED:
-                yield Found(self.number, offset, entry.key, entry.value, entry.headers)
+                yield Found(self.number, offset, entry.key, entry.value, entry.headers, entry.timestamp_ms)
 
 
 class Broker:
@@ -145,7 +155,7 @@ class Broker:
 
     def send(self, partition: Partition, key: bytes | None, value: bytes | None, headers: Headers) -> int:
         """Append a message of a producer without transactions."""
-        offset = partition.append(Entry(key, value, headers, None))
+        offset = partition.append(Entry(key, value, headers, None, timestamp_ms=self._scheduler.now_ms))
         self.on_change()
         return offset
 
@@ -153,7 +163,8 @@ class Broker:
         """Append a message to a transaction."""
         partitions = self.topics[emit.stream]
         number = crc32(emit.key or b"") % len(partitions) if emit.partition is None else emit.partition
-        return partitions[number].append(Entry(emit.key, emit.value, emit.headers, transaction))
+        entry = Entry(emit.key, emit.value, emit.headers, transaction, timestamp_ms=self._scheduler.now_ms)
+        return partitions[number].append(entry)
 
     def end(self, transaction: Transaction, state: TransactionState) -> None:
         """Decide a transaction; the markers follow."""

@@ -19,7 +19,6 @@ from runner.actions.plan import TaskPlan
 from runner.actions.registry import decide
 from runner.actions.render import Renderer
 from runner.tasks.record import Record, TaskKey
-from runner.worker.event_log import Message
 from runner.worker.intake import Terms, take_in
 from tests.simulation.answers import Answer, Answers
 from tests.simulation.history import Violation
@@ -75,8 +74,7 @@ class Reference:
         copies = _copies(requests)
         tasks: dict[TaskKey, Task] = defaultdict(Task)
         for found in requests:
-            message = Message(found.partition, found.offset, found.key, found.value, found.headers)
-            plan = take_in(message, self._terms).plan
+            plan = take_in(found.message, self._terms).plan
             if isinstance(plan, TaskPlan):
                 tasks[plan.key].queues[found.partition].append(self._event(plan, copies))
         return tasks
@@ -165,9 +163,9 @@ def _copies(requests: list[Found]) -> dict[tuple[str, int], Found]:
     """Return the forwarded messages by first source and hops: each must be the only one."""
     copies: dict[tuple[str, int], Found] = {}
     for found in requests:
-        origin = header(found.headers, ORIGIN)
-        if origin is not None:
-            name = (origin, int(header(found.headers, HOPS) or 0))
+        origin, hops = header(found.headers, ORIGIN), header(found.headers, HOPS)
+        if origin is not None and hops is not None:
+            name = (origin, int(hops))
             if name in copies:
                 raise Violation(f"the event of {origin} was forwarded twice")
             copies[name] = found

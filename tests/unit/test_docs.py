@@ -25,7 +25,7 @@ import typer
 from runner import __version__, errors
 from runner.actions import inputs
 from runner.actions.decision import Emit
-from runner.actions.incoming import HOPS, MAX_HOPS, ORIGIN, PERIOD, TIMER, TRACE_HEADERS, Headers
+from runner.actions.incoming import HOPS, MAX_HOPS, ORIGIN, PERIOD, TIME, TIMER, TRACE_HEADERS, Headers
 from runner.actions.policy import DomainPolicy, Policy
 from runner.cli.app import INTERRUPTED, build_app
 from runner.cli.worker_command import STOPPED_LATE
@@ -166,7 +166,7 @@ class Runner:
     def _processed(self, partition: int, key: bytes, value: bytes, headers: Headers) -> list[Emit]:
         offset = self._offsets[partition]
         self._offsets[partition] += 1
-        message = Message(partition, offset, key, value, headers)
+        message = Message(partition, offset, key, value, headers, timestamp_ms=self.now_ms)
         return self._process.run(Batch((message,), {partition: offset}), {}).emits
 
 
@@ -285,6 +285,7 @@ def test_every_header_is_documented_and_no_other() -> None:
     known = {name for emit in sent for name, _ in emit.headers} | {
         ORIGIN,
         HOPS,
+        TIME,
         TIMER,
         PERIOD,
         *TRACE_HEADERS,

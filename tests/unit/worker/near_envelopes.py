@@ -304,6 +304,7 @@ _HEADER: Final = st.one_of(
     st.tuples(st.just("runner-timer"), _MARKS | st.binary(max_size=12)),
     st.tuples(st.just("runner-period"), _PERIODS | st.binary(max_size=12)),
     st.tuples(st.just("runner-hops"), _NUMBERS.map(str.encode) | st.binary(max_size=6)),
+    st.tuples(st.just("runner-time"), _NUMBERS.map(str.encode) | st.binary(max_size=6)),
     st.tuples(st.just("runner-origin"), _SOURCES.map(str.encode) | st.binary(max_size=6)),
     st.tuples(st.sampled_from(["traceparent", "tracestate"]), st.binary(max_size=12)),
     st.tuples(st.text(max_size=8), st.binary(max_size=8)),

@@ -151,7 +151,7 @@ class Middle:
         """The next message of a home."""
         offset = self._next.get(home, 0)
         self._next[home] = offset + 1
-        return Message(home, offset, key, value, headers)
+        return Message(home, offset, key, value, headers, timestamp_ms=self.now_ms())
 
     def run(self, *messages: Message, runs: Mapping[int, int] | None = None) -> Processed:
         """Process a batch of messages; its bases are the offsets it begins with."""

@@ -55,7 +55,7 @@ class ScriptedLog:
         """Put a message on the requests topic; return its offset."""
         log = self.requests[home]
         offset = log[-1].offset + 1 if log else 0
-        log.append(Message(home, offset, key, value, headers))
+        log.append(Message(home, offset, key, value, headers, timestamp_ms=round(self._ticker() * 1000)))
         return offset
 
     def assign(self, *homes: int) -> None:

@@ -92,7 +92,11 @@ def test_a_task_lives_where_it_was_started_and_events_from_elsewhere_are_forward
     done = middle.handle(proceed(), home=1)
     [forwarded] = done.emits
     assert (forwarded.stream, forwarded.partition, forwarded.value) == ("requests", 2, proceed())
-    assert dict(forwarded.headers) == {"runner-origin": b"1/1@0", "runner-hops": b"1"}
+    assert dict(forwarded.headers) == {
+        "runner-origin": b"1/1@0",
+        "runner-time": str(NOW).encode(),
+        "runner-hops": b"1",
+    }
     assert done.counts == {("ProceedTask", "FORWARDED"): 1}
     answered = middle.run(*middle.returned(done.emits))
     assert statuses(answered.emits) == ["PROCEEDED", "SUCCESS"]
