@@ -78,6 +78,8 @@ class IndexKind(Enum):
 
     DEADLINES = "deadlines"
     """Open tasks by deadline; members as ``DueTask.member``."""
+    UNDATED = "undated"
+    """Open tasks without a deadline by their start; members are ids. For lists only."""
     REMOVALS = "removals"
     """Closed tasks by the end of their retention; members as ``revision;id``."""
 
@@ -117,6 +119,17 @@ class Ownership:
     cluster_id: str
     topic: str
     topic_id: str
+    group: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpace:
+    """What a key space says of itself, to those who only read it."""
+
+    layout: int
+    shards: int
+    topic: str
     group: str
     partitions: int
 

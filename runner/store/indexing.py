@@ -13,7 +13,7 @@ Entry: TypeAlias = tuple[Index, str, int]
 
 
 def entry_of(record: Record | None, shard: int) -> Entry | None:
-    """Return the one entry a record has: its deadline while open, its removal once closed."""
+    """Return the one entry a record has: its deadline or start while open, its removal once closed."""
     if record is None:
         return None
     state, key = record.state, record.key
@@ -21,7 +21,7 @@ def entry_of(record: Record | None, shard: int) -> Entry | None:
         index = _index(IndexKind.REMOVALS, key.domain, shard, state.home)
         return index, f"{record.revision};{key.id}", state.closing.remove_at_ms
     if state.deadline_ms is None:
-        return None
+        return _index(IndexKind.UNDATED, key.domain, shard, state.home), key.id, state.created_ms
     index = _index(IndexKind.DEADLINES, key.domain, shard, state.home)
     # As DueTask.member writes it; the record holds the source as text already.
     return index, f"{state.source};{state.epoch};{key.id}", state.deadline_ms
@@ -39,6 +39,17 @@ def parse_removal(member: str) -> tuple[int, str]:
     """Return revision and id of an entry of a removal index."""
     revision, _, task_id = member.partition(";")
     return int(revision), task_id
+
+
+def task_id_of(index: Index, member: str) -> str:
+    """Return the id of the task that an entry stands for."""
+    match index.kind:
+        case IndexKind.DEADLINES:
+            return member.split(";", 2)[2]
+        case IndexKind.UNDATED:
+            return member
+        case IndexKind.REMOVALS:
+            return parse_removal(member)[1]
 
 
 @lru_cache(maxsize=8192)

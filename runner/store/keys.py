@@ -11,7 +11,7 @@ from binascii import crc32
 from runner.store.calls import Index
 from runner.tasks.record import TaskKey
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of this layout; a key space written in another is refused."""
 
 

@@ -6,7 +6,7 @@ nothing is shared by accident.
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +27,7 @@ from runner.store.calls import (
 )
 from runner.store.indexing import moves
 from runner.store.keys import Keys
+from runner.store.listing import Stop
 from runner.store.paging import Stretch, page_between
 from runner.store.versions import ABSENT, revision_of, version_of
 from runner.tasks.due import DuePage
@@ -168,6 +169,25 @@ class MemoryStore:
         stored = self._tasks.get(key)
         return None if stored is None else _read(key, *stored)
 
+    def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
+        """Return records as stored."""
+        return [self.record(key) for key in keys]
+
+    def entries(
+        self, stops: Mapping[Index, Stop], to_ms: int | None, limit: int
+    ) -> dict[Index, Sequence[tuple[str, int]]]:
+        """Return a stretch of each index."""
+        found: dict[Index, Sequence[tuple[str, int]]] = {}
+        for index, stop in stops.items():
+            entries = self._indexes.get(index, [])
+            first = _first(entries, stop)
+            found[index] = [
+                (member.decode(), score)
+                for score, member in entries[first : first + limit]
+                if to_ms is None or score <= to_ms
+            ]
+        return found
+
     def records(self) -> list[Record]:
         """Return every record; for checkers and tests."""
         return [_read(key, *stored) for key, stored in self._tasks.items()]
@@ -246,6 +266,15 @@ class MemoryStore:
 
 def _read(key: TaskKey, version: str, state: bytes, start: bytes) -> Record:
     return read_record(key, revision_of(version), state, start)
+
+
+def _first(entries: Sequence[tuple[int, bytes]], stop: Stop) -> int:
+    """Return the position of the first entry from a stop on."""
+    if stop.score_ms is None:
+        return 0
+    if stop.member:
+        return bisect_right(entries, (stop.score_ms, stop.member.encode()))
+    return (bisect_left if stop.at_moment else bisect_right)(entries, stop.score_ms, key=_score)
 
 
 def _score(entry: tuple[int, bytes]) -> int:

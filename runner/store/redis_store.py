@@ -1,6 +1,7 @@
 """The store in Redis or Valkey (7.0 and later): one script call per shard and batch.
 
-Reads go through ``load.lua``, ``due.lua`` and ``between.lua``, every change through ``apply.lua``.
+Reads go through ``load.lua``, ``due.lua``, ``between.lua`` and ``list.lua``, every change through
+``apply.lua``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from runner.store.calls import (
     Due,
     DueEntries,
     Index,
+    KeySpace,
     Loaded,
     Opened,
     Ownership,
@@ -30,6 +32,7 @@ from runner.store.calls import (
     Verdict,
 )
 from runner.store.keys import LAYOUT, Keys
+from runner.store.listing import Stop
 from runner.store.paging import Stretch, page_between
 from runner.store.versions import revision_of
 from runner.tasks.due import DuePage
@@ -65,6 +68,7 @@ class RedisStore:
         self._due = _Script("due")
         self._between = _Script("between")
         self._open = _Script("open")
+        self._list = _Script("list")
 
     @property
     def shards(self) -> int:
@@ -187,9 +191,40 @@ class RedisStore:
         return found
 
     def record(self, key: TaskKey) -> Record | None:
-        """Return one record as stored; for ``runner task show``."""
-        name = self._keys.task(key, self.shard(key.id))
-        return _record(key, *self._run([("HMGET", name, "version", "state", "start")])[0])
+        """Return one record as stored; for the command line."""
+        return self.records_of([key])[0]
+
+    def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
+        """Return records as stored, in one round trip; for the command line."""
+        names = [self._keys.task(key, self.shard(key.id)) for key in keys]
+        found = self._run([("HMGET", name, "version", "state", "start") for name in names])
+        return [_record(key, *parts) for key, parts in zip(keys, found, strict=True)]
+
+    def entries(
+        self, stops: Mapping[Index, Stop], to_ms: int | None, limit: int
+    ) -> dict[Index, Sequence[tuple[str, int]]]:
+        """Return a stretch of each index: one script call per shard, in one round trip."""
+        shards: dict[int, list[Index]] = defaultdict(list)
+        for index in stops:
+            shards[index.shard].append(index)
+        bounds = ["+inf" if to_ms is None else to_ms, limit]
+        calls = [
+            ([self._keys.index(index) for index in found], bounds + _begin(found, stops))
+            for found in shards.values()
+        ]
+        found: dict[Index, Sequence[tuple[str, int]]] = {}
+        for indexes, answer in zip(shards.values(), self._call(self._list, calls), strict=True):
+            found.update(zip(indexes, map(_pairs, answer), strict=True))
+        return found
+
+    def key_space(self) -> KeySpace | None:
+        """Return whose key space this is, as it was written; None: nobody opened it yet."""
+        names = ("layout", "shards", "topic", "group", "partitions")
+        found = self._run([("HMGET", self._keys.owner, *names)])[0]
+        if found[0] is None:
+            return None
+        layout, shards, topic, group, partitions = (part.decode() for part in found)
+        return KeySpace(int(layout), int(shards), topic, group, int(partitions))
 
     def close(self) -> None:
         """Close the connections."""
@@ -259,6 +294,18 @@ def connect(url: str, timeout_seconds: float, **options: Any) -> redis.Redis:
 
 def _record(key: TaskKey, version: bytes | None, state: bytes, start: bytes) -> Record | None:
     return None if version is None else read_record(key, revision_of(version.decode()), state, start)
+
+
+def _begin(indexes: Sequence[Index], stops: Mapping[Index, Stop]) -> list[Any]:
+    """Return where the reading of each index begins, as ``list.lua`` is told."""
+    told: list[Any] = []
+    for index in indexes:
+        stop = stops[index]
+        if stop.score_ms is None:
+            told += ["-inf", ""]
+        else:
+            told += [f"({stop.score_ms}" if stop.at_moment else stop.score_ms, stop.member]
+    return told
 
 
 def _pairs(answer: Any) -> tuple[tuple[str, int], ...]:

@@ -1,15 +1,17 @@
 """The stores under test, each able to list all it holds: what no worker ever needs."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from runner.store.calls import Index, IndexKind, Store
+from runner.store.listing import Stop
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import Record, TaskKey
 
 _TASK: Final = re.compile(r"(?s)(?P<domain>[^:{]*):\{(?P<shard>\d+)\}:task:(?P<id>.*)")
 _INDEX: Final = re.compile(
-    r"(?P<domain>[^:{]*):\{(?P<shard>\d+)\}:(?P<kind>deadlines|removals):(?P<home>\d+)"
+    r"(?P<domain>[^:{]*):\{(?P<shard>\d+)\}:(?P<kind>deadlines|undated|removals):(?P<home>\d+)"
 )
 
 
@@ -26,6 +28,16 @@ class Subject(Store, Protocol):
 
     def records(self) -> list[Record]:
         """Return every record."""
+        ...
+
+    def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
+        """Return records as stored."""
+        ...
+
+    def entries(
+        self, stops: Mapping[Index, Stop], to_ms: int | None, limit: int
+    ) -> dict[Index, Sequence[tuple[str, int]]]:
+        """Return a stretch of each index."""
         ...
 
     def index_entries(self) -> set[tuple[Index, str, int]]:

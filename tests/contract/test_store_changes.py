@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from runner.actions.decision import Skipped
-from runner.store.calls import Change, HomeCall, Verdict
+from runner.store.calls import Change, HomeCall, Index, IndexKind, Verdict
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
 from tests.contract.samples import (
@@ -286,9 +286,10 @@ class TestIndexes:
         member = f"1/2@5;0;{record.key.id}"
         assert store.index_entries() == {(deadlines(store, record.key, 2), member, FUTURE)}
 
-    def test_an_open_task_without_deadline_has_no_entry(self, store: Subject) -> None:
-        started(store, opened(key_in(store, 1), Source(1, 2, 5), None))
-        assert store.index_entries() == set()
+    def test_an_open_task_without_deadline_has_an_entry_at_its_start(self, store: Subject) -> None:
+        record = started(store, opened(key_in(store, 1), Source(1, 2, 5), None))
+        index = Index(IndexKind.UNDATED, DOMAIN, 1, 2)
+        assert store.index_entries() == {(index, record.key.id, record.state.created_ms)}
 
     @pytest.mark.parametrize("deadline_ms", [FUTURE, PAST, None])
     def test_a_closed_task_is_among_the_removals_of_its_home(

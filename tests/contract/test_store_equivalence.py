@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Ownership, Page, ShardCall, Verdict
+from runner.store.listing import Wanted, list_tasks
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
 from tests.contract.conftest import NewRedisStore, memory_store
@@ -196,6 +197,8 @@ class Twins:
         assert {record.key: record for record in self.redis.records()} == ours
         assert self.redis.index_entries() == self.memory.index_entries()
         assert indexes_equal_records(self.memory)
+        wanted, page = Wanted(DOMAINS, HOMES), Page(1000)
+        assert list_tasks(self.redis, wanted, page) == list_tasks(self.memory, wanted, page)
         for shard in range(SHARDS_USED):
             key = key_in(self.memory, shard)
             reads = [

@@ -18,6 +18,7 @@ from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from tests.contract.samples import (
     DOMAIN,
+    FUTURE,
     HOMES,
     ODD_IDS,
     PAST,
@@ -120,8 +121,12 @@ def cluster(
         server.stop()
 
 
+@pytest.mark.parametrize("deadline_ms", [FUTURE, None], ids=["with a deadline", "without"])
 def test_an_open_task_takes_less_memory_than_promised(
-    store: ListedRedisStore, redis_client: redis.Redis, capsys: pytest.CaptureFixture[str]
+    store: ListedRedisStore,
+    redis_client: redis.Redis,
+    capsys: pytest.CaptureFixture[str],
+    deadline_ms: int | None,
 ) -> None:
     """The index entry and the decision that is kept beside it included."""
     count = 5_000
@@ -130,7 +135,8 @@ def test_an_open_task_takes_less_memory_than_promised(
     before = int(redis_client.info("memory")["used_memory"])
     records = []
     for n in range(count):
-        record = opened(TaskKey(DOMAIN, f"request-{n:08d}:step-20"), Source(1, n % HOMES, n))
+        task = TaskKey(DOMAIN, f"request-{n:08d}:step-20")
+        record = opened(task, Source(1, n % HOMES, n), deadline_ms)
         event = msgspec.Raw(body % (n, b"x" * (EVENT_BYTES - overhead)))
         records.append(replace(record, start=msgspec.structs.replace(record.start, event=event)))
     for shard in range(SHARDS):
@@ -142,5 +148,8 @@ def test_an_open_task_takes_less_memory_than_promised(
         assert apply(store, homes, *(Change(r.key, None, r) for r in mine)) is Verdict.APPLIED
     each = (int(redis_client.info("memory")["used_memory"]) - before) / count
     with capsys.disabled():
-        print(f"\n{each:.0f} bytes of Redis memory for an open task with an event of {EVENT_BYTES} bytes")
+        print(
+            f"\n{each:.0f} bytes of Redis memory for an open task with an event of "
+            f"{EVENT_BYTES} bytes, deadline {deadline_ms}"
+        )
     assert EVENT_BYTES < each < MOST_BYTES_PER_TASK

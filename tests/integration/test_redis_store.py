@@ -11,6 +11,7 @@ from runner.actions.decision import Skipped
 from runner.embedded.children import HOST, free_port
 from runner.errors import StoreMismatch, StoreUnavailable
 from runner.store.calls import Change, HomeCall, Page, Verdict
+from runner.store.listing import Stop
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from tests.contract.samples import (
@@ -58,6 +59,8 @@ def unavailable(store: ListedRedisStore) -> None:
         lambda: store.committed(1),
         lambda: store.floors(1, [0]),
         lambda: store.record(record.key),
+        lambda: store.entries({deadlines(store, record.key, 0): Stop()}, None, 1),
+        store.key_space,
     ]
     for ask in asked:
         with pytest.raises(StoreUnavailable, match="Redis"):

@@ -1,0 +1,241 @@
+"""Lists of tasks, a bounded page at a time, in one order over all shards, homes and domains.
+
+Every record has exactly one index entry. A list is the merge of the indexes: open tasks by deadline,
+then open tasks without one by their start, then closed tasks by the end of their retention. A cursor
+names the last entry looked at, not a number of entries: tasks may come and go between two pages, and
+none that stays is given twice or passed over.
+"""
+
+from __future__ import annotations
+
+import heapq
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Annotated, Final, NamedTuple, Protocol
+
+import msgspec
+
+from runner.store.calls import Index, IndexKind, Page
+from runner.store.indexing import task_id_of
+from runner.tasks.record import Record, Status, TaskKey
+
+MOST_LOOKED_AT: Final = 20_000
+"""Records read for one page, where few of them are of the states that were asked for."""
+
+_CHUNK: Final = 100
+_FIRST: Final = 4
+_ORDER: Final = (IndexKind.DEADLINES, IndexKind.UNDATED, IndexKind.REMOVALS)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where the reading of an index begins: after a moment, at it, or after one of its entries."""
+
+    score_ms: int | None = None
+    """None: from the start."""
+    at_moment: bool = False
+    """Whether entries of the moment itself are still to be given."""
+    member: str = ""
+    """Entry of the moment that was given last, whether or not it is still there."""
+
+
+class Listed(Protocol):
+    """What a list needs of a store."""
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        ...
+
+    def entries(
+        self, stops: Mapping[Index, Stop], to_ms: int | None, limit: int
+    ) -> dict[Index, Sequence[tuple[str, int]]]:
+        """Return up to ``limit`` entries (member, epoch ms) of each index from its stop on."""
+        ...
+
+    def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
+        """Return the records as stored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which tasks are listed."""
+
+    domains: Sequence[str]
+    homes: int
+    statuses: frozenset[Status] = field(default=frozenset(Status))
+    due_before_ms: int | None = None
+    """Open tasks with a deadline before this moment, and no others."""
+
+    @property
+    def kinds(self) -> tuple[IndexKind, ...]:
+        """The indexes that hold such tasks, in the order of the list."""
+        if self.due_before_ms is not None:
+            return (IndexKind.DEADLINES,) if Status.OPEN in self.statuses else ()
+        is_open = Status.OPEN in self.statuses
+        is_closed = bool(self.statuses - {Status.OPEN})
+        return tuple(kind for kind in _ORDER if (is_closed if kind is IndexKind.REMOVALS else is_open))
+
+
+class Row(NamedTuple):
+    """A task in a list, and the cursor that goes on after it."""
+
+    record: Record
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """A page of a list; ``cursor`` leads to the next, None: the end."""
+
+    rows: tuple[Row, ...]
+    cursor: str | None
+
+
+class _Mark(NamedTuple):
+    """An entry, comparable: marks of one kind stand in the order of the list."""
+
+    score_ms: int
+    place: tuple[str, int, int]
+    member: bytes
+    entry_of: Index
+
+
+class BadCursor(ValueError):
+    """The text is no cursor that a page gave."""
+
+
+_Number = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+    kind: IndexKind
+    score_ms: _Number
+    domain: str
+    shard: _Number
+    home: _Number
+    member: str
+
+
+def list_tasks(store: Listed, wanted: Wanted, page: Page, most: int = MOST_LOOKED_AT) -> TaskPage:
+    """Return up to ``page.limit`` tasks; fewer, with a cursor, after ``most`` that were none of them.
+
+    Raises BadCursor.
+    """
+    marks = _marks(store, wanted, None if page.cursor is None else _parse(page.cursor))
+    rows: list[Row] = []
+    looked = 0
+    last: _Mark | None = None
+    while len(rows) < page.limit and looked < most:
+        taken = list(islice(marks, min(page.limit - len(rows), _CHUNK)))
+        if not taken:
+            return TaskPage(tuple(rows), None)
+        looked, last = looked + len(taken), taken[-1]
+        records = store.records_of([_key(mark) for mark in taken])
+        rows += [
+            Row(record, _cursor(mark))
+            for mark, record in zip(taken, records, strict=True)
+            if record is not None and _fits(record, wanted)
+        ]
+    is_end = next(marks, None) is None
+    return TaskPage(tuple(rows), None if is_end or last is None else _cursor(last))
+
+
+def _marks(store: Listed, wanted: Wanted, after: _Mark | None) -> Iterator[_Mark]:
+    kinds = wanted.kinds
+    if after is not None:
+        reached = _ORDER.index(after.entry_of.kind)
+        kinds = tuple(kind for kind in kinds if _ORDER.index(kind) >= reached)
+    to_ms = None if wanted.due_before_ms is None else wanted.due_before_ms - 1
+    for kind in kinds:
+        indexes = [
+            Index(kind, domain, shard, home)
+            for domain in wanted.domains
+            for shard in range(store.shards)
+            for home in range(wanted.homes)
+        ]
+        within = after is not None and after.entry_of.kind is kind
+        yield from _merged(
+            store, {index: _stop(index, after if within else None) for index in indexes}, to_ms
+        )
+
+
+def _merged(store: Listed, stops: Mapping[Index, Stop], to_ms: int | None) -> Iterator[_Mark]:
+    """Give the entries of all indexes in one order; an index is read on when what was read is given."""
+    waiting: dict[Index, Iterator[_Mark]] = {}
+    heap: list[_Mark] = []
+    for index, entries in store.entries(stops, to_ms, _FIRST).items():
+        waiting[index] = _read_on(store, index, entries, to_ms)
+        heap += islice(waiting[index], 1)
+    heapq.heapify(heap)
+    while heap:
+        mark = heap[0]
+        yield mark
+        following = next(waiting[mark.entry_of], None)
+        if following is None:
+            heapq.heappop(heap)
+        else:
+            heapq.heapreplace(heap, following)
+
+
+def _read_on(
+    store: Listed, index: Index, entries: Sequence[tuple[str, int]], to_ms: int | None
+) -> Iterator[_Mark]:
+    limit = _FIRST
+    while entries:
+        yield from (_mark(index, member, score) for member, score in entries)
+        if len(entries) < limit:
+            return
+        member, score = entries[-1]
+        limit = _CHUNK
+        entries = store.entries({index: Stop(score, member=member)}, to_ms, limit)[index]
+
+
+def _stop(index: Index, after: _Mark | None) -> Stop:
+    """Return where an index begins so that everything in it stands after a mark."""
+    if after is None:
+        return Stop()
+    place = _place(index)
+    if place == after.place:
+        return Stop(after.score_ms, member=after.member.decode())
+    return Stop(after.score_ms, at_moment=place > after.place)
+
+
+def _fits(record: Record, wanted: Wanted) -> bool:
+    """Whether a record, which may have changed since its entry was read, belongs into the list."""
+    state = record.state
+    if state.status not in wanted.statuses:
+        return False
+    due = wanted.due_before_ms
+    return due is None or (record.is_open and state.deadline_ms is not None and state.deadline_ms < due)
+
+
+def _mark(index: Index, member: str, score_ms: int) -> _Mark:
+    return _Mark(score_ms, _place(index), member.encode(), index)
+
+
+def _place(index: Index) -> tuple[str, int, int]:
+    return index.domain, index.shard, index.home
+
+
+def _key(mark: _Mark) -> TaskKey:
+    return TaskKey(mark.entry_of.domain, task_id_of(mark.entry_of, mark.member.decode()))
+
+
+def _cursor(mark: _Mark) -> str:
+    index = mark.entry_of
+    found = _Cursor(index.kind, mark.score_ms, index.domain, index.shard, index.home, mark.member.decode())
+    return urlsafe_b64encode(msgspec.json.encode(found)).decode().rstrip("=")
+
+
+def _parse(text: str) -> _Mark:
+    try:
+        found = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Cursor)
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        raise BadCursor(text) from None
+    if not found.member:
+        raise BadCursor(text)
+    return _mark(Index(found.kind, found.domain, found.shard, found.home), found.member, found.score_ms)
