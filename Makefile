@@ -8,8 +8,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements.lock
+# What the image of deploy/Dockerfile holds, and what builds it: the versions of $(LOCK), and no more.
+RUNTIME_LOCK := requirements-runtime.lock
+BUILD_LOCK := requirements-build.lock
 LOCK_VENV := .lock-venv
 SOURCES := runner tests deploy
+COMPILE = $(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check format simulate bench lock clean
@@ -44,10 +49,9 @@ bench: $(STAMP) ## measure on a real Kafka and Redis on this machine; a table an
 lock: ## pin every dependency again, with hashes
 	$(PYTHON) -m venv $(LOCK_VENV)
 	$(LOCK_VENV)/bin/pip install --quiet uv==$(UV_VERSION)
-	$(LOCK_VENV)/bin/uv pip compile pyproject.toml --quiet --extra embedded --extra registry --group dev \
-		--universal --python-version 3.11 --generate-hashes --upgrade \
-		--no-annotate --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" --output-file $(LOCK)
+	$(COMPILE) pyproject.toml --upgrade --extra embedded --extra registry --group dev --output-file $(LOCK)
+	$(COMPILE) pyproject.toml --upgrade --extra registry --constraints $(LOCK) --output-file $(RUNTIME_LOCK)
+	$(COMPILE) --upgrade --group build --constraints $(LOCK) --output-file $(BUILD_LOCK)
 
 clean: ## remove .venv and everything the tools left
 	rm -rf $(VENV) $(LOCK_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -48,10 +48,8 @@ RESUMED: Final = Answer(RESUME, SAGA_ID, ESCALATE, "PROCEEDED")
 EXPECTED: Final = (STARTED, TIMED_OUT, ESCALATED, REFUSED, ACCEPTED, RESUMED)
 
 
-def check_all(
-    responses: Sequence[Sighting], dead_letters: Sequence[Sighting], worker_exit_code: int | None
-) -> list[Check]:
-    """Return every check, in the order of the story."""
+def check_all(responses: Sequence[Sighting], dead_letters: Sequence[Sighting]) -> list[Check]:
+    """Return every check of what was seen, in the order of the story."""
     answers = _Answers(responses)
     return [
         answers.check(
@@ -66,8 +64,12 @@ def check_all(
         answers.check("PROCEEDED comes, with the decision in the stored event", RESUMED, _is_decided),
         _no_others(responses),
         Check("there are no dead letters", not dead_letters, f"{len(dead_letters)} of them"),
-        Check("the worker ended in good order", worker_exit_code == 0, f"exit code {worker_exit_code}"),
     ]
+
+
+def check_worker(exit_code: int | None) -> Check:
+    """Return the check of how the worker ended, for whoever started it."""
+    return Check("the worker ended in good order", exit_code == 0, f"exit code {exit_code}")
 
 
 class _Answers:

@@ -1,22 +1,26 @@
-"""``runner demo``: plays the story on embedded servers and says whether all of it was right."""
+"""``runner demo``: plays the story, on embedded servers or on yours, and says whether all was right."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import IO, Any, Final
+from typing import IO, Annotated, Any, Final
+from uuid import uuid4
 
 import msgspec
+import typer
 from rich.text import Text
 
 from runner.cli.demo import story
-from runner.cli.demo.checks import Check, check_all
+from runner.cli.demo.checks import Check, check_all, check_worker
+from runner.cli.demo.mark import Mark
 from runner.cli.demo.people import People
 from runner.cli.demo.saga_engine import SagaEngine
 from runner.cli.demo.timeline import Timeline
-from runner.cli.embedded_runner import WHAT, EmbeddedRunner, embedded_runner
+from runner.cli.embedded_runner import WHAT, embedded_runner
 from runner.cli.kafka_clients import connect_producer
+from runner.cli.options import ConfigFile, read_config
 from runner.cli.screen import plain, say, stderr, stdout
 from runner.cli.sending import ACKNOWLEDGE_SECONDS
 from runner.cli.sighting import REPLY, Sighting
@@ -36,8 +40,15 @@ LONGEST_REASON: Final = 300
 
 _POLL_SECONDS: Final = 0.2
 
+Live = Annotated[
+    bool, typer.Option("--live", help="On the configured brokers, with the workers that run there.")
+]
 
-def demo() -> None:
+
+def demo(
+    live: Live = False,  # noqa: FBT002 - typer's way to declare a flag
+    config: ConfigFile = None,
+) -> None:
     """Play a purchase approval from start to end, and check it.
 
     Starts a broker, a Redis and a worker of its own, needs nothing else, and
@@ -45,52 +56,84 @@ def demo() -> None:
     a manager's task that times out, a director's that is finished.
     Exit code 0 only if all of it was right.
 
-    [bold]Example[/bold]
+    With --live it starts nothing: its four requests go to the topics of your
+    configuration, in the domain "default", and workers of yours answer them.
+    Other readers of those topics see them too.
+
+    [bold]Examples[/bold]
 
       runner demo
+
+      runner demo --live --config runner.yaml
     """
+    checks = _on_a_real_site(read_config(config)) if live else _on_embedded_servers()
+    if not all(check.holds for check in checks):
+        raise FatalError("the demo went wrong: see the checks above")
+
+
+def _on_embedded_servers() -> list[Check]:
     say(stdout(), f"{WHAT}\n", "dim")
     with ExitStack() as stack:
         log = stack.enter_context(tempfile.TemporaryFile())
         running = stack.enter_context(embedded_runner(Config(), PARTITIONS, log))
-        topics = running.config.topics
-        watched = (topics.requests, topics.responses, topics.dead_letters)
-        reader = stack.enter_context(TopicReader(running.config, watched, from_beginning=True))
-        play = Play(running.config, reader)
-        play.run(running)
-        stop(running.worker)
+        worker = running.worker
+        reader = stack.enter_context(
+            TopicReader(running.config, _watched(running.config), from_beginning=True)
+        )
+        play = Play(running.config, reader, Mark())
+        play.run(lambda: worker.poll() is None)
+        stop(worker)
         play.drain()
-        checks = play.checks(running.worker.returncode)
+        checks = [*play.checks(), check_worker(worker.returncode)]
         _show(checks)
         if not all(check.holds for check in checks):
             _show_log(log)
-            raise FatalError("the demo went wrong: see the checks above")
+    return checks
+
+
+def _on_a_real_site(config: Config) -> list[Check]:
+    say(stdout(), f"on {config.kafka.brokers}, with the workers that run there\n", "dim")
+    with TopicReader(config, _watched(config), from_beginning=False) as reader:
+        play = Play(config, reader, Mark(f".{uuid4().hex[:6]}"))
+        play.run(lambda: True)
+        play.drain()
+    checks = play.checks()
+    _show(checks)
+    return checks
+
+
+def _watched(config: Config) -> tuple[str, ...]:
+    return (config.topics.requests, config.topics.responses, config.topics.dead_letters)
 
 
 class Play:
     """The story on stage: what is seen is shown, and handed to the engine and to the people."""
 
-    def __init__(self, config: Config, reader: TopicReader) -> None:
+    def __init__(self, config: Config, reader: TopicReader, mark: Mark) -> None:
         self._topics = config.topics
         self._reader = reader
+        self._mark = mark
         self._producer = connect_producer(config).client
         self._timeline = Timeline(stdout())
         self._engine = SagaEngine(story.STEPS, self._send)
         self._people = People(self._send)
         self._seen: list[Sighting] = []
 
-    def run(self, running: EmbeddedRunner) -> None:
+    def run(self, has_workers: Callable[[], bool]) -> None:
         """Play until the saga has ended and the director has her answer, or too long has passed."""
         give_up = monotonic_seconds() + STORY_SECONDS
         self._timeline.tell(story.TITLE)
         self._timeline.head()
         self._engine.start()
-        while not self._is_over() and monotonic_seconds() < give_up and running.worker.poll() is None:
+        while not self._is_over() and monotonic_seconds() < give_up and has_workers():
             for seen in self._burst():
                 self._see(seen)
 
     def drain(self) -> None:
-        """Show what else is on the topics, once nobody writes any more."""
+        """Show what else there is, once nothing is expected any more.
+
+        On a real broker it looks for DRAIN_SECONDS: there, nobody can say that all has been read.
+        """
         give_up = monotonic_seconds() + DRAIN_SECONDS
         while not self._reader.has_read_all() and monotonic_seconds() < give_up:
             for seen in self._burst():
@@ -99,20 +142,20 @@ class Play:
             payload = msgspec.json.encode(self._engine.result["payload"]).decode()
             self._timeline.tell(f"{story.ENDED}\n{payload}\n")
 
-    def checks(self, worker_exit_code: int | None) -> list[Check]:
+    def checks(self) -> list[Check]:
         """Return what must be true of all that was seen."""
         return check_all(
             [seen for seen in self._seen if seen.topic == self._topics.responses],
             [seen for seen in self._seen if seen.topic == self._topics.dead_letters],
-            worker_exit_code,
         )
 
     def _burst(self) -> list[Sighting]:
-        """Return what there is, in the order in which it was written: partitions know nothing of that."""
+        """Return what there is of ours, in the order of writing: partitions know nothing of that."""
         burst = []
         seen = self._reader.next(_POLL_SECONDS)
         while seen is not None:
-            burst.append(seen)
+            if self._mark.is_on(seen):
+                burst.append(seen)
             seen = self._reader.next(0)
         return sorted(burst, key=lambda seen: seen.time_ms or 0)
 
@@ -124,6 +167,7 @@ class Play:
         self._show(seen)
         if seen.topic != self._topics.responses:
             return
+        seen = self._mark.taken_off(seen)
         led_to = self._engine.see(seen)
         if led_to is not None:
             self._timeline.tell(story.ENTERED[led_to])
@@ -132,11 +176,12 @@ class Play:
             self._timeline.tell(story.ACTS[person])
 
     def _show(self, seen: Sighting) -> None:
-        self._seen.append(seen)
+        self._seen.append(self._mark.taken_off(seen))
         self._timeline.show(seen)
 
     def _send(self, event: dict[str, Any]) -> None:
         """Send an event to requests, by its key: where its task lives is the runner's business."""
+        event = self._mark.put_on(event)
         key = event["requestMeta"]["id"].encode()
         self._producer.produce(self._topics.requests, msgspec.json.encode(event), key)
         self._producer.flush(ACKNOWLEDGE_SECONDS)

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from runner.cli.demo.checks import EXPECTED, Answer, check_all
+from runner.cli.demo.checks import EXPECTED, Answer, answer_of, check_all, check_worker
+from runner.cli.demo.mark import Mark
 from runner.cli.demo.people import People
 from runner.cli.demo.saga_engine import SagaEngine
 from runner.cli.demo.story import (
@@ -64,7 +65,7 @@ def changed(number: int, change: Callable[[dict[str, Any]], None]) -> list[Sight
 
 def failing(responses: list[Sighting], dead: int = 0, exit_code: int | None = 0) -> set[int]:
     """The numbers of the checks that do not hold."""
-    checks = check_all(responses, [seen()] * dead, exit_code)
+    checks = [*check_all(responses, [seen()] * dead), check_worker(exit_code)]
     return {number for number, check in enumerate(checks) if not check.holds}
 
 
@@ -150,3 +151,20 @@ def test_the_clerk_tries_and_then_the_director() -> None:
     assert actors == [None, None, CLERK, DIRECTOR, None, None]
     assert [event["requestMeta"]["claims"]["roles"] for event in sent] == [["clerk"], ["director"]]
     assert {event["payload"]["parameters"]["taskId"] for event in sent} == {right()[ESCALATED].task_id}
+
+
+def test_a_marked_demo_knows_its_own_messages_among_others() -> None:
+    sent: list[dict[str, Any]] = []
+    mark = Mark(".1f2e3d")
+    SagaEngine(STEPS, sent.append).start()
+
+    event = mark.put_on(sent[0])
+    assert event["requestMeta"]["id"] == f"{SAGA_ID}.1f2e3d"
+    assert mark.put_on(event) == event
+    assert sent[0]["requestMeta"]["id"] == SAGA_ID
+
+    answer = seen(key=f"{SAGA_ID}.1f2e3d", kind="reply", status="ACK", event=event)
+    assert mark.is_on(answer)
+    assert mark.is_on(seen(key=f"timer:default:{SAGA_ID}.1f2e3d:{APPROVE}0"))
+    assert not mark.is_on(seen(key=SAGA_ID))
+    assert answer_of(mark.taken_off(answer)) == Answer("reply", SAGA_ID, APPROVE, "ACK")

@@ -1,0 +1,19 @@
+"""``runner demo --live``: the story on a real Kafka and Redis, with a worker that runs there already."""
+
+from tests.e2e.site import Site
+from tests.e2e.terminal import Terminal
+
+
+def test_the_demo_plays_on_a_real_site_with_its_workers_beside_others_and_again(site: Site) -> None:
+    terminal = Terminal(site.folder, site.environment())
+    with terminal.start("worker") as worker:
+        worker.wait_for('"open": [0, 1, 2, 3]')
+        with terminal.start("demo", "--live") as other:
+            first = terminal.run("demo", "--live")
+            beside = other.finished(60)
+
+    for told in (first, beside):
+        assert told.code == 0, told
+        assert told.out.count("✓") == 8
+        assert "✗" not in told.out
+        assert site.kafka.bootstrap in told.out
