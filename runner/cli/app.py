@@ -21,12 +21,12 @@ from runner.cli import (
     dev_command,
     send_command,
     tail_command,
-    task_command,
     topics_command,
 )
 from runner.cli.demo import demo_command
 from runner.cli.options import ConfigFile, read_config
 from runner.cli.screen import plain, stderr
+from runner.cli.task import end_command, list_command, show_command
 from runner.cli.worker_command import run_worker
 from runner.embedded import EmbeddedUnavailable
 from runner.errors import FatalError, RunnerError
@@ -109,8 +109,11 @@ def build_app() -> typer.Typer:
     app.command()(demo_command.demo)
     app.command()(send_command.send)
     app.command()(tail_command.tail)
-    tasks = _group("Tasks as they stand in Redis.")
-    tasks.command()(task_command.show)
+    tasks = _group("Tasks as they stand in Redis, and events that end one.")
+    tasks.command("list")(list_command.list_)
+    tasks.command()(show_command.show)
+    tasks.command()(end_command.proceed)
+    tasks.command("timeout")(end_command.time_out)
     topics = _group("The topics in Kafka.")
     topics.command()(topics_command.create)
     configuration = _group("The configuration.")

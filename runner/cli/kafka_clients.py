@@ -94,6 +94,8 @@ def connect_consumer(config: Config) -> Connection[Consumer]:
     properties = consumer_properties(config) | {
         # Named, because librdkafka asks for it; nothing is committed and nobody joins.
         "group.id": f"{config.kafka.group}.command-line",
+        # Where a topic ends is told, for those who read to its end.
+        "enable.partition.eof": True,
         # Only for what is deleted while it is read.
         "auto.offset.reset": "earliest",
     }

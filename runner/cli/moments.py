@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
+_UNIT_MS: Final = {"s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_AGO: Final = re.compile(r"(\d{1,9}) ?(s|min|m|h|d)", re.ASCII)
+_SECONDS_DIGITS: Final = 10
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
 
 
@@ -33,6 +37,31 @@ def clock_time(epoch_ms: int | None) -> str:
     except (OverflowError, ValueError, OSError):
         return str(epoch_ms)
     return f"{local:%H:%M:%S}.{epoch_ms % 1000:03d}"
+
+
+def minute(epoch_ms: int) -> str:
+    """Return the local date and time to the minute, with its offset: ``2026-11-22 03:44 +01:00``."""
+    try:
+        local = datetime.fromtimestamp(epoch_ms / 1000, tz=UTC).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return f"{epoch_ms} ms"
+    return local.isoformat(" ", "minutes").replace("+", " +")
+
+
+def read_moment(text: str, now_ms: int) -> int:
+    """Return the epoch ms of a time as people type it; ValueError for anything else.
+
+    ``15min``, ``2h`` or ``3d`` is so long ago; ``2026-11-22`` and ``2026-11-22T03:44`` are local, with
+    an offset or Z they are not; ten digits are epoch seconds, more are epoch ms.
+    """
+    text = text.strip()
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        return now_ms - int(ago[1]) * _UNIT_MS[ago[2]]
+    if text.isascii() and text.isdecimal() and len(text) >= _SECONDS_DIGITS:
+        return int(text) * (1000 if len(text) == _SECONDS_DIGITS else 1)
+    moment = datetime.fromisoformat(text)
+    return round(moment.timestamp() * 1000)
 
 
 def span(duration_ms: int) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from runner.cli.moments import read_moment
+from runner.cli.screen import plain
 from runner.config import Config, load
 
 DEFAULT_FILE: Final = Path("config/runner.yaml")
@@ -39,3 +42,14 @@ def config_file(file: Path | None) -> Path | None:
     if file is None and DEFAULT_FILE.is_file():
         return DEFAULT_FILE
     return file
+
+
+def moment_option(name: str, text: str) -> int:
+    """Return the epoch ms that an option says; wrong usage where it is no time."""
+    try:
+        return read_moment(text, time.time_ns() // 1_000_000)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(
+            f"{name} {plain(text, 60)} is no time; write 15min, 2h or 3d for so long ago, "
+            "2026-11-22T08:30 for a local time (with Z for UTC), or epoch ms"
+        ) from error

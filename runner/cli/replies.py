@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from runner.actions.inputs import stream_of
@@ -48,17 +48,22 @@ class Replies:
             return
         table.head()
         failed = 0
+        for seen in self.each(timeout_seconds):
+            failed += seen.status == FAIL
+            table.row(seen)
+        if failed:
+            raise FatalError(f"{failed} of the replies say FAIL; result.error in them says why")
+
+    def each(self, timeout_seconds: float) -> Iterator[Sighting]:
+        """Give each reply as it comes, until all have; FatalError if some are missing after so long."""
         deadline_seconds = self._ticker() + timeout_seconds
         while self._missing and self._ticker() < deadline_seconds:
             seen = self._reader.next(min(_POLL_SECONDS, max(0.0, deadline_seconds - self._ticker())))
             if seen is not None and self._is_awaited(seen):
                 self._missing -= Counter([seen.key])
-                failed += seen.status == FAIL
-                table.row(seen)
+                yield seen
         if self._missing:
             raise FatalError(self._lack(timeout_seconds))
-        if failed:
-            raise FatalError(f"{failed} of the replies say FAIL; result.error in them says why")
 
     def _is_awaited(self, seen: Sighting) -> bool:
         return seen.kind == REPLY and seen.key in self._missing

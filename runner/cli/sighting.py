@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
@@ -15,6 +15,9 @@ TASK_ID: Final = "task-id"
 TASK_DOMAIN: Final = "task-domain"
 REPLY: Final = "reply"
 RESUME: Final = "resume"
+
+
+RawHeaders: TypeAlias = tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,9 @@ class Sighting:
     key: str
     headers: Mapping[str, str]
     value: bytes | None
+    raw_key: bytes | None = None
+    raw_headers: RawHeaders | None = ()
+    """The headers as they are, in their order; None: a name is no text, so none can be read."""
 
     @property
     def kind(self) -> str:
@@ -91,16 +97,47 @@ def read_sighting(message: Message) -> Sighting:
     partition: Any = message.partition()
     offset: Any = message.offset()
     kind, time_ms = message.timestamp()
-    headers: Any = message.headers() or ()
+    headers = _headers(message)
     return Sighting(
         topic=topic,
         partition=partition,
         offset=offset,
         time_ms=None if kind == TIMESTAMP_NOT_AVAILABLE else time_ms,
         key=_text(message.key()),
-        headers={name: _text(value) for name, value in headers},
+        headers={name: _text(value) for name, value in headers or ()},
         value=_bytes(message.value()),
+        raw_key=_bytes(message.key()),
+        raw_headers=headers,
     )
+
+
+def _headers(message: Message) -> RawHeaders | None:
+    try:
+        given: Any = message.headers() or ()
+    except SystemError:
+        # The library's word for a header name that is not UTF-8.
+        return None
+    return tuple((name, _bytes(value)) for name, value in given)
+
+
+def described(seen: Sighting) -> dict[str, Any]:
+    """Return a response for programs; ``value`` instead of ``event`` where it is no JSON object."""
+    event = seen.event()
+    content = (
+        {"event": event} if event is not None else {"value": (seen.value or b"").decode(errors="replace")}
+    )
+    return {
+        "topic": seen.topic,
+        "partition": seen.partition,
+        "offset": seen.offset,
+        "timeMs": seen.time_ms,
+        "key": seen.key,
+        "kind": seen.kind,
+        "status": seen.status,
+        "taskId": seen.task_id,
+        "taskDomain": seen.domain,
+        **content,
+    }
 
 
 def _text(value: str | bytes | None) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from runner.cli.options import AsJson, ConfigFile, read_config
+from runner.cli.options import AsJson, ConfigFile, moment_option, read_config
 from runner.cli.responses_table import ResponsesTable
 from runner.cli.screen import print_json, stdout
-from runner.cli.sighting import Sighting, Sightings
+from runner.cli.sighting import Sighting, Sightings, described
 from runner.cli.topic_reader import TopicReader
 from runner.clock import Ticker, monotonic_seconds
 
@@ -24,6 +24,10 @@ def tail(
     until_idle: Annotated[
         float | None,
         typer.Option(min=0.1, metavar="SECONDS", help="End once none has come for so long."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Begin so long ago (15min, 2h, 3d) or then (2026-11-22T08:30)."),
     ] = None,
     config: ConfigFile = None,
     *,
@@ -41,11 +45,14 @@ def tail(
     [bold]Examples[/bold]
 
       runner tail
+      runner tail --since 15min --until-idle 2
       runner tail --from-beginning --until-idle 2 --json
     """
     settings = read_config(config)
     table = ResponsesTable(stdout())
-    with TopicReader(settings, [settings.topics.responses], from_beginning=from_beginning) as reader:
+    since_ms = None if since is None else moment_option("--since", since)
+    topics = [settings.topics.responses]
+    with TopicReader(settings, topics, from_beginning=from_beginning, since_ms=since_ms) as reader:
         if not as_json:
             table.head()
         for seen in follow(reader, limit, until_idle, monotonic_seconds):
@@ -70,23 +77,3 @@ def follow(
         if seen is not None:
             given, last_seconds = given + 1, ticker()
             yield seen
-
-
-def described(seen: Sighting) -> dict[str, Any]:
-    """Return a response for programs; ``value`` instead of ``event`` where it is no JSON object."""
-    event = seen.event()
-    content = (
-        {"event": event} if event is not None else {"value": (seen.value or b"").decode(errors="replace")}
-    )
-    return {
-        "topic": seen.topic,
-        "partition": seen.partition,
-        "offset": seen.offset,
-        "timeMs": seen.time_ms,
-        "key": seen.key,
-        "kind": seen.kind,
-        "status": seen.status,
-        "taskId": seen.task_id,
-        "taskDomain": seen.domain,
-        **content,
-    }

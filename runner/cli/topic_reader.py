@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from types import TracebackType
 from typing import Final, Self
 
@@ -10,9 +10,11 @@ from confluent_kafka import Consumer, TopicPartition
 
 from runner.cli.kafka_clients import ANSWER_SECONDS, Connection, connect_consumer
 from runner.cli.sighting import Sighting, read_sighting
+from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
 from runner.errors import FatalError
 
+_END: Final = "_PARTITION_EOF"
 # The client goes on asking after any other error.
 _FINAL: Final = frozenset(
     {
@@ -25,17 +27,36 @@ _FINAL: Final = frozenset(
 )
 
 
+SILENCE_SECONDS: Final = 30.0
+"""How long a broker may give nothing of what it has."""
+
+_POLL_SECONDS: Final = 0.5
+
+
 class TopicReader:
     """For the length of a ``with`` block. Once it is entered nothing that is committed later is missed.
 
     Entering raises LogUnavailable if no broker answers, FatalError if a topic does not exist.
     """
 
-    def __init__(self, config: Config, topics: Collection[str], *, from_beginning: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        topics: Collection[str],
+        *,
+        from_beginning: bool,
+        since_ms: int | None = None,
+        ticker: Ticker = monotonic_seconds,
+    ) -> None:
+        """``since_ms``: begin with the first message of that time or later, in every partition."""
         self._config = config
         self._topics = topics
         self._from_beginning = from_beginning
+        self._since_ms = since_ms
+        self._ticker = ticker
         self._next: dict[tuple[str, int], int] = {}
+        self._last: dict[tuple[str, int], int] = {}
+        self._ended: set[tuple[str, int]] = set()
 
     def __enter__(self) -> Self:
         self._connection = connect_consumer(self._config)
@@ -65,9 +86,33 @@ class TopicReader:
             seen = read_sighting(message)
             self._next[seen.topic, seen.partition] = seen.offset + 1
             return seen
+        if error.name() == _END:
+            self._ended.add((str(message.topic()), int(str(message.partition()))))
+            return None
         if error.name() in _FINAL or error.fatal():
             raise FatalError(f"{message.topic() or 'Kafka'} cannot be read: {error.str()}")
         return None
+
+    def rest(self) -> Iterator[Sighting]:
+        """Give what was there when the reader was entered, and end; what comes meanwhile is left out.
+
+        Raises LogUnavailable if the broker falls silent before.
+        """
+        heard_seconds = self._ticker()
+        while not all(self._is_read(place) for place in self._last):
+            before = len(self._ended)
+            seen = self.next(_POLL_SECONDS)
+            if seen is not None or len(self._ended) > before:
+                heard_seconds = self._ticker()
+            elif self._ticker() - heard_seconds > SILENCE_SECONDS:
+                raise self._connection.unavailable(f"silent for {SILENCE_SECONDS:g} s")
+            if seen is not None and seen.offset < self._last[seen.topic, seen.partition]:
+                yield seen
+
+    @property
+    def size(self) -> int:
+        """How many offsets lie before ``rest`` at the beginning; some of them may hold nothing to give."""
+        return sum(max(0, last - self._next[place]) for place, last in self._last.items())
 
     def has_read_all(self) -> bool:
         """Whether every message that is there by now has been given.
@@ -77,12 +122,33 @@ class TopicReader:
         ends = self._ends(self._connection)
         return all(self._next.get(place, 0) >= high for place, (_, high) in ends.items())
 
+    def _is_read(self, place: tuple[str, int]) -> bool:
+        """Whether a partition has been read to where it ended: its end was told, or is passed.
+
+        The marks of transactions at the end are never given.
+        """
+        return place in self._ended or self._next[place] >= self._last[place]
+
     def _assign(self, connection: Connection[Consumer]) -> None:
         ends = self._ends(connection)
-        self._next = {place: low if self._from_beginning else high for place, (low, high) in ends.items()}
+        self._last = {place: high for place, (_, high) in ends.items()}
+        if self._since_ms is not None:
+            self._next = self._at(connection, self._since_ms)
+        elif self._from_beginning:
+            self._next = {place: low for place, (low, _) in ends.items()}
+        else:
+            self._next = dict(self._last)
         connection.client.assign(
             [TopicPartition(topic, number, offset) for (topic, number), offset in self._next.items()]
         )
+
+    def _at(self, connection: Connection[Consumer], since_ms: int) -> dict[tuple[str, int], int]:
+        """Return the first offset of this time or later in every partition; its end where there is none."""
+        asked = [TopicPartition(topic, number, since_ms) for topic, number in self._last]
+        with connection.answering():
+            found = connection.client.offsets_for_times(asked, timeout=ANSWER_SECONDS)
+        at = {(place.topic, place.partition): place.offset for place in found}
+        return {place: at[place] if at[place] >= 0 else last for place, last in self._last.items()}
 
     def _ends(self, connection: Connection[Consumer]) -> dict[tuple[str, int], tuple[int, int]]:
         """Return the first and the next offset of every partition."""

@@ -1,5 +1,7 @@
 """Sites and fleets for the end-to-end tests; every one of them is marked ``e2e``."""
 
+import json
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.site import Site, session_ms
+from tests.e2e.terminal import Terminal
 from tests.e2e.workers import Fleet
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.redis_server import RedisServer
@@ -39,6 +42,26 @@ def site(make_site: Callable[..., Site]) -> Site:
     made = make_site()
     made.create_topics()
     return made
+
+
+@pytest.fixture(scope="session")
+def desk(
+    kafka: KafkaServer, valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Terminal, Site]]:
+    """A terminal at a site with a worker that runs all the time; use task ids of your own."""
+    settings = {
+        "RUNNER_DOMAINS": json.dumps({"default": {}, "orders": {}, "quiet": {}}),
+        "RUNNER_WORKER__POLLMS": "10",
+        "RUNNER_WORKER__POISONLIMIT": "0",
+    }
+    folder = tmp_path_factory.mktemp("desk")
+    site = Site(kafka, valkey.url, folder, session_ms(kafka), settings=settings)
+    site.create_topics()
+    terminal = Terminal(folder, site.environment())
+    with terminal.start("worker") as worker:
+        worker.wait_for('"open": [0, 1, 2, 3]')
+        yield terminal, site
+        assert worker.signalled(signal.SIGTERM).code == 0
 
 
 @pytest.fixture

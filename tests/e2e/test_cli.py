@@ -17,7 +17,8 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 from runner.cli.topics_command import LARGEST_DEAD_LETTER_BYTES
 from runner.config import Config
 from tests.e2e.site import Site
-from tests.e2e.terminal import Finished, Running, Terminal
+from tests.e2e.terminal import Running, Terminal
+from tests.e2e.typed import failed, lines, proceed, rows, start
 from tests.servers.kafka_server import KafkaServer
 
 RECORD_SCHEMA = Path(__file__).parents[2] / "schemas" / "record.schema.json"
@@ -52,38 +53,6 @@ def _ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-def start(task: str, **parameters: Any) -> dict[str, Any]:
-    return {
-        "requestMeta": {"id": f"start-{task}"},
-        "sagaMeta": [{"sagaId": "s-1", "stepId": "approve"}],
-        "eventMeta": {"action": "StartTask", "domain": "default", "parameters": parameters},
-        "payload": {"taskId": task, "amount": 12},
-    }
-
-
-def proceed(task: str, request: str, role: str = "manager") -> dict[str, Any]:
-    return {
-        "requestMeta": {"id": request, "claims": {"sub": "ann", "roles": [role]}},
-        "eventMeta": {"action": "ProceedTask", "domain": "default"},
-        "payload": {"taskId": task},
-    }
-
-
-def lines(*events: dict[str, Any]) -> str:
-    return "".join(json.dumps(event) + "\n" for event in events)
-
-
-def rows(finished: Finished) -> list[list[str]]:
-    return [line.split() for line in finished.out.splitlines()]
-
-
-def failed(finished: Finished, code: int, *words: str) -> None:
-    """The command ended with this code, and said these words in its last lines, without a traceback."""
-    assert finished.code == code, finished
-    assert all(word in finished.err for word in words), finished.err
-    assert "Traceback" not in finished.err
 
 
 def test_a_task_from_start_to_end(terminal: Terminal, worker: Running, site: Site) -> None:

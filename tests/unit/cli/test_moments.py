@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.cli.moments import clock_time, from_now, moment, span
+from runner.cli.moments import clock_time, from_now, minute, moment, read_moment, span
 
 AT = datetime(2026, 11, 22, 2, 44, 12, 345_000, tzinfo=UTC)
 AT_MS = int(AT.timestamp() * 1000)
@@ -65,3 +65,34 @@ def test_every_time_a_task_can_have_is_shown(epoch_ms: int) -> None:
     assert moment(epoch_ms)
     assert clock_time(epoch_ms)
     assert span(epoch_ms)
+    assert minute(epoch_ms)
+
+
+@pytest.mark.parametrize(
+    ("text", "epoch_ms"),
+    [
+        ("15min", AT_MS - 900_000),
+        ("15m", AT_MS - 900_000),
+        ("2 h", AT_MS - 7_200_000),
+        ("3d", AT_MS - 3 * 86_400_000),
+        ("10s", AT_MS - 10_000),
+        ("2026-11-22T02:44:12.345Z", AT_MS),
+        ("2026-11-22 03:44:12.345+01:00", AT_MS),
+        (str(AT_MS), AT_MS),
+        (str(AT_MS // 1000), AT_MS // 1000 * 1000),
+    ],
+)
+def test_a_time_is_read_as_people_type_it(text: str, epoch_ms: int) -> None:
+    assert read_moment(text, AT_MS) == epoch_ms
+
+
+def test_a_time_without_an_offset_is_local() -> None:
+    local = AT.astimezone().replace(tzinfo=None)
+    assert read_moment(local.isoformat(), 0) == AT_MS
+    assert read_moment(minute(AT_MS).replace(" +", "+").replace(" -", "-"), 0) == AT_MS // 60_000 * 60_000
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "5", "2h 5min", "-2h", "2026-13-01", "12:00", "٣h"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - whatever the words
+        read_moment(text, AT_MS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from runner.cli.tail_command import POLL_SECONDS, described, follow
+from runner.cli.sighting import described
+from runner.cli.tail_command import POLL_SECONDS, follow
 from runner.clock import ManualTicker
 from tests.unit.cli.builders import EVENT, Script, seen
 

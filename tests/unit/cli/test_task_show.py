@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.cli.task_command import LONGEST_PAYLOAD, record_lines
+from runner.cli.task.show_command import LONGEST_PAYLOAD, record_lines
 from runner.tasks.record import Closing, Record, Status, TaskKey
 from tests.unit.cli.builders import EVENT, record
 

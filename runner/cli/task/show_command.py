@@ -12,17 +12,15 @@ from rich.text import Text
 from runner.cli.moments import from_now, moment
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, stdout
-from runner.cli.wiring import connect_store
-from runner.config import Config
-from runner.errors import EventError, FatalError, StoreUnavailable
-from runner.store.redis_store import RedisStore
-from runner.tasks.record import Closing, Record, Status, TaskKey
+from runner.cli.task.finding import find_task, open_tasks
+from runner.errors import EventError
+from runner.tasks.record import Closing, Record, Status
 
 LONGEST_PAYLOAD: Final = 400
 """Characters of the payload that are shown; --json gives all of it."""
 
 _LABEL_WIDTH: Final = 12
-_STYLES: Final = {Status.OPEN: "bold cyan", Status.PROCEEDED: "bold green", Status.TIMED_OUT: "bold yellow"}
+STYLES: Final = {Status.OPEN: "bold cyan", Status.PROCEEDED: "bold green", Status.TIMED_OUT: "bold yellow"}
 
 
 def show(
@@ -45,13 +43,8 @@ def show(
       runner task show req-1:approve-3 --domain orders --json
     """
     settings = read_config(config)
-    store = connect_store(settings)
-    try:
-        record, now_ms = _read(store, settings, task_id, domain)
-    except StoreUnavailable as error:
-        raise StoreUnavailable(f"{error}; check redis.url, or start Redis") from error
-    finally:
-        store.close()
+    with open_tasks(settings) as (store, _):
+        record, now_ms = find_task(store, settings, task_id, domain), store.load(0, []).now_ms
     if as_json:
         print_json(_described(record))
         return
@@ -65,7 +58,7 @@ def record_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str | Text]
     state = record.state
     yield "task", record.key.id
     yield "domain", record.key.domain
-    yield "state", Text(state.status.value, style=_STYLES[state.status])
+    yield "state", Text(state.status.value, style=STYLES[state.status])
     yield "home", f"partition {state.home}"
     yield "started", f"{moment(state.created_ms)}, {from_now(state.created_ms, now_ms)}, by {state.source}"
     yield "deadline", _deadline(record, now_ms)
@@ -75,32 +68,6 @@ def record_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str | Text]
     yield from _start_lines(record)
     if state.closing is not None:
         yield from _closing_lines(state.closing, now_ms)
-
-
-def _read(store: RedisStore, config: Config, task_id: str, domain: str | None) -> tuple[Record, int]:
-    """Return the record and the time of Redis; FatalError where there is not exactly one."""
-    domains = list(config.domains) if domain is None else [domain]
-    found = [store.record(TaskKey(name, task_id)) for name in domains]
-    records = [record for record in found if record is not None]
-    if not records:
-        raise FatalError(_missing(store, config, task_id, domains))
-    if len(records) > 1:
-        named = " and ".join(record.key.domain for record in records)
-        raise FatalError(f"there is a task {plain(task_id, 200)} in {named}; name one with --domain")
-    return records[0], store.load(0, []).now_ms
-
-
-def _missing(store: RedisStore, config: Config, task_id: str, domains: list[str]) -> str:
-    where = f"domain {', '.join(domains)}"
-    if not store.exists():
-        return (
-            f"there are no tasks at all under redis.prefix {config.redis.prefix}: no worker has run on this "
-            "Redis with it; check redis.url and redis.prefix"
-        )
-    return (
-        f"there is no task {plain(task_id, 200)} in {where}; check the id (replies have it in their header "
-        "task-id), and that its retention has not passed"
-    )
 
 
 def _deadline(record: Record, now_ms: int) -> str:

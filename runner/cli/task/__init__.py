@@ -1,0 +1,1 @@
+"""``runner task``: tasks as they stand in Redis, and events that end one."""

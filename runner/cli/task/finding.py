@@ -1,0 +1,83 @@
+"""Where the tasks of a configuration are kept, and one task by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runner.cli.screen import plain
+from runner.cli.wiring import connect_store
+from runner.config import Config
+from runner.errors import FatalError, StoreMismatch, StoreUnavailable
+from runner.store.calls import KeySpace
+from runner.store.keys import LAYOUT
+from runner.store.redis_store import RedisStore
+from runner.tasks.record import Record, TaskKey
+
+
+@contextmanager
+def open_tasks(config: Config) -> Iterator[tuple[RedisStore, KeySpace]]:
+    """Give the store and what it says of itself, for the length of the block.
+
+    Raises FatalError if no worker has been there, StoreMismatch if it is laid out in another way
+    than the configuration says: then tasks that are there would not be found.
+    """
+    store = connect_store(config)
+    try:
+        yield store, _matching(store.key_space(), config)
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"{error}; check redis.url, or start Redis") from error
+    finally:
+        store.close()
+
+
+def find_task(store: RedisStore, config: Config, task_id: str, domain: str | None) -> Record:
+    """Return the record of a task in a domain, or in the one of all that has it; FatalError otherwise."""
+    domains = known_domains(config, None if domain is None else [domain])
+    found = store.records_of([TaskKey(name, task_id) for name in domains])
+    records = [record for record in found if record is not None]
+    if not records:
+        raise FatalError(
+            f"there is no task {plain(task_id, 200)} in domain {', '.join(domains)}; check the id (replies "
+            'have it in their header task-id, "runner task list" shows all), and that its retention has '
+            "not passed"
+        )
+    if len(records) > 1:
+        named = " and ".join(record.key.domain for record in records)
+        raise FatalError(f"there is a task {plain(task_id, 200)} in {named}; name one with --domain")
+    return records[0]
+
+
+def known_domains(config: Config, asked: list[str] | None) -> list[str]:
+    """Return the domains that were asked for, or all; FatalError names one that is not configured."""
+    known = list(config.domains)
+    unknown = [name for name in asked or () if name not in known]
+    if unknown:
+        raise FatalError(
+            f"there is no domain {plain(unknown[0], 200)} in the configuration; it has {', '.join(known)}"
+        )
+    return asked or known
+
+
+def _matching(space: KeySpace | None, config: Config) -> KeySpace:
+    prefix = config.redis.prefix
+    if space is None:
+        raise FatalError(
+            f"there are no tasks at all under redis.prefix {prefix}: no worker has run on this "
+            "Redis with it; check redis.url and redis.prefix"
+        )
+    if space.layout != LAYOUT:
+        raise StoreMismatch(
+            f"the tasks under redis.prefix {prefix} are laid out in version {space.layout}, this program "
+            f"knows version {LAYOUT}; use the version of the runner that its workers have"
+        )
+    for setting, stored, given in (
+        ("redis.shards", space.shards, config.redis.shards),
+        ("topics.requests", space.topic, config.topics.requests),
+    ):
+        if stored != given:
+            raise StoreMismatch(
+                f"the tasks under redis.prefix {prefix} were written with {setting} {stored}, the "
+                f"configuration has {given}, so none would be found; set {setting} to {stored}"
+            )
+    return space

@@ -1,0 +1,152 @@
+"""``runner task list``: the tasks of all homes, a page at a time, for people and for programs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import typer
+from rich.text import Text
+
+from runner.cli.moments import from_now, minute
+from runner.cli.options import AsJson, ConfigFile, read_config
+from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
+from runner.cli.task.finding import known_domains, open_tasks
+from runner.cli.task.show_command import STYLES
+from runner.store.calls import Page
+from runner.store.listing import BadCursor, Row, TaskPage, Wanted, list_tasks
+from runner.tasks.record import Record, Status
+
+MOST: Final = 1000
+
+WIDE: Final = 100
+"""Characters of a terminal that has room for the time of a deadline beside how far it is."""
+
+
+class State(StrEnum):
+    """A state as it is typed."""
+
+    OPEN = "open"
+    PROCEEDED = "proceeded"
+    TIMED_OUT = "timed-out"
+
+
+_STATUS: Final = {
+    State.OPEN: Status.OPEN,
+    State.PROCEEDED: Status.PROCEEDED,
+    State.TIMED_OUT: Status.TIMED_OUT,
+}
+
+
+def list_(
+    domain: Annotated[
+        list[str] | None,
+        typer.Option(help="Only of this domain; may be repeated.", show_default="every configured one"),
+    ] = None,
+    status: Annotated[
+        list[State] | None,
+        typer.Option(help="Only in this state; may be repeated.", show_default="any"),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, metavar="N", help="Tasks on a page.")] = 50,
+    after: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Go on where an earlier page ended.")
+    ] = None,
+    config: ConfigFile = None,
+    *,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Only open tasks whose deadline has passed.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List tasks: open ones by deadline, those without one by start, then finished ones.
+
+    Reads Redis and nothing else, a bounded page at a time. If there is more,
+    the last line says how to go on; the cursor in it stays good while tasks
+    come and go. With --json each task is one line: id, domain, status, home,
+    startedMs, deadlineMs, endedMs, user, roles, name, and the cursor that goes
+    on after it.
+
+    [bold]Examples[/bold]
+
+      runner task list --status open --limit 20
+      runner task list --overdue --json
+    """
+    settings = read_config(config)
+    statuses = frozenset(_STATUS[each] for each in status or State)
+    with open_tasks(settings) as (store, space):
+        now_ms = store.load(0, []).now_ms
+        domains = known_domains(settings, domain)
+        wanted = Wanted(domains, space.partitions, statuses, now_ms if overdue else None)
+        try:
+            page = list_tasks(store, wanted, Page(limit, after))
+        except BadCursor as error:
+            raise typer.BadParameter("--after is no cursor that an earlier page gave") from error
+    if as_json:
+        for row in page.rows:
+            print_json(described(row))
+    else:
+        _show(page, now_ms)
+    if page.cursor is not None:
+        say(stderr(), f"there are more: repeat the command with --after {page.cursor}", "dim")
+
+
+def described(row: Row) -> dict[str, Any]:
+    """Return a task for programs."""
+    state = row.record.state
+    return {
+        "id": row.record.key.id,
+        "domain": row.record.key.domain,
+        "status": state.status.value,
+        "home": state.home,
+        "startedMs": state.created_ms,
+        "deadlineMs": state.deadline_ms,
+        "endedMs": None if state.closing is None else state.closing.at_ms,
+        "user": state.user,
+        "roles": state.roles,
+        "name": row.record.start.name,
+        "cursor": row.cursor,
+    }
+
+
+def _show(page: TaskPage, now_ms: int) -> None:
+    if not page.rows:
+        say(stderr(), "no such task" if page.cursor is None else "none so far", "dim")
+        return
+    console = stdout()
+    is_wide = not console.is_terminal or console.width >= WIDE
+    rows = Rows(console, _columns(is_wide=is_wide))
+    rows.head()
+    for row in page.rows:
+        record = row.record
+        state = record.state
+        rows.row(
+            record.key.id,
+            record.key.domain,
+            Text(state.status.value, style=STYLES[state.status]),
+            _deadline(record, now_ms, is_wide=is_wide),
+            ", ".join(filter(None, (state.user, *state.roles))) or "anyone",
+            record.start.name or "-",
+        )
+
+
+def _columns(*, is_wide: bool) -> tuple[Column, ...]:
+    """Return the columns: those of a narrow terminal make up 80 characters."""
+    return (
+        Column("task id", 20),
+        Column("domain", 8),
+        Column("state", 9),
+        Column("deadline", 36 if is_wide else 14),
+        Column("for", 12),
+        Column("name", 7),
+    )
+
+
+def _deadline(record: Record, now_ms: int, *, is_wide: bool) -> Text:
+    """Return how far the deadline is and, with room for it, when; of a finished task when it ended."""
+    state = record.state
+    if state.closing is not None:
+        return Text(f"ended {from_now(state.closing.at_ms, now_ms)}")
+    if state.deadline_ms is None:
+        return Text("never")
+    text = from_now(state.deadline_ms, now_ms) + (f", {minute(state.deadline_ms)}" if is_wide else "")
+    return Text(text, style="yellow" if state.deadline_ms < now_ms else "")
