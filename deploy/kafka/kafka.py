@@ -70,6 +70,11 @@ PROPERTIES: Final[Mapping[str, str]] = {
     # Groups form at once, and may notice a dead member within a second.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
+    # The same for groups of the consumer protocol (KIP-848), whose times the broker sets.
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": "2000",
+    "group.consumer.min.heartbeat.interval.ms": "100",
+    "group.consumer.heartbeat.interval.ms": "500",
     # A transaction past its own timeout is aborted within a second, not ten.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     # Small machines: few threads, and a cleaner that fits the small heap.

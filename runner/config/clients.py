@@ -47,16 +47,15 @@ _CHOSEN_PRODUCER: Final[Mapping[str, str | int | bool]] = {
 
 def consumer_properties(config: Config) -> Properties:
     """What librdkafka is told for the one consumer; ``bootstrap.servers`` is there even if empty."""
-    session_timeout_ms = config.worker.session_timeout_ms
-    chosen = dict(_CHOSEN_CONSUMER) | {"heartbeat.interval.ms": min(3000, session_timeout_ms // 3)}
+    chosen, fixed = _group(config)
     return (
-        chosen
+        dict(_CHOSEN_CONSUMER)
+        | chosen
         | _operators(config.kafka.properties, config.kafka.consumer)
+        | fixed
         | {
             "bootstrap.servers": config.kafka.brokers,
             "group.id": config.kafka.group,
-            "session.timeout.ms": session_timeout_ms,
-            "partition.assignment.strategy": "range",
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
@@ -143,6 +142,20 @@ def _refused(config: Config, client: str, error: Exception) -> Problem:
         f"is refused by librdkafka: {reason}",
         "correct or remove the property",
     )
+
+
+def _group(config: Config) -> tuple[Properties, Properties]:
+    """Return how the consumer is a member of its group: what is chosen for it, and what is fixed.
+
+    In the consumer protocol the broker sets the times, and librdkafka refuses to be told any.
+    """
+    if config.kafka.assignment == "consumer":
+        return {}, {"group.protocol": "consumer"}
+    session_timeout_ms = config.worker.session_timeout_ms
+    return {"heartbeat.interval.ms": min(3000, session_timeout_ms // 3)}, {
+        "session.timeout.ms": session_timeout_ms,
+        "partition.assignment.strategy": config.kafka.assignment,
+    }
 
 
 def _operators(*layers: Mapping[str, str | SecretStr]) -> Properties:

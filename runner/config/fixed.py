@@ -22,8 +22,10 @@ _COMMIT: Final = Refusal(
     "is fixed: offsets are committed with the emits they belong to, never by a clock", "remove it"
 )
 _ACKS: Final = Refusal("is fixed at all: what one broker alone has seen can be lost with it", "remove it")
-_ASSIGNMENT: Final = Refusal(
-    "is fixed: the runner is tested with the classic protocol and the range strategy only", "remove it"
+_ASSIGNMENT: Final = Refusal("has a setting of its own", "set kafka.assignment")
+_STATIC: Final = Refusal(
+    "would make a static member, which may take its partitions back without being told that it had lost them",
+    "remove it",
 )
 _TEST: Final = Refusal("starts a mock broker inside the client", 'remove it and run "runner dev"')
 _LOOP: Final = Refusal("is fixed: the worker's loop depends on it", "remove it")
@@ -43,9 +45,10 @@ REFUSED: Final[dict[str, Refusal]] = {
     "enable.idempotence": Refusal("follows from delivery", "set delivery"),
     "enable.partition.eof": _LOOP,
     "group.id": _GROUP,
+    "group.instance.id": _STATIC,
     "group.protocol": _ASSIGNMENT,
     "group.protocol.type": _ASSIGNMENT,
-    "group.remote.assignor": _ASSIGNMENT,
+    "group.remote.assignor": Refusal("is left to the broker", "remove it"),
     "isolation.level": Refusal(
         "is fixed at read_committed: anything else would act on events that were taken back", "remove it"
     ),

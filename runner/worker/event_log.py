@@ -76,7 +76,7 @@ class EventLog(Protocol):
         ...
 
     def membership(self) -> Any:
-        """Return the proof of membership (group metadata) that belongs to what was polled."""
+        """Return the proof of membership (group metadata) for what was polled; None: there is none now."""
         ...
 
     def begin(self) -> None:

@@ -29,6 +29,7 @@ from confluent_kafka import Message as KafkaMessage
 from runner.actions.decision import Emit
 from runner.errors import Fenced, LogUnavailable, PositionUnknown
 from runner.worker.event_log import AssignmentListener, Message
+from runner.worker.membership import is_member
 from runner.worker.opening import EARLIEST
 
 IO_SECONDS: Final = 10.0
@@ -77,9 +78,12 @@ class KafkaLog:
         self._transactional = "transactional.id" in producer_properties
         self._producer = Producer({**producer_properties, "delivery.report.only.error": True}, logger=clients)
         self._consumer = Consumer(dict(consumer_properties), logger=clients)
+        self._incremental = _is_incremental(consumer_properties)
+        self._owned: set[int] = set()
+        """As the group has told, whether read yet or not."""
         self._assigned: set[int] = set()
+        """Read, from where the loop said."""
         self._read: set[int] = set()
-        self._membership: Any = None
         self._failures: list[KafkaError] = []
         self._open = False
 
@@ -120,7 +124,7 @@ class KafkaLog:
             for partition, offset in positions.items()
         }
         places = self._places(began)
-        take = self._consumer.incremental_assign if self._assigned else self._consumer.assign
+        take = self._consumer.incremental_assign if self._incremental else self._consumer.assign
         self._guarded(lambda: take(places))
         self._assigned.update(began)
         return began
@@ -154,8 +158,15 @@ class KafkaLog:
         return {place.partition: self._offset(place) for place in found}
 
     def membership(self) -> Any:
-        """Return the group metadata of the assignment that the last batch was polled under."""
-        return self._membership
+        """Return the group metadata as it is now; None: of nobody.
+
+        The client may have another generation or epoch since the last poll, but not one under which
+        what is held belongs to somebody else: whatever is taken away or was lost goes through the
+        callbacks below, in the next poll, before the client joins again. Until then it is a member of
+        an outdated generation, which the broker refuses, or nobody. Nobody's offsets it takes unchecked.
+        """
+        metadata = self._consumer.consumer_group_metadata()
+        return metadata if is_member(metadata) else None
 
     def begin(self) -> None:
         """Open a transaction; one that could not be aborted before is aborted first."""
@@ -219,20 +230,34 @@ class KafkaLog:
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         # Nothing is fetched before the loop has found out where to begin.
-        consumer.assign([])
-        # Taken here and not at every poll: a consumer that has lost its session gives a membership of
-        # nobody, which the broker takes without checking it.
-        self._membership = consumer.consumer_group_metadata()
-        self._listener.assigned([place.partition for place in places])
+        if self._incremental:
+            consumer.incremental_assign([])
+        else:
+            # The whole assignment: a member that lost its session before it was told of the last one
+            # is told of the next at once.
+            if self._owned:
+                self._give_up(self._owned)
+            consumer.assign([])
+        found = [place.partition for place in places]
+        self._owned.update(found)
+        self._listener.assigned(found)
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        del consumer
-        gone = [place.partition for place in places]
-        self._membership = None
+        """Also of what was lost: it is somebody else's already."""
+        gone = {place.partition for place in places}
+        reading = self._assigned & gone
+        self._give_up(gone)
+        # All at once is given back by the client; part of it only by name, and only what is read.
+        if self._incremental:
+            consumer.incremental_unassign(self._places(dict.fromkeys(reading, 0)))
+
+    def _give_up(self, partitions: Collection[int]) -> None:
+        gone = set(partitions)
         # In librdkafka a pause outlives the assignment: taken back later, it would still hold.
         self.resume(gone)
-        self._assigned.difference_update(gone)
-        self._read.difference_update(gone)
+        self._owned -= gone
+        self._assigned -= gone
+        self._read -= gone
         self._listener.revoked(gone)
 
     def _on_delivery(self, error: KafkaError | None, message: KafkaMessage) -> None:
@@ -328,6 +353,12 @@ class KafkaLog:
 def _timestamp_ms(found: KafkaMessage) -> int | None:
     kind, moment_ms = found.timestamp()
     return None if kind == TIMESTAMP_NOT_AVAILABLE or moment_ms < 0 else moment_ms
+
+
+def _is_incremental(consumer_properties: Mapping[str, Any]) -> bool:
+    """Whether rebalances tell what changes; otherwise all is taken away and given anew."""
+    strategy = consumer_properties.get("partition.assignment.strategy")
+    return strategy == "cooperative-sticky" or consumer_properties.get("group.protocol") == "consumer"
 
 
 def _reason(error: KafkaException) -> KafkaError:

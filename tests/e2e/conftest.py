@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.site import Site, session_ms
+from tests.e2e.site import RANGE, Site, session_ms
 from tests.e2e.terminal import Terminal
 from tests.e2e.workers import Fleet
+from tests.servers.fixtures import skip_unless_shared_by
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.redis_server import RedisServer
 
@@ -30,6 +31,7 @@ def make_site(kafka: KafkaServer, valkey: RedisServer, tmp_path: Path) -> Callab
     """Make sites: ``make_site(partitions=2, settings={...})``; their topics are still to be made."""
 
     def make(**fields: Any) -> Site:
+        skip_unless_shared_by(kafka, fields.get("assignment", RANGE))
         given = {"redis_url": valkey.url, "session_ms": session_ms(kafka), "folder": tmp_path, **fields}
         return Site(kafka, **given)
 

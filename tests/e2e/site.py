@@ -1,7 +1,7 @@
 """A site: the topics, the key space and the settings that the workers of one test share."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,9 @@ SHORTEST_SESSION_MS: Final = 1500
 """A dead worker is noticed this soon, where the broker allows it."""
 
 ASK_SECONDS: Final = 30
+RANGE: Final = "range"
+COOPERATIVE: Final = "cooperative-sticky"
+CONSUMER: Final = "consumer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Site:
     folder: Path
     session_ms: int
     partitions: int = 4
+    assignment: str = RANGE
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:10])
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -72,6 +76,7 @@ class Site:
         return {
             "RUNNER_KAFKA__BROKERS": self.kafka.bootstrap,
             "RUNNER_KAFKA__GROUP": self.group,
+            "RUNNER_KAFKA__ASSIGNMENT": self.assignment,
             "RUNNER_TOPICS__REQUESTS": self.requests,
             "RUNNER_TOPICS__RESPONSES": self.responses,
             "RUNNER_TOPICS__DEADLETTERS": self.dead_letters,
@@ -155,12 +160,4 @@ class Site:
 
 def session_ms(kafka: KafkaServer) -> int:
     """Return the shortest session time-out that the broker and this machine allow."""
-    return max(SHORTEST_SESSION_MS, *_broker_minimum(kafka))
-
-
-def _broker_minimum(kafka: KafkaServer) -> Iterator[int]:
-    admin = kafka.admin()
-    broker = str(next(iter(admin.list_topics(timeout=ASK_SECONDS).brokers)))
-    resource = ConfigResource(ResourceType.BROKER, broker)
-    found = admin.describe_configs([resource], request_timeout=ASK_SECONDS)[resource].result(ASK_SECONDS)
-    yield int(found["group.min.session.timeout.ms"].value)
+    return max(SHORTEST_SESSION_MS, int(kafka.setting("group.min.session.timeout.ms") or 0))

@@ -16,11 +16,12 @@ import pytest
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
 from tests.e2e.facts import until
-from tests.e2e.faulty_worker import AFTER_COMMIT, AFTER_SEND_OFFSETS, FAULT, POINTS
+from tests.e2e.faulty_worker import AFTER_APPLY, AFTER_COMMIT, AFTER_SEND_OFFSETS, FAULT, POINTS
 from tests.e2e.load import BRISK, Load
-from tests.e2e.site import Site, session_ms
+from tests.e2e.site import CONSUMER, COOPERATIVE, RANGE, Site, session_ms
 from tests.e2e.workers import Fleet, Worker
-from tests.servers.kafka_server import KafkaServer
+from tests.servers.fixtures import skip_unless_shared_by
+from tests.servers.kafka_server import KafkaServer, require_assignment
 from tests.servers.redis_server import RedisServer
 
 TASKS: Final = 120
@@ -40,9 +41,10 @@ class Case:
 
     run: Run
     point: str
+    assignment: str = RANGE
 
     def __str__(self) -> str:
-        return self.point
+        return self.point if self.assignment == RANGE else f"{self.point}-{self.assignment}"
 
 
 def crash_twice(site: Site, point: str) -> Report:
@@ -104,13 +106,24 @@ def _closed(site: Site, fleet: Fleet, load: Load) -> Report:
     return check(load.sent, read_all(site, site.responses))
 
 
+def _report(histories: dict[Case, Future[Report]], case: Case, kafka: KafkaServer) -> Report:
+    skip_unless_shared_by(kafka, case.assignment)
+    return histories[case].result()
+
+
 def _seed(point: str) -> int:
     return POINTS.index(point) + 1
 
 
 CRASHES: Final = [Case(crash_twice, point) for point in POINTS]
-SLEEPS: Final = [Case(sleep_until_replaced, point) for point in POINTS]
-WAKES: Final = [Case(sleep_in_transaction, AFTER_SEND_OFFSETS)]
+SLEEPS: Final = [
+    *(Case(sleep_until_replaced, point) for point in POINTS),
+    *(Case(sleep_until_replaced, AFTER_APPLY, assignment) for assignment in (COOPERATIVE, CONSUMER)),
+]
+WAKES: Final = [
+    Case(sleep_in_transaction, AFTER_SEND_OFFSETS, assignment)
+    for assignment in (RANGE, COOPERATIVE, CONSUMER)
+]
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +143,11 @@ def histories(
     folder = tmp_path_factory.mktemp("cases")
 
     def run(case: Case) -> Report:
+        require_assignment(kafka, case.assignment)
         settings = {"RUNNER_WORKER__BATCHSIZE": BATCH}
-        site = Site(kafka, valkey.url, folder, session, partitions=4, settings=settings)
+        site = Site(
+            kafka, valkey.url, folder, session, assignment=case.assignment, partitions=4, settings=settings
+        )
         site.create_topics()
         return case.run(site, case.point)
 
@@ -142,25 +158,25 @@ def histories(
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("case", CRASHES, ids=str)
 def test_crashing_twice_in_the_same_batch_loses_and_doubles_nothing(
-    histories: dict[Case, Future[Report]], case: Case
+    histories: dict[Case, Future[Report]], case: Case, kafka: KafkaServer
 ) -> None:
-    report = histories[case].result()
+    report = _report(histories, case, kafka)
     assert not report.findings, report.say()
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("case", SLEEPS, ids=str)
 def test_waking_after_a_successor_took_over_loses_and_doubles_nothing(
-    histories: dict[Case, Future[Report]], case: Case
+    histories: dict[Case, Future[Report]], case: Case, kafka: KafkaServer
 ) -> None:
-    report = histories[case].result()
+    report = _report(histories, case, kafka)
     assert not report.findings, report.say()
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("case", WAKES, ids=str)
 def test_waking_in_an_open_transaction_loses_and_doubles_nothing(
-    histories: dict[Case, Future[Report]], case: Case
+    histories: dict[Case, Future[Report]], case: Case, kafka: KafkaServer
 ) -> None:
-    report = histories[case].result()
+    report = _report(histories, case, kafka)
     assert not report.findings, report.say()

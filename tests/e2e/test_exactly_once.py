@@ -16,21 +16,37 @@ import pytest
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
 from tests.e2e.load import Load
-from tests.e2e.site import Site
+from tests.e2e.site import CONSUMER, COOPERATIVE, RANGE, Site
 from tests.e2e.workers import Fleet
 
 SEED: Final = "RUNNER_TEST_SEED"
 PARTITIONS: Final = 12
-TASKS: Final = 5000
-KILLS: Final = 20
-LEAST_KILLS: Final = 10
 ANSWERS_BETWEEN: Final = 400
 SECONDS_BETWEEN: Final = (0.7, 2.0)
 """A kill comes when so much was answered and the first of these has passed, or after the second."""
 
-SLEEPS: Final = 4
 FENCED: Final = 6
 """Exit code of a worker whose transaction was taken away: whoever runs it starts it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the group shares its partitions, and how much a history has of what."""
+
+    assignment: str
+    tasks: int
+    kills: int
+    sleeps: int
+
+    def __str__(self) -> str:
+        return self.assignment
+
+
+PLANS: Final = (
+    Plan(RANGE, tasks=5000, kills=20, sleeps=4),
+    Plan(COOPERATIVE, tasks=1000, kills=5, sleeps=1),
+    Plan(CONSUMER, tasks=1000, kills=5, sleeps=1),
+)
 
 
 @dataclass(slots=True)
@@ -40,6 +56,7 @@ class Killer:
     fleet: Fleet
     load: Load
     random: Random
+    wanted: int
     kills: int = 0
     _answered: int = 0
     _at: float = field(default_factory=time.monotonic)
@@ -50,7 +67,7 @@ class Killer:
         progress = self.load.answered - self._answered
         soonest, latest = SECONDS_BETWEEN
         due = self.load.answered and (waited > latest or (waited > soonest and progress > ANSWERS_BETWEEN))
-        if due and self.kills < KILLS:
+        if due and self.kills < self.wanted:
             self.fleet.replace(self.random.randrange(len(self.fleet.slots)))
             self.kills += 1
             self._answered = self.load.answered
@@ -65,6 +82,7 @@ class Sandman:
     fleet: Fleet
     load: Load
     random: Random
+    wanted: int
     sleeps: int = 0
     _asleep: int | None = None
     _answered: int = ANSWERS_BETWEEN
@@ -77,7 +95,7 @@ class Sandman:
                 self.fleet.slots[self._asleep].resume()
                 self._asleep = None
                 self._answered = self.load.answered + ANSWERS_BETWEEN
-        elif self.sleeps < SLEEPS and self.load.answered > self._answered and self._is_shared():
+        elif self.sleeps < self.wanted and self.load.answered > self._answered and self._is_shared():
             self._asleep = self.random.randrange(2)
             self._seen = len(self._taken_by(1 - self._asleep))
             self.fleet.slots[self._asleep].suspend()
@@ -100,44 +118,51 @@ def seed() -> int:
     return chosen
 
 
+@pytest.fixture(params=PLANS, ids=str)
+def plan(request: pytest.FixtureRequest) -> Plan:
+    """Every way of sharing partitions in turn."""
+    chosen: Plan = request.param
+    return chosen
+
+
 @pytest.fixture
-def wide_site(make_site: Callable[..., Site]) -> Site:
-    made = make_site(partitions=PARTITIONS)
+def wide_site(make_site: Callable[..., Site], plan: Plan) -> Site:
+    made = make_site(partitions=PARTITIONS, assignment=plan.assignment)
     made.create_topics()
     return made
 
 
 @pytest.mark.timeout(240)
 def test_kill_9_of_a_random_worker_again_and_again_loses_and_doubles_nothing(
-    wide_site: Site, fleets: Callable[..., Fleet], seed: int
+    wide_site: Site, fleets: Callable[..., Fleet], plan: Plan, seed: int
 ) -> None:
     fleet = fleets(wide_site, frozenset({FENCED}))
     fleet.start()
     fleet.start()
-    with Load(wide_site, seed, TASKS) as load:
-        killer = Killer(fleet, load, Random(seed))
+    with Load(wide_site, seed, plan.tasks) as load:
+        killer = Killer(fleet, load, Random(seed), plan.kills)
         load.run(150, killer)
         report = _closed(wide_site, fleet, load)
     print(f"{killer.kills} kills, {fleet.ended} ended by themselves; {dict(report.counts)}")
     assert not report.findings, report.say()
-    assert killer.kills >= LEAST_KILLS
+    assert killer.kills >= plan.kills // 2
     assert wide_site.open_tasks() == 0
 
 
 @pytest.mark.timeout(180)
 def test_a_worker_that_slept_through_its_replacement_changes_and_sends_nothing(
-    wide_site: Site, fleets: Callable[..., Fleet], seed: int
+    wide_site: Site, fleets: Callable[..., Fleet], plan: Plan, seed: int
 ) -> None:
     fleet = fleets(wide_site, frozenset({FENCED}))
     fleet.start()
     fleet.start()
-    with Load(wide_site, seed, TASKS, window=300) as load:
-        sandman = Sandman(fleet, load, Random(seed))
+    with Load(wide_site, seed, plan.tasks, window=300) as load:
+        sandman = Sandman(fleet, load, Random(seed), plan.sleeps)
         load.run(120, sandman)
         report = _closed(wide_site, fleet, load)
     print(f"{sandman.sleeps} sleeps, {fleet.ended} ended by themselves; {dict(report.counts)}")
     assert not report.findings, report.say()
-    assert sandman.sleeps == SLEEPS
+    assert sandman.sleeps == plan.sleeps
     assert wide_site.open_tasks() == 0
 
 

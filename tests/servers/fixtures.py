@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 import redis
 
-from tests.servers.kafka_server import KafkaServer, running_kafka
+from tests.servers.kafka_server import KafkaServer, require_assignment, running_kafka
 from tests.servers.lanes import LaneMissing, skip_or_fail
 from tests.servers.redis_server import LANES, VALKEY, RedisServer, running_redis
 
@@ -71,6 +71,14 @@ def kafka(pytestconfig: pytest.Config) -> KafkaServer:
     if isinstance(server, LaneMissing):
         skip_or_fail(server, REQUIRE_KAFKA)
     return server
+
+
+def skip_unless_shared_by(kafka: KafkaServer, assignment: str) -> None:
+    """Skip the test, or fail it where Kafka is required, if this broker's groups cannot share so."""
+    try:
+        require_assignment(kafka, assignment)
+    except LaneMissing as missing:
+        skip_or_fail(missing, REQUIRE_KAFKA)
 
 
 @pytest.fixture

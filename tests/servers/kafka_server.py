@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import IO, Final
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from runner.embedded.children import free_port
 from tests.servers.lanes import LaneMissing
@@ -30,6 +30,8 @@ from tests.servers.lanes import LaneMissing
 EXISTING: Final = "RUNNER_TEST_KAFKA"
 VERSION: Final = "RUNNER_TEST_KAFKA_VERSION"
 LAUNCHER: Final = Path(__file__).parents[2] / "deploy" / "kafka" / "kafka.py"
+SESSION: Final = "group.consumer.session.timeout.ms"
+LONGEST_SESSION_MS: Final = 5000
 ASK_DOCKER: Final = "import docker; docker.from_env(timeout=5).ping()"
 ASK_DOCKER_SECONDS: Final = 20
 # The first start gets the jars.
@@ -50,6 +52,15 @@ class KafkaServer:
         """Return a new admin client of this broker."""
         return AdminClient({"bootstrap.servers": self.bootstrap})
 
+    def setting(self, name: str) -> str | None:
+        """Return a setting of the broker; None where it knows none of that name."""
+        admin = self.admin()
+        broker = str(next(iter(admin.list_topics(timeout=ANSWER_SECONDS).brokers)))
+        resource = ConfigResource(ResourceType.BROKER, broker)
+        asked = admin.describe_configs([resource], request_timeout=ANSWER_SECONDS)
+        found = asked[resource].result(ANSWER_SECONDS).get(name)
+        return None if found is None else found.value
+
     def create_topics(self, partitions: Mapping[str, int], config: Mapping[str, str] | None = None) -> None:
         """Make the topics, all with the same config, and wait until every partition has a leader."""
         admin = self.admin()
@@ -60,6 +71,19 @@ class KafkaServer:
         for made in admin.create_topics(topics, operation_timeout=TOPICS_SECONDS).values():
             made.result(TOPICS_SECONDS)
         _wait_for(lambda: _have_leaders(admin, partitions), TOPICS_SECONDS, f"leaders of {list(partitions)}")
+
+
+def require_assignment(kafka: KafkaServer, assignment: str) -> None:
+    """LaneMissing where the broker lacks the protocol, or takes longer than a test for a dead member."""
+    if assignment != "consumer":
+        return
+    if "consumer" not in (kafka.setting("group.coordinator.rebalance.protocols") or ""):
+        raise LaneMissing("consumer protocol", f"{kafka.lane} lacks it", "take Kafka 4.0 or later")
+    session_ms = int(kafka.setting(SESSION) or 0)
+    if session_ms > LONGEST_SESSION_MS:
+        raise LaneMissing(
+            "consumer protocol", f"{SESSION} is {session_ms}", f"set it to {LONGEST_SESSION_MS}"
+        )
 
 
 @contextlib.contextmanager

@@ -46,6 +46,26 @@ def test_the_consumer_has_what_exactly_once_needs() -> None:
     assert chosen(consumer_properties(Config()), FIXED_CONSUMER) == FIXED_CONSUMER
 
 
+def test_sticky_partitions_are_asked_for_by_the_strategy() -> None:
+    properties = consumer_properties(load(None, {"RUNNER_KAFKA__ASSIGNMENT": "cooperative-sticky"}))
+
+    assert properties["partition.assignment.strategy"] == "cooperative-sticky"
+    assert properties["session.timeout.ms"] == 10_000
+
+
+def test_in_the_consumer_protocol_the_times_are_left_to_the_broker() -> None:
+    config = load(None, {"RUNNER_KAFKA__ASSIGNMENT": "consumer", "RUNNER_WORKER__SESSIONTIMEOUTMS": "6000"})
+
+    properties = consumer_properties(config)
+
+    check_properties(config)
+    assert properties["group.protocol"] == "consumer"
+    assert not {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"} & set(
+        properties
+    )
+    assert properties["isolation.level"] == "read_committed"
+
+
 def test_the_producer_has_what_exactly_once_needs() -> None:
     fixed = {
         "enable.idempotence": True,
@@ -130,6 +150,7 @@ def test_what_is_fixed_for_correctness_is_refused_with_its_reason(
         "acks",
         "request.required.acks",
         "transaction.timeout.ms",
+        "group.instance.id",
         "group.protocol",
         "partition.assignment.strategy",
         "session.timeout.ms",

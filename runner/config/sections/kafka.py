@@ -1,5 +1,7 @@
 """Where Kafka is, and what its clients are told."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from runner.config.sections.section import Section
@@ -16,6 +18,13 @@ class Kafka(Section):
     group: Text = Field(
         default="saga-task-runner",
         description="Consumer group. The Redis key space belongs to it: a new name needs a new redis.prefix.",
+    )
+    assignment: Literal["range", "cooperative-sticky", "consumer"] = Field(
+        default="range",
+        description=(
+            "How the group shares the partitions: range, cooperative-sticky, or consumer (KIP-848, from "
+            "Kafka 4.0 on). The same for all workers of a group."
+        ),
     )
     properties: Properties = Field(
         default={}, description="librdkafka properties of both clients, by their own names; none by default."

@@ -58,7 +58,8 @@ class Worker(Section):
         le=300_000,
         description=(
             "Silence after which a worker is taken for dead and its partitions are given to others, "
-            "in milliseconds. Brokers refuse less than 6000 unless told otherwise."
+            "in milliseconds. Brokers refuse less than 6000 unless told otherwise. With kafka.assignment "
+            "consumer it is the broker's group.consumer.session.timeout.ms instead."
         ),
     )
     shutdown_seconds: int = Field(

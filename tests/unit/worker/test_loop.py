@@ -466,6 +466,39 @@ def test_a_home_revoked_in_the_middle_is_dropped_and_comes_back_where_it_was_com
     assert sorted(answered(worker)) == sorted(f"{home}-{n}" for home in "ab" for n in range(6))
 
 
+def test_homes_that_come_and_go_leave_the_others_alone() -> None:
+    worker = opened(Worker(homes=(0, 1), limits=Limits(batch_events=2)))
+    for n in range(6):
+        for home in range(3):
+            worker.log.append(start(f"{home}-{n}"), home=home)
+    worker.step(2)
+    others = worker.loop.positions[1]
+    worker.log.revoke(0)
+    worker.log.assign(2)
+    worker.log.calls.clear()
+    worker.step()
+    assert worker.log.calls.count("committed") == worker.log.calls.count("read_from") == 1
+    assert not {"rewind", "pause", "abort"} & set(worker.log.calls)
+    assert worker.loop.positions[1] >= others
+    worker.until_idle()
+    assert set(worker.loop.positions) == {1, 2}
+    worker.log.assign(0)
+    worker.until_idle()
+    assert sorted(answered(worker)) == sorted(f"{home}-{n}" for home in range(3) for n in range(6))
+
+
+def test_a_home_revoked_before_it_was_opened_is_not_opened() -> None:
+    worker = opened(Worker(homes=(0,)))
+    worker.log.append(start("a"), home=1)
+    worker.faults.once("log.committed", LogUnavailable("no answer"))
+    worker.log.assign(1)
+    worker.step()
+    worker.log.revoke(1)
+    worker.until_idle()
+    assert worker.log.reading.keys() == worker.loop.positions.keys() == {0}
+    assert answered(worker) == []
+
+
 def test_a_home_revoked_while_it_is_held_back_by_a_cut_leaves_nothing_behind() -> None:
     worker = opened(Worker(homes=(0, 1)))
     for value in (start("a"), proceed("a"), event("StartTask", "a", "a-again")):

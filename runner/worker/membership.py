@@ -1,0 +1,35 @@
+"""Whose membership group metadata proves: a consumer's that is in its group, or nobody's.
+
+librdkafka gives it as bytes: ``CGMDv2:``, the generation (or member epoch, KIP-848) as a native
+32-bit number, then group, member and, where there is one, instance, each closed by a zero byte.
+A broker takes the offsets of a transaction unchecked where generation and member are empty: that is
+for consumers without a group, and what a consumer gives that has lost its session.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from runner.errors import FatalError
+
+_MAGIC: Final = b"CGMDv2:"
+_GENERATION: Final = Struct("=i")
+
+
+def is_member(metadata: bytes | None) -> bool:
+    """Whether a broker will compare this with its group, and refuse it once it is outdated.
+
+    FatalError where the client's layout is another.
+    """
+    if metadata is None:
+        return False
+    begin, end = len(_MAGIC), len(_MAGIC) + _GENERATION.size
+    if not metadata.startswith(_MAGIC) or len(metadata) < end:
+        raise FatalError(
+            f"this version of librdkafka gives group metadata in another form: {metadata[:16]!r}"
+        )
+    (generation,) = _GENERATION.unpack(metadata[begin:end])
+    _, _, rest = metadata[end:].partition(b"\0")
+    member, _, _ = rest.partition(b"\0")
+    return generation > 0 and bool(member)
