@@ -67,6 +67,13 @@ class Metrics:
             "Partitions paused: too many dead letters in a row, or an answer that no topic takes.",
         )
         self.store_up: Final = self._gauge("store_up", "Whether Redis answers: 1 or 0.")
+        self._input_messages = self._counter(
+            "input_messages", "Messages of input topics, by what they came to.", "input", "result"
+        )
+        self._input_up = self._gauge("input_up", "Whether an input topic is read: 1 or 0.", "input")
+        self._input_paused = self._gauge(
+            "input_paused_partitions", "Partitions of an input topic that are paused.", "input"
+        )
         self._result_counters = {result: self._transactions.labels(result) for result in RESULTS}
         self._part_counters = {part: self._loop_seconds.labels(part) for part in PARTS}
 
@@ -85,6 +92,15 @@ class Metrics:
         for code, count in counts.items():
             self._dead_letters.labels(code).inc(count)
 
+    def count_input(self, name: str, result: str, messages: int) -> None:
+        """Adds messages of an input topic that became events, were left alone or are dead letters."""
+        self._input_messages.labels(name, result).inc(messages)
+
+    def set_input(self, name: str, *, up: bool, paused: int) -> None:
+        """Whether an input topic is read, and how many of its partitions are paused."""
+        self._input_up.labels(name).set(up)
+        self._input_paused.labels(name).set(paused)
+
     def count_transaction(self, result: Result) -> None:
         """One more batch that was committed or aborted."""
         self._result_counters[result].inc()
@@ -100,8 +116,8 @@ class Metrics:
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(name, documentation, labels, namespace=_NAMESPACE, registry=self.registry)
 
-    def _gauge(self, name: str, documentation: str) -> Gauge:
-        return Gauge(name, documentation, namespace=_NAMESPACE, registry=self.registry)
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(name, documentation, labels, namespace=_NAMESPACE, registry=self.registry)
 
     def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, documentation, namespace=_NAMESPACE, registry=self.registry, buckets=buckets)

@@ -40,13 +40,7 @@ class Incoming:
 
     def header(self, name: str) -> str | None:
         """Return a header as text, or None; bytes that are no text count as absent."""
-        for key, value in self.headers:
-            if key == name:
-                try:
-                    return value.decode()
-                except UnicodeDecodeError:
-                    return None
-        return None
+        return header_text(self.headers, name)
 
     @property
     def hops(self) -> int:
@@ -95,3 +89,14 @@ class Incoming:
     def trace(self) -> Headers:
         """The trace context, to be carried over unchanged."""
         return tuple(header for header in self.headers if header[0] in TRACE_HEADERS)
+
+
+def header_text(headers: Headers, name: str) -> str | None:
+    """Return the first header of that name as text; None if there is none, or its bytes are no text."""
+    for key, value in headers:
+        if key == name:
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return None
+    return None

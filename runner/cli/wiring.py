@@ -58,7 +58,8 @@ def connect_admin(config: Config) -> AdminClient:
 def topic_names(config: Config) -> tuple[str, ...]:
     """Return every topic the runner reads or writes."""
     topics = config.topics
-    return (topics.requests, topics.responses, topics.dead_letters, *config.responses.streams)
+    others = (*config.responses.streams, *config.input_topics().values())
+    return (topics.requests, topics.responses, topics.dead_letters, *others)
 
 
 def _domain(rules: DomainRules) -> DomainPolicy:

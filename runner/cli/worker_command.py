@@ -5,16 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Final
-from uuid import uuid4
+from typing import Final
 
 from runner import log
+from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
+from runner.cli.log_wiring import Listener, make_log, topic_id
 from runner.cli.wiring import (
     build_policy,
     build_rules,
@@ -23,7 +23,7 @@ from runner.cli.wiring import (
     topic_names,
 )
 from runner.clock import monotonic_seconds
-from runner.config import Config, check_properties, consumer_properties, producer_properties
+from runner.config import Config, check_properties
 from runner.config.clients import client_properties
 from runner.envelope.codec import JsonCodec
 from runner.errors import FatalError, PositionUnknown, StoreUnavailable
@@ -32,6 +32,7 @@ from runner.store.calls import Opened, Ownership
 from runner.store.redis_store import RedisStore
 from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from runner.worker.health import HealthServer, HealthState
+from runner.worker.input_topics.thread import InputThread
 from runner.worker.intake import Terms
 from runner.worker.kafka_log import KafkaLog
 from runner.worker.loop import Limits, Loop, Parts
@@ -103,18 +104,23 @@ class _Worker:
         exactly_once = config.delivery == "exactly_once"
         # A response stream may be missing for now: events that name it are refused, not the worker.
         require_topics(cluster, needed[:3], exactly_once=exactly_once)
+        require_inputs(config, cluster)
         store = assembly.store(config)
         stack.callback(store.close)
         opened = _opened(store, config, cluster)
         outlet = TopicOutlet(cluster, {}, JsonCodec(), _suffix(config))
         self._watch = TopicWatch(admin, outlet, config.topics.requests, needed, assembly.watch_seconds)
-        self._loop, self._log = self._build(store, outlet, opened, cluster)
+        self._loop, self._log, self._inputs = self._build(store, outlet, opened, cluster)
         self._health = stack.enter_context(self._serve()) if config.http.port else None
         stack.callback(self._log.close)
         self._watch.start()
         stack.callback(self._watch.close)
-        self._watchdog = Watchdog(self._state, assembly.stuck_seconds)
+        watched = [self._state, *(each.alive for each in self._inputs)]
+        self._watchdogs = [Watchdog(state, assembly.stuck_seconds) for state in watched]
         self._log.start()
+        stack.callback(self._close_inputs)
+        for each in self._inputs:
+            each.start()
         _log.info(
             "started",
             brokers=config.kafka.brokers,
@@ -123,26 +129,38 @@ class _Worker:
             topic=config.topics.requests,
             partitions=cluster.topics[config.topics.requests].partitions,
             incarnation=opened.incarnation,
+            inputs=config.input_topics(),
             http=self._health.port if self._health else None,
         )
 
     def run(self, stopping: threading.Event) -> None:
         """Step until told to stop."""
         _tame_collector()
-        self._watchdog.start()
+        for watchdog in self._watchdogs:
+            watchdog.start()
         try:
             self._loop.run(lambda: stopping.is_set() or self._must_exit())
         finally:
-            self._watchdog.close()
+            for watchdog in self._watchdogs:
+                watchdog.close()
 
     def _must_exit(self) -> bool:
         if self._watch.failed is not None:
             raise PositionUnknown(self._watch.failed)
+        died = [each.name for each in self._inputs if each.has_died]
+        if died:
+            raise FatalError(f"the thread of input {died[0]} ended by itself; its trace is above")
         return False
+
+    def _close_inputs(self) -> None:
+        for each in self._inputs:
+            each.stop()
+        for each in self._inputs:
+            each.close()
 
     def _build(
         self, store: RedisStore, outlet: TopicOutlet, opened: Opened, cluster: Cluster
-    ) -> tuple[Loop, KafkaLog]:
+    ) -> tuple[Loop, KafkaLog, Sequence[InputThread]]:
         config, ticker = self._config, monotonic_seconds
         policy = build_policy(config)
         terms = Terms(
@@ -159,14 +177,8 @@ class _Worker:
         timers = (Timers if config.timers.enabled else NoTimers)(store, policy, settings, time, ticker)
         metrics, self._state = Metrics(), HealthState(ticker())
         self._metrics = metrics
-        listener = _Listener()
-        kafka = KafkaLog(
-            config.topics.requests,
-            consumer_properties(config),
-            _producer_properties(config, cluster),
-            listener,
-            _topic_id(config, cluster),
-        )
+        listener = Listener()
+        kafka = make_log(config, cluster, config.topics.requests, config.kafka.group, listener)
         parts = Parts(
             log=kafka,
             store=store,
@@ -184,7 +196,17 @@ class _Worker:
         )
         loop = Loop(parts, limits, Reporter(metrics, self._state, ticker), ticker)
         listener.loop = loop
-        return loop, kafka
+        surroundings = Surroundings(
+            config=config,
+            store=lambda: self._assembly.store(config),
+            delivery=self._assembly.delivery(config),
+            terms=terms,
+            outlet=outlet,
+            limits=limits,
+            metrics=metrics,
+            health=self._state,
+        )
+        return loop, kafka, input_threads(surroundings)
 
     def _serve(self) -> HealthServer:
         http = self._config.http
@@ -201,35 +223,8 @@ def _tame_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-class _Listener:
-    """Passes rebalances on to the loop, which needs the log to be made first."""
-
-    loop: Loop
-
-    def assigned(self, partitions: Any) -> None:
-        self.loop.assigned(partitions)
-
-    def revoked(self, partitions: Any) -> None:
-        self.loop.revoked(partitions)
-
-
 def _suffix(config: Config) -> str:
     return config.topics.responses if config.responses.partitioner == "suffix" else ""
-
-
-def _producer_properties(config: Config, cluster: Cluster) -> Mapping[str, Any]:
-    """Return the producer's properties with what only this process and these topics know.
-
-    The transactional id is unique to the process: safety comes from the group metadata. A batch of
-    several messages must fit the topic with the smallest limit; a single message may be larger.
-    """
-    properties = dict(producer_properties(config))
-    smallest = min(topic.limit_bytes for topic in cluster.topics.values())
-    properties["batch.size"] = max(1, min(1_000_000, smallest - 1024))
-    if config.delivery == "exactly_once":
-        process = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
-        properties["transactional.id"] = f"{config.kafka.group}-{process}"
-    return properties
 
 
 def _opened(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
@@ -242,7 +237,7 @@ def _opened(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
     ownership = Ownership(
         cluster_id=cluster.id,
         topic=config.topics.requests,
-        topic_id=_topic_id(config, cluster),
+        topic_id=topic_id(config, cluster, config.topics.requests),
         group=config.kafka.group,
         partitions=topic.partitions,
     )
@@ -252,14 +247,6 @@ def _opened(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
         return store.open(ownership)
     except StoreUnavailable as error:
         raise FatalError(f"{error}; check redis.url, or start Redis") from error
-
-
-def _topic_id(config: Config, cluster: Cluster) -> str:
-    """Return what tells this topic from an earlier one of its name.
-
-    The embedded broker gives no ids; its address is new at every start, and so is its log.
-    """
-    return config.kafka.brokers if cluster.is_mock else cluster.topics[config.topics.requests].id
 
 
 def _require_unread(config: Config, partitions: int) -> None:

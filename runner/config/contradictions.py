@@ -6,10 +6,13 @@ problems of a configuration are found at once, and none that only follows from a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+import jmespath
+from jmespath.exceptions import JMESPathError
 from pydantic import SecretStr
 
 from runner.config.fixed import MAX_IN_FLIGHT, MAX_IN_FLIGHT_NAMES
@@ -17,6 +20,7 @@ from runner.config.model import Config
 from runner.config.sections import MetaValue
 from runner.config.shape import Path
 
+_OF_ONE_TASK: Final = ("ProceedTask", "TimeoutTask")
 _MESSAGE_MAX_BYTES: Final = "message.max.bytes"
 
 
@@ -72,6 +76,88 @@ def _streams(config: Config) -> Iterator[Contradiction]:
                 f"lists {name}, which is topics.{key}",
                 "remove it from the list: a response there would be taken for something else",
             )
+
+
+def _input_topics(config: Config) -> Iterator[Contradiction]:
+    topics = config.topics
+    taken: dict[str, Path] = dict.fromkeys(config.responses.streams, ("responses", "streams"))
+    taken |= {
+        topics.requests: ("topics", "requests"),
+        topics.responses: ("topics", "responses"),
+        topics.dead_letters: ("topics", "deadLetters"),
+    }
+    for name, topic in config.input_topics().items():
+        if topic in taken:
+            yield Contradiction(
+                ("inputs", name, "topic"),
+                taken[topic],
+                f"is {topic}, as is {'.'.join(taken[topic])}",
+                "give the payloads a topic of their own",
+            )
+        taken.setdefault(topic, ("inputs", name, "topic"))
+
+
+def _input_domains(config: Config) -> Iterator[Contradiction]:
+    given = {"domain"} & config.meta.defaults().keys() | {"domain"} & config.meta.overrides().keys()
+    for name, each in config.inputs.items():
+        where = ("inputs", name, "domain")
+        if each.domain is not None and each.domain not in config.domains:
+            known = ", ".join(config.domains)
+            yield Contradiction(where, ("domains",), f"is {each.domain}, not one of domains", f"use {known}")
+        if each.domain is None and not given and each.action in _OF_ONE_TASK:
+            yield Contradiction(where, ("meta",), f"is missing: {each.action} needs one", "set it")
+
+
+def _input_streams(config: Config) -> Iterator[Contradiction]:
+    allowed = {config.topics.responses, *config.responses.streams}
+    for name, each in config.inputs.items():
+        if each.response_stream is not None and each.response_stream not in allowed:
+            yield Contradiction(
+                ("inputs", name, "responseStream"),
+                ("responses", "streams"),
+                f"is {each.response_stream}, which is not listed under responses.streams",
+                "list it there",
+            )
+
+
+def _input_ids(config: Config) -> Iterator[Contradiction]:
+    for name, each in config.inputs.items():
+        if each.request_id_header is not None and each.request_id_path is not None:
+            yield Contradiction(
+                ("inputs", name, "requestIdPath"),
+                ("inputs", name, "requestIdHeader"),
+                "is set, while requestIdHeader is as well",
+                "keep one of them",
+            )
+
+
+def _input_callers(config: Config) -> Iterator[Contradiction]:
+    """The caller of an input is written where events usually have it: it must be looked for there."""
+    if not any(each.action == "ProceedTask" for each in config.inputs.values()):
+        return
+    event = {"requestMeta": {"claims": {"sub": "user", "roles": ["role"]}}}
+    for key, expressions, expected in (
+        ("user", config.caller.user, "user"),
+        ("roles", config.caller.roles, ["role"]),
+    ):
+        with suppress(JMESPathError):  # What only the runner's own functions tell is left to them.
+            if _first_found(expressions, event) == expected:
+                continue
+            place = "requestMeta.claims." + ("sub" if key == "user" else "roles")
+            yield Contradiction(
+                ("caller", key),
+                ("inputs",),
+                f"does not look at {place}, where the caller of an input is",
+                f"add {place} at its end, or remove the input",
+            )
+
+
+def _first_found(expressions: Iterable[str], event: Mapping[str, Any]) -> Any:
+    for expression in expressions:
+        found = jmespath.search(expression, event)
+        if found is not None:
+            return found
+    return None
 
 
 def _password_once(config: Config) -> Iterator[Contradiction]:
@@ -160,6 +246,11 @@ def _default_or_override(config: Config) -> Iterator[Contradiction]:
 _RULES: Final[tuple[Callable[[Config], Iterator[Contradiction]], ...]] = (
     _distinct_topics,
     _streams,
+    _input_topics,
+    _input_domains,
+    _input_streams,
+    _input_ids,
+    _input_callers,
     _password_once,
     _in_flight,
     _event_fits,

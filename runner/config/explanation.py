@@ -63,6 +63,8 @@ def _words(error: ErrorDetails, path: Path, shape: Shape) -> tuple[str, str]:
     if kind == "extra_forbidden":
         return "is not a setting", _meant(path, shape)
     place = shape.at(path)
+    if kind == "missing":
+        return "is missing", f"set it to one of {', '.join(place.choices)}" if place else "set it"
     if kind in _WRONG_TYPE:
         return _wrong_type(kind, error["input"], _default(place))
     return _wrong_value(error, place), _default(place)

@@ -12,6 +12,7 @@ from runner.config.sections import (
     Caller,
     Domain,
     Http,
+    Input,
     Kafka,
     Log,
     Meta,
@@ -25,7 +26,7 @@ from runner.config.sections import (
     TopicNames,
     Worker,
 )
-from runner.config.values import Frozen, KeyPart, Text
+from runner.config.values import Frozen, KeyPart, Text, Topic
 
 DEFAULTS = "configuration"
 
@@ -77,6 +78,13 @@ class Config(Section):
             "or <field>.override, always."
         ),
     )
+    inputs: Frozen[Topic, Input] = Field(
+        default={},
+        description=(
+            "Other ways in, by name: topics whose messages are only payloads, and what is added to make "
+            "events of them."
+        ),
+    )
     timers: Timers = Field(default_factory=Timers, description="Deadlines that fire by themselves.")
     worker: Worker = Field(default_factory=Worker, description="The pace of the loop.")
     http: Http = Field(default_factory=Http, description="Where /metrics and /health are served.")
@@ -110,6 +118,10 @@ class Config(Section):
             check_roles=domain.check_roles,
             trust_payload=domain.trust_payload,
         )
+
+    def input_topics(self) -> dict[str, str]:
+        """The topic of every input, by the input's name."""
+        return {name: each.topic or name for name, each in self.inputs.items()}
 
     def require_brokers(self) -> None:
         """Returns only if ``kafka.brokers`` is set; raises ConfigError. A worker calls it at its start."""

@@ -21,6 +21,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _TOPIC: Final = r"^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$"
+_DOTTED: Final = r"^[\w-]{1,100}(\.[\w-]{1,100}){0,9}$"
 # Braces would end up inside the {shard} tag of a Redis key and tear its keys apart in a Cluster.
 _KEY_PART: Final = r"^[^{}\s\x00-\x1f\x7f]+$"
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
@@ -56,6 +57,12 @@ def _expression(text: str) -> str:
         where = getattr(error, "lex_position", None)
         at = "" if where is None else f" at position {where}"
         raise unfit(f"is no JMESPath expression{at}: {text!r}", "correct the expression") from error
+    return text
+
+
+def _dotted_name(text: str) -> str:
+    if re.match(_DOTTED, text) is None:
+        raise unfit(f"is no dotted name: {text!r}", "write names with dots between them, like request.id")
     return text
 
 
@@ -124,8 +131,10 @@ Text = Annotated[str, Field(min_length=1)]
 Topic = Annotated[str, AfterValidator(_topic), Field(json_schema_extra={"pattern": _TOPIC})]
 KeyPart = Annotated[str, AfterValidator(_key_part), Field(json_schema_extra={"pattern": _KEY_PART})]
 Expression = Annotated[str, AfterValidator(_expression)]
+DottedName = Annotated[str, AfterValidator(_dotted_name), Field(json_schema_extra={"pattern": _DOTTED})]
 # A list in YAML; a tuple once it is read, because a configuration does not change.
 Topics = Annotated[tuple[Topic, ...], Strict(strict=False)]
+Texts = Annotated[tuple[Text, ...], Strict(strict=False)]
 Expressions = Annotated[
     tuple[Expression, ...],
     Strict(strict=False),

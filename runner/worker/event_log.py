@@ -16,7 +16,7 @@ from runner.actions.incoming import Headers
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the requests topic."""
+    """One message of the requests topic, or of an input topic."""
 
     partition: int
     offset: int

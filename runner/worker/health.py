@@ -64,6 +64,7 @@ class HealthState:
         self._assigned = 0
         self._store_up = False
         self._paused: tuple[int, ...] = ()
+        self._troubles: dict[str, str] = {}
 
     def tick(self, now_seconds: float) -> None:
         """The loop has come round once more."""
@@ -89,6 +90,13 @@ class HealthState:
         with self._lock:
             self._paused = paused
 
+    def set_trouble(self, what: str, why: str | None) -> None:
+        """Why something beside the loop cannot go on; None: it can."""
+        with self._lock:
+            self._troubles.pop(what, None)
+            if why is not None:
+                self._troubles[what] = why
+
     def seconds_since_tick(self, now_seconds: float) -> float:
         """Age of the last tick; never negative."""
         with self._lock:
@@ -99,6 +107,7 @@ class HealthState:
         with self._lock:
             age = max(0.0, now_seconds - self._ticked_seconds)
             assigned, store_up, paused = self._assigned, self._store_up, self._paused
+            troubles = sorted(self._troubles.items())
         reasons = []
         if age > live_within_seconds:
             reasons.append(f"the loop has not come round for {age:.1f} s")
@@ -108,6 +117,7 @@ class HealthState:
             reasons.append("Redis does not answer")
         if paused:
             reasons.append(f"paused, the log says why: partitions {_listed(paused)}")
+        reasons += [f"{what}: {why}" for what, why in troubles]
         return Readiness(assigned, store_up, paused, age, tuple(reasons))
 
 

@@ -19,6 +19,7 @@ from runner.envelope.event import MetaRules, read_event, require_answerable
 from runner.errors import PoisonError
 from runner.tasks.source import Source
 from runner.worker.event_log import Message
+from runner.worker.processed import Processed
 from runner.worker.progress import Progress
 
 
@@ -71,6 +72,20 @@ def limit_poison(items: Sequence[Item], progress: Progress, runs: Mapping[int, i
         counted[home] = counted.get(home, 0) + 1 if item.poison is not None else 0
         if counted[home] >= limit:
             progress.block(home, item.message.offset + 1, f"{limit} poison messages in a row")
+
+
+def conclude(
+    items: Sequence[Item], progress: Progress, runs: Mapping[int, int], limit: int, done: Processed
+) -> None:
+    """Note what a batch leaves behind: homes that cannot go on, and messages that wait for the next."""
+    done.poison_runs = poison_runs(items, progress, runs)
+    done.blocked = progress.blocked
+    done.poisoned = {home for home in done.blocked if limit and done.poison_runs[home] >= limit}
+    done.held = [
+        item.message
+        for item in items
+        if progress.is_cut(item.message) and item.message.partition not in done.blocked
+    ]
 
 
 def poison_runs(items: Sequence[Item], progress: Progress, before: Mapping[int, int]) -> dict[int, int]:

@@ -18,7 +18,7 @@ table of what happens then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,8 +29,8 @@ from runner.errors import LogUnavailable, TransientError
 from runner.worker.assignment import Assignment, Batch
 from runner.worker.delivery import Delivery
 from runner.worker.event_log import EventLog
-from runner.worker.opening import open_positions
-from runner.worker.process import Process, ShardedStore
+from runner.worker.opening import Known, open_positions
+from runner.worker.process import Lap
 from runner.worker.processed import Processed
 from runner.worker.retention import Retention
 from runner.worker.store_time import StoreTime
@@ -82,13 +82,33 @@ class Observer(Protocol):
         ...
 
 
+class Middle(Protocol):
+    """Steps 2 to 5: what a batch comes to, applied."""
+
+    def run(self, batch: Batch, runs: Mapping[int, int], lap: Lap) -> Processed:
+        """Return what is to be delivered; a TransientError if nothing of it may be."""
+        ...
+
+
+class Positions(Known, Protocol):
+    """Where it is kept how far this loop has come, besides the group's offsets."""
+
+    def ping(self) -> None:
+        """Return if what the batches need answers."""
+        ...
+
+    def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
+        """Note what was committed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a loop is made of."""
 
     log: EventLog
-    store: ShardedStore
-    process: Process
+    store: Positions
+    process: Middle
     delivery: Delivery
     timers: Timers
     retention: Retention

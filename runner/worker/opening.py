@@ -10,17 +10,28 @@ partition the store has never seen a commit of begins at the earliest message.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import Final, Protocol
 
 from runner.errors import PositionUnknown
-from runner.store.calls import Store
 from runner.worker.event_log import EventLog
 
 EARLIEST: Final = -1
 
 
+class Known(Protocol):
+    """What is known of committed offsets besides what the group says."""
+
+    def committed(self, incarnation: int) -> dict[int, int]:
+        """Return the offsets known to be committed, by partition; EARLIEST: none yet."""
+        ...
+
+    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+        """Return offsets below which everything is committed, where such are known."""
+        ...
+
+
 def open_positions(
-    partitions: Collection[int], log: EventLog, store: Store, incarnation: int
+    partitions: Collection[int], log: EventLog, store: Known, incarnation: int
 ) -> dict[int, int]:
     """Return where each partition begins; EARLIEST: at the first message kept.
 

@@ -32,7 +32,7 @@ from runner.tasks.due import DueTask
 from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
 from runner.worker.dead_letters import DeadLetterBox
-from runner.worker.intake import Item, Terms, limit_poison, poison_runs, take_in
+from runner.worker.intake import Item, Terms, conclude, limit_poison, take_in
 from runner.worker.processed import Processed
 from runner.worker.progress import Progress
 
@@ -84,15 +84,7 @@ class Process:
         for item in items:
             if not progress.is_cut(item.message):
                 self._finish(item, progress, done)
-        done.poison_runs = poison_runs(items, progress, runs)
-        done.blocked = progress.blocked
-        limit = self._terms.poison_limit
-        done.poisoned = {home for home in done.blocked if limit and done.poison_runs[home] >= limit}
-        done.held = [
-            message
-            for message in batch.messages
-            if progress.is_cut(message) and message.partition not in done.blocked
-        ]
+        conclude(items, progress, runs, self._terms.poison_limit, done)
         lap("decide")
         return done
 

@@ -116,3 +116,10 @@ class Retention:
     def _again(self, indexes: Collection[Index], moment_ms: int) -> None:
         for index in indexes:
             self._agenda.expect(index, moment_ms)
+
+
+class NoRetention(Retention):
+    """For a loop that keeps no records."""
+
+    def own(self, homes: Collection[int]) -> None:
+        """Own nothing."""

@@ -34,8 +34,9 @@ class Desk:
         partition: int = 0,
         key: bytes | None = None,
         headers: Mapping[str, bytes] | None = None,
+        topic: str | None = None,
     ) -> int:
-        """Send one message, and return its offset."""
+        """Send one message, to ``requests`` unless another topic is named, and return its offset."""
         offsets: list[int] = []
 
         def delivered(error: KafkaError | None, message: Message) -> None:
@@ -44,7 +45,7 @@ class Desk:
 
         encoded = json.dumps(value).encode() if isinstance(value, dict) else value
         self._producer.produce(
-            self._site.requests,
+            topic or self._site.requests,
             encoded,
             key,
             partition,

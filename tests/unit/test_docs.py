@@ -3,7 +3,8 @@
 An example of docs/protocol.md is a *story*: blocks opened with ``json in STORY partition=N`` are fed, in
 their order, to an empty runner (the worker's middle over the memory store), and what it sends must be
 the ``json out STORY`` blocks, whose last line of prose before them names topic, key and headers.
-``after=MS`` lets time pass; what falls due then is part of the story.
+``after=MS`` lets time pass; what falls due then is part of the story. ``input=NAME`` feeds a payload to an
+input topic of the page's own configuration, with ``headers=name:value,…``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, Final
 
 import pytest
 import typer
+import yaml
 
 from runner import __version__, errors
 from runner.actions import inputs
@@ -28,14 +30,18 @@ from runner.actions.decision import Emit
 from runner.actions.incoming import HOPS, MAX_HOPS, ORIGIN, PERIOD, TIME, TIMER, TRACE_HEADERS, Headers
 from runner.actions.policy import DomainPolicy, Policy
 from runner.cli.app import INTERRUPTED, build_app
+from runner.cli.input_wiring import build_inputs
 from runner.cli.worker_command import STOPPED_LATE
-from runner.config import load
+from runner.config import Config, load
 from runner.envelope import codec, jsonpath, paths, patterns
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import NO_RULES
 from runner.store.memory_store import MemoryStore
 from runner.worker.assignment import Batch
 from runner.worker.event_log import Message
+from runner.worker.input_topics.input_topic import InputTopic
+from runner.worker.input_topics.normalise import INPUT
+from runner.worker.input_topics.process import InputProcess
 from runner.worker.intake import Terms
 from runner.worker.process import UNANSWERABLE, Process
 from runner.worker.store_time import StoreTime
@@ -48,8 +54,14 @@ PAGES: Final = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.m
 
 NOW: Final = 1_795_000_000_000
 HOMES: Final = 4
+TOPIC_ID: Final = "w8pP3cZzQ1S7a0bN5dXJ4g"
 FIRST_OFFSET: Final = 100
-LIMITS: Final = {"responses": 1_000_000, "approvals": 1_000_000, "dead-letters": 2_000_000}
+LIMITS: Final = {
+    "requests": 1_000_000,
+    "responses": 1_000_000,
+    "approvals": 1_000_000,
+    "dead-letters": 2_000_000,
+}
 SPAN: Final = re.compile(r"(`+)(?P<text>.+?)\1", re.DOTALL)
 
 
@@ -68,6 +80,17 @@ class Block:
     @property
     def words(self) -> list[str]:
         return self.info.split()
+
+    def text_of(self, name: str) -> str:
+        """The text of ``name=TEXT`` behind the fence; empty if there is none."""
+        found = re.search(rf"\b{name}=(\S+)", self.info)
+        return "" if found is None else found[1]
+
+    @property
+    def headers(self) -> Headers:
+        """The pairs of ``headers=name:value,…``."""
+        pairs = (pair.partition(":") for pair in self.text_of("headers").split(",") if pair)
+        return tuple((name, value.encode()) for name, _, value in pairs)
 
     def option(self, name: str) -> int | None:
         """The number of ``name=N`` behind the fence."""
@@ -116,6 +139,13 @@ def rows(page: Path, first: str) -> Iterator[list[str]]:
 # -- an empty runner ---------------------------------------------------------------------------------
 
 
+def documented_inputs() -> list[InputTopic]:
+    """The input topics of the page's example."""
+    (example,) = (b.text for b in blocks(PROTOCOL) if b.words == ["yaml"] and b.text.startswith("inputs:"))
+    settings = {**yaml.safe_load(example), "domains": {"orders": {}}}
+    return build_inputs(Config.model_validate(settings))
+
+
 class Outlet:
     """Topics with limits; JSON on all of them."""
 
@@ -140,6 +170,11 @@ class Runner:
         self._offsets = dict.fromkeys(range(HOMES), FIRST_OFFSET)
         terms = Terms(policy, JsonCodec(), NO_RULES, 1, HOMES, 1_000_000, 0)
         self._process = Process(terms, self._store, Outlet(), "dead-letters")
+        self._inputs = {
+            each.name: InputProcess(each, TOPIC_ID, terms, self._store, Outlet(), "dead-letters")
+            for each in documented_inputs()
+        }
+        self._input_offsets = dict.fromkeys(self._inputs, FIRST_OFFSET)
 
     def receive(self, value: bytes, partition: int, key: bytes, headers: Headers = ()) -> list[Emit]:
         """Everything that is sent on account of one message, in its order."""
@@ -150,6 +185,17 @@ class Runner:
                 sent.append(emit)
                 if emit.stream == self._policy.requests:
                     waiting.append((emit.partition or 0, emit.key or b"", emit.value or b"", emit.headers))
+        return sent
+
+    def receive_input(self, name: str, value: bytes, partition: int, headers: Headers) -> list[Emit]:
+        """Everything that is sent on account of one message on an input topic."""
+        offset = self._input_offsets[name]
+        self._input_offsets[name] += 1
+        message = Message(partition, offset, b"k-9", value, headers, timestamp_ms=self.now_ms)
+        made = self._inputs[name].run(Batch((message,), {partition: offset}), {}).emits
+        sent = list(made)
+        for emit in made:
+            sent += self.receive(emit.value or b"", emit.partition or 0, emit.key or b"", emit.headers)
         return sent
 
     def pass_time(self, duration_ms: int) -> list[Emit]:
@@ -201,6 +247,9 @@ def told(blocks_of_story: list[Block]) -> Iterator[tuple[Block | None, Emit | No
             key = re.search(r'"id": "([^"]+)"', block.text)
             value, partition = block.text.strip().encode(), block.option("partition")
             assert partition is not None, block.place
+            if "input=" in block.info:
+                sent = deque(runner.receive_input(block.text_of("input"), value, partition, block.headers))
+                continue
             sent = deque(runner.receive(value, partition, b"k-9" if key is None else key[1].encode()))
             continue
         if passed_ms is not None:
@@ -287,6 +336,7 @@ def test_every_header_is_documented_and_no_other() -> None:
         HOPS,
         TIME,
         TIMER,
+        INPUT,
         PERIOD,
         *TRACE_HEADERS,
     }

@@ -7,6 +7,7 @@ descriptions.
 """
 
 from runner.config.sections.events import Caller, Meta, MetaValue
+from runner.config.sections.inputs import Input
 from runner.config.sections.kafka import Kafka
 from runner.config.sections.redis import DEFAULT_REDIS_URL, Redis
 from runner.config.sections.section import Section
@@ -19,6 +20,7 @@ __all__ = [
     "Caller",
     "Domain",
     "Http",
+    "Input",
     "Kafka",
     "Log",
     "Meta",

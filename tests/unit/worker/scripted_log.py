@@ -25,8 +25,16 @@ class ScriptedLog:
     listener: AssignmentListener
 
     def __init__(
-        self, ticker: ManualTicker, faults: Faults, homes: int = 4, *, transactions: bool = True
+        self,
+        ticker: ManualTicker,
+        faults: Faults,
+        homes: int = 4,
+        *,
+        transactions: bool = True,
+        topic: str = REQUESTS,
     ) -> None:
+        """``topic`` is the one that is read: what is sent there comes back."""
+        self._topic = topic
         self._ticker = ticker
         self._faults = faults
         self._transactions = transactions
@@ -178,7 +186,7 @@ class ScriptedLog:
     def _publish(self, emits: Iterable[Emit]) -> None:
         for emit in emits:
             self.sent.append(emit)
-            if emit.stream == REQUESTS:
+            if emit.stream == self._topic:
                 assert emit.partition is not None, "an event was sent to no home"
                 self.append(emit.value, emit.partition, key=emit.key, headers=emit.headers)
 

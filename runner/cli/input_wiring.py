@@ -1,0 +1,134 @@
+"""From the configuration to the threads that read the input topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from runner.actions.policy import Policy
+from runner.cli.log_wiring import Listener, make_log, topic_id
+from runner.clock import monotonic_seconds
+from runner.config import Config
+from runner.errors import FatalError, LogUnavailable
+from runner.metrics import Metrics
+from runner.store.redis_store import RedisStore
+from runner.worker.delivery import Delivery
+from runner.worker.health import HealthState
+from runner.worker.input_topics.input_topic import InputTopic
+from runner.worker.input_topics.positions import InputPositions
+from runner.worker.input_topics.process import InputProcess
+from runner.worker.input_topics.reporter import InputReporter
+from runner.worker.input_topics.thread import InputThread
+from runner.worker.intake import Terms
+from runner.worker.loop import Limits, Loop, Parts
+from runner.worker.retention import NoRetention
+from runner.worker.store_time import StoreTime
+from runner.worker.timers import NoTimers, TimerSettings
+from runner.worker.topics import Cluster, TopicOutlet
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the inputs of one worker have in common with its loop, or are made with as it is."""
+
+    config: Config
+    store: Callable[[], RedisStore]
+    delivery: Delivery
+    terms: Terms
+    outlet: TopicOutlet
+    limits: Limits
+    metrics: Metrics
+    health: HealthState
+
+
+def build_inputs(config: Config) -> list[InputTopic]:
+    """Return what is to be added to the payloads of every input topic."""
+    addressed = {"handler": config.handler}
+    if config.deployment is not None:
+        addressed |= {"deployments": config.deployment}
+    return [
+        InputTopic(
+            name=name,
+            topic=config.input_topics()[name],
+            meta=each.event_meta() | addressed,
+            user=each.user or "",
+            roles=each.roles,
+            user_header=each.user_header,
+            roles_header=each.roles_header,
+            request_id_header=each.request_id_header,
+            request_id_path=each.request_id_path,
+        )
+        for name, each in config.inputs.items()
+    ]
+
+
+def require_inputs(config: Config, cluster: Cluster) -> None:
+    """FatalError unless every input topic exists."""
+    for name, topic in config.input_topics().items():
+        if topic not in cluster.topics:
+            raise FatalError(
+                f"there is no topic {topic}, which inputs.{name} reads; create it, or remove the input"
+            )
+
+
+def input_threads(surroundings: Surroundings) -> Sequence[InputThread]:
+    """Return a thread for every input topic; none of them has begun."""
+    return [_Reading(topic, surroundings).thread for topic in build_inputs(surroundings.config)]
+
+
+class _Reading:
+    """The reading of one input topic, opened as often as it takes."""
+
+    def __init__(self, topic: InputTopic, surroundings: Surroundings) -> None:
+        self._topic = topic
+        self._in = surroundings
+        self._opened = ""
+        self._reporter = InputReporter(
+            topic.name, surroundings.metrics, surroundings.health, monotonic_seconds
+        )
+        self.thread = InputThread(topic.name, self._opening, self._is_stale, self._reporter)
+
+    @contextmanager
+    def _opening(self) -> Iterator[Loop]:
+        config, cluster = self._in.config, self._in.outlet.cluster
+        topic = self._topic.topic
+        if topic not in cluster.topics:
+            raise LogUnavailable(f"there is no topic {topic} any more; create it again")
+        self._opened = topic_id(config, cluster, topic)
+        listener = Listener()
+        with ExitStack() as stack:
+            store = self._in.store()
+            stack.callback(store.close)
+            group = f"{config.kafka.group}-input-{self._topic.name}"
+            log = make_log(config, cluster, topic, group, listener)
+            stack.callback(log.close)
+            process = InputProcess(
+                self._topic,
+                self._opened,
+                self._in.terms,
+                store,
+                self._in.outlet,
+                config.topics.dead_letters,
+            )
+            time = StoreTime(monotonic_seconds)
+            nothing = Policy(domains={})
+            parts = Parts(
+                log=log,
+                store=InputPositions(cluster.topics[topic].partitions, store.ping),
+                process=process,
+                delivery=self._in.delivery,
+                timers=NoTimers(store, nothing, TimerSettings(), time, monotonic_seconds),
+                retention=NoRetention(store, nothing, self._in.terms.incarnation, time),
+                time=time,
+                incarnation=self._in.terms.incarnation,
+            )
+            listener.loop = Loop(parts, self._in.limits, self._reporter, monotonic_seconds)
+            log.start()
+            yield listener.loop
+
+    def _is_stale(self) -> bool:
+        """Whether the topic was deleted, or made again: its offsets begin anew then."""
+        cluster = self._in.outlet.cluster
+        topic = self._topic.topic
+        return topic not in cluster.topics or topic_id(self._in.config, cluster, topic) != self._opened

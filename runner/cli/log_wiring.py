@@ -1,0 +1,62 @@
+"""From the configuration to the log of one loop: its two Kafka clients, and who hears of rebalances."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from runner.config import Config, consumer_properties, producer_properties
+from runner.worker.kafka_log import KafkaLog
+from runner.worker.loop import Loop
+from runner.worker.topics import Cluster
+
+
+class Listener:
+    """Passes rebalances on to the loop, which needs the log to be made first."""
+
+    loop: Loop
+
+    def assigned(self, partitions: Any) -> None:
+        """Tell the loop."""
+        self.loop.assigned(partitions)
+
+    def revoked(self, partitions: Any) -> None:
+        """Tell the loop."""
+        self.loop.revoked(partitions)
+
+
+def make_log(config: Config, cluster: Cluster, topic: str, group: str, listener: Listener) -> KafkaLog:
+    """Return the log of a loop that reads ``topic`` as a member of ``group``; nothing is sent yet."""
+    return KafkaLog(
+        topic,
+        {**consumer_properties(config), "group.id": group},
+        _producer_properties(config, cluster),
+        listener,
+        topic_id(config, cluster, topic),
+    )
+
+
+def topic_id(config: Config, cluster: Cluster, topic: str) -> str:
+    """Return what tells a topic from an earlier one of its name.
+
+    The embedded broker gives no ids; its address is new at every start, and so is its log.
+    """
+    return config.kafka.brokers if cluster.is_mock else cluster.topics[topic].id
+
+
+def _producer_properties(config: Config, cluster: Cluster) -> Mapping[str, Any]:
+    """Return the producer's properties with what only this process and these topics know.
+
+    The transactional id is unique to the loop: safety comes from the group metadata. A batch of
+    several messages must fit the topic with the smallest limit; a single message may be larger.
+    """
+    properties = dict(producer_properties(config))
+    smallest = min(topic.limit_bytes for topic in cluster.topics.values())
+    properties["batch.size"] = max(1, min(1_000_000, smallest - 1024))
+    if config.delivery == "exactly_once":
+        process = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        properties["transactional.id"] = f"{config.kafka.group}-{process}"
+    return properties

@@ -1,0 +1,115 @@
+"""A message that is only a payload becomes an event: pure, and the same event every time.
+
+The request id is the sender's, where the message has one, or made from the place of the message. So
+a message that is sent on twice is one request, and not two commands.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from runner.actions.incoming import TRACE_HEADERS, Headers, header_text
+from runner.actions.timeout_between import TIMEOUT_COMMAND
+from runner.envelope.codec import JsonCodec, Sections
+from runner.envelope.event import as_text
+from runner.envelope.paths import MISSING, read
+from runner.errors import EventError, PoisonError
+from runner.worker.event_log import Message
+from runner.worker.input_topics.input_topic import InputTopic
+
+INPUT: Final = "runner-input"
+"""Header of an event that was made from a message of an input topic: where that stands."""
+
+_codec: Final = JsonCodec()
+
+
+def normalise(message: Message, topic: InputTopic, topic_id: str) -> Sections | None:
+    """Return the event of a message, as sections; None: a command that is for somebody else.
+
+    ``topic_id`` tells the topic from an earlier one of its name. Raises PoisonError for what is no
+    JSON object, or has no readable headers.
+    """
+    if message.value is None:
+        raise PoisonError("TOMBSTONE", "the message has no value")
+    if message.unreadable:
+        raise PoisonError("BAD_HEADERS", message.unreadable)
+    fields = _fields(message.value)
+    meta = _command_meta(fields, topic) if topic.is_command else dict(topic.meta)
+    if meta is None:
+        return None
+    request_id = _given_id(message, topic)
+    if request_id is None:
+        request_id = f"{topic.topic}:{topic_id}:{message.partition}@{message.offset}"
+        if message.timestamp_ms is not None:
+            meta["requestTime"] = message.timestamp_ms
+    # A sender that names its request may repeat it: nothing in the event may tell the two apart.
+    return {
+        "requestMeta": {"id": request_id, "channel": topic.name, "claims": _claims(message, topic)},
+        "eventMeta": meta,
+        "payload": msgspec.Raw(message.value),
+    }
+
+
+def event_headers(message: Message, topic: InputTopic) -> Headers:
+    """Return the headers of the event: the trace, and where it comes from; no other is trusted."""
+    trace = tuple(header for header in message.headers if header[0] in TRACE_HEADERS)
+    return (*trace, (INPUT, f"{topic.topic}/{message.partition}@{message.offset}".encode()))
+
+
+def _fields(value: bytes) -> Sections:
+    try:
+        return _codec.decode(value)
+    except PoisonError as error:
+        if error.reason == "NOT_AN_ENVELOPE":
+            raise PoisonError("NOT_AN_OBJECT", "the value is JSON but not an object") from None
+        raise
+
+
+def _claims(message: Message, topic: InputTopic) -> dict[str, Any]:
+    """Return who the caller is; nobody is said outright, so that no payload can claim to be somebody."""
+    user = _header(message, topic.user_header)
+    roles = _header(message, topic.roles_header)
+    listed = list(topic.roles) if roles is None else [role.strip() for role in roles.split(",")]
+    return {"sub": topic.user if user is None else user, "roles": [role for role in listed if role]}
+
+
+def _given_id(message: Message, topic: InputTopic) -> str | None:
+    """Return the request id that the sender gave; None where there is none that can be read."""
+    if topic.request_id_path is None:
+        return _header(message, topic.request_id_header)
+    try:
+        payload = msgspec.json.decode(message.value or b"")
+        found = read(topic.request_id_path, node=payload, payload=payload, event=dict)
+        return None if found is MISSING else as_text(found, "the request id")
+    except (msgspec.DecodeError, RecursionError, EventError):
+        return None
+
+
+def _header(message: Message, name: str | None) -> str | None:
+    """Return a header as text; None if it is not asked for, not there, blank, or no text."""
+    text = None if name is None else header_text(message.headers, name)
+    return text if text and text.strip() else None
+
+
+def _command_meta(fields: Sections, topic: InputTopic) -> dict[str, Any] | None:
+    """Return the eventMeta of a command; None if it is another command, or for another runner."""
+    meta = dict(topic.meta)
+    command = _plain(fields, "action") or _plain(fields, "command")
+    named = (_plain(fields, "runner"), _plain(fields, "element"))
+    if command != TIMEOUT_COMMAND or any(name not in (None, "", meta["handler"]) for name in named):
+        return None
+    for field in ("domain", "deployments"):
+        said = _plain(fields, field)
+        if said:
+            meta[field] = said
+    return meta
+
+
+def _plain(fields: Sections, name: str) -> Any:
+    raw = fields.get(name)
+    try:
+        return None if raw is None else msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return raw  # Equal to nothing; whoever handles the event says what is wrong with it.

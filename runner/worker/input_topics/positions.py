@@ -1,0 +1,36 @@
+"""How far an input topic has been read: the group's committed offsets say it, and nothing else.
+
+The tasks are not touched here, so there is nothing in the store to compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from runner.worker.opening import EARLIEST
+
+
+class InputPositions:
+    """The Positions of the loop of one input topic."""
+
+    def __init__(self, partitions: int, ping: Callable[[], None]) -> None:
+        """``ping``: returns if the store answers, where homes are looked up."""
+        self._partitions = partitions
+        self._ping = ping
+
+    def ping(self) -> None:
+        """Return if the store answers."""
+        self._ping()
+
+    def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
+        """Note nothing."""
+
+    def committed(self, incarnation: int) -> dict[int, int]:
+        """Return that reading begins at the first message where the group has no offset."""
+        del incarnation
+        return dict.fromkeys(range(self._partitions), EARLIEST)
+
+    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+        """Return none."""
+        del incarnation, partitions
+        return {}

@@ -1,0 +1,92 @@
+"""What the loop of an input topic does, as metrics, health and log events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from runner import log
+from runner.clock import Ticker
+from runner.errors import RunnerError, TransientError
+from runner.metrics import Metrics
+from runner.worker.assignment import Batch
+from runner.worker.health import HealthState
+from runner.worker.processed import Processed
+
+_log: Final = log.get("inputs")
+
+
+class InputReporter:
+    """The observer of one input topic. ``health`` is that of the worker; ``alive`` ticks for this loop."""
+
+    def __init__(self, name: str, metrics: Metrics, health: HealthState, ticker: Ticker) -> None:
+        self.alive = HealthState(ticker())
+        self._name = name
+        self._metrics = metrics
+        self._health = health
+        self._ticker = ticker
+        self._paused: tuple[int, ...] = ()
+        self._down: str | None = None
+        self._show()
+
+    def lap(self, part: str) -> None:
+        """Show that the loop is alive, and after a failure that it has come round once."""
+        if part == "poll":
+            self.tick()
+        elif part == "other" and self._down is not None:
+            self.recovered()
+
+    def tick(self) -> None:
+        """Show that somebody is at work, be it waiting."""
+        self.alive.tick(self._ticker())
+
+    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
+        """Count what the messages of a batch came to."""
+        del batch, timers, seconds
+        for (_, result), count in done.counts.items():
+            self._metrics.count_input(self._name, result.lower(), count)
+        if done.dead:
+            self._metrics.count_input(self._name, "dead_letter", done.dead.total())
+            self._metrics.count_dead_letters(done.dead)
+        for source, what, why in done.refused:
+            place = f"{source.partition}@{source.offset}"
+            _log.warning("not_handled", input=self._name, source=place, what=what, why=why)
+
+    def aborted(self, error: TransientError) -> None:
+        """Say once what does not answer."""
+        self._fail("batch_abandoned", error)
+
+    def failed(self, error: RunnerError) -> None:
+        """Say once why the topic cannot be read; it is tried anew."""
+        self._fail("input_failed", error)
+
+    def recovered(self) -> None:
+        """Say that reading goes on."""
+        _log.info("reading_again", input=self._name)
+        self._down = None
+        self._show()
+
+    def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
+        """Note which partitions are open, and which of them are paused."""
+        self._paused = tuple(sorted(blocked))
+        self._show()
+        _log.info("partitions", input=self._name, open=sorted(opened), paused=sorted(blocked))
+
+    def blocked(self, home: int, reason: str) -> None:
+        """Say why a partition cannot go on."""
+        _log.error("partition_paused", input=self._name, partition=home, reason=reason)
+
+    def removed(self, records: int) -> None:
+        """There are none here."""
+
+    def _fail(self, event: str, error: RunnerError) -> None:
+        log_it = _log.warning if self._down is None else _log.debug
+        log_it(event, input=self._name, code=error.label, reason=str(error))
+        self._down = str(error)
+        self._show()
+
+    def _show(self) -> None:
+        paused = f"paused, the log says why: partitions {', '.join(map(str, self._paused))}"
+        trouble = self._down or (paused if self._paused else None)
+        self._health.set_trouble(f"input {self._name}", trouble)
+        self._metrics.set_input(self._name, up=self._down is None, paused=len(self._paused))

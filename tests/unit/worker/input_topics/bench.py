@@ -1,0 +1,57 @@
+"""An input topic on the bench: its process over the store and the terms of the rig's middle."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from runner.actions.decision import Emit
+from runner.actions.incoming import Headers
+from runner.worker.event_log import Message
+from runner.worker.input_topics.input_topic import InputTopic
+from runner.worker.input_topics.process import InputProcess
+from tests.unit.worker.rig import DEAD_LETTERS, NOW, Middle
+
+TOPIC: Final = "answers"
+TOPIC_ID: Final = "topic-9"
+
+
+def input_topic(
+    action: str = "ProceedTask", *, meta: dict[str, Any] | None = None, **fields: Any
+) -> InputTopic:
+    """An input as the configuration gives it; None takes a field of eventMeta away."""
+    given = {
+        "action": action,
+        "domain": "orders",
+        "handler": "user-task",
+        "deployments": "eu",
+        **(meta or {}),
+    }
+    named = {name: value for name, value in given.items() if value is not None}
+    return InputTopic(name="desk", topic=TOPIC, meta=named, **fields)
+
+
+def message(
+    value: bytes | dict[str, Any] | None,
+    *,
+    partition: int = 2,
+    offset: int = 7,
+    key: bytes | None = b"key",
+    headers: Headers = (),
+    timestamp_ms: int | None = NOW,
+) -> Message:
+    """A message of the input topic."""
+    encoded = json.dumps(value).encode() if isinstance(value, dict) else value
+    return Message(partition, offset, key, encoded, headers, timestamp_ms=timestamp_ms)
+
+
+def input_process(middle: Middle, topic: InputTopic | None = None) -> InputProcess:
+    """The process of an input whose events the middle will read."""
+    return InputProcess(
+        topic or input_topic(), TOPIC_ID, middle.terms, middle.store, middle.outlet, DEAD_LETTERS
+    )
+
+
+def value_of(emit: Emit) -> Any:
+    """The event or the dead letter as JSON."""
+    return json.loads(emit.value or b"")
