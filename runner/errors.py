@@ -5,6 +5,7 @@ RunnerError
 ├── PoisonError      dead-lettered: the message can never be handled, its bytes are kept
 ├── TransientError   abort the batch, pause, ask again: nothing is lost, nothing is dead-lettered
 │   ├── StoreUnavailable   Redis does not answer
+│   │   └── StoreRefused       Redis answers, but does not let us: a person must mend it
 │   ├── LogUnavailable     Kafka does not answer, or refused this transaction
 │   └── Superseded         another worker has taken over a home partition of this batch
 └── FatalError       the process exits non-zero and says what to do
@@ -96,6 +97,16 @@ class StoreUnavailable(TransientError):
     """Redis did not answer, or not in time; what was sent may or may not have happened."""
 
     label = "STORE_UNAVAILABLE"
+
+
+class StoreRefused(StoreUnavailable):
+    """Redis refuses the user, a command or the certificate, until somebody mends it.
+
+    The text says what to mend. At the start that ends the process; later it is asked again like any
+    outage, for permissions come back as they went.
+    """
+
+    label = "STORE_REFUSED"
 
 
 class LogUnavailable(TransientError):

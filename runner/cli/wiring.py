@@ -8,10 +8,22 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 
 from runner.actions.policy import DomainPolicy, Policy
-from runner.config import Config, DomainRules, redis_arguments
+from runner.config import Config, DomainRules
 from runner.config.clients import client_properties
+from runner.config.redis_clients import (
+    check_tls_files,
+    redis_arguments,
+    redis_nodes,
+    redis_url,
+    sentinel_arguments,
+)
 from runner.envelope.event import MetaRules
-from runner.store.redis_store import RedisStore, connect
+from runner.errors import StoreRefused, StoreUnavailable
+from runner.store.connection.cluster import connect_cluster
+from runner.store.connection.command import Connection
+from runner.store.connection.single import connect, connect_sentinel
+from runner.store.connection.slots import Address
+from runner.store.redis_store import RedisStore
 
 
 def build_policy(config: Config) -> Policy:
@@ -39,13 +51,32 @@ def build_rules(config: Config) -> MetaRules:
 
 
 def connect_store(config: Config) -> RedisStore:
-    """Return the store; nothing is sent before its first use."""
-    arguments = redis_arguments(config)
-    timeout_seconds = config.redis.timeout_ms / 1000
-    for name in ("socket_timeout", "socket_connect_timeout"):
-        arguments.pop(name)
-    client = connect(arguments.pop("url"), timeout_seconds, **arguments)
-    return RedisStore(client, config.redis.prefix, config.redis.shards)
+    """Return the store; nothing is sent before its first use. ConfigError if a file for TLS is no use."""
+    check_tls_files(config)
+    return RedisStore(connect_redis(config), config.redis.prefix, config.redis.shards)
+
+
+def connect_redis(config: Config) -> Connection:
+    """Return the way to Redis that the configuration names."""
+    redis = config.redis
+    seconds, arguments = redis.timeout_ms / 1000, redis_arguments(config)
+    nodes = [Address(host, port) for host, port in redis_nodes(config)]
+    match redis.topology:
+        case "cluster":
+            return connect_cluster(nodes, seconds, **arguments)
+        case "sentinel":
+            master = redis.sentinel.master or ""
+            return connect_sentinel(nodes, master, seconds, sentinel_arguments(config), **arguments)
+        case "standalone":
+            return connect(redis_url(config), seconds, **arguments)
+
+
+def said_with_remedy(error: StoreUnavailable, config: Config) -> str:
+    """Return what to say of a store that cannot be reached by somebody who does not wait for it."""
+    if isinstance(error, StoreRefused):
+        return str(error)
+    where = "redis.url" if config.redis.topology == "standalone" else "redis.nodes"
+    return f"{error}; check {where}, or start Redis"
 
 
 def connect_admin(config: Config) -> AdminClient:

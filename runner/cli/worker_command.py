@@ -20,6 +20,7 @@ from runner.cli.wiring import (
     build_rules,
     connect_admin,
     connect_store,
+    said_with_remedy,
     topic_names,
 )
 from runner.clock import monotonic_seconds
@@ -246,7 +247,7 @@ def _opened(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
             _require_unread(config, topic.partitions)
         return store.open(ownership)
     except StoreUnavailable as error:
-        raise FatalError(f"{error}; check redis.url, or start Redis") from error
+        raise FatalError(said_with_remedy(error, config)) from error
 
 
 def _require_unread(config: Config, partitions: int) -> None:

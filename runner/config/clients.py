@@ -1,4 +1,4 @@
-"""What librdkafka and redis-py are told: the operator's properties under the fixed ones.
+"""What librdkafka is told: the operator's properties under the fixed ones.
 
 Chosen (the operator may say otherwise) < ``kafka.properties`` < ``kafka.consumer`` or
 ``kafka.producer`` < fixed (``fixed`` says why). Values here are the real secrets: never log them.
@@ -7,7 +7,7 @@ Chosen (the operator may say otherwise) < ``kafka.properties`` < ``kafka.consume
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, Producer
 from pydantic import SecretStr
@@ -95,22 +95,6 @@ def client_properties(config: Config) -> Properties:
         | _operators(config.kafka.properties)
         | {"bootstrap.servers": config.kafka.brokers}
     )
-
-
-def redis_arguments(config: Config) -> dict[str, Any]:
-    """Keyword arguments of redis-py's ``from_url``; times in seconds, as it wants them."""
-    redis = config.redis
-    seconds = redis.timeout_ms / 1000
-    arguments: dict[str, Any] = {
-        "url": redis.url.get_secret_value(),
-        "socket_timeout": seconds,
-        "socket_connect_timeout": seconds,
-    }
-    if redis.username is not None:
-        arguments["username"] = redis.username
-    if redis.password is not None:
-        arguments["password"] = redis.password.get_secret_value()
-    return arguments
 
 
 def check_properties(config: Config) -> None:

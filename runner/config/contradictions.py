@@ -17,11 +17,13 @@ from pydantic import SecretStr
 
 from runner.config.fixed import MAX_IN_FLIGHT, MAX_IN_FLIGHT_NAMES
 from runner.config.model import Config
-from runner.config.sections import MetaValue
+from runner.config.sections import DEFAULT_REDIS_URL, MetaValue
 from runner.config.shape import Path
 
 _OF_ONE_TASK: Final = ("ProceedTask", "TimeoutTask")
 _MESSAGE_MAX_BYTES: Final = "message.max.bytes"
+_NODES: Final = "list host:port of some of them"
+_TOPOLOGY_OR_NODES: Final = "set redis.topology to sentinel or cluster, or name the server in redis.url"
 
 
 class Contradiction(NamedTuple):
@@ -176,6 +178,66 @@ def _password_once(config: Config) -> Iterator[Contradiction]:
             )
 
 
+def _topology(config: Config) -> Iterator[Contradiction]:
+    """Where the nodes are is said once, in the setting that belongs to the topology."""
+    redis = config.redis
+    beside = ("redis", "topology")
+    if redis.topology == "standalone":
+        if redis.nodes:
+            yield Contradiction(
+                ("redis", "nodes"), beside, "is set, while redis.topology is standalone", _TOPOLOGY_OR_NODES
+            )
+    else:
+        if not redis.nodes:
+            yield Contradiction(
+                ("redis", "nodes"), beside, f"is empty, while redis.topology is {redis.topology}", _NODES
+            )
+        if redis.url.get_secret_value() != DEFAULT_REDIS_URL:
+            yield Contradiction(
+                ("redis", "url"),
+                beside,
+                f"is set, while redis.topology is {redis.topology}",
+                "remove it, and list redis.nodes",
+            )
+    if (redis.topology == "sentinel") != (redis.sentinel.master is not None):
+        yield Contradiction(
+            ("redis", "sentinel", "master"),
+            beside,
+            f"is {'not ' if redis.sentinel.master is None else ''}set, "
+            f"while redis.topology is {redis.topology}",
+            "set it to the name in the Sentinels' configuration"
+            if redis.sentinel.master is None
+            else "remove it, or set redis.topology to sentinel",
+        )
+
+
+def _tls(config: Config) -> Iterator[Contradiction]:
+    """What is only for TLS needs TLS, and a certificate needs its key."""
+    tls, scheme = config.redis.tls, urlsplit(config.redis.url.get_secret_value()).scheme
+    files = {"caFile": tls.ca_file, "certFile": tls.cert_file, "keyFile": tls.key_file}
+    if not tls.enabled and scheme != "rediss":
+        for key, value in files.items():
+            if value is not None:
+                yield Contradiction(
+                    ("redis", "tls", key),
+                    ("redis", "tls", "enabled"),
+                    "is set, while TLS is off",
+                    "set redis.tls.enabled to true",
+                )
+    if tls.enabled and scheme == "unix":
+        yield Contradiction(
+            ("redis", "tls", "enabled"), ("redis", "url"), "is true, while redis.url is a socket", "remove it"
+        )
+    for key, other in (("certFile", "keyFile"), ("keyFile", "certFile")):
+        if files[key] is not None and files[other] is None:
+            yield Contradiction(
+                ("redis", "tls", other),
+                ("redis", "tls", key),
+                f"is not set, while redis.tls.{key} is",
+                "set both or none",
+            )
+
+
 def _in_flight(config: Config) -> Iterator[Contradiction]:
     kafka = config.kafka
     for key, properties in (("properties", kafka.properties), ("producer", kafka.producer)):
@@ -252,6 +314,8 @@ _RULES: Final[tuple[Callable[[Config], Iterator[Contradiction]], ...]] = (
     _input_ids,
     _input_callers,
     _password_once,
+    _topology,
+    _tls,
     _in_flight,
     _event_fits,
     _producer_fits,

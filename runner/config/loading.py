@@ -138,6 +138,7 @@ def _secret_files(tree: Tree) -> list[tuple[Setting, Setting, str]]:
     named: list[tuple[Setting, Setting]] = [
         (("redis", "urlFile"), ("redis", "url")),
         (("redis", "passwordFile"), ("redis", "password")),
+        (("redis", "sentinel", "passwordFile"), ("redis", "sentinel", "password")),
     ]
     properties = _get(tree, ("kafka", "secretFiles"))
     if isinstance(properties, dict):

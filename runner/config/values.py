@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, PlainValidator, SecretStr, Strict, W
 from pydantic_core import PydanticCustomError
 
 from runner.config.fixed import REFUSED, REFUSED_PREFIX, refusal
-from runner.config.secrets import is_secret
+from runner.config.secrets import is_secret, mask_url
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -24,6 +24,7 @@ _TOPIC: Final = r"^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$"
 _DOTTED: Final = r"^[\w-]{1,100}(\.[\w-]{1,100}){0,9}$"
 # Braces would end up inside the {shard} tag of a Redis key and tear its keys apart in a Cluster.
 _KEY_PART: Final = r"^[^{}\s\x00-\x1f\x7f]+$"
+_NODE: Final = r"^.+:[0-9]{1,5}$"
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 _RESERVED_STATUSES: Final = ("ACK", "TIMEOUT", "FAIL")
 _RESERVED: Final[dict[str, Any]] = {"enum": [*_RESERVED_STATUSES]}
@@ -89,6 +90,13 @@ def _redis_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _node(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise unfit(f"is no address: {mask_url(text)!r}", "write it like 10.0.0.1:6379")
+    return text
+
+
 def _proceeded_status(status: str) -> str:
     if status in _RESERVED_STATUSES:
         raise unfit(f"is {status}, which means something else to a saga engine", "use PROCEEDED or SUCCESS")
@@ -142,6 +150,10 @@ Expressions = Annotated[
     Field(json_schema_extra={"minItems": 1}),
 ]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url), WithJsonSchema({"type": "string"})]
+Nodes = Annotated[
+    tuple[Annotated[str, AfterValidator(_node), Field(json_schema_extra={"pattern": _NODE})], ...],
+    Strict(strict=False),
+]
 Secret = Annotated[SecretStr, WithJsonSchema({"type": "string"})]
 ProceededStatus = Annotated[
     str,

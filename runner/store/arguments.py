@@ -105,11 +105,14 @@ def _task(change: Change, values: list[bytes]) -> tuple[str, str, bool]:
 
 
 def _moved(call: ShardCall) -> dict[Index, tuple[list[str], list[Any]]]:
-    """Return, for each index, the members to remove, and the moments and members to add."""
+    """Return, for each index, the members to remove, and the moments and members to add.
+
+    A member that only gets another moment is not removed: it may be the only one.
+    """
     moved: dict[Index, tuple[list[str], list[Any]]] = {}
     for change in call.changes:
         old, new = moves(change, call.shard)
-        if old is not None:
+        if old is not None and (new is None or old[:2] != new[:2]):
             moved.setdefault(old[0], ([], []))[0].append(old[1])
         if new is not None:
             moved.setdefault(new[0], ([], []))[1].extend((new[2], new[1]))

@@ -54,6 +54,10 @@ class Keys:
         """Sorted set: domain by the end of its last TimeoutBetween pass, epoch ms. For good."""
         return f"{self._prefix}:{{meta}}:timeouts"
 
+    def probe(self, slot: int | str) -> str:
+        """Nothing, ever: a name in the slot of a shard, or of what belongs to all (``meta``)."""
+        return f"{self._prefix}:{{{slot}}}:probe"
+
     def _space(self, domain: str, shard: int) -> str:
         """Return what the keys of a domain in a shard begin with.
 

@@ -1,7 +1,7 @@
 """The store in Redis or Valkey (7.0 and later): one script call per shard and batch.
 
-Reads go through ``load.lua``, ``due.lua``, ``between.lua`` and ``list.lua``, every change through
-``apply.lua``.
+Where commands go (one server, a Cluster) is for the Connection to know. Reads go through ``load.lua``,
+``due.lua``, ``between.lua`` and ``list.lua``, every change through ``apply.lua``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Final
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import ResponseError
+from redis.exceptions import NoScriptError
 
 from runner.actions.decision import Outcome, decode_outcome
-from runner.errors import StoreMismatch, StoreUnavailable
+from runner.errors import StoreMismatch
 from runner.store.arguments import apply_arguments, by_shard
 from runner.store.calls import (
     Due,
@@ -31,6 +30,8 @@ from runner.store.calls import (
     ShardCall,
     Verdict,
 )
+from runner.store.connection.command import Command, Connection
+from runner.store.connection.refusals import unavailable
 from runner.store.keys import LAYOUT, Keys
 from runner.store.listing import Stop
 from runner.store.paging import Stretch, page_between
@@ -39,17 +40,24 @@ from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey, read_record
 from runner.tasks.source import Source
 
-_UNAVAILABLE: Final = (
-    redis.ConnectionError,
-    redis.TimeoutError,
-    redis.exceptions.BusyLoadingError,
-    redis.exceptions.ReadOnlyError,
-    OSError,
+_EVICTION: Final = ("CONFIG GET", "maxmemory-policy")
+_NO_EVICTION: Final = "noeviction"
+# What the scripts give on keys of any shard, in a form that changes nothing.
+_REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
+    ("HGET", "none"),
+    ("HMGET", "none"),
+    ("HKEYS",),
+    ("HDEL", "none"),
+    ("DEL",),
+    ("ZADD", "XX", 0, "none"),
+    ("ZREM", "none"),
+    ("ZCOUNT", "-inf", "+inf"),
+    ("ZRANGE", 0, 0),
 )
 
 
 class _Script:
-    """One Lua file, called by its digest and sent whole where Redis does not know it yet."""
+    """One Lua file, called by its digest and sent whole where a server does not know it yet."""
 
     def __init__(self, name: str) -> None:
         self.text = files("runner.store").joinpath("scripts", f"{name}.lua").read_text("utf-8")
@@ -57,11 +65,11 @@ class _Script:
 
 
 class RedisStore:
-    """The Store Protocol over one Redis address; safe for use by one thread."""
+    """The Store Protocol over a connection to Redis; safe for use by one thread."""
 
-    def __init__(self, client: redis.Redis, prefix: str = "runner", shards: int = 16) -> None:
-        """Take a client made by ``connect``; nothing is sent before the first call."""
-        self._redis = client
+    def __init__(self, connection: Connection, prefix: str = "runner", shards: int = 16) -> None:
+        """Take a connection; nothing is sent before the first call."""
+        self._connection = connection
         self._keys = Keys(prefix, shards)
         self._load = _Script("load")
         self._apply = _Script("apply")
@@ -80,15 +88,16 @@ class RedisStore:
         return self._keys.shard(task_id)
 
     def ping(self) -> None:
-        """Return if Redis answers and takes writes: a full server or a replica would answer PING."""
-        self._run([("ZADD", self._keys.committed, "XX", 0, "ping")])
+        """Return if every shard answers and takes writes: a full server or a replica would answer PING."""
+        self._run([Command(("ZADD", key, "XX", 0, "ping"), key) for key in self._everywhere()])
 
     def exists(self) -> bool:
         """Whether the key space has been opened before."""
-        return bool(self._run([("EXISTS", self._keys.owner)])[0])
+        return bool(self._ask("EXISTS", self._keys.owner))
 
     def open(self, ownership: Ownership) -> Opened:
         """Compare, or write, whose key space this is, and check what the server must be."""
+        self._check_permissions()
         self._check_eviction()
         fixed = {
             "layout": LAYOUT,
@@ -112,7 +121,7 @@ class RedisStore:
     def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
         """Return records and kept decisions: one script call per shard, in one round trip."""
         if not reads:
-            seconds, micros = self._run([("TIME",)])[0]
+            seconds, micros = self._run([Command(("TIME",), self._keys.committed)])[0]
             return Loaded(int(seconds) * 1000 + int(micros) // 1000, {}, {})
         asked = by_shard(reads, self._keys)
         answers = self._call(self._load, [read.arguments(incarnation) for read in asked])
@@ -158,21 +167,21 @@ class RedisStore:
         """Raise the last timeout of the domains."""
         pairs = [part for domain in domains for part in (to_ms, domain)]
         if pairs:
-            self._run([("ZADD", self._keys.timeouts, "GT", *pairs)])
+            self._ask("ZADD", self._keys.timeouts, "GT", *pairs)
 
     def last_timeout(self, domain: str) -> int | None:
         """Return the end of the last pass."""
-        return _ms(self._run([("ZSCORE", self._keys.timeouts, domain)])[0])
+        return _ms(self._ask("ZSCORE", self._keys.timeouts, domain))
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
         """Raise the offsets known to be committed."""
         pairs = [part for p, offset in offsets.items() for part in (offset, f"{incarnation}/{p}")]
         if pairs:
-            self._run([("ZADD", self._keys.committed, "GT", *pairs)])
+            self._ask("ZADD", self._keys.committed, "GT", *pairs)
 
     def committed(self, incarnation: int) -> dict[int, int]:
         """Return the offsets known to be committed."""
-        answer = self._run([("ZRANGE", self._keys.committed, 0, -1, "WITHSCORES")])[0]
+        answer = self._ask("ZRANGE", self._keys.committed, 0, -1, "WITHSCORES")
         found = {}
         for member, offset in _pairs(answer):
             era, _, partition = member.partition("/")
@@ -183,7 +192,8 @@ class RedisStore:
     def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         """Return the highest base seen of these homes: a look at every shard, in one round trip."""
         homes = [(shard, partition) for partition in partitions for shard in range(self.shards)]
-        asked = [("HMGET", self._keys.home(*home), "incarnation", "floor") for home in homes]
+        names = [self._keys.home(*home) for home in homes]
+        asked = [Command(("HMGET", name, "incarnation", "floor"), name) for name in names]
         found: dict[int, int] = {}
         for (_, partition), (era, floor) in zip(homes, self._run(asked), strict=True):
             if era is not None and int(era) == incarnation:
@@ -197,7 +207,7 @@ class RedisStore:
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         """Return records as stored, in one round trip; for the command line."""
         names = [self._keys.task(key, self.shard(key.id)) for key in keys]
-        found = self._run([("HMGET", name, "version", "state", "start") for name in names])
+        found = self._run([Command(("HMGET", name, "version", "state", "start"), name) for name in names])
         return [_record(key, *parts) for key, parts in zip(keys, found, strict=True)]
 
     def entries(
@@ -220,7 +230,7 @@ class RedisStore:
     def key_space(self) -> KeySpace | None:
         """Return whose key space this is, as it was written; None: nobody opened it yet."""
         names = ("layout", "shards", "topic", "group", "partitions")
-        found = self._run([("HMGET", self._keys.owner, *names)])[0]
+        found = self._ask("HMGET", self._keys.owner, *names)
         if found[0] is None:
             return None
         layout, shards, topic, group, partitions = (part.decode() for part in found)
@@ -228,7 +238,7 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the connections."""
-        self._redis.close()
+        self._connection.close()
 
     def _read(self, stretch: Stretch, limit: int) -> list[tuple[tuple[str, int], ...]]:
         """Return one page of a stretch: one script call."""
@@ -238,58 +248,56 @@ class RedisStore:
         answer = self._call(self._between, [(keys, arguments)])[0]
         return [_pairs(entries) for entries in answer]
 
+    def _everywhere(self) -> list[str]:
+        """Return a key that is never there, for every slot that holds some of ours."""
+        return [self._keys.probe(shard) for shard in ("meta", *range(self.shards))]
+
+    def _check_permissions(self) -> None:
+        """Give every command of the scripts once, so that one that is denied is found before work begins."""
+        self._run(
+            [Command((name, key, *given), key) for key in self._everywhere() for name, *given in _REHEARSED]
+        )
+
     def _check_eviction(self) -> None:
-        """Refuse a server that may throw tasks away when memory runs out."""
-        try:
-            policy = self._redis.config_get("maxmemory-policy")
-        except _UNAVAILABLE as error:
-            raise StoreUnavailable(f"Redis does not answer: {error}") from error
-        except redis.ResponseError:
-            return  # A managed service that hides CONFIG: its operator must see to noeviction.
-        if policy.get("maxmemory-policy", "noeviction") != "noeviction":
-            raise StoreMismatch(
-                f"Redis evicts keys ({policy['maxmemory-policy']}): tasks would be lost; "
-                "run CONFIG SET maxmemory-policy noeviction"
-            )
+        """Refuse servers that may throw tasks away when memory runs out."""
+        for answer in self._connection.run_on_masters(_EVICTION):
+            if isinstance(answer, ResponseError):
+                continue  # A managed service that hides CONFIG: its operator must see to noeviction.
+            policy = _setting(answer)
+            if policy != _NO_EVICTION:
+                raise StoreMismatch(
+                    f"Redis evicts keys ({policy}): tasks would be lost; "
+                    "run CONFIG SET maxmemory-policy noeviction"
+                )
 
     def _call(self, script: _Script, calls: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
         """Call one script for several shards in one round trip, sending its text if need be."""
-        commands = [("EVALSHA", script.digest, len(keys), *keys, *arguments) for keys, arguments in calls]
-        answers = self._run(commands, passed=redis.exceptions.NoScriptError)
+        anywhere = self._keys.committed
+        commands = [
+            Command(("EVALSHA", script.digest, len(keys), *keys, *arguments), next(iter(keys), anywhere))
+            for keys, arguments in calls
+        ]
+        answers = self._run(commands, passed=NoScriptError)
         missing = [i for i, a in enumerate(answers) if isinstance(a, Exception)]
         if missing:
-            self._run([("SCRIPT LOAD", script.text)])
-            for i, answer in zip(missing, self._run([commands[i] for i in missing]), strict=True):
+            whole = [
+                Command(("EVAL", script.text, *commands[i].arguments[2:]), commands[i].key) for i in missing
+            ]
+            for i, answer in zip(missing, self._run(whole), strict=True):
                 answers[i] = answer
         return answers
 
-    def _run(self, commands: Sequence[tuple[Any, ...]], passed: type[Exception] | None = None) -> list[Any]:
+    def _ask(self, name: str, key: str, *arguments: Any) -> Any:
+        """Give one command, and return its answer."""
+        return self._run([Command((name, key, *arguments), key)])[0]
+
+    def _run(self, commands: Sequence[Command], passed: type[Exception] | None = None) -> list[Any]:
         """Send commands in one round trip; errors of the type ``passed`` are answers."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-        try:
-            answers: list[Any] = pipeline.execute(raise_on_error=False)
-        except _UNAVAILABLE as error:
-            raise StoreUnavailable(f"Redis does not answer: {error}") from error
+        answers = self._connection.run(commands)
         for answer in answers:
             if isinstance(answer, Exception) and (passed is None or not isinstance(answer, passed)):
-                raise StoreUnavailable(f"Redis refused a command: {answer}") from answer
+                raise unavailable(answer) from answer
         return answers
-
-
-def connect(url: str, timeout_seconds: float, **options: Any) -> redis.Redis:
-    """Return a client for ``RedisStore``: bytes in and out, no retry of its own.
-
-    A command whose answer is lost may have happened; whether to repeat it is for the loop to say.
-    """
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        **options,
-    )
 
 
 def _record(key: TaskKey, version: bytes | None, state: bytes, start: bytes) -> Record | None:
@@ -318,3 +326,9 @@ def _pairs(answer: Any) -> tuple[tuple[str, int], ...]:
 def _ms(score: Any) -> int | None:
     """Return a score, which is text (RESP2) or a number (RESP3)."""
     return None if score is None else int(float(score))
+
+
+def _setting(answer: Any) -> str:
+    """Return the value that CONFIG GET gives of one setting, a map (RESP3) or flat (RESP2)."""
+    values = list(answer.values()) if isinstance(answer, dict) else list(answer[1::2])
+    return values[0].decode() if values else _NO_EVICTION

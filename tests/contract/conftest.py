@@ -9,8 +9,9 @@ from typing import Final, TypeAlias
 import pytest
 import redis
 
+from runner.store.connection.command import Connection
+from runner.store.connection.single import connect
 from runner.store.memory_store import MemoryStore
-from runner.store.redis_store import connect
 from tests.contract.samples import OWNERSHIP, SHARDS
 from tests.contract.subjects import ListedRedisStore, Subject
 from tests.servers.fixtures import REQUIRE_REDIS
@@ -31,17 +32,18 @@ def memory_store() -> MemoryStore:
 @pytest.fixture(scope="session")
 def new_redis_store() -> Iterator[NewRedisStore]:
     """Give an empty store on the server of a lane; one server a lane, a prefix of its own each time."""
-    clients: dict[str, redis.Redis] = {}
+    found: dict[str, tuple[Connection, list[redis.Redis]]] = {}
     with contextlib.ExitStack() as running:
 
         def new(lane: str) -> ListedRedisStore:
-            if lane not in clients:
+            if lane not in found:
                 try:
                     server = running.enter_context(running_redis(lane))
                 except LaneMissing as missing:
                     skip_or_fail(missing, REQUIRE_REDIS)
-                clients[lane] = running.enter_context(connect(server.url, TIMEOUT_SECONDS))
-            return ListedRedisStore(clients[lane], uuid.uuid4().hex, SHARDS)
+                connection = running.enter_context(contextlib.closing(connect(server.url, TIMEOUT_SECONDS)))
+                found[lane] = connection, [running.enter_context(server.client())]
+            return ListedRedisStore(*found[lane], uuid.uuid4().hex, SHARDS)
 
         yield new
 

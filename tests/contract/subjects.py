@@ -4,9 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
+import redis
+
 from runner.store.calls import Index, IndexKind, Store
+from runner.store.connection.command import Connection
 from runner.store.listing import Stop
-from runner.store.redis_store import RedisStore
+from runner.store.redis_store import RedisStore, _pairs
 from runner.tasks.record import Record, TaskKey
 
 _TASK: Final = re.compile(r"(?s)(?P<domain>[^:{]*):\{(?P<shard>\d+)\}:task:(?P<id>.*)")
@@ -46,11 +49,20 @@ class Subject(Store, Protocol):
 
 
 class ListedRedisStore(RedisStore):
-    """The Redis store, and what it holds, read key by key."""
+    """The Redis store, and what it holds, read key by key from each of its masters."""
+
+    def __init__(
+        self, connection: Connection, masters: Sequence[redis.Redis], prefix: str, shards: int
+    ) -> None:
+        super().__init__(connection, prefix, shards)
+        self._masters = masters
 
     def keys(self) -> list[str]:
         """Return every key under the prefix."""
-        return [key.decode() for key in self._redis.scan_iter(match=f"{self._keys._prefix}:*", count=1000)]
+        pattern = f"{self._keys._prefix}:*"
+        return [
+            key.decode() for master in self._masters for key in master.scan_iter(match=pattern, count=1000)
+        ]
 
     def records(self) -> list[Record]:
         """Return every record."""
@@ -62,8 +74,8 @@ class ListedRedisStore(RedisStore):
         found = set()
         for match in self._matches(_INDEX):
             index = Index(IndexKind(match["kind"]), _domain(match), int(match["shard"]), int(match["home"]))
-            for member, score in self._redis.zscan_iter(self._keys.index(index)):
-                found.add((index, member.decode(), int(score)))
+            entries = self._ask("ZRANGE", self._keys.index(index), 0, -1, "WITHSCORES")
+            found |= {(index, member, score) for member, score in _pairs(entries)}
         return found
 
     def _matches(self, form: re.Pattern[str]) -> list[re.Match[str]]:

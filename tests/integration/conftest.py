@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import pytest
 import redis
 
-from runner.store.redis_store import connect
+from runner.store.connection.single import connect
 from tests.contract.samples import OWNERSHIP, SHARDS
 from tests.contract.subjects import ListedRedisStore
 from tests.servers.redis_server import LANES, RedisServer
@@ -30,8 +30,9 @@ def store_at() -> Iterator[StoreAt]:
     with contextlib.ExitStack() as running:
 
         def new(url: str, seconds: float = ANSWER_SECONDS, **options: Any) -> ListedRedisStore:
-            client = running.enter_context(connect(url, seconds, **options))
-            return ListedRedisStore(client, uuid.uuid4().hex, SHARDS)
+            connection = running.enter_context(contextlib.closing(connect(url, seconds, **options)))
+            looking = running.enter_context(redis.Redis.from_url(url))
+            return ListedRedisStore(connection, [looking], uuid.uuid4().hex, SHARDS)
 
         yield new
 

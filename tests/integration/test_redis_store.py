@@ -204,7 +204,7 @@ class TestServersThatRefuse:
 class TestOwnership:
     @pytest.mark.parametrize("shards", [1, SHARDS - 1, SHARDS + 1])
     def test_another_number_of_shards_is_refused(self, store: ListedRedisStore, shards: int) -> None:
-        other = ListedRedisStore(store._redis, store._keys._prefix, shards)
+        other = ListedRedisStore(store._connection, store._masters, store._keys._prefix, shards)
         with pytest.raises(StoreMismatch, match=rf"shards {SHARDS}.*{shards}.*redis\.prefix"):
             other.open(OWNERSHIP)
 
@@ -215,7 +215,9 @@ class TestOwnership:
 
     def test_two_prefixes_know_nothing_of_each_other(self, store: ListedRedisStore) -> None:
         """Also where the one, with the name of a domain, reads as the other."""
-        ours, theirs = (ListedRedisStore(store._redis, prefix, SHARDS) for prefix in ("a", "a:b"))
+        ours, theirs = (
+            ListedRedisStore(store._connection, store._masters, prefix, SHARDS) for prefix in ("a", "a:b")
+        )
         assert ours.open(OWNERSHIP).created
         assert not theirs.exists()
         assert theirs.open(replace(OWNERSHIP, group="another")).created

@@ -16,8 +16,10 @@ from runner.config import (
     load,
     producer_properties,
     redis_arguments,
+    redis_url,
 )
 from runner.config.fixed import REFUSED
+from runner.config.redis_clients import check_tls_files, redis_nodes, sentinel_arguments
 
 AT_LEAST_ONCE = {"RUNNER_DELIVERY": "at_least_once"}
 FIXED_CONSUMER = {
@@ -203,16 +205,69 @@ def test_a_callback_cannot_be_text(tmp_path: Path) -> None:
         check_properties(kafka(tmp_path, "{properties: {error_cb: print}}"))
 
 
-def test_redis_is_told_its_times_in_seconds_and_nothing_that_is_not_set() -> None:
-    config = load(None, {"RUNNER_REDIS__TIMEOUTMS": "1500", "RUNNER_REDIS__USERNAME": "someone"})
+def test_redis_is_told_nothing_that_is_not_set() -> None:
+    config = load(None, {"RUNNER_REDIS__USERNAME": "someone"})
 
-    assert redis_arguments(Config()).keys() == {"url", "socket_timeout", "socket_connect_timeout"}
-    assert redis_arguments(config) == {
-        "url": "redis://127.0.0.1:6379/0",
-        "username": "someone",
-        "socket_timeout": 1.5,
-        "socket_connect_timeout": 1.5,
-    }
+    assert redis_arguments(Config()) == sentinel_arguments(Config()) == {}
+    assert redis_url(Config()) == "redis://127.0.0.1:6379/0"
+    assert redis_arguments(config) == {"username": "someone"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"RUNNER_REDIS__URL": "rediss://r:1/2"}, "rediss://r:1/2"),
+        ({"RUNNER_REDIS__URL": "redis://r:1/2", "RUNNER_REDIS__TLS__ENABLED": "true"}, "rediss://r:1/2"),
+    ],
+)
+def test_tls_to_one_server_is_said_by_the_url_alone(settings: dict[str, str], url: str) -> None:
+    config = load(None, {**settings, "RUNNER_REDIS__TLS__CAFILE": "ca.pem"})
+
+    assert redis_url(config) == url
+    assert redis_arguments(config) == {"ssl_ca_certs": "ca.pem", "ssl_check_hostname": True}
+
+
+def test_sentinels_are_told_their_own_password_and_the_same_tls() -> None:
+    config = load(
+        None,
+        {
+            "RUNNER_REDIS__TOPOLOGY": "sentinel",
+            "RUNNER_REDIS__NODES": '["one:26379", "[::1]:26380"]',
+            "RUNNER_REDIS__PASSWORD": "of the data",
+            "RUNNER_REDIS__SENTINEL__MASTER": "tasks",
+            "RUNNER_REDIS__SENTINEL__PASSWORD": "of the sentinels",
+            "RUNNER_REDIS__TLS__ENABLED": "true",
+            "RUNNER_REDIS__TLS__CHECKHOSTNAME": "false",
+        },
+    )
+
+    assert redis_nodes(config) == [("one", 26379), ("::1", 26380)]
+    tls = {"ssl": True, "ssl_check_hostname": False}
+    assert redis_arguments(config) == {"password": "of the data"} | tls
+    assert sentinel_arguments(config) == {"password": "of the sentinels"} | tls
+    assert config.describe()["redis"]["sentinel"]["password"] == "******"
+
+
+def test_files_for_tls_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    (tmp_path / "junk.pem").write_text("no certificate")
+    config = load(
+        None,
+        {
+            "RUNNER_REDIS__URL": "rediss://r:1/0",
+            "RUNNER_REDIS__TLS__CAFILE": str(tmp_path / "nowhere.pem"),
+            "RUNNER_REDIS__TLS__CERTFILE": str(tmp_path / "junk.pem"),
+            "RUNNER_REDIS__TLS__KEYFILE": str(tmp_path / "junk.pem"),
+        },
+    )
+
+    with pytest.raises(ConfigError) as refused:
+        check_tls_files(config)
+
+    said = [(problem.key, problem.what) for problem in refused.value.problems]
+    assert [key for key, _ in said] == ["redis.tls.caFile", "redis.tls.certFile"]
+    assert "nowhere.pem" in said[0][1]
+    assert "No such file" in said[0][1]
+    assert "junk.pem" in said[1][1]
 
 
 def test_the_fixed_names_exist() -> None:

@@ -148,6 +148,10 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant(
                 "use a name without spaces, braces or control signs"
             ),
         ),
+        (
+            "redis: {topology: cluster, nodes: ['one:7000', two]}",
+            "redis.nodes[1] is no address: 'two'; write it like 10.0.0.1:6379",
+        ),
         ("domains: {1: {}}", "domains[1] must be text; put it in quotes"),
         ("1: {}", "[1] must be text; put it in quotes"),
         (
@@ -205,6 +209,47 @@ def test_a_wrong_value_is_refused_with_its_remedy(file: Path, content: str, prob
                 "kafka.producer.message.max.bytes is less than worker.maxEventBytes (1000000); "
                 "lower worker.maxEventBytes as well, or remove it"
             ),
+        ),
+        (
+            "redis: {nodes: ['one:7000']}",
+            (
+                "redis.nodes is set, while redis.topology is standalone; "
+                "set redis.topology to sentinel or cluster, or name the server in redis.url"
+            ),
+        ),
+        (
+            "redis: {topology: cluster}",
+            "redis.nodes is empty, while redis.topology is cluster; list host:port of some of them",
+        ),
+        (
+            "redis: {topology: cluster, nodes: ['one:7000'], url: 'redis://one:7000/0'}",
+            "redis.url is set, while redis.topology is cluster; remove it, and list redis.nodes",
+        ),
+        (
+            "redis: {topology: sentinel, nodes: ['one:26379']}",
+            (
+                "redis.sentinel.master is not set, while redis.topology is sentinel; "
+                "set it to the name in the Sentinels' configuration"
+            ),
+        ),
+        (
+            "redis: {sentinel: {master: tasks}}",
+            (
+                "redis.sentinel.master is set, while redis.topology is standalone; "
+                "remove it, or set redis.topology to sentinel"
+            ),
+        ),
+        (
+            "redis: {tls: {caFile: ca.pem}}",
+            "redis.tls.caFile is set, while TLS is off; set redis.tls.enabled to true",
+        ),
+        (
+            "redis: {tls: {enabled: true, certFile: mine.pem}}",
+            "redis.tls.keyFile is not set, while redis.tls.certFile is; set both or none",
+        ),
+        (
+            "redis: {url: 'unix:///run/redis.sock', tls: {enabled: true}}",
+            "redis.tls.enabled is true, while redis.url is a socket; remove it",
         ),
         (
             "domains: {a: {trustPayload: true, checkRoles: false}}",

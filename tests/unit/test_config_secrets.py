@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import ConfigError, load, producer_properties, redis_arguments
+from runner.config import ConfigError, load, producer_properties, redis_arguments, redis_url
 from runner.config.secrets import is_secret, mask_url
 
 SECRET = "hunter2"
@@ -81,7 +81,7 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
 
     config = load(None, env)
 
-    assert redis_arguments(config)["url"] == f"redis://:{SECRET}@host:1/3"
+    assert redis_url(config) == f"redis://:{SECRET}@host:1/3"
     assert producer_properties(config)["sasl.password"] == "k"
     assert SECRET not in repr(config.describe())
     assert config.describe()["redis"]["urlFile"] == str(tmp_path / "url")
@@ -100,7 +100,7 @@ def test_a_url_that_spells_out_the_default_may_stand_beside_a_file(tmp_path: Pat
     file.write_text(f"redis: {{url: 'redis://127.0.0.1:6379/0', urlFile: {tmp_path / 'url'}}}")
     (tmp_path / "url").write_text("redis://other:1/0")
 
-    assert redis_arguments(load(file, {}))["url"] == "redis://other:1/0"
+    assert redis_url(load(file, {})) == "redis://other:1/0"
 
 
 def test_what_is_wrong_with_a_secret_file_names_the_setting(tmp_path: Path) -> None:
@@ -183,9 +183,9 @@ def test_a_secret_is_given_once(content: str, key: str, tmp_path: Path) -> None:
 def test_a_user_in_the_url_may_have_its_password_elsewhere() -> None:
     env = {"RUNNER_REDIS__URL": "redis://someone@host:1/0", "RUNNER_REDIS__PASSWORD": SECRET}
 
-    arguments = redis_arguments(load(None, env))
+    config = load(None, env)
 
-    assert (arguments["url"], arguments["password"]) == ("redis://someone@host:1/0", SECRET)
+    assert (redis_url(config), redis_arguments(config)["password"]) == ("redis://someone@host:1/0", SECRET)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runner.cli.screen import plain
-from runner.cli.wiring import connect_store
+from runner.cli.wiring import connect_store, said_with_remedy
 from runner.config import Config
 from runner.errors import FatalError, StoreMismatch, StoreUnavailable
 from runner.store.calls import KeySpace
@@ -26,7 +26,7 @@ def open_tasks(config: Config) -> Iterator[tuple[RedisStore, KeySpace]]:
     try:
         yield store, _matching(store.key_space(), config)
     except StoreUnavailable as error:
-        raise StoreUnavailable(f"{error}; check redis.url, or start Redis") from error
+        raise StoreUnavailable(said_with_remedy(error, config)) from error
     finally:
         store.close()
 
@@ -64,7 +64,7 @@ def _matching(space: KeySpace | None, config: Config) -> KeySpace:
     if space is None:
         raise FatalError(
             f"there are no tasks at all under redis.prefix {prefix}: no worker has run on this "
-            "Redis with it; check redis.url and redis.prefix"
+            "Redis with it; check the redis section, redis.prefix above all"
         )
     if space.layout != LAYOUT:
         raise StoreMismatch(

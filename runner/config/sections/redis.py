@@ -1,22 +1,61 @@
 """Where the records are kept."""
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field, SecretStr
 
 from runner.config.sections.section import Section
-from runner.config.values import KeyPart, RedisUrl, Secret, Text
+from runner.config.values import KeyPart, Nodes, RedisUrl, Secret, Text
 
 DEFAULT_REDIS_URL: Final = "redis://127.0.0.1:6379/0"
+
+
+class Sentinel(Section):
+    """The Sentinels, where topology is sentinel."""
+
+    master: Text | None = Field(default=None, description="Name under which the Sentinels know the master.")
+    username: Text | None = Field(default=None, description="User name at the Sentinels.")
+    password: Secret | None = Field(
+        default=None, description="Password at the Sentinels, where they want one; better not in this file."
+    )
+    password_file: Text | None = Field(
+        default=None, description="File that holds the password, instead of password."
+    )
+
+
+class Tls(Section):
+    """TLS to Redis and to the Sentinels."""
+
+    enabled: bool = Field(
+        default=False, description="Whether to speak TLS; a URL that begins with rediss:// says so by itself."
+    )
+    ca_file: Text | None = Field(
+        default=None,
+        description="File with the certificates that are trusted (PEM); null: those of the system.",
+    )
+    cert_file: Text | None = Field(
+        default=None, description="File with our own certificate (PEM), where the server wants one."
+    )
+    key_file: Text | None = Field(default=None, description="File with the key of our own certificate (PEM).")
+    check_hostname: bool = Field(
+        default=True, description="Whether the server's certificate must be for the host we connect to."
+    )
 
 
 class Redis(Section):
     """Where the records are kept."""
 
+    topology: Literal["standalone", "sentinel", "cluster"] = Field(
+        default="standalone",
+        description=(
+            "standalone: one server, at url. sentinel: the master that the Sentinels at nodes name. "
+            "cluster: the Cluster that nodes belong to."
+        ),
+    )
     url: RedisUrl = Field(
         default=SecretStr(DEFAULT_REDIS_URL),
         json_schema_extra={"default": DEFAULT_REDIS_URL},
-        description="redis://host:port/database, rediss:// for TLS, or unix:///path.",
+        description="redis://host:port/database, rediss:// for TLS, or unix:///path; for standalone.",
     )
     url_file: Text | None = Field(default=None, description="File that holds the URL, instead of url.")
     username: Text | None = Field(default=None, description="User name, unless the URL has it.")
@@ -26,6 +65,14 @@ class Redis(Section):
     password_file: Text | None = Field(
         default=None, description="File that holds the password, instead of password."
     )
+    nodes: Nodes = Field(
+        default=(),
+        description="Sentinels, or nodes of the Cluster, to begin with: a list of host:port; database is 0.",
+    )
+    sentinel: Sentinel = Field(
+        default_factory=Sentinel, description="The Sentinels, where topology is sentinel."
+    )
+    tls: Tls = Field(default_factory=Tls, description="TLS to Redis and to the Sentinels.")
     prefix: KeyPart = Field(
         default="runner", description="First part of every key; one consumer group, one prefix."
     )

@@ -64,23 +64,25 @@ end
 local argument = 1
 for h, home in ipairs(homes) do
   local key, base, offsets = KEYS[h], home[1], home[3]
-  if stored[h][1] ~= incarnation then
-    redis.call('DEL', key)
-  elseif stored[h][2] < base then
+  -- The floor first: a key that is empty for a moment is gone, and while its slot moves to another
+  -- node of a Cluster this one would not take it again, half way through.
+  redis.call('HSET', key, 'incarnation', incarnation, 'floor', base)
+  local other = stored[h][1] ~= incarnation
+  if other or stored[h][2] < base then
     -- What lies below the base is committed: nobody will ask for it again.
     local trimmed = {}
     for _, offset in ipairs(kept_offsets(key)) do
-      if offset < base then trimmed[#trimmed + 1] = offset end
+      if other or offset < base then trimmed[#trimmed + 1] = offset end
     end
     in_chunks('HDEL', key, trimmed)
   end
-  local fields = { 'incarnation', incarnation, 'floor', base }
+  local fields = {}
   for o, offset in ipairs(offsets) do
     fields[#fields + 1] = offset
     fields[#fields + 1] = ARGV[argument + o]
   end
-  argument = argument + #offsets
   in_chunks('HSET', key, fields)
+  argument = argument + #offsets
 end
 for t, task in ipairs(tasks) do
   local key, version, start = KEYS[#homes + t], task[2], task[3]
@@ -96,7 +98,8 @@ for t, task in ipairs(tasks) do
 end
 for i, index in ipairs(indexes) do
   local key = KEYS[#homes + #tasks + i]
-  in_chunks('ZREM', key, index[1])
+  -- In this order, for the same reason; no member is in both.
   in_chunks('ZADD', key, index[2])
+  in_chunks('ZREM', key, index[1])
 end
 return 'APPLIED'

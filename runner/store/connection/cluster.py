@@ -1,0 +1,193 @@
+"""Redis Cluster: every command goes to the master of its slot, and all masters work at the same time.
+
+A refusal that says "not here" is followed, for nothing was done: MOVED and ASK to the node they name,
+TRYAGAIN (the keys of a call are on their way to another node) and CLUSTERDOWN after a pause, all of it
+within the time one call may take. An answer that is lost is never asked for again: the loop does that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, repeat
+from typing import Any, Final, NamedTuple
+
+import redis
+from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
+
+from runner.errors import StoreUnavailable
+from runner.store.connection.command import Command
+from runner.store.connection.exchange import FAILURES, Exchange, client_options, drop_all
+from runner.store.connection.refusals import unavailable
+from runner.store.connection.slots import Address, SlotMap
+
+PAUSE_SECONDS: Final = 0.02
+"""Between two tries while slots move or a master is replaced."""
+
+_ASKING: Final = ("ASKING",)
+_ELSEWHERE: Final = (AskError, TryAgainError, ClusterDownError)
+
+
+class _Target(NamedTuple):
+    """Who gets a command, and whether it must be told that the slot is on its way there."""
+
+    node: Address
+    asking: bool = False
+
+
+class ClusterConnection:
+    """The Connection Protocol over the nodes of a Cluster; for one thread."""
+
+    def __init__(
+        self, seeds: Sequence[Address], new_client: Callable[[Address], redis.Redis], timeout_seconds: float
+    ) -> None:
+        """``seeds`` are the nodes that are asked first who the others are."""
+        self._seeds = list(seeds)
+        self._new_client = new_client
+        self._timeout_seconds = timeout_seconds
+        self._clients: dict[Address, redis.Redis] = {}
+        self._slots = SlotMap()
+        self._outdated = True
+
+    def run(self, commands: Sequence[Command]) -> list[Any]:
+        """Send the commands, to each master its own, and follow what has moved."""
+        deadline = time.monotonic() + self._timeout_seconds
+        answers: dict[int, Any] = {}
+        left: dict[int, _Target | None] = dict.fromkeys(range(len(commands)))
+        for pause in chain([0.0], repeat(PAUSE_SECONDS)):
+            targets = {number: aim or self._owner(commands[number].key) for number, aim in left.items()}
+            found = self._exchange(commands, targets)
+            answers |= found
+            refusals = {n: answer for n, answer in found.items() if isinstance(answer, _ELSEWHERE)}
+            if not refusals:
+                break
+            left = {number: self._redirected(refusal) for number, refusal in refusals.items()}
+            self._wait(list(refusals.values()), pause, deadline)
+        return [answers[number] for number in range(len(commands))]
+
+    def run_on_masters(self, arguments: tuple[Any, ...]) -> list[Any]:
+        """Send one command to every node that has slots."""
+        self._refresh()
+        masters = self._slots.masters
+        found = self._send({_Target(node): [arguments] for node in masters})
+        return [found[_Target(node)][0] for node in masters]
+
+    def close(self) -> None:
+        """Close the connections to all nodes."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    # -- who gets a command ------------------------------------------------------------------------
+
+    def _owner(self, key: str) -> _Target:
+        if self._outdated:
+            self._refresh()
+        owner = self._slots.owner(key)
+        if owner is None:
+            self._outdated = True
+            raise StoreUnavailable(f"Redis has no node for the slot of {key!r}; see CLUSTER INFO")
+        return _Target(owner)
+
+    def _redirected(self, refusal: Exception) -> _Target | None:
+        """Return where a command goes instead; None: where its slot will be found next time."""
+        match refusal:
+            case MovedError():
+                self._slots.move(refusal.slot_id, self._named(refusal))
+            case AskError():
+                return _Target(self._named(refusal), asking=True)
+            case ClusterDownError():
+                self._outdated = True
+            case _:
+                pass
+        return None
+
+    def _named(self, refusal: AskError) -> Address:
+        # A node that does not know its own host leaves it out: it is where we have found it.
+        return Address(refusal.host or self._seeds[0].host, int(refusal.port))
+
+    def _wait(self, refusals: Sequence[Exception], pause: float, deadline: float) -> None:
+        """Return when to try again; StoreUnavailable once the time of a call has passed.
+
+        Who names another node is believed at once, the first time.
+        """
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(f"Redis Cluster: a slot is moving or down: {refusals[0]}")
+        time.sleep(pause if all(isinstance(refusal, AskError) for refusal in refusals) else PAUSE_SECONDS)
+
+    # -- round trips -------------------------------------------------------------------------------
+
+    def _exchange(self, commands: Sequence[Command], targets: Mapping[int, _Target]) -> dict[int, Any]:
+        """Send commands by their number; return the answers by the same."""
+        numbers: dict[_Target, list[int]] = {}
+        for number, target in targets.items():
+            numbers.setdefault(target, []).append(number)
+        found = self._send(
+            {target: [commands[number].arguments for number in mine] for target, mine in numbers.items()}
+        )
+        return {
+            number: answer
+            for target, mine in numbers.items()
+            for number, answer in zip(mine, found[target], strict=True)
+        }
+
+    def _send(self, calls: Mapping[_Target, Sequence[tuple[Any, ...]]]) -> dict[_Target, list[Any]]:
+        """Send to every node before the first answer is read."""
+        under_way: dict[_Target, Exchange] = {}
+        found: dict[_Target, list[Any]] = {}
+        try:
+            for target, commands in calls.items():
+                under_way[target] = Exchange(self._client(target.node), _told(target, commands))
+            for target in calls:
+                answers = under_way.pop(target).answers()
+                found[target] = answers[1::2] if target.asking else answers
+        except FAILURES as error:
+            drop_all(under_way.values())
+            self._outdated = True
+            raise unavailable(error) from error
+        return found
+
+    def _client(self, node: Address) -> redis.Redis:
+        if node not in self._clients:
+            self._clients[node] = self._new_client(node)
+        return self._clients[node]
+
+    # -- who has which slots -----------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Ask the nodes who has which slots, until one answers."""
+        failure: Exception | None = None
+        for node in dict.fromkeys([*self._slots.masters, *self._seeds]):
+            try:
+                answer = Exchange(self._client(node), [("CLUSTER SLOTS",)]).answers()[0]
+            except FAILURES as error:
+                failure = error
+                continue
+            if isinstance(answer, Exception):
+                failure = answer
+                continue
+            self._slots = SlotMap.parse(answer, node)
+            self._outdated = False
+            self._forget(set(self._slots.masters) | set(self._seeds))
+            return
+        raise unavailable(failure or ConnectionError("no node is known")) from failure
+
+    def _forget(self, kept: Iterable[Address]) -> None:
+        for node in self._clients.keys() - set(kept):
+            self._clients.pop(node).close()
+
+
+def _told(target: _Target, commands: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    if not target.asking:
+        return list(commands)
+    return [part for command in commands for part in (_ASKING, command)]
+
+
+def connect_cluster(nodes: Sequence[Address], timeout_seconds: float, **options: Any) -> ClusterConnection:
+    """Return the Cluster that these nodes belong to; nothing is sent yet."""
+    told = client_options(timeout_seconds) | options
+
+    def new_client(node: Address) -> redis.Redis:
+        return redis.Redis(host=node.host, port=node.port, **told)
+
+    return ClusterConnection(nodes, new_client, timeout_seconds)
