@@ -80,6 +80,7 @@ def settings_for(base: Config, brokers: str, redis_url: str) -> dict[str, Any]:
     kept = {name: value for name, value in base.describe().items() if name not in _REPLACED}
     return kept | {
         "delivery": "at_least_once",
+        "topics": kept["topics"] | {"tasks": None},
         "kafka": {"brokers": brokers, "consumer": dict(_CONSUMER)},
         "redis": {"url": redis_url},
         "http": {"port": free_port()},

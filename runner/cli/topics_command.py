@@ -59,7 +59,8 @@ def create(
     for name, properties in wanted.items():
         known = cluster.topics.get(name)
         if known is None:
-            _create(admin, NewTopic(name, partitions, replication or -1, config=properties))
+            number = settings.redis.shards if name == settings.topics.tasks else partitions
+            _create(admin, NewTopic(name, number, replication or -1, config=properties))
         else:
             say(stdout(), f"{name} exists with {len(known.partitions)} partitions; left as it is")
     if not is_mock:
@@ -69,11 +70,13 @@ def create(
 def _wanted(config: Config) -> dict[str, dict[str, str]]:
     """Return the topics in the order in which they are made, with their settings."""
     topics = config.topics
-    return {
+    wanted = {
         topics.requests: {},
         topics.responses: {},
         topics.dead_letters: {LIMIT: str(LARGEST_DEAD_LETTER_BYTES)},
     }
+    feed = {} if topics.tasks is None else {topics.tasks: {"cleanup.policy": "compact"}}
+    return wanted | feed
 
 
 def _create(admin: Connection[AdminClient], topic: NewTopic) -> None:

@@ -86,11 +86,17 @@ def connect_admin(config: Config) -> AdminClient:
     return AdminClient({"log_level": 2, **client_properties(config)})
 
 
+def required_topics(config: Config) -> tuple[str, ...]:
+    """Return the topics without which a worker does not start."""
+    topics = config.topics
+    named = (topics.requests, topics.responses, topics.dead_letters, topics.tasks)
+    return tuple(name for name in named if name is not None)
+
+
 def topic_names(config: Config) -> tuple[str, ...]:
     """Return every topic the runner reads or writes."""
-    topics = config.topics
     others = (*config.responses.streams, *config.input_topics().values())
-    return (topics.requests, topics.responses, topics.dead_letters, *others)
+    return (*required_topics(config), *others)
 
 
 def _domain(rules: DomainRules) -> DomainPolicy:

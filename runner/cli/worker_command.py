@@ -20,6 +20,7 @@ from runner.cli.wiring import (
     build_rules,
     connect_admin,
     connect_store,
+    required_topics,
     said_with_remedy,
     topic_names,
 )
@@ -32,6 +33,7 @@ from runner.metrics import Metrics
 from runner.store.calls import Opened, Ownership
 from runner.store.redis_store import RedisStore
 from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from runner.worker.feed import Feed
 from runner.worker.health import HealthServer, HealthState
 from runner.worker.input_topics.thread import InputThread
 from runner.worker.intake import Terms
@@ -104,7 +106,8 @@ class _Worker:
         cluster = ask_cluster(admin, needed)
         exactly_once = config.delivery == "exactly_once"
         # A response stream may be missing for now: events that name it are refused, not the worker.
-        require_topics(cluster, needed[:3], exactly_once=exactly_once)
+        require_topics(cluster, required_topics(config), exactly_once=exactly_once)
+        _require_partitions(config, cluster)
         require_inputs(config, cluster)
         store = assembly.store(config)
         stack.callback(store.close)
@@ -180,15 +183,18 @@ class _Worker:
         self._metrics = metrics
         listener = Listener()
         kafka = make_log(config, cluster, config.topics.requests, config.kafka.group, listener)
+        tasks = config.topics.tasks
+        feed = None if tasks is None else Feed(tasks, outlet, store.shard)
         parts = Parts(
             log=kafka,
             store=store,
-            process=Process(terms, store, outlet, config.topics.dead_letters),
+            process=Process(terms, store, outlet, config.topics.dead_letters, feed),
             delivery=self._assembly.delivery(config),
             timers=timers,
             retention=Retention(store, policy, opened.incarnation, time),
             time=time,
             incarnation=opened.incarnation,
+            feed=feed,
         )
         limits = Limits(
             batch_events=config.worker.batch_size,
@@ -248,6 +254,17 @@ def _opened(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
         return store.open(ownership)
     except StoreUnavailable as error:
         raise FatalError(said_with_remedy(error, config)) from error
+
+
+def _require_partitions(config: Config, cluster: Cluster) -> None:
+    """FatalError unless the task feed has a partition for each shard: a task stays in one of either."""
+    feed, shards = config.topics.tasks, config.redis.shards
+    if feed is None or cluster.topics[feed].partitions == shards:
+        return
+    raise FatalError(
+        f"topic {feed} (topics.tasks) has {cluster.topics[feed].partitions} partitions, redis.shards is "
+        f"{shards}; they must be the same: make the topic with {shards} partitions and cleanup.policy compact"
+    )
 
 
 def _require_unread(config: Config, partitions: int) -> None:

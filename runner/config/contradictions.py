@@ -57,7 +57,10 @@ def _distinct_topics(config: Config) -> Iterator[Contradiction]:
         ("requests", topics.requests),
         ("responses", topics.responses),
         ("deadLetters", topics.dead_letters),
+        ("tasks", topics.tasks),
     ):
+        if name is None:
+            continue
         if name in taken:
             yield Contradiction(
                 ("topics", key),
@@ -70,7 +73,11 @@ def _distinct_topics(config: Config) -> Iterator[Contradiction]:
 
 def _streams(config: Config) -> Iterator[Contradiction]:
     topics = config.topics
-    for key, name in (("requests", topics.requests), ("deadLetters", topics.dead_letters)):
+    for key, name in (
+        ("requests", topics.requests),
+        ("deadLetters", topics.dead_letters),
+        ("tasks", topics.tasks),
+    ):
         if name in config.responses.streams:
             yield Contradiction(
                 ("responses", "streams"),
@@ -88,6 +95,8 @@ def _input_topics(config: Config) -> Iterator[Contradiction]:
         topics.responses: ("topics", "responses"),
         topics.dead_letters: ("topics", "deadLetters"),
     }
+    if topics.tasks is not None:
+        taken[topics.tasks] = ("topics", "tasks")
     for name, topic in config.input_topics().items():
         if topic in taken:
             yield Contradiction(
@@ -160,6 +169,16 @@ def _first_found(expressions: Iterable[str], event: Mapping[str, Any]) -> Any:
         if found is not None:
             return found
     return None
+
+
+def _feed_in_transactions(config: Config) -> Iterator[Contradiction]:
+    if config.topics.tasks is not None and config.delivery != "exactly_once":
+        yield Contradiction(
+            ("topics", "tasks"),
+            ("delivery",),
+            f"is set, while delivery is {config.delivery}",
+            "leave it out: without transactions its messages may differ from what is committed",
+        )
 
 
 def _password_once(config: Config) -> Iterator[Contradiction]:
@@ -313,6 +332,7 @@ _RULES: Final[tuple[Callable[[Config], Iterator[Contradiction]], ...]] = (
     _input_streams,
     _input_ids,
     _input_callers,
+    _feed_in_transactions,
     _password_once,
     _topology,
     _tls,

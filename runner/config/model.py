@@ -61,7 +61,7 @@ class Config(Section):
         ),
     )
     kafka: Kafka = Field(default_factory=Kafka, description="Where Kafka is.")
-    topics: TopicNames = Field(default_factory=TopicNames, description="The three topics; all different.")
+    topics: TopicNames = Field(default_factory=TopicNames, description="The topics; all different.")
     responses: Responses = Field(default_factory=Responses, description="How responses find their readers.")
     redis: Redis = Field(default_factory=Redis, description="Where the records are kept.")
     domains: Frozen[KeyPart, Domain] = Field(

@@ -124,6 +124,23 @@ class Record:
         return started.payload
 
 
+def as_left_by(record: Record, source: str) -> Record | None:
+    """Return the record as the event at ``source`` left it; None if that event did not change it.
+
+    Later events on the same generation may have changed it since: with the one transition there is,
+    what an earlier one left can be told from what a later one made of it.
+    """
+    closing = record.state.closing
+    if closing is not None and closing.source == source:
+        return record
+    if record.state.source != source:
+        return None
+    if closing is None:
+        return record
+    opened = msgspec.structs.replace(record.state, status=Status.OPEN, closing=None)
+    return Record(record.key, record.revision - 1, opened, record.start)
+
+
 _state_decoder: Final = msgspec.json.Decoder(TaskState)
 _start_decoder: Final = msgspec.json.Decoder(TaskStart)
 encode_part: Final = msgspec.json.Encoder().encode

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from runner.actions.decision import Decision
+from runner.actions.decision import Decision, Emit
 from runner.actions.incoming import Incoming
 from runner.actions.plan import Plan
 from runner.actions.policy import Policy
@@ -48,6 +48,8 @@ class Item:
     """None: ignored, or poison."""
     poison: PoisonError | None = None
     decision: Decision | None = None
+    change: Emit | None = None
+    """The message of the task feed: the task as this event left it; None if it changed none."""
     redelivered: bool = False
 
 

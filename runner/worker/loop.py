@@ -29,10 +29,11 @@ from runner.errors import LogUnavailable, TransientError
 from runner.worker.assignment import Assignment, Batch
 from runner.worker.delivery import Delivery
 from runner.worker.event_log import EventLog
+from runner.worker.feed import Feed
 from runner.worker.opening import Known, open_positions
 from runner.worker.process import Lap
 from runner.worker.processed import Processed
-from runner.worker.retention import Retention
+from runner.worker.retention import Removals, Retention
 from runner.worker.store_time import StoreTime
 from runner.worker.timers import Timers
 
@@ -114,6 +115,7 @@ class Parts:
     retention: Retention
     time: StoreTime
     incarnation: int
+    feed: Feed | None = None
 
 
 class Loop:
@@ -261,10 +263,26 @@ class Loop:
         return 1 if self._single_until else self._limits.batch_events
 
     def _sweep(self) -> None:
-        removed = self._parts.retention.sweep(self._assignment.positions)
-        if removed:
-            self._observer.removed(removed)
+        parts, positions = self._parts, self._assignment.positions
+        removals = parts.retention.due(positions)
+        if removals.records:
+            if parts.feed is not None:
+                self._tell(removals, parts.feed)
+            removed = parts.retention.remove(removals, positions)
+            if removed:
+                self._observer.removed(removed)
         self._observer.lap("other")
+
+    def _tell(self, removals: Removals, feed: Feed) -> None:
+        """Tell the feed of records before they go: what it still had would come back from it.
+
+        The offsets say nothing new; with them goes the membership, which a worker that was replaced
+        no longer has.
+        """
+        parts = self._parts
+        positions = {home: self._assignment.positions[home] for home in removals.homes}
+        gone = [feed.removed(record.key) for _, record in removals.records]
+        parts.delivery.deliver(parts.log, gone, positions, parts.log.membership())
 
     # -- homes that cannot go on -----------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from runner.actions.registry import (
     TASK_ACTIONS,
     TIMEOUT_BETWEEN,
     decide,
+    refuse,
     replay,
     settle,
 )
@@ -32,6 +33,7 @@ from runner.tasks.due import DueTask
 from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
 from runner.worker.dead_letters import DeadLetterBox
+from runner.worker.feed import Feed
 from runner.worker.intake import Item, Terms, conclude, limit_poison, take_in
 from runner.worker.processed import Processed
 from runner.worker.progress import Progress
@@ -62,11 +64,15 @@ class ShardedStore(Store, Protocol):
 class Process:
     """Processes batches against one store. Keeps nothing between batches."""
 
-    def __init__(self, terms: Terms, store: ShardedStore, outlet: Outlet, dead_letters: str) -> None:
+    def __init__(
+        self, terms: Terms, store: ShardedStore, outlet: Outlet, dead_letters: str, feed: Feed | None = None
+    ) -> None:
+        """``feed`` gets every change of a task; None: nobody does."""
         self._terms = terms
         self._store = store
         self._outlet = outlet
         self._dead_letters = dead_letters
+        self._feed = feed
         self._renderer = Renderer(terms.policy, outlet)
 
     def run(self, batch: Batch, runs: Mapping[int, int], lap: Lap = lambda _: None) -> Processed:
@@ -84,6 +90,7 @@ class Process:
         for item in items:
             if not progress.is_cut(item.message):
                 self._finish(item, progress, done)
+        done.emits += done.changes.values()
         conclude(items, progress, runs, self._terms.poison_limit, done)
         lap("decide")
         return done
@@ -143,6 +150,7 @@ class Process:
         decision: Decision | None
         try:
             decision = decide(each.plan, record, loaded.now_ms, self._terms.policy, self._renderer)
+            decision = self._told(each, decision, loaded.now_ms)
         except EventError as error:
             return self._buried(each.item, UNANSWERABLE, error.message, progress)
         if _replaces(decision, record) and not progress.is_first(message):
@@ -151,12 +159,25 @@ class Process:
             return None
         return decision
 
+    def _told(self, each: Asked, decision: Decision, now_ms: int) -> Decision:
+        """Return the decision, its change told to the feed; FAIL instead where the feed does not take it."""
+        each.item.change = None
+        if self._feed is None or decision.record is None:
+            return decision
+        try:
+            each.item.change = self._feed.changed(decision.record)
+        except EventError as error:
+            return refuse(each.plan.incoming, error, each.plan.key, now_ms, self._renderer)
+        return decision
+
     def _replayed(
         self, each: Asked, record: Record | None, kept: Outcome, progress: Progress
     ) -> Decision | None:
         if isinstance(kept, Dropped) and not each.plan.incoming.is_timer:
             return self._buried(each.item, UNANSWERABLE, kept.reason, progress)
         try:
+            if self._feed is not None and record is not None:
+                each.item.change = self._feed.left_by(record, each.item.source)
             return replay(each.plan, record, kept, self._renderer)
         except EventError as error:
             # It has been applied already and must be sent as it was: its topic has to return.
@@ -197,6 +218,9 @@ class Process:
         if emits is None:
             return
         done.emits += emits
+        if item.change is not None:
+            # The last change of a task in a batch is all that the feed needs of it.
+            done.changes[item.change.key] = item.change
         done.positions[message.partition] = message.offset + 1
 
     def _answered(

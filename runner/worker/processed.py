@@ -17,6 +17,8 @@ class Processed:
     """What a batch came to; everything in it has been applied to the store."""
 
     emits: list[Emit] = field(default_factory=list)
+    changes: dict[bytes | None, Emit] = field(default_factory=dict)
+    """Messages of the task feed, the last one of every task; among the emits as well."""
     positions: dict[int, int] = field(default_factory=dict)
     """Next offset by home: what to commit together with the emits."""
     held: list[Message] = field(default_factory=list)

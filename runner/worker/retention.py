@@ -2,21 +2,23 @@
 
 Goes through the same script as every other change, with the committed offset as its base: the store
 refuses while a decision on the home is kept that redelivery may still ask for, and a zombie's
-removal, or a zombie's change after a removal, finds the floor raised.
+removal, or a zombie's change after a removal, finds the floor raised. Where the changes of tasks are
+told to others (``feed``), they hear of a removal before it happens: that is why it has two steps.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from runner.actions.policy import Policy
 from runner.errors import Superseded
 from runner.store.calls import Change, HomeCall, Index, IndexKind, ShardCall, Verdict
 from runner.store.indexing import parse_removal
-from runner.tasks.record import TaskKey
-from runner.tasks.source import Source
+from runner.tasks.record import Record, TaskKey
+from runner.tasks.source import Source, parse_source
 from runner.worker.agenda import Agenda
 from runner.worker.process import ShardedStore
 from runner.worker.store_time import StoreTime
@@ -29,6 +31,21 @@ BUSY_PAUSE_MS: Final = 50
 
 CHUNK: Final = 500
 """Records of one pass, about: events wait for as long as it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """Closed records to remove, each with the index that named it."""
+
+    records: tuple[tuple[Index, Record], ...] = ()
+
+    @property
+    def homes(self) -> set[int]:
+        """The homes of the records."""
+        return {index.home for index, _ in self.records}
+
+
+NOTHING: Final = Removals()
 
 
 class Retention:
@@ -52,61 +69,86 @@ class Retention:
             shard = self._store.shard(key.id)
             self._agenda.expect(Index(IndexKind.REMOVALS, key.domain, shard, home), remove_at_ms)
 
-    def sweep(self, positions: Mapping[int, int]) -> int:
-        """Remove what is due, at most once a second; return how many records went.
+    def due(self, positions: Mapping[int, int]) -> Removals:
+        """Return closed records of these homes that have had their time, at most once a second.
 
-        ``positions`` are the committed offsets of the open homes; call it only while no batch is
-        between apply and commit. Raises StoreUnavailable, or Superseded.
+        ``positions`` are the committed offsets of the open homes: only records whose closing is
+        committed are given. Call it only while no batch is between apply and commit, and ``remove``
+        before the next one. Raises StoreUnavailable.
         """
         now_ms = self._time.now_ms()
         if now_ms is None or now_ms < self._not_before_ms:
-            return 0
+            return NOTHING
         indexes = [index for index in self._agenda.take(now_ms) if index.home in positions]
         if not indexes:
-            return 0
+            return NOTHING
         self._not_before_ms = now_ms + PAUSE_MS
         try:
-            return self._removed(indexes, positions)
+            return self._settled(self._found(indexes), positions)
         except BaseException:
             self._again(indexes, now_ms + PAUSE_MS)
             raise
 
-    def _removed(self, indexes: list[Index], positions: Mapping[int, int]) -> int:
-        due = self._store.due(indexes, CHUNK // len(indexes) + 1)
-        self._time.observe(due.now_ms)
-        closed: list[tuple[Index, TaskKey, int]] = []
-        for index in indexes:
-            found = due.found[index]
-            for member, _ in found.entries:
-                revision, task_id = parse_removal(member)
-                closed.append((index, TaskKey(index.domain, task_id), revision))
-            if found.next_ms is not None:
-                self._agenda.expect(index, found.next_ms)
-            if found.entries:
-                self._agenda.expect(index, due.now_ms + PAUSE_MS)
-        removed = self._remove(closed, positions) if closed else 0
-        next_ms = self._agenda.next_ms()
-        if removed and next_ms is not None and next_ms <= due.now_ms:
-            self._not_before_ms = due.now_ms + BUSY_PAUSE_MS
-        return removed
+    def remove(self, removals: Removals, positions: Mapping[int, int]) -> int:
+        """Remove what ``due`` gave, and return how many records went.
 
-    def _remove(self, closed: list[tuple[Index, TaskKey, int]], positions: Mapping[int, int]) -> int:
-        reads = [(key, Source(self._incarnation, index.home, -1)) for index, key, _ in closed]
-        loaded = self._store.load(self._incarnation, reads)
+        What is still there, whatever the reason, is found again a second later. Raises
+        StoreUnavailable, or Superseded.
+        """
         calls: dict[tuple[int, int], list[Change]] = defaultdict(list)
-        for index, key, revision in closed:
-            record = loaded.records[key]
-            if record is not None and record.revision == revision and not record.is_open:
-                change = Change(key, record, None, remove=True)
-                calls[index.shard, index.home].append(change)
+        for index, record in removals.records:
+            calls[index.shard, index.home].append(Change(record.key, record, None, remove=True))
         verdicts = self._store.apply([self._call(at, calls[at], positions) for at in calls])
         if Verdict.SUPERSEDED in verdicts:
             raise Superseded("a later batch of one of these homes has been seen in the store")
-        return sum(
+        removed = sum(
             len(changes)
             for changes, verdict in zip(calls.values(), verdicts, strict=True)
             if verdict is Verdict.APPLIED
         )
+        next_ms, now_ms = self._agenda.next_ms(), self._time.now_ms() or 0
+        if removed and next_ms is not None and next_ms <= now_ms:
+            self._not_before_ms = now_ms + BUSY_PAUSE_MS
+        return removed
+
+    def _found(self, indexes: list[Index]) -> list[tuple[Index, TaskKey, int]]:
+        """Return index, task and revision of the entries whose moment has come."""
+        due = self._store.due(indexes, CHUNK // len(indexes) + 1)
+        self._time.observe(due.now_ms)
+        found: list[tuple[Index, TaskKey, int]] = []
+        for index in indexes:
+            entries = due.found[index]
+            for member, _ in entries.entries:
+                revision, task_id = parse_removal(member)
+                found.append((index, TaskKey(index.domain, task_id), revision))
+            if entries.next_ms is not None:
+                self._agenda.expect(index, entries.next_ms)
+            if entries.entries:
+                self._agenda.expect(index, due.now_ms + PAUSE_MS)
+        return found
+
+    def _settled(self, found: list[tuple[Index, TaskKey, int]], positions: Mapping[int, int]) -> Removals:
+        """Return the records of these entries that redelivery cannot ask for any more."""
+        if not found:
+            return NOTHING
+        reads = [(key, Source(self._incarnation, index.home, -1)) for index, key, _ in found]
+        records = self._store.load(self._incarnation, reads).records
+        return Removals(
+            tuple(
+                (index, record)
+                for index, key, revision in found
+                if (record := records[key]) is not None
+                and record.revision == revision
+                and self._is_settled(record, positions[index.home])
+            )
+        )
+
+    def _is_settled(self, record: Record, position: int) -> bool:
+        """Whether the closing of a record is committed."""
+        if record.state.closing is None:
+            return False
+        source = parse_source(record.state.closing.source)
+        return source.incarnation < self._incarnation or source.offset < position
 
     def _call(self, at: tuple[int, int], changes: list[Change], positions: Mapping[int, int]) -> ShardCall:
         shard, home = at

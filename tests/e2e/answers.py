@@ -47,7 +47,8 @@ class Answer:
 class Reader:
     """Reads what is committed on a topic, as it comes; from the beginning."""
 
-    def __init__(self, site: Site, topic: str) -> None:
+    def __init__(self, site: Site, topic: str, partitions: int | None = None) -> None:
+        """``partitions``: how many the topic has, where they are not those of the site."""
         self._consumer = Consumer(
             {
                 "bootstrap.servers": site.kafka.bootstrap,
@@ -60,7 +61,9 @@ class Reader:
                 "fetch.wait.max.ms": 20,
             }
         )
-        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(site.partitions)])
+        self._consumer.assign(
+            [TopicPartition(topic, partition, 0) for partition in range(partitions or site.partitions)]
+        )
         self._reached: dict[int, int] = {}
 
     def read(self, seconds: float = 0.0) -> list[Answer]:
@@ -91,7 +94,7 @@ def read_all(site: Site, topic: str) -> list[Answer]:
     """
     ends = site.ends(topic)
     deadline = time.monotonic() + READ_SECONDS
-    with contextlib.closing(Reader(site, topic)) as reader:
+    with contextlib.closing(Reader(site, topic, len(ends))) as reader:
         found = []
         while not reader.has_reached(ends):
             if time.monotonic() > deadline:

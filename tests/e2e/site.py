@@ -27,6 +27,8 @@ ASK_SECONDS: Final = 30
 RANGE: Final = "range"
 COOPERATIVE: Final = "cooperative-sticky"
 CONSUMER: Final = "consumer"
+SHARDS: Final = 16
+"""Parts of the key space, as the configuration has it by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,17 @@ class Site:
     def prefix(self) -> str:
         return f"e2e-{self.name}"
 
+    @property
+    def tasks(self) -> str | None:
+        """The task feed, where the settings name one."""
+        return self.settings.get("RUNNER_TOPICS__TASKS")
+
     def create_topics(self, config: Mapping[str, str] | None = None) -> None:
-        """Make the three topics; ``config`` is for all of them."""
+        """Make the topics of events; ``config`` is for all of them. The task feed is made compacted."""
         names = (self.requests, self.responses, self.dead_letters)
         self.kafka.create_topics(dict.fromkeys(names, self.partitions), config)
+        if self.tasks is not None:
+            self.kafka.create_topics({self.tasks: SHARDS}, {"cleanup.policy": "compact"})
 
     def admin(self) -> AdminClient:
         """Return a new admin client, which writes nothing by itself."""
@@ -91,8 +100,9 @@ class Site:
     def ends(self, topic: str) -> dict[int, int]:
         """Return the offset after the last record of every partition, committed or not."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(topic, p): latest for p in range(self.partitions)}
         admin = self.admin()
+        partitions = admin.list_topics(topic, timeout=ASK_SECONDS).topics[topic].partitions
+        asked = {TopicPartition(topic, p): latest for p in partitions}
         found = admin.list_offsets(asked, request_timeout=ASK_SECONDS)
         return {place.partition: int(answer.result(ASK_SECONDS).offset) for place, answer in found.items()}
 

@@ -6,6 +6,7 @@ RUNNER_TEST_SEED repeats the plan of an earlier run; what the machine makes of i
 import os
 import secrets
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -15,6 +16,7 @@ import pytest
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
+from tests.e2e.feed_check import feed_findings
 from tests.e2e.load import Load
 from tests.e2e.site import CONSUMER, COOPERATIVE, RANGE, Site
 from tests.e2e.workers import Fleet
@@ -127,7 +129,9 @@ def plan(request: pytest.FixtureRequest) -> Plan:
 
 @pytest.fixture
 def wide_site(make_site: Callable[..., Site], plan: Plan) -> Site:
-    made = make_site(partitions=PARTITIONS, assignment=plan.assignment)
+    """Twelve partitions, and a task feed."""
+    feed = {"RUNNER_TOPICS__TASKS": f"tasks-{uuid.uuid4().hex[:10]}"}
+    made = make_site(partitions=PARTITIONS, assignment=plan.assignment, settings=feed)
     made.create_topics()
     return made
 
@@ -147,6 +151,7 @@ def test_kill_9_of_a_random_worker_again_and_again_loses_and_doubles_nothing(
     assert not report.findings, report.say()
     assert killer.kills >= plan.kills // 2
     assert wide_site.open_tasks() == 0
+    assert feed_findings(wide_site) == []
 
 
 @pytest.mark.timeout(180)
@@ -164,6 +169,7 @@ def test_a_worker_that_slept_through_its_replacement_changes_and_sends_nothing(
     assert not report.findings, report.say()
     assert sandman.sleeps == plan.sleeps
     assert wide_site.open_tasks() == 0
+    assert feed_findings(wide_site) == []
 
 
 def _closed(site: Site, fleet: Fleet, load: Load) -> Report:

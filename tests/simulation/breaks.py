@@ -18,9 +18,12 @@ from runner.store.calls import Loaded, ShardCall, Verdict
 from runner.store.memory_store import MemoryStore
 from runner.store.versions import revision_of, version_of
 from runner.tasks.record import Record, TaskKey
+from runner.tasks.source import Source
 from runner.worker.event_log import EventLog, Message
+from runner.worker.feed import Feed
 from runner.worker.process import Asked, Process
 from runner.worker.progress import Progress
+from runner.worker.retention import Retention
 from tests.simulation.simulation import Rules
 from tests.simulation.worker_model import Makers
 
@@ -148,6 +151,32 @@ class OffsetsFirst:
                 raise
 
 
+class TellsWhatStands(Feed):
+    """Tells the record as later events left it, when an event is redelivered."""
+
+    def left_by(self, record: Record, source: Source) -> Emit | None:
+        """Return the record as it stands."""
+        changed = super().left_by(record, source)
+        return None if changed is None else self.changed(record)
+
+
+class TellsOnce(Feed):
+    """Tells nothing when an event is redelivered."""
+
+    def left_by(self, record: Record, source: Source) -> Emit | None:
+        """Return nothing."""
+        del record, source
+        return None
+
+
+class RemovesUncommitted(Retention):
+    """Tells that a record is gone before its closing is committed."""
+
+    def _is_settled(self, record: Record, position: int) -> bool:
+        del position
+        return not record.is_open
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     """A rule that is removed, and how."""
@@ -167,6 +196,14 @@ BREAKS: Final[dict[str, Break]] = {
     "settled": Break("removal does not wait for its closing to be committed", Rules(RemovesUnsettled)),
     "timer": Break(
         "a timer is not compared with the task it ends", Rules(makers=Makers(middle=TrustsTimers))
+    ),
+    "feed-ahead": Break(
+        "a redelivered event is told as the record stands", Rules(makers=Makers(feed=TellsWhatStands))
+    ),
+    "feed-once": Break("a redelivered event is not told", Rules(makers=Makers(feed=TellsOnce))),
+    "feed-removal": Break(
+        "a task is told to be gone before its closing is committed",
+        Rules(makers=Makers(retention=RemovesUncommitted)),
     ),
     "offsets": Break("offsets are committed before the emits", Rules(makers=Makers(delivery=OffsetsFirst))),
 }

@@ -26,6 +26,7 @@ from tests.simulation.scheduler import Scheduler
 REQUESTS: Final = "requests"
 RESPONSES: Final = "responses"
 DEAD_LETTERS: Final = "deadLetters"
+TASKS: Final = "tasks"
 
 
 class TransactionState(Enum):
@@ -128,7 +129,9 @@ class Partition:
 class Broker:
     """Topics, and the coordinator of transactions. The group's offsets are handed to it as a listener."""
 
-    def __init__(self, scheduler: Scheduler, rng: Random, partitions: int, marker_ms: int) -> None:
+    def __init__(
+        self, scheduler: Scheduler, rng: Random, partitions: int, shards: int, marker_ms: int
+    ) -> None:
         self._scheduler = scheduler
         self._rng = rng
         self._marker_ms = marker_ms
@@ -136,6 +139,7 @@ class Broker:
             REQUESTS: [Partition(REQUESTS, n) for n in range(partitions)],
             RESPONSES: [Partition(RESPONSES, n) for n in range(2)],
             DEAD_LETTERS: [Partition(DEAD_LETTERS, 0)],
+            TASKS: [Partition(TASKS, n) for n in range(shards)],
         }
         self.open: list[Transaction] = []
         self.on_change: Callable[[], None] = lambda: None

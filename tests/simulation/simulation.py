@@ -12,6 +12,7 @@ from runner.store.memory_store import MemoryStore
 from runner.tasks.record import TaskKey
 from tests.simulation.answers import read_answers
 from tests.simulation.chaos import Chaos
+from tests.simulation.feed_check import check_feed
 from tests.simulation.group_model import Group
 from tests.simulation.history import Violation
 from tests.simulation.ledger import Ledger, check_dead_letters
@@ -56,7 +57,7 @@ class History:
         self.scheduler = scheduler = Scheduler(rng, MAX_STEPS)
         self._trace = trace
         self.chaos = Chaos(scheduler, rng, profile)
-        self.broker = Broker(scheduler, rng, profile.partitions, profile.marker_ms)
+        self.broker = Broker(scheduler, rng, profile.partitions, profile.shards, profile.marker_ms)
         self.group = Group(scheduler, rng, profile.partitions, profile.session_ms)
         self.store = rules.store(lambda: scheduler.now_ms, profile.shards)
         self.redis = WatchedRedis(self.store, lambda: scheduler.now_ms, self._happened)
@@ -161,6 +162,7 @@ class History:
         answers = read_answers(self.broker.visible(RESPONSES))
         Ledger(self.load.sent, answers).check()
         check_dead_letters(self.load.sent.values(), self.broker.visible(DEAD_LETTERS))
+        check_feed(self.broker, self.store.records())
         reference = Reference(self.terms, answers, self.redis.removed)
         reference.check(self.broker.visible(REQUESTS), self.store.records())
 

@@ -13,6 +13,7 @@ from runner.envelope.event import NO_RULES
 from runner.errors import FatalError, TransientError
 from runner.worker.assignment import Batch
 from runner.worker.delivery import Delivery, ExactlyOnce
+from runner.worker.feed import Feed
 from runner.worker.intake import Terms
 from runner.worker.loop import Limits, Loop, Parts
 from runner.worker.process import Process as Middle
@@ -23,7 +24,7 @@ from runner.worker.timers import Timers, TimerSettings
 from tests.simulation.chaos import Chaos
 from tests.simulation.group_model import Group
 from tests.simulation.log_client import LogClient
-from tests.simulation.log_model import DEAD_LETTERS, Broker
+from tests.simulation.log_model import DEAD_LETTERS, TASKS, Broker
 from tests.simulation.profile import Profile
 from tests.simulation.scheduler import Fiber, Scheduler
 from tests.simulation.store_model import Redis, StoreClient
@@ -108,6 +109,8 @@ class Makers:
 
     middle: Callable[..., Middle] = Middle
     delivery: Callable[[], Delivery] = ExactlyOnce
+    feed: Callable[..., Feed] = Feed
+    retention: Callable[..., Retention] = Retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +238,18 @@ class WorkerProcess:
         store = StoreClient(scene.redis, self, scene.chaos, scene.scheduler)
         time = StoreTime(ticker)
         settings = TimerSettings(profile.timer_chunk, profile.lease_ms / 1000)
+        topics = Topics()
+        feed = scene.makers.feed(TASKS, topics, store.shard)
         parts = Parts(
             log=self._log,
             store=store,
-            process=scene.makers.middle(terms, store, Topics(), DEAD_LETTERS),
+            process=scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed),
             delivery=scene.makers.delivery(),
             timers=Timers(store, terms.policy, settings, time, ticker),
-            retention=Retention(store, terms.policy, terms.incarnation, time),
+            retention=scene.makers.retention(store, terms.policy, terms.incarnation, time),
             time=time,
             incarnation=terms.incarnation,
+            feed=feed,
         )
         limits = Limits(
             batch_events=profile.batch_events,

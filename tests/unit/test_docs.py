@@ -37,6 +37,7 @@ from runner.envelope import codec, jsonpath, paths, patterns
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import NO_RULES
 from runner.store.memory_store import MemoryStore
+from runner.tasks.feed import encode_entry, entry_headers, feed_key, read_entry
 from runner.worker.assignment import Batch
 from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
@@ -62,6 +63,7 @@ LIMITS: Final = {
     "approvals": 1_000_000,
     "dead-letters": 2_000_000,
 }
+FEED: Final = ["json", "feed"]
 SPAN: Final = re.compile(r"(`+)(?P<text>.+?)\1", re.DOTALL)
 
 
@@ -225,11 +227,16 @@ def shown(emit: Emit) -> tuple[str, Any]:
 
 
 def story(name: str) -> list[Block]:
-    return [block for block in blocks(PROTOCOL) if block.words[:1] == ["json"] and block.words[2] == name]
+    return [block for block in story_blocks() if block.words[2] == name]
 
 
 def stories() -> list[str]:
-    return sorted({block.words[2] for block in blocks(PROTOCOL) if block.words[:1] == ["json"]})
+    return sorted({block.words[2] for block in story_blocks()})
+
+
+def story_blocks() -> list[Block]:
+    """The JSON examples of the protocol but for that of the task feed, which is no event."""
+    return [block for block in blocks(PROTOCOL) if block.words[:1] == ["json"] and block.words != FEED]
 
 
 def told(blocks_of_story: list[Block]) -> Iterator[tuple[Block | None, Emit | None]]:
@@ -289,7 +296,8 @@ def test_every_json_block_parses(page: Path) -> None:
     for block in blocks(page):
         if block.words[:1] == ["json"]:
             json.loads(block.text)
-            assert page != PROTOCOL or block.words[1] in {"in", "out"}, f"{block.place}: no part of a story"
+            part = block.words == FEED or block.words[1] in {"in", "out"}
+            assert page != PROTOCOL or part, f"{block.place}: no part of a story"
 
 
 def events_by_hand() -> list[str]:
@@ -345,6 +353,15 @@ def test_every_header_is_documented_and_no_other() -> None:
     headers = {name for name in named if "-" in name and not name.startswith("dead-letters")}
     assert headers | set(TRACE_HEADERS) == known
     assert named >= set(TRACE_HEADERS)
+
+
+def test_the_message_of_the_task_feed_is_one() -> None:
+    (example,) = [block for block in blocks(PROTOCOL) if block.words == FEED]
+    record = read_entry(example.text.encode()).record
+    assert json.loads(encode_entry(record)) == json.loads(example.text)
+    section = text_of(PROTOCOL).partition("## The task feed")[2]
+    assert f"| key | domain and task id, `{feed_key(record.key).decode()}`;" in section
+    assert re.findall(r"\| header `(\w+)` \|", section) == [name for name, _ in entry_headers(record)]
 
 
 def test_every_reason_of_a_dead_letter_is_documented_and_no_other() -> None:

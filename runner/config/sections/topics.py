@@ -9,7 +9,7 @@ from runner.config.values import ProceededStatus, Topic, Topics
 
 
 class TopicNames(Section):
-    """The three topics, which must be three."""
+    """The topics, each of which must be another."""
 
     requests: Topic = Field(
         default="requests",
@@ -22,6 +22,13 @@ class TopicNames(Section):
     dead_letters: Topic = Field(
         default="dead-letters",
         description="Messages that can never be handled, byte for byte, with headers that say why.",
+    )
+    tasks: Topic | None = Field(
+        default=None,
+        description=(
+            "Compacted topic that is told every change of a task, with as many partitions as redis.shards; "
+            "null: none. Needs exactly_once."
+        ),
     )
 
 

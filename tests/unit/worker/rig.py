@@ -19,6 +19,7 @@ from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
 from runner.worker.delivery import Delivery, ExactlyOnce
 from runner.worker.event_log import Message
+from runner.worker.feed import Feed
 from runner.worker.intake import Terms
 from runner.worker.loop import Limits, Loop, Parts
 from runner.worker.process import Process
@@ -34,6 +35,7 @@ from tests.unit.worker.scripted_log import ScriptedLog
 NOW: Final = 1_800_000_000_000
 HOMES: Final = 4
 DEAD_LETTERS: Final = "dead-letters"
+TASKS: Final = "tasks"
 MINUTE: Final = 60_000
 
 POLICY: Final = Policy(
@@ -47,7 +49,7 @@ POLICY: Final = Policy(
 def topics(**limits: int | None) -> Cluster:
     """All topics, with 1 MB each but for those given; None: there is no such topic."""
     sizes: dict[str, int | None] = dict.fromkeys(
-        ("requests", "responses", DEAD_LETTERS, "orders-out"), 1_000_000
+        ("requests", "responses", DEAD_LETTERS, TASKS, "orders-out"), 1_000_000
     )
     sizes |= {name.replace("_", "-"): limit for name, limit in limits.items()}
     return Cluster(
@@ -119,6 +121,7 @@ class Middle:
         max_event_bytes: int = 1_000_000,
         cluster: Cluster | None = None,
         shards: int = 4,
+        with_feed: bool = False,
     ) -> None:
         self.ticker = ManualTicker()
         self.faults = Faults()
@@ -134,6 +137,7 @@ class Middle:
             max_event_bytes=max_event_bytes,
             poison_limit=poison_limit,
         )
+        self.feed = Feed(TASKS, self.outlet, self.store.shard) if with_feed else None
         self.process = self.another()
         self._next: dict[int, int] = {}
 
@@ -143,7 +147,7 @@ class Middle:
 
     def another(self) -> Process:
         """A second process over the same store: a zombie, or the successor of one."""
-        return Process(self.terms, self.store, self.outlet, DEAD_LETTERS)
+        return Process(self.terms, self.store, self.outlet, DEAD_LETTERS, self.feed)
 
     def message(
         self, value: bytes | None, home: int = 0, headers: Headers = (), key: bytes | None = b"key"
@@ -251,6 +255,7 @@ class Worker:
                 retention=Retention(self.store, policy, 1, time),
                 time=time,
                 incarnation=1,
+                feed=self.middle.feed,
             ),
             limits or Limits(),
             self.watcher,
