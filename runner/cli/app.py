@@ -24,6 +24,9 @@ from runner.cli import (
     topics_command,
 )
 from runner.cli.demo import demo_command
+from runner.cli.dlq import list_command as dlq_list
+from runner.cli.dlq import replay_command
+from runner.cli.dlq import show_command as dlq_show
 from runner.cli.options import ConfigFile, read_config
 from runner.cli.screen import plain, stderr
 from runner.cli.task import end_command, list_command, show_command
@@ -114,11 +117,16 @@ def build_app() -> typer.Typer:
     tasks.command()(show_command.show)
     tasks.command()(end_command.proceed)
     tasks.command("timeout")(end_command.time_out)
+    letters = _group("Dead letters: messages that could never be handled.")
+    letters.command("list")(dlq_list.list_)
+    letters.command()(dlq_show.show)
+    letters.command()(replay_command.replay)
     topics = _group("The topics in Kafka.")
     topics.command()(topics_command.create)
     configuration = _group("The configuration.")
     configuration.command()(config_command.check)
-    for name, group in (("task", tasks), ("topics", topics), ("config", configuration)):
+    groups = {"task": tasks, "dlq": letters, "topics": topics, "config": configuration}
+    for name, group in groups.items():
         app.add_typer(group, name=name)
     return app
 

@@ -102,11 +102,16 @@ def connect_consumer(config: Config) -> Connection[Consumer]:
     return Connection(Consumer({**_QUIET, **properties, "error_cb": complaints}), config, complaints)
 
 
-def connect_producer(config: Config) -> Connection[Producer]:
-    """Return a producer like the worker's, but for transactions; ConfigError if no broker is named."""
+def connect_producer(config: Config, transactional_id: str | None = None) -> Connection[Producer]:
+    """Return a producer like the worker's; ConfigError if no broker is named.
+
+    Without transactions, or with those of an id that one process at a time may have.
+    """
     config.require_brokers()
     complaints = Complaints()
-    properties = {**_QUIET, **producer_properties(config), "error_cb": complaints}
+    properties: dict[str, Any] = {**_QUIET, **producer_properties(config), "error_cb": complaints}
+    if transactional_id is not None:
+        properties["transactional.id"] = transactional_id
     return Connection(Producer(properties), config, complaints)
 
 

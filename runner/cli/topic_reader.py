@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -46,13 +46,18 @@ class TopicReader:
         *,
         from_beginning: bool,
         since_ms: int | None = None,
+        at: Mapping[tuple[str, int], int] | None = None,
         ticker: Ticker = monotonic_seconds,
     ) -> None:
-        """``since_ms``: begin with the first message of that time or later, in every partition."""
+        """``since_ms``: begin with the first message of that time or later, in every partition.
+
+        ``at``: read nothing but these messages, by topic and partition.
+        """
         self._config = config
         self._topics = topics
         self._from_beginning = from_beginning
         self._since_ms = since_ms
+        self._at_offsets = at
         self._ticker = ticker
         self._next: dict[tuple[str, int], int] = {}
         self._last: dict[tuple[str, int], int] = {}
@@ -132,7 +137,12 @@ class TopicReader:
     def _assign(self, connection: Connection[Consumer]) -> None:
         ends = self._ends(connection)
         self._last = {place: high for place, (_, high) in ends.items()}
-        if self._since_ms is not None:
+        if self._at_offsets is not None:
+            inside = {
+                p: at for p, at in self._at_offsets.items() if p in ends and ends[p][0] <= at < ends[p][1]
+            }
+            self._next, self._last = dict(inside), {place: offset + 1 for place, offset in inside.items()}
+        elif self._since_ms is not None:
             self._next = self._at(connection, self._since_ms)
         elif self._from_beginning:
             self._next = {place: low for place, (low, _) in ends.items()}

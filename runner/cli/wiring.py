@@ -99,6 +99,11 @@ def topic_names(config: Config) -> tuple[str, ...]:
     return (*required_topics(config), *others)
 
 
+def input_topics(config: Config) -> tuple[str, ...]:
+    """Return the topics whose messages may become dead letters."""
+    return (config.topics.requests,)
+
+
 def _domain(rules: DomainRules) -> DomainPolicy:
     kept = rules.retention_seconds if rules.on_proceed == "update" else 0
     return DomainPolicy(kept * 1000, rules.check_roles, rules.trust_payload)

@@ -11,6 +11,14 @@ from runner.worker.event_log import Message
 
 MAX_MESSAGE_CHARACTERS = 500
 
+TOPIC = "dead-letter-topic"
+PARTITION = "dead-letter-partition"
+OFFSET = "dead-letter-offset"
+REASON = "dead-letter-reason"
+MESSAGE = "dead-letter-message"
+HEADERS = (TOPIC, PARTITION, OFFSET, REASON, MESSAGE)
+"""What is added to the headers of the message, in this order."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterBox:
@@ -28,11 +36,11 @@ class DeadLetterBox:
         """
         headers = (
             *message.headers,
-            ("dead-letter-topic", self.requests.encode()),
-            ("dead-letter-partition", str(message.partition).encode()),
-            ("dead-letter-offset", str(message.offset).encode()),
-            ("dead-letter-reason", reason.encode()),
-            ("dead-letter-message", text[:MAX_MESSAGE_CHARACTERS].encode("utf-8", "replace")),
+            (TOPIC, self.requests.encode()),
+            (PARTITION, str(message.partition).encode()),
+            (OFFSET, str(message.offset).encode()),
+            (REASON, reason.encode()),
+            (MESSAGE, text[:MAX_MESSAGE_CHARACTERS].encode("utf-8", "replace")),
         )
         size = len(message.key or b"") + len(message.value or b"") + OVERHEAD_BYTES
         size += sum(len(name) + len(value or b"") for name, value in headers)

@@ -1,0 +1,1 @@
+"""``runner dlq``: the dead letters, and how they go back to where they came from."""

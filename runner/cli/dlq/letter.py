@@ -1,0 +1,116 @@
+"""One message of the dead-letter topic: a dead letter, or the note that one was replayed.
+
+``runner dlq replay`` leaves a note beside every letter that it sends back, in the same partition and the
+same transaction: so the topic itself tells what was replayed, to everybody and for as long as the letter
+is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runner.cli.sighting import RawHeaders, Sighting
+from runner.worker import dead_letters as box
+
+REPLAYED: Final = "dead-letter-replayed"
+"""Header of an event that was sent back: ``topic/partition@offset`` of its dead letter."""
+
+REPLAY_OF: Final = "dead-letter-replay-of"
+"""Header of a note: ``partition@offset`` of the dead letter that was sent back."""
+
+UNKNOWN: Final = "-"
+
+_OURS: Final = frozenset({*box.HEADERS, REPLAYED})
+_PLACE: Final = re.compile(r"(\d{1,10})@(\d{1,19})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands in the dead-letter topic."""
+
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        """``partition@offset``, as it is printed and typed."""
+        return f"{self.partition}@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What the headers of a dead letter say; a message that somebody else wrote has no reason or source."""
+
+    place: Place
+    time_ms: int | None
+    reason: str
+    message: str
+    topic: str | None
+    """The topic it came from."""
+    source: Place | None
+    """Where it stood there."""
+    key: str
+    size: int
+    again: str
+    """The dead letter it was before, if it was sent back and came again."""
+
+    @property
+    def came_from(self) -> str:
+        """``topic/partition@offset``."""
+        return UNKNOWN if self.topic is None else f"{self.topic}/{self.source or UNKNOWN}"
+
+    def described(self, *, replayed: bool) -> dict[str, Any]:
+        """Return the letter for programs."""
+        source = self.source
+        return {
+            "place": str(self.place),
+            "partition": self.place.partition,
+            "offset": self.place.offset,
+            "timeMs": self.time_ms,
+            "reason": self.reason,
+            "message": self.message,
+            "source": {
+                "topic": self.topic,
+                "partition": None if source is None else source.partition,
+                "offset": None if source is None else source.offset,
+            },
+            "key": self.key,
+            "bytes": self.size,
+            "replayed": replayed,
+        }
+
+
+def read_letter(seen: Sighting) -> Letter:
+    """Return a message of the dead-letter topic that is no note. Never raises, whatever its bytes are."""
+    headers = seen.headers
+    return Letter(
+        place=Place(seen.partition, seen.offset),
+        time_ms=seen.time_ms,
+        reason=headers.get(box.REASON) or UNKNOWN,
+        message=headers.get(box.MESSAGE, ""),
+        topic=headers.get(box.TOPIC),
+        source=parse_place(f"{headers.get(box.PARTITION)}@{headers.get(box.OFFSET)}"),
+        key=seen.key,
+        size=len(seen.value or b""),
+        again=headers.get(REPLAYED, ""),
+    )
+
+
+def replayed_place(seen: Sighting) -> Place | None:
+    """Return the letter that a note says was replayed; None for a message that is no note."""
+    if box.REASON in seen.headers:
+        return None
+    place = parse_place(seen.headers.get(REPLAY_OF, ""))
+    return place if place is not None and place.partition == seen.partition else None
+
+
+def parse_place(text: str) -> Place | None:
+    """Return the place that ``str`` wrote; None for anything else."""
+    found = _PLACE.fullmatch(text)
+    return None if found is None else Place(int(found[1]), int(found[2]))
+
+
+def original_headers(headers: RawHeaders) -> RawHeaders:
+    """Return the headers without those that the runner put there when it buried or replayed the message."""
+    return tuple((name, value) for name, value in headers if name not in _OURS)
