@@ -223,7 +223,7 @@ class _Server(ThreadingHTTPServer):
         del request
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
-            _log.error("request failed", client=str(client_address), exc_info=error)
+            _log.error("request_failed", client=str(client_address), exc_info=error)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -26,6 +26,7 @@ from confluent_kafka import (
 )
 from confluent_kafka import Message as KafkaMessage
 
+from runner import log
 from runner.actions.decision import Emit
 from runner.errors import Fenced, LogUnavailable, PositionUnknown
 from runner.worker.event_log import AssignmentListener, Message
@@ -52,7 +53,7 @@ _TOO_LARGE: Final = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_MSG}
 )
 
-_log: Final = logging.getLogger("runner.kafka")
+_log: Final = log.get("kafka")
 
 
 class KafkaLog:
@@ -263,7 +264,7 @@ class KafkaLog:
     def _on_delivery(self, error: KafkaError | None, message: KafkaMessage) -> None:
         if error is not None:
             if not self._failures:  # of a batch, hundreds fail alike
-                _log.warning("a message to %s was not delivered: %s", message.topic(), error)
+                _log.warning("not_delivered", topic=message.topic(), reason=str(error))
             self._failures.append(error)
 
     # -- messages and errors ---------------------------------------------------------------------
@@ -281,7 +282,7 @@ class KafkaLog:
         if error.fatal():
             raise Fenced(f"the consumer failed for good: {error}")
         if error.code() not in _PASSING:
-            _log.warning("consumer: %s", error)
+            _log.warning("consumer_error", reason=str(error))
         return False
 
     def _message(self, found: KafkaMessage) -> Message:
@@ -314,12 +315,8 @@ class KafkaLog:
         if place.offset == OFFSET_INVALID:
             return None
         if place.metadata and place.metadata != self._topic_id:
-            _log.warning(
-                "the offset %s of %s/%s was committed for an earlier topic of this name: not used",
-                place.offset,
-                self._topic,
-                place.partition,
-            )
+            # Committed for an earlier topic of this name.
+            _log.warning("offset_not_used", topic=self._topic, home=place.partition, offset=place.offset)
             return None
         return place.offset
 

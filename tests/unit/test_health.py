@@ -179,7 +179,7 @@ def test_a_page_that_fails_is_logged_and_the_next_one_is_served(worker: Worker) 
         assert ask(broken, "/health/live")[0] == 200
 
     [line] = [json.loads(text) for text in stream.getvalue().splitlines()]
-    assert (line["event"], line["logger"]) == ("request failed", "health")
+    assert (line["event"], line["logger"]) == ("request_failed", "health")
     assert "negative count" in line["exception"]
 
 
