@@ -72,6 +72,7 @@ class Assembly:
 
     store: Callable[[Config], RedisStore] = connect_store
     delivery: Callable[[Config], Delivery] = make_delivery
+    input_delivery: Callable[[Config], Delivery] = make_delivery
     watch_seconds: float = EVERY_SECONDS
     """Between two looks at the topics."""
     stuck_seconds: float = STUCK_SECONDS
@@ -206,7 +207,7 @@ class _Worker:
         surroundings = Surroundings(
             config=config,
             store=lambda: self._assembly.store(config),
-            delivery=self._assembly.delivery(config),
+            delivery=self._assembly.input_delivery(config),
             terms=terms,
             outlet=outlet,
             limits=limits,

@@ -103,8 +103,8 @@ class _Check:
         if event["result"]["status"] != answer.status:
             self._find(f"{where}: the event says {event['result']['status']}, the header {answer.status}")
         for section in ("requestMeta", "sagaMeta", "eventMeta"):
-            if event[section] != started[section]:
-                self._find(f"{where}: {section} of {request_id} was changed to {event[section]}")
+            if event.get(section) != started.get(section):
+                self._find(f"{where}: {section} of {request_id} was changed to {event.get(section)}")
         if answer.headers.get("task-id") != self._sent[request_id][0].task_id:
             self._find(f"{where}: speaks of task {answer.headers.get('task-id')!r}")
 

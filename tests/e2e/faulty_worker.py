@@ -2,6 +2,7 @@
 
     RUNNER_TEST_FAULT=after-send-offsets/3/kill    at the third batch that comes by this point
     RUNNER_TEST_RULE=offsets-first                 offsets in a transaction of their own, before the emits
+    RUNNER_TEST_INPUT_FAULT, _INPUT_RULE           the same for what is read from input topics
     RUNNER_TEST_WATCH_SECONDS, _STUCK_SECONDS      how often topics are looked at; when a loop is given up
 
 Run by path, without pytest; without these variables it is the worker as it is.
@@ -31,6 +32,8 @@ from runner.worker.event_log import EventLog
 
 FAULT: Final = "RUNNER_TEST_FAULT"
 RULE: Final = "RUNNER_TEST_RULE"
+INPUT_FAULT: Final = "RUNNER_TEST_INPUT_FAULT"
+INPUT_RULE: Final = "RUNNER_TEST_INPUT_RULE"
 WATCH_SECONDS: Final = "RUNNER_TEST_WATCH_SECONDS"
 
 AFTER_LOAD: Final = "after-load"
@@ -188,6 +191,8 @@ def main() -> int:
     log.configure("json", "info")
     fault = _fault(os.environ.pop(FAULT, ""))
     rule = os.environ.pop(RULE, "")
+    input_fault = _fault(os.environ.pop(INPUT_FAULT, ""))
+    input_rule = os.environ.pop(INPUT_RULE, "")
     usual = Assembly()
     watch_seconds = float(os.environ.pop(WATCH_SECONDS, usual.watch_seconds))
     stuck_seconds = float(os.environ.pop(STUCK_SECONDS, usual.stuck_seconds))
@@ -195,6 +200,7 @@ def main() -> int:
         usual,
         store=lambda config: cast(RedisStore, FaultyStore(connect_store(config), fault)),
         delivery=lambda config: _delivery(config, rule, fault),
+        input_delivery=lambda config: _delivery(config, input_rule, input_fault),
         watch_seconds=watch_seconds,
         stuck_seconds=stuck_seconds,
     )

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from tests.e2e import way_in
 from tests.e2e.answers import Answer, Reader
 from tests.e2e.checker import Sent
 from tests.e2e.site import Site
@@ -76,7 +77,17 @@ class _Task:
 class Load:
     """Sends and reads until every task of the plan has ended and every message is answered."""
 
-    def __init__(self, site: Site, seed: int, tasks: int, mix: Mix | None = None, window: int = 600) -> None:
+    def __init__(
+        self,
+        site: Site,
+        seed: int,
+        tasks: int,
+        mix: Mix | None = None,
+        window: int = 600,
+        desk: str | None = None,
+    ) -> None:
+        """``desk``: an input topic; commands go there as payloads, instead of as events."""
+        self._desk = desk
         self._site = site
         self._random = Random(seed)
         self._mix = mix or Mix()
@@ -227,7 +238,8 @@ class Load:
         """Send one or two commands to a task, to its home or elsewhere, some of them twice."""
         for _ in range(self._random.choice((1, 1, 2))):
             request_id = f"{self._name}-p-{len(self.sent)}"
-            event = _proceeding_event(task.task_id, request_id)
+            made = _proceeding_event if self._desk is None else way_in.command
+            event = made(task.task_id, request_id)
             copies = 1 if task.once or self._random.random() < 0.8 else 2
             for _ in range(copies):
                 astray = self._random.random() < self._mix.astray
@@ -244,12 +256,14 @@ class Load:
         self._unanswered[message.request_id] += 1
         self._outstanding += 1
         task.unanswered += 1
+        by_desk = self._desk if message.action == "ProceedTask" else None
         self._producer.produce(
-            self._site.requests,
-            json.dumps(event).encode(),
+            by_desk or self._site.requests,
+            json.dumps(event["payload"] if by_desk else event).encode(),
             message.request_id.encode(),
             partition,
             on_delivery=_require_delivered,
+            headers=list(way_in.headers(message.request_id).items()) if by_desk else [],
         )
 
     # -- reacting ------------------------------------------------------------------------------------
