@@ -7,6 +7,7 @@ RunnerError
 │   ├── StoreUnavailable   Redis does not answer
 │   │   └── StoreRefused       Redis answers, but does not let us: a person must mend it
 │   ├── LogUnavailable     Kafka does not answer, or refused this transaction
+│   ├── SchemasUnavailable the schema registry does not answer
 │   └── Superseded         another worker has taken over a home partition of this batch
 └── FatalError       the process exits non-zero and says what to do
     ├── StoreMismatch      the key space belongs to another group, topic or layout
@@ -118,6 +119,12 @@ class LogUnavailable(TransientError):
         """``refused``: a message of the batch was refused for what it is, not for an outage."""
         super().__init__(message)
         self.refused = refused
+
+
+class SchemasUnavailable(TransientError):
+    """The schema registry did not answer, or not with a schema."""
+
+    label = "SCHEMAS_UNAVAILABLE"
 
 
 class Superseded(TransientError):

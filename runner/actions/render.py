@@ -46,6 +46,11 @@ class Renderer:
         self._outlet = outlet
         self._spare_bytes = 2 * max(len(policy.proceeded_status.encode()), len(TIMEOUT)) + len("resume")
 
+    @property
+    def outlet(self) -> Outlet:
+        """Where its messages go."""
+        return self._outlet
+
     def status(self, outcome: Outcome) -> str:
         """Return the status word of an outcome, for headers, metrics and logs."""
         match outcome:

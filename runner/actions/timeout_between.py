@@ -18,7 +18,7 @@ from runner.actions.inputs import MAX_TIME_MS, domain_of, epoch_ms, find, input_
 from runner.actions.plan import PeriodPlan
 from runner.actions.policy import Policy
 from runner.actions.render import Renderer
-from runner.actions.timer_mark import TimerMark, timer_emit
+from runner.actions.timer_mark import mark_of, timer_emit
 from runner.envelope.event import Event
 from runner.envelope.paths import MISSING
 from runner.errors import PERIOD_FAILED, EventError
@@ -64,8 +64,7 @@ def decide_period(
     ``refuse`` answers it.
     """
     timers = tuple(
-        timer_emit(task.key, task.home, TimerMark(task.started_by, task.deadline_ms, task.epoch), policy)
-        for task in page.tasks
+        timer_emit(task.key, task.home, mark_of(task), policy, renderer.outlet) for task in page.tasks
     )
     requested = plan.requested + len(timers)
     reply = renderer.requested(plan.incoming, now_ms, requested)

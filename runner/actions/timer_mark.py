@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
-
 from runner.actions.decision import Emit
 from runner.actions.incoming import TIMEOUT_TASK, TIMER
-from runner.actions.policy import Policy
+from runner.actions.policy import Outlet, Policy
 from runner.envelope.event import Event, as_text
 from runner.errors import DOMAIN_UNKNOWN, TASK_NOT_FOUND, EventError
+from runner.tasks.due import DueTask
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
 
@@ -43,6 +42,11 @@ class TimerMark:
         )
 
 
+def mark_of(task: DueTask) -> TimerMark:
+    """Return the mark of what stands in the deadline index."""
+    return TimerMark(task.started_by, task.deadline_ms, task.epoch)
+
+
 def parse_mark(text: str) -> TimerMark | None:
     """Return the mark of a header; None for text that no runner wrote."""
     source, _, rest = text.partition(";")
@@ -53,7 +57,7 @@ def parse_mark(text: str) -> TimerMark | None:
         return None
 
 
-def timer_emit(key: TaskKey, home: int, mark: TimerMark, policy: Policy) -> Emit:
+def timer_emit(key: TaskKey, home: int, mark: TimerMark, policy: Policy, outlet: Outlet) -> Emit:
     """Return the TimeoutTask event for the home partition of a task."""
     name = f"timer:{key.domain}:{key.id}"
     envelope = {
@@ -61,8 +65,9 @@ def timer_emit(key: TaskKey, home: int, mark: TimerMark, policy: Policy) -> Emit
         "eventMeta": {"handler": policy.handler, "action": TIMEOUT_TASK, "domain": key.domain},
         "payload": {"taskId": key.id},
     }
+    value = outlet.encode(policy.requests, envelope)
     headers = ((TIMER, str(mark).encode()),)
-    return Emit(policy.requests, name.encode(), msgspec.json.encode(envelope), headers, home)
+    return Emit(policy.requests, name.encode(), value, headers, home)
 
 
 def timer_key(event: Event, policy: Policy) -> TaskKey:

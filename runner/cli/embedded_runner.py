@@ -33,7 +33,7 @@ WHAT: Final = (
 )
 
 # What says where the servers are, or is for real ones only.
-_REPLACED: Final = frozenset({"kafka", "redis", "http", "delivery"})
+_REPLACED: Final = frozenset({"kafka", "redis", "http", "delivery", "encoding", "schemaRegistry"})
 # The broker never wakes a waiting fetch: without this every message waits for half a second.
 _CONSUMER: Final = {"fetch.wait.max.ms": 10}
 

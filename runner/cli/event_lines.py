@@ -10,17 +10,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from runner.envelope.codec import JsonCodec
+from runner.envelope.codec import Codec, JsonCodec
 from runner.envelope.event import Event, MetaRules, read_event, require_answerable
 from runner.errors import PoisonError
 
 LONGEST_LIST: Final = 20
 """Bad lines that are named; of more the number is given."""
 
+_JSON: Final = JsonCodec()
+
 
 @dataclass(frozen=True, slots=True)
 class EventLine:
-    """One event to send: the bytes of its line as they stand, and where they stood."""
+    """One event to send: where its line stood, and its value in the encoding of its topic."""
 
     number: int
     value: bytes
@@ -39,11 +41,12 @@ class BadLine:
 
 
 def read_lines(
-    lines: Iterable[bytes], rules: MetaRules, max_event_bytes: int
+    lines: Iterable[bytes], rules: MetaRules, max_event_bytes: int, codec: Codec = _JSON
 ) -> tuple[list[EventLine], list[BadLine]]:
     """Return the events and the lines that are none, both in their order; empty lines are skipped.
 
-    ``rules`` are the metadata rules of the requests topic: an event may rely on them for its action.
+    ``codec`` is that of the requests topic; JSON is sent as it stands. ``rules`` are the topic's
+    metadata rules: an event may rely on them for its action.
     """
     events, bad = [], []
     for number, line in enumerate(lines, start=1):
@@ -51,7 +54,7 @@ def read_lines(
         if not value:
             continue
         try:
-            events.append(EventLine(number, value, _event(value, rules, max_event_bytes)))
+            events.append(_event_line(number, value, rules, max_event_bytes, codec))
         except PoisonError as error:
             bad.append(BadLine(number, str(error)))
     return events, bad
@@ -64,11 +67,13 @@ def describe_bad(bad: list[BadLine]) -> str:
     return "\n".join([*named, f"and {more} more"] if more > 0 else named)
 
 
-def _event(value: bytes, rules: MetaRules, max_event_bytes: int) -> Event:
+def _event_line(number: int, line: bytes, rules: MetaRules, max_event_bytes: int, codec: Codec) -> EventLine:
+    sections = _JSON.decode(line)
+    event = read_event(sections, None, rules)
+    require_answerable(event)
+    value = line if isinstance(codec, JsonCodec) else codec.encode(sections)
     if len(value) > max_event_bytes:
         raise PoisonError(
             "TOO_LARGE", f"it has {len(value)} bytes; worker.maxEventBytes is {max_event_bytes}"
         )
-    event = read_event(JsonCodec().decode(value), None, rules)
-    require_answerable(event)
-    return event
+    return EventLine(number, value, event)

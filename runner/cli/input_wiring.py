@@ -118,7 +118,7 @@ class _Reading:
                 store=InputPositions(cluster.topics[topic].partitions, store.ping),
                 process=process,
                 delivery=self._in.delivery,
-                timers=NoTimers(store, nothing, TimerSettings(), time, monotonic_seconds),
+                timers=NoTimers(store, nothing, self._in.outlet, TimerSettings(), time, monotonic_seconds),
                 retention=NoRetention(store, nothing, self._in.terms.incarnation, time),
                 time=time,
                 incarnation=self._in.terms.incarnation,

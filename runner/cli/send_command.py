@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from runner.actions.policy import Policy
+from runner.cli.codecs import build_codecs
 from runner.cli.event_lines import EventLine, describe_bad, read_lines
 from runner.cli.homes import Homes
 from runner.cli.kafka_clients import connect_producer
@@ -89,7 +90,9 @@ def _read(file: Path, config: Config) -> list[EventLine]:
         data = sys.stdin.buffer.read() if file == _STANDARD_INPUT else file.read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{name} cannot be read: {error.strerror}") from error
-    events, bad = read_lines(data.split(b"\n"), build_rules(config), config.worker.max_event_bytes)
+    with closing(build_codecs(config)) as codecs:
+        codec = codecs.of(config.topics.requests)
+        events, bad = read_lines(data.split(b"\n"), build_rules(config), config.worker.max_event_bytes, codec)
     if bad:
         raise FatalError(f"{name} has lines that are no events; nothing was sent\n{describe_bad(bad)}")
     if not events:

@@ -9,6 +9,9 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
+from runner.envelope.codec import Codec, JsonCodec
+from runner.errors import PoisonError
+
 KIND: Final = "event-kind"
 STATUS: Final = "event-status"
 TASK_ID: Final = "task-id"
@@ -16,6 +19,7 @@ TASK_DOMAIN: Final = "task-domain"
 REPLY: Final = "reply"
 RESUME: Final = "resume"
 
+_JSON: Final = JsonCodec()
 
 RawHeaders: TypeAlias = tuple[tuple[str, bytes | None], ...]
 
@@ -35,6 +39,8 @@ class Sighting:
     raw_key: bytes | None = None
     raw_headers: RawHeaders | None = ()
     """The headers as they are, in their order; None: a name is no text, so none can be read."""
+    codec: Codec = _JSON
+    """Reads the value; what it cannot read is no event."""
 
     @property
     def kind(self) -> str:
@@ -57,10 +63,13 @@ class Sighting:
         return self.headers.get(TASK_DOMAIN, "")
 
     def event(self) -> dict[str, Any] | None:
-        """Return the whole event; None where the value is no JSON object."""
+        """Return the whole event; None where the value is none.
+
+        Raises TransientError where its encoding has to be looked up and nobody answers.
+        """
         try:
-            event = msgspec.json.decode(self.value or b"")
-        except (msgspec.DecodeError, RecursionError):
+            event = msgspec.json.decode(self.codec.to_json(self.value or b""))
+        except (msgspec.DecodeError, RecursionError, PoisonError):
             return None
         return event if isinstance(event, dict) else None
 
@@ -90,7 +99,7 @@ class Sightings(Protocol):
         ...
 
 
-def read_sighting(message: Message) -> Sighting:
+def read_sighting(message: Message, codec: Codec = _JSON) -> Sighting:
     """Return what a message of the consumer says; not for its error events."""
     # The library types these as optional: only an event that is no message lacks them.
     topic: Any = message.topic()
@@ -106,6 +115,7 @@ def read_sighting(message: Message) -> Sighting:
         key=_text(message.key()),
         headers={name: _text(value) for name, value in headers or ()},
         value=_bytes(message.value()),
+        codec=codec,
         raw_key=_bytes(message.key()),
         raw_headers=headers,
     )

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
+from runner.cli.codecs import build_codecs
 from runner.cli.kafka_clients import ANSWER_SECONDS, Connection, connect_consumer
 from runner.cli.sighting import Sighting, read_sighting
 from runner.clock import Ticker, monotonic_seconds
@@ -55,6 +56,7 @@ class TopicReader:
         """
         self._config = config
         self._topics = topics
+        self._codecs = build_codecs(config)
         self._from_beginning = from_beginning
         self._since_ms = since_ms
         self._at_offsets = at
@@ -76,6 +78,7 @@ class TopicReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._connection.client.close()
+        self._codecs.close()
 
     def next(self, timeout_seconds: float) -> Sighting | None:
         """Return the next message, waiting at most so long; None if there was none.
@@ -88,7 +91,7 @@ class TopicReader:
             return None
         error = message.error()
         if error is None:
-            seen = read_sighting(message)
+            seen = read_sighting(message, self._codecs.of(message.topic() or ""))
             self._next[seen.topic, seen.partition] = seen.offset + 1
             return seen
         if error.name() == _END:

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Final
 
 from runner import log
+from runner.cli.codecs import build_codecs
 from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
 from runner.cli.log_wiring import Listener, make_log, topic_id
 from runner.cli.wiring import (
@@ -27,7 +28,6 @@ from runner.cli.wiring import (
 from runner.clock import monotonic_seconds
 from runner.config import Config, check_properties
 from runner.config.clients import client_properties
-from runner.envelope.codec import JsonCodec
 from runner.errors import FatalError, PositionUnknown, StoreUnavailable
 from runner.metrics import Metrics
 from runner.store.calls import Opened, Ownership
@@ -102,6 +102,8 @@ class _Worker:
     def __init__(self, config: Config, stack: ExitStack, assembly: Assembly) -> None:
         self._config = config
         self._assembly = assembly
+        self._codecs = build_codecs(config)
+        stack.callback(self._codecs.close)
         admin = connect_admin(config)
         needed = topic_names(config)
         cluster = ask_cluster(admin, needed)
@@ -110,10 +112,11 @@ class _Worker:
         require_topics(cluster, required_topics(config), exactly_once=exactly_once)
         _require_partitions(config, cluster)
         require_inputs(config, cluster)
+        self._codecs.prepare()
         store = assembly.store(config)
         stack.callback(store.close)
         opened = _opened(store, config, cluster)
-        outlet = TopicOutlet(cluster, {}, JsonCodec(), _suffix(config))
+        outlet = TopicOutlet(cluster, self._codecs.by_topic, self._codecs.default, _suffix(config))
         self._watch = TopicWatch(admin, outlet, config.topics.requests, needed, assembly.watch_seconds)
         self._loop, self._log, self._inputs = self._build(store, outlet, opened, cluster)
         self._health = stack.enter_context(self._serve()) if config.http.port else None
@@ -170,7 +173,7 @@ class _Worker:
         policy = build_policy(config)
         terms = Terms(
             policy=policy,
-            codec=JsonCodec(),
+            codec=self._codecs.of(config.topics.requests),
             rules=build_rules(config),
             incarnation=opened.incarnation,
             homes=cluster.topics[config.topics.requests].partitions,
@@ -179,7 +182,8 @@ class _Worker:
         )
         time = StoreTime(ticker)
         settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)
-        timers = (Timers if config.timers.enabled else NoTimers)(store, policy, settings, time, ticker)
+        kind = Timers if config.timers.enabled else NoTimers
+        timers = kind(store, policy, outlet, settings, time, ticker)
         metrics, self._state = Metrics(), HealthState(ticker())
         self._metrics = metrics
         listener = Listener()
@@ -196,6 +200,7 @@ class _Worker:
             time=time,
             incarnation=opened.incarnation,
             feed=feed,
+            ping=self._codecs.ping,
         )
         limits = Limits(
             batch_events=config.worker.batch_size,

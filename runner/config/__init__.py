@@ -8,6 +8,7 @@ from runner.config.clients import (
     check_properties,
     consumer_properties,
     producer_properties,
+    registry_settings,
 )
 from runner.config.loading import load
 from runner.config.model import Config, DomainRules
@@ -25,4 +26,5 @@ __all__ = [
     "producer_properties",
     "redis_arguments",
     "redis_url",
+    "registry_settings",
 ]

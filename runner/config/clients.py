@@ -16,7 +16,7 @@ from runner.config.fixed import MAX_IN_FLIGHT, MAX_IN_FLIGHT_NAMES
 from runner.config.model import Config
 from runner.config.problems import ConfigError, Problem
 
-Properties = dict[str, str | int | bool]
+Properties = dict[str, str | int | float | bool]
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
 
@@ -95,6 +95,19 @@ def client_properties(config: Config) -> Properties:
         | _operators(config.kafka.properties)
         | {"bootstrap.servers": config.kafka.brokers}
     )
+
+
+def registry_settings(config: Config) -> Properties:
+    """What the client of the schema registry is told; it is made only where there is a URL.
+
+    It never asks twice by itself: the loop does, and must poll in between.
+    """
+    registry = config.schema_registry
+    return _operators(registry.properties) | {
+        "url": "" if registry.url is None else registry.url.get_secret_value(),
+        "timeout": registry.timeout_ms / 1000,
+        "max.retries": 0,
+    }
 
 
 def check_properties(config: Config) -> None:

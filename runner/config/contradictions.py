@@ -181,6 +181,34 @@ def _feed_in_transactions(config: Config) -> Iterator[Contradiction]:
         )
 
 
+def _encoded_topics(config: Config) -> Iterator[Contradiction]:
+    topics = config.topics
+    chosen = {topics.requests, topics.responses, *config.responses.streams}
+    for name in config.encoding.topics:
+        if name not in chosen:
+            dead = "keeps the bytes of its messages as they came" if name == topics.dead_letters else None
+            yield Contradiction(
+                ("encoding", "topics", name),
+                ("topics",),
+                dead or "is no topic whose encoding can be chosen",
+                "name topics.requests, topics.responses or one of responses.streams, or remove it",
+            )
+
+
+def _registry_named(config: Config) -> Iterator[Contradiction]:
+    encoding = config.encoding
+    settings: list[tuple[Path, str]] = [(("encoding", "default"), encoding.default)]
+    settings += [(("encoding", "topics", name), used) for name, used in encoding.topics.items()]
+    for path, used in settings:
+        if used == "confluent-avro" and config.schema_registry.url is None:
+            yield Contradiction(
+                path,
+                ("schemaRegistry", "url"),
+                "is confluent-avro, but there is no registry",
+                "set schemaRegistry.url, or use avro, which needs none",
+            )
+
+
 def _password_once(config: Config) -> Iterator[Contradiction]:
     redis = config.redis
     url = urlsplit(redis.url.get_secret_value())
@@ -333,6 +361,8 @@ _RULES: Final[tuple[Callable[[Config], Iterator[Contradiction]], ...]] = (
     _input_ids,
     _input_callers,
     _feed_in_transactions,
+    _encoded_topics,
+    _registry_named,
     _password_once,
     _topology,
     _tls,

@@ -38,6 +38,10 @@ _SPELLINGS: Final[dict[Path, tuple[str, ...]]] = {
 }
 
 
+# Sections whose free names are properties of a client, where _ in a variable stands for a dot.
+_DOTTED: Final = frozenset({"kafka", "schemaRegistry"})
+
+
 @dataclass(frozen=True, slots=True)
 class Override:
     """One variable that was understood: ``name`` sets the setting at ``path`` to ``value``."""
@@ -98,7 +102,7 @@ def _free_name(segment: str, path: Path, tree: Mapping[str, Any]) -> str:
     spelled = matching(segment, [*names, *_SPELLINGS.get(path, ())])
     if spelled is not None:
         return spelled
-    return segment.lower().replace("_", ".") if path[0] == "kafka" else segment.lower()
+    return segment.lower().replace("_", ".") if path[0] in _DOTTED else segment.lower()
 
 
 def _value(text: str, place: Shape) -> Any:

@@ -65,6 +65,21 @@ REFUSED: Final[dict[str, Refusal]] = {
     ),
     "transactional.id": Refusal("is made new for every process; safety comes from the group", "remove it"),
 }
+_REGISTRY_LOOP: Final = Refusal(
+    "is fixed: the worker asks again by itself, and must not wait here", "set schemaRegistry.timeoutMs"
+)
+_REGISTRY_CACHE: Final = Refusal("is fixed: the worker keeps schemas itself", "remove it")
+REGISTRY_REFUSED: Final[dict[str, Refusal]] = {
+    "cache.capacity": _REGISTRY_CACHE,
+    "cache.latest.ttl.sec": _REGISTRY_CACHE,
+    "max.retries": _REGISTRY_LOOP,
+    "retries.max.wait.ms": _REGISTRY_LOOP,
+    "retries.wait.ms": _REGISTRY_LOOP,
+    "timeout": _REGISTRY_LOOP,
+    "url": Refusal("has a setting of its own", "set schemaRegistry.url"),
+}
+"""Properties of the registry's client that are not passed through."""
+
 REFUSED_PREFIX: Final = "test."
 MAX_IN_FLIGHT_NAMES: Final = ("max.in.flight", "max.in.flight.requests.per.connection")
 MAX_IN_FLIGHT: Final = 5

@@ -21,7 +21,7 @@ from runner.config import file
 from runner.config.contradictions import contradictions
 from runner.config.environment import Override, overrides
 from runner.config.explanation import explain, where
-from runner.config.fixed import refusal
+from runner.config.fixed import REGISTRY_REFUSED, refusal
 from runner.config.model import DEFAULTS, Config
 from runner.config.problems import ConfigError, Problem
 from runner.config.sections import DEFAULT_REDIS_URL
@@ -139,14 +139,16 @@ def _secret_files(tree: Tree) -> list[tuple[Setting, Setting, str]]:
         (("redis", "urlFile"), ("redis", "url")),
         (("redis", "passwordFile"), ("redis", "password")),
         (("redis", "sentinel", "passwordFile"), ("redis", "sentinel", "password")),
+        (("schemaRegistry", "urlFile"), ("schemaRegistry", "url")),
     ]
-    properties = _get(tree, ("kafka", "secretFiles"))
-    if isinstance(properties, dict):
-        named += [
-            (("kafka", "secretFiles", name), ("kafka", "properties", name))
-            for name in properties
-            if isinstance(name, str) and refusal(name) is None
-        ]
+    for section, refused in (("kafka", refusal), ("schemaRegistry", REGISTRY_REFUSED.get)):
+        properties = _get(tree, (section, "secretFiles"))
+        if isinstance(properties, dict):
+            named += [
+                ((section, "secretFiles", name), (section, "properties", name))
+                for name in properties
+                if isinstance(name, str) and refused(name) is None
+            ]
     return [
         (file_at, value_at, path)
         for file_at, value_at in named

@@ -11,6 +11,7 @@ from runner.config.secrets import MASK, mask_url
 from runner.config.sections import (
     Caller,
     Domain,
+    Encoding,
     Http,
     Input,
     Kafka,
@@ -20,6 +21,7 @@ from runner.config.sections import (
     OnProceed,
     Redis,
     Responses,
+    SchemaRegistry,
     Section,
     Task,
     Timers,
@@ -63,6 +65,12 @@ class Config(Section):
     kafka: Kafka = Field(default_factory=Kafka, description="Where Kafka is.")
     topics: TopicNames = Field(default_factory=TopicNames, description="The topics; all different.")
     responses: Responses = Field(default_factory=Responses, description="How responses find their readers.")
+    encoding: Encoding = Field(
+        default_factory=Encoding, description="How the values of messages are written."
+    )
+    schema_registry: SchemaRegistry = Field(
+        default_factory=SchemaRegistry, description="Where the schemas of confluent-avro are."
+    )
     redis: Redis = Field(default_factory=Redis, description="Where the records are kept.")
     domains: Frozen[KeyPart, Domain] = Field(
         default={"default": Domain()},

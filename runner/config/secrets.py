@@ -8,9 +8,10 @@ from typing import Final
 MASK: Final = "******"
 
 # librdkafka: sasl.password, ssl.key.pem, ssl.keystore.password, sasl.oauthbearer.client.secret,
-# sasl.oauthbearer.config, sasl.oauthbearer.assertion.private.key.passphrase; here: redis.password.
+# sasl.oauthbearer.config, sasl.oauthbearer.assertion.private.key.passphrase; here: redis.password. The
+# registry's client: basic.auth.user.info, bearer.auth.token, proxy (which may have a password).
 _SECRET_NAME: Final = re.compile(
-    r"passw(or)?d|passphrase|secret|credential|key[._]?pem|ssl_key|oauthbearer\.config|token$|authorization",
+    r"passw(or)?d|passphrase|secret|credential|key[._]?pem|ssl_key|oauthbearer\.config|token$|authorization|user\.info",
     re.IGNORECASE,
 )
 _USERINFO: Final = re.compile(r"(?<=://)([^:/@?#\s]*):([^/?#\s]*)@")

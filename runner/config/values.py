@@ -14,7 +14,7 @@ from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from runner.config.fixed import REFUSED, REFUSED_PREFIX, refusal
+from runner.config.fixed import REFUSED, REFUSED_PREFIX, REGISTRY_REFUSED, Refusal, refusal
 from runner.config.secrets import is_secret, mask_url
 
 K = TypeVar("K")
@@ -97,6 +97,18 @@ def _node(text: str) -> str:
     return text
 
 
+def _registry_url(url: SecretStr) -> SecretStr:
+    for each in url.get_secret_value().split(","):
+        try:
+            parts = urlsplit(each.strip())
+            readable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            readable = False
+        if not readable:
+            raise unfit("is no address of a schema registry", "write it like http://registry:8081")
+    return url
+
+
 def _proceeded_status(status: str) -> str:
     if status in _RESERVED_STATUSES:
         raise unfit(f"is {status}, which means something else to a saga engine", "use PROCEEDED or SUCCESS")
@@ -104,7 +116,14 @@ def _proceeded_status(status: str) -> str:
 
 
 def _property_name(name: str) -> str:
-    refused = refusal(name)
+    return _unless(refusal(name), name)
+
+
+def _registry_property(name: str) -> str:
+    return _unless(REGISTRY_REFUSED.get(name), name)
+
+
+def _unless(refused: Refusal | None, name: str) -> str:
     if refused is not None:
         raise unfit(refused.why, refused.remedy)
     return name
@@ -118,7 +137,7 @@ def _property_text(value: Any) -> str:
         return str(value)
     if isinstance(value, str):
         return value
-    raise unfit("must be text, a number, true or false", "librdkafka properties have no other kind of value")
+    raise unfit("must be text, a number, true or false", "properties have no other kind of value")
 
 
 def _hide_secrets(properties: Mapping[str, str | SecretStr]) -> Mapping[str, str | SecretStr]:
@@ -178,4 +197,15 @@ Properties = Annotated[
 ]
 SecretFiles = Annotated[
     Mapping[PropertyName, Text], AfterValidator(_freeze), Field(json_schema_extra=_REFUSED_NAMES)
+]
+RegistryUrl = Annotated[SecretStr, AfterValidator(_registry_url), WithJsonSchema({"type": "string"})]
+_RegistryName = Annotated[str, AfterValidator(_registry_property)]
+_REGISTRY_NAMES: Final[dict[str, Any]] = {"propertyNames": {"not": {"enum": sorted(REGISTRY_REFUSED)}}}
+RegistryProperties = Annotated[
+    Mapping[_RegistryName, PropertyValue],
+    AfterValidator(_hide_secrets),
+    Field(json_schema_extra=_REGISTRY_NAMES),
+]
+RegistryFiles = Annotated[
+    Mapping[_RegistryName, Text], AfterValidator(_freeze), Field(json_schema_extra=_REGISTRY_NAMES)
 ]

@@ -2,8 +2,8 @@
 
 An envelope is held as its top-level *sections*, each still JSON text (``msgspec.Raw``): what the
 runner does not read is passed on byte for byte, so unknown fields survive at every level and a
-600-byte event costs about a microsecond. Other encodings (Avro: the sections are JSON text inside)
-fit the same Protocol.
+600-byte event costs about a microsecond. Other encodings (``avro``: the sections are JSON text inside)
+become JSON first, so that what is refused, compared and stored does not depend on the encoding.
 """
 
 from __future__ import annotations
@@ -32,10 +32,18 @@ _encoder = msgspec.json.Encoder()
 
 
 class Codec(Protocol):
-    """Turns the value of a message into sections and sections into a value."""
+    """Turns the value of a message into the JSON of an envelope, and sections into a value."""
 
-    def decode(self, value: bytes) -> Sections:
-        """Return the sections; raises PoisonError for bytes that are no envelope."""
+    def prepare(self) -> None:
+        """Ask for all that writing needs; TransientError or FatalError where it cannot be had."""
+        ...
+
+    def to_json(self, value: bytes) -> bytes:
+        """Return the value as JSON, to be decoded by ``JsonCodec``.
+
+        Raises PoisonError for bytes that are nothing of the kind, and TransientError where somebody
+        has to be asked what they mean and does not answer.
+        """
         ...
 
     def encode(self, sections: Sections) -> bytes:
@@ -45,6 +53,13 @@ class Codec(Protocol):
 
 class JsonCodec:
     """JSON, UTF-8: the default encoding of every topic."""
+
+    def prepare(self) -> None:
+        """Return at once: nothing is needed."""
+
+    def to_json(self, value: bytes) -> bytes:
+        """Return the value as it is."""
+        return value
 
     def decode(self, value: bytes) -> Sections:
         """Return the top-level fields as raw JSON; the syntax of all of it has been checked.
@@ -58,7 +73,7 @@ class JsonCodec:
         except UnicodeDecodeError as error:
             raise PoisonError("NOT_UTF8", f"the value is not UTF-8: {error.reason}") from None
         except RecursionError:
-            raise _too_deep() from None
+            raise too_deep() from None
         except msgspec.ValidationError:
             raise PoisonError(
                 "NOT_AN_ENVELOPE", "the value is JSON but not an object with sections"
@@ -66,7 +81,7 @@ class JsonCodec:
         except msgspec.DecodeError as error:
             raise PoisonError("NOT_JSON", f"the value is not JSON: {error}") from None
         if _is_too_deep(value):
-            raise _too_deep()
+            raise too_deep()
         return sections
 
     def encode(self, sections: Sections) -> bytes:
@@ -82,5 +97,6 @@ def _is_too_deep(value: bytes) -> bool:
     return max(accumulate(map(_STEP_OF.__getitem__, brackets))) > MAX_DEPTH
 
 
-def _too_deep() -> PoisonError:
+def too_deep() -> PoisonError:
+    """Return the error for what has more than MAX_DEPTH levels."""
     return PoisonError("TOO_DEEP", f"the value is nested deeper than {MAX_DEPTH} levels")

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from runner.actions.decision import Decision, Emit
 from runner.actions.incoming import Incoming
 from runner.actions.plan import Plan
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed, plan
-from runner.envelope.codec import Codec
+from runner.envelope.codec import Codec, JsonCodec
 from runner.envelope.event import MetaRules, read_event, require_answerable
 from runner.errors import PoisonError
 from runner.tasks.source import Source
 from runner.worker.event_log import Message
 from runner.worker.processed import Processed
 from runner.worker.progress import Progress
+
+_JSON: Final = JsonCodec()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Terms:
 
     policy: Policy
     codec: Codec
+    """Of the requests topic."""
     rules: MetaRules
     incarnation: int
     homes: int
@@ -54,7 +58,10 @@ class Item:
 
 
 def take_in(message: Message, terms: Terms) -> Item:
-    """Return the item of a message: planned, ignored, or poison. Never raises."""
+    """Return the item of a message: planned, ignored, or poison.
+
+    Raises TransientError where its encoding cannot be looked up for now, and nothing else.
+    """
     source = Source(terms.incarnation, message.partition, message.offset)
     item = Item(message, source)
     try:
@@ -108,12 +115,13 @@ def _planned(message: Message, source: Source, terms: Terms) -> Plan | None:
         raise PoisonError("TOO_LARGE", f"{len(value)} bytes; worker.maxEventBytes is {terms.max_event_bytes}")
     if message.unreadable:
         raise PoisonError("BAD_HEADERS", message.unreadable)
-    sections = terms.codec.decode(value)
-    event = read_event(sections, value, terms.rules)
+    text = terms.codec.to_json(value)
+    sections = _JSON.decode(text)
+    event = read_event(sections, text, terms.rules)
     incoming = Incoming(event, source, message.key, value, message.headers, message.timestamp_ms)
     if terms.rules and incoming.is_timer:
         # Our own timers are complete: rules are for what comes from outside.
-        incoming = replace(incoming, event=read_event(sections, value))
+        incoming = replace(incoming, event=read_event(sections, text))
     if not is_addressed(incoming.event, terms.policy):
         return None
     require_answerable(incoming.event)

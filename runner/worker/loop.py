@@ -103,6 +103,10 @@ class Positions(Known, Protocol):
         ...
 
 
+def nobody_else() -> None:
+    """Ask nobody: log and store are all that is needed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a loop is made of."""
@@ -116,6 +120,8 @@ class Parts:
     time: StoreTime
     incarnation: int
     feed: Feed | None = None
+    ping: Callable[[], object] = nobody_else
+    """Asks whoever else a batch failed for; TransientError if there is still no answer."""
 
 
 class Loop:
@@ -345,6 +351,7 @@ class Loop:
             return False
         self._step_back()
         self._parts.store.ping()
+        self._parts.ping()
         self._down_until = None
         self._parts.log.resume(set(self._assignment.positions) - set(self._assignment.blocked))
         self._observer.recovered()

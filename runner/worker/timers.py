@@ -16,8 +16,8 @@ from operator import itemgetter
 from typing import Final
 
 from runner.actions.decision import Emit
-from runner.actions.policy import Policy
-from runner.actions.timer_mark import TimerMark, timer_emit
+from runner.actions.policy import Outlet, Policy
+from runner.actions.timer_mark import mark_of, timer_emit
 from runner.clock import Ticker
 from runner.store.calls import Due, Index, IndexKind
 from runner.tasks.due import DueTask, parse_member
@@ -48,12 +48,14 @@ class Timers:
         self,
         store: ShardedStore,
         policy: Policy,
+        outlet: Outlet,
         settings: TimerSettings,
         time: StoreTime,
         ticker: Ticker,
     ) -> None:
         self._store = store
         self._policy = policy
+        self._outlet = outlet
         self._settings = settings
         self._time = time
         self._ticker = ticker
@@ -187,8 +189,7 @@ class Timers:
 
     def _emit(self, index: Index, member: str, deadline_ms: int) -> Emit:
         task = parse_member(member, index.domain, index.home, deadline_ms)
-        mark = TimerMark(task.started_by, deadline_ms, task.epoch)
-        return timer_emit(task.key, task.home, mark, self._policy)
+        return timer_emit(task.key, task.home, mark_of(task), self._policy, self._outlet)
 
 
 def _by_deadline(answer: Due) -> list[tuple[int, Index, str]]:

@@ -245,7 +245,7 @@ class WorkerProcess:
             store=store,
             process=scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed),
             delivery=scene.makers.delivery(),
-            timers=Timers(store, terms.policy, settings, time, ticker),
+            timers=Timers(store, terms.policy, topics, settings, time, ticker),
             retention=scene.makers.retention(store, terms.policy, terms.incarnation, time),
             time=time,
             incarnation=terms.incarnation,

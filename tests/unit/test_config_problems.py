@@ -166,7 +166,7 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant(
             "kafka: {properties: {a: [1]}}",
             (
                 "kafka.properties.a must be text, a number, true or false; "
-                "librdkafka properties have no other kind of value"
+                "properties have no other kind of value"
             ),
         ),
     ],

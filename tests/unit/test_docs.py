@@ -152,7 +152,7 @@ class Outlet:
     """Topics with limits; JSON on all of them."""
 
     def encode(self, stream: str, sections: Sections) -> bytes:
-        assert stream in LIMITS
+        assert stream in {"requests", *LIMITS}
         return JsonCodec().encode(sections)
 
     def limit_bytes(self, stream: str) -> int | None:
@@ -203,7 +203,8 @@ class Runner:
     def pass_time(self, duration_ms: int) -> list[Emit]:
         """Let time pass, and return everything that is sent on account of deadlines."""
         self.now_ms += duration_ms
-        timers = Timers(self._store, self._policy, TimerSettings(), StoreTime(lambda: 0.0), lambda: 0.0)
+        time = StoreTime(lambda: 0.0)
+        timers = Timers(self._store, self._policy, Outlet(), TimerSettings(), time, lambda: 0.0)
         timers.own(range(HOMES))
         sent: list[Emit] = []
         for emit in timers.due():

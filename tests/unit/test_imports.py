@@ -24,7 +24,7 @@ PURE: Final = frozenset(
 """All that actions may import from outside: no I/O, clock, randomness or logging (design, rule 2)."""
 
 IMPURE: Final = frozenset(
-    {"asyncio", "confluent_kafka", "datetime", "http", "io", "logging", "os", "pathlib", "random", "redis"}
+    {"asyncio", "confluent_kafka", "datetime", "http", "logging", "os", "pathlib", "random", "redis"}
     | {
         "secrets",
         "shutil",

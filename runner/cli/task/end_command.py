@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import uuid4
@@ -14,6 +15,7 @@ import typer
 from rich.text import Text
 
 from runner.actions.policy import Policy
+from runner.cli.codecs import build_codecs
 from runner.cli.event_lines import EventLine, describe_bad, read_lines
 from runner.cli.kafka_clients import connect_producer
 from runner.cli.options import AsJson, ConfigFile, read_config
@@ -158,7 +160,11 @@ class _Command:
         if self.config.deployment is not None:
             event["eventMeta"]["deployments"] = [self.config.deployment]
         value = msgspec.json.encode(event)
-        lines, bad = read_lines([value], build_rules(self.config), self.config.worker.max_event_bytes)
+        with closing(build_codecs(self.config)) as codecs:
+            codec = codecs.of(self.config.topics.requests)
+            lines, bad = read_lines(
+                [value], build_rules(self.config), self.config.worker.max_event_bytes, codec
+            )
         if bad:
             raise FatalError(f"this cannot be sent: {describe_bad(bad)}")
         return lines[0]

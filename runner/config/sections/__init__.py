@@ -6,10 +6,12 @@ is generated from these classes, and a test holds ``config/runner.yaml`` to thei
 descriptions.
 """
 
+from runner.config.sections.encoding import Encoding
 from runner.config.sections.events import Caller, Meta, MetaValue
 from runner.config.sections.inputs import Input
 from runner.config.sections.kafka import Kafka
 from runner.config.sections.redis import DEFAULT_REDIS_URL, Redis
+from runner.config.sections.schema_registry import SchemaRegistry
 from runner.config.sections.section import Section
 from runner.config.sections.tasks import Domain, OnProceed, Task
 from runner.config.sections.topics import Responses, TopicNames
@@ -19,6 +21,7 @@ __all__ = [
     "DEFAULT_REDIS_URL",
     "Caller",
     "Domain",
+    "Encoding",
     "Http",
     "Input",
     "Kafka",
@@ -28,6 +31,7 @@ __all__ = [
     "OnProceed",
     "Redis",
     "Responses",
+    "SchemaRegistry",
     "Section",
     "Task",
     "Timers",

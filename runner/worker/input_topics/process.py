@@ -16,6 +16,7 @@ from runner.actions.plan import TaskPlan
 from runner.actions.policy import Outlet
 from runner.actions.registry import plan
 from runner.actions.render import OVERHEAD_BYTES
+from runner.envelope.codec import JsonCodec
 from runner.envelope.event import read_event, require_answerable
 from runner.errors import EventError, PoisonError
 from runner.store.calls import Loaded
@@ -33,6 +34,8 @@ from runner.worker.progress import Progress
 
 MADE: Final = "EVENT"
 LEFT_ALONE: Final = "IGNORED"
+
+_JSON: Final = JsonCodec()
 
 
 class Records(Protocol):
@@ -116,7 +119,8 @@ class InputProcess:
         value = self._outlet.encode(requests, sections)
         # Read as the worker will read it: what would be poison there is poison here.
         _require_size(len(value), terms.max_event_bytes)
-        event = read_event(terms.codec.decode(value), value, terms.rules)
+        text = terms.codec.to_json(value)
+        event = read_event(_JSON.decode(text), text, terms.rules)
         require_answerable(event)
         asked = plan(Incoming(event, self._nowhere, None, value), terms.policy)
         task = asked.key if isinstance(asked, TaskPlan) else None

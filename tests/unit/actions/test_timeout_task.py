@@ -22,6 +22,7 @@ from runner.tasks.source import Source, parse_source
 from tests.unit.actions.events import (
     HOUR,
     NOW,
+    OUTLET,
     POLICY,
     FakeOutlet,
     again,
@@ -61,7 +62,7 @@ def sent_by_timer(record: Record, **mark: Any) -> Emit:
     """What the timer of a record sends; ``mark`` differs from the record."""
     assert record.state.deadline_ms is not None
     right = TimerMark(record.started_by, record.state.deadline_ms, record.state.epoch)
-    return timer_emit(record.key, record.state.home, replace(right, **mark), POLICY)
+    return timer_emit(record.key, record.state.home, replace(right, **mark), POLICY, OUTLET)
 
 
 def changed(record: Record, **fields: Any) -> Record:

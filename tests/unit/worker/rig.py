@@ -251,7 +251,9 @@ class Worker:
                 store=self.store,
                 process=self.middle.process,
                 delivery=delivery,
-                timers=timers(self.store, policy, settings or TimerSettings(), time, self.ticker),
+                timers=timers(
+                    self.store, policy, self.middle.outlet, settings or TimerSettings(), time, self.ticker
+                ),
                 retention=Retention(self.store, policy, 1, time),
                 time=time,
                 incarnation=1,

@@ -28,7 +28,9 @@ class Bench:
         self.ticker, self.store, self.faults = self.middle.ticker, self.middle.store, self.middle.faults
         time = StoreTime(self.ticker)
         settings = TimerSettings(chunk, LEASE)
-        self.timers = kind(self.store, self.middle.terms.policy, settings, time, self.ticker)
+        self.timers = kind(
+            self.store, self.middle.terms.policy, self.middle.outlet, settings, time, self.ticker
+        )
 
     def start(self, *deadlines_ms: int, home: int = 0, told: bool = True, tag: str = "t") -> None:
         """Start a task for each deadline (ms from NOW), as one batch."""

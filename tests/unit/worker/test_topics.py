@@ -22,7 +22,10 @@ def cluster(requests: str | None = "id-1", partitions: int = 12, limit_bytes: in
 class Shouting:
     """A codec that can be told from the default."""
 
-    def decode(self, value: bytes) -> Sections:
+    def prepare(self) -> None:
+        raise NotImplementedError
+
+    def to_json(self, value: bytes) -> bytes:
         raise NotImplementedError
 
     def encode(self, sections: Sections) -> bytes:

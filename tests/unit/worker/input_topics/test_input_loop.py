@@ -38,7 +38,7 @@ class InputWorker:
             store=InputPositions(HOMES, store.ping),
             process=input_process(self.middle),
             delivery=delivery,
-            timers=NoTimers(store, nothing, TimerSettings(), time, self.ticker),
+            timers=NoTimers(store, nothing, self.middle.outlet, TimerSettings(), time, self.ticker),
             retention=NoRetention(store, nothing, 1, time),
             time=time,
             incarnation=1,

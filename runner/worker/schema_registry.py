@@ -1,0 +1,203 @@
+"""The schema registry: which schema an id means, and which id ours has.
+
+Schemas do not change under their id, so each is asked for once. What is learnt is kept, within bounds,
+also where the batch that asked for it is given up: so every batch gets on, however slow the registry is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+from runner.clock import Ticker
+from runner.envelope import avro_schema, writer_schema
+from runner.envelope.writer_schema import WriterSchema
+from runner.errors import FatalError, PoisonError, SchemasUnavailable
+
+T = TypeVar("T")
+
+MAX_KEPT: Final = 10_000
+"""Ids that are remembered, with their schema or with what is wrong with it."""
+
+UNKNOWN_SECONDS: Final = 30.0
+"""For how long an id is taken to be unknown before the registry is asked again."""
+
+PATIENCE_SECONDS: Final = 10.0
+"""Spent on asking, after which the batch is given up: a loop that does not poll loses its partitions."""
+
+
+class Client(Protocol):
+    """What is used of confluent-kafka's SchemaRegistryClient."""
+
+    def get_schema(self, schema_id: int) -> Any:
+        """Return the schema of an id."""
+        ...
+
+    def register_schema(self, subject_name: str, schema: Any) -> int:
+        """Return the id of a schema, new or known."""
+        ...
+
+    def lookup_schema(self, subject_name: str, schema: Any) -> Any:
+        """Return a schema as it is registered."""
+        ...
+
+    def close(self) -> None:
+        """End its connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """What is wrong with the schema of an id, and until when that holds; None: for good."""
+
+    reason: str
+    text: str
+    until_seconds: float | None = None
+
+
+class SchemaRegistry:
+    """The Schemas of ``ConfluentCodec``. Every call may block for as long as one request may take."""
+
+    def __init__(self, client: Client, ticker: Ticker, *, register: bool) -> None:
+        """``register``: whether our schema may be added where it is missing."""
+        self._client = client
+        self._ticker = ticker
+        self._register = register
+        self._kept: OrderedDict[int, WriterSchema | _Refused] = OrderedDict()
+        self._spent_seconds = 0.0
+        self._unanswered: int | None = None
+
+    def writer(self, schema_id: int) -> WriterSchema:
+        """Return the schema of an id.
+
+        Raises PoisonError UNKNOWN_SCHEMA or SCHEMA_MISMATCH, and SchemasUnavailable where there is no
+        answer, or where answers take so long that the loop has to poll first.
+        """
+        known = self._kept.get(schema_id)
+        if known is None or self._is_over(known):
+            known = self._asked(schema_id)
+        if isinstance(known, _Refused):
+            raise PoisonError(known.reason, known.text)
+        return known
+
+    def own_id(self, subject: str) -> int:
+        """Return the id of our schema under a subject; SchemasUnavailable or FatalError without one."""
+        ours = _schema(avro_schema.text())
+        if self._register:
+            return self._answer(lambda: self._client.register_schema(subject, ours), subject)
+        found = self._answer(lambda: self._client.lookup_schema(subject, ours), subject)
+        return int(found.schema_id)
+
+    def ping(self) -> None:
+        """Return if the registry answers what it did not answer last; SchemasUnavailable otherwise."""
+        if self._unanswered is not None:
+            self._asked(self._unanswered)
+
+    def close(self) -> None:
+        """End the connections."""
+        self._client.close()
+
+    def _asked(self, schema_id: int) -> WriterSchema | _Refused:
+        began = self._ticker()
+        try:
+            answer = self._looked_up(schema_id)
+        except SchemasUnavailable:
+            self._unanswered = schema_id
+            raise
+        self._unanswered = None
+        self._keep(schema_id, answer)
+        self._spend(self._ticker() - began)
+        return answer
+
+    def _looked_up(self, schema_id: int) -> WriterSchema | _Refused:
+        try:
+            found = self._client.get_schema(schema_id)
+        except Exception as error:
+            if not _is_unknown(error):
+                raise SchemasUnavailable(
+                    f"the schema registry gives no schema {schema_id}: {_said(error)}"
+                ) from error
+            end = self._ticker() + UNKNOWN_SECONDS
+            return _Refused("UNKNOWN_SCHEMA", f"the registry has no schema with id {schema_id}", end)
+        try:
+            return _accepted(found)
+        except PoisonError as error:
+            return _Refused(error.reason, f"schema {schema_id}: {error}")
+
+    def _keep(self, schema_id: int, answer: WriterSchema | _Refused) -> None:
+        self._kept[schema_id] = answer
+        self._kept.move_to_end(schema_id)
+        if len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
+
+    def _spend(self, seconds: float) -> None:
+        self._spent_seconds += seconds
+        if self._spent_seconds > PATIENCE_SECONDS:
+            self._spent_seconds = 0.0
+            raise SchemasUnavailable(
+                "the schema registry answers slowly; the batch begins again with what it said"
+            )
+
+    def _is_over(self, known: WriterSchema | _Refused) -> bool:
+        return (
+            isinstance(known, _Refused)
+            and known.until_seconds is not None
+            and known.until_seconds <= self._ticker()
+        )
+
+    def _answer(self, ask: Callable[[], T], subject: str) -> T:
+        try:
+            return ask()
+        except Exception as error:
+            status = getattr(error, "http_status_code", 0)
+            if not 400 <= status < 500 or status in {408, 429}:
+                raise SchemasUnavailable(f"the schema registry does not answer: {_said(error)}") from error
+            raise FatalError(self._refusal(subject, status, error)) from error
+
+    def _refusal(self, subject: str, status: int, error: Exception) -> str:
+        said = f"the schema registry refuses our schema for subject {subject!r}: {_said(error)}"
+        if status in {401, 403}:
+            return f"{said}; check schemaRegistry.properties, or what this user may do"
+        if status == 404 and not self._register:
+            return f"{said}; register schemas/envelope.avsc there, or set schemaRegistry.register to true"
+        if status == 404:
+            return f"{said}; check schemaRegistry.url"
+        return f"{said}; make what is registered there compatible with schemas/envelope.avsc"
+
+
+def connect(settings: Mapping[str, Any]) -> Client:
+    """Return a client of confluent-kafka; nothing is sent before its first use.
+
+    Raises ImportError where it is not installed, ValueError, TypeError or OSError for settings it refuses.
+    """
+    from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 - an extra
+
+    client: Client = SchemaRegistryClient.new_client(dict(settings))
+    return client
+
+
+def _schema(text: str) -> Any:
+    from confluent_kafka.schema_registry import Schema  # noqa: PLC0415 - an extra
+
+    return Schema(text, "AVRO")
+
+
+def _accepted(found: Any) -> WriterSchema:
+    kind = found.schema_type or "AVRO"
+    if kind != "AVRO":
+        raise PoisonError("SCHEMA_MISMATCH", f"it is a schema of {str(kind)[:20]}, not of Avro")
+    if found.references:
+        raise PoisonError("SCHEMA_MISMATCH", "it refers to other schemas, which are not read")
+    return writer_schema.accept(found.schema_str or "")
+
+
+def _is_unknown(error: Exception) -> bool:
+    """Whether the registry itself says so: a proxy before it may say 404 as well."""
+    status, code = getattr(error, "http_status_code", None), getattr(error, "error_code", None)
+    return status == 404 and isinstance(code, int) and 40400 <= code <= 40499
+
+
+def _said(error: Exception) -> str:
+    return f"{str(error)[:200]} ({type(error).__name__})"
