@@ -17,6 +17,7 @@ from rich.text import Text
 
 from runner import log
 from runner.cli import (
+    completion_command,
     config_command,
     dev_command,
     send_command,
@@ -78,8 +79,10 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; what is wrong has been shown on standard error."""
+    if completion_command.VARIABLE in os.environ:
+        completion_command.prepare()
     try:
-        typer.main.get_command(build_app())(args=list(arguments), prog_name="runner")
+        typer.main.get_command(build_app())(args=list(arguments), prog_name=completion_command.PROGRAM)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     except KeyboardInterrupt:
@@ -108,6 +111,7 @@ def build_app() -> typer.Typer:
     """Return the program with all its commands."""
     app = _group(ABOUT)
     app.command()(worker)
+    app.command()(completion_command.completion)
     app.command()(dev_command.dev)
     app.command()(demo_command.demo)
     app.command()(send_command.send)

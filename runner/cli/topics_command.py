@@ -1,4 +1,4 @@
-"""``runner topics create``: makes the three topics that the runner needs, and leaves those there are."""
+"""``runner topics create``: makes the topics that the runner needs, and leaves those there are."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from runner.cli.kafka_clients import ANSWER_SECONDS, Connection, connect_admin
-from runner.cli.options import ConfigFile, read_config
-from runner.cli.screen import say, stderr, stdout
+from runner.cli.options import AsJson, ConfigFile, read_config
+from runner.cli.screen import print_json, say, stderr, stdout
 from runner.config import Config
 from runner.errors import FatalError
 
@@ -34,16 +34,21 @@ def create(
         typer.Option(min=1, max=100, help="Copies of each partition.", show_default="what the broker says"),
     ] = None,
     config: ConfigFile = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Create the topics for requests, responses and dead letters.
 
-    Topics that exist are left as they are. The partitions of requests are
+    And those that the configuration names besides: responses.streams, the
+    topics of inputs, topics.tasks. Topics that exist are left as they are. The partitions of requests are
     the homes of the tasks: choose their number for good. Dead letters get
-    a max.message.bytes that takes whatever requests takes.
+    a max.message.bytes that takes whatever requests takes. With --json each
+    topic is one line: topic, partitions, created (false: it was there).
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
       runner topics create --partitions 12 --replication 3
+      runner topics create --json
     """
     settings = read_config(config)
     admin = connect_admin(settings)
@@ -60,9 +65,15 @@ def create(
         known = cluster.topics.get(name)
         if known is None:
             number = settings.redis.shards if name == settings.topics.tasks else partitions
-            _create(admin, NewTopic(name, number, replication or -1, config=properties))
+            made = _create(admin, NewTopic(name, number, replication or -1, config=properties))
         else:
-            say(stdout(), f"{name} exists with {len(known.partitions)} partitions; left as it is")
+            made, number = False, len(known.partitions)
+        if as_json:
+            print_json({"topic": name, "partitions": number, "created": made})
+        elif made:
+            say(stdout(), f"{name} created with {number} partitions", "green")
+        else:
+            say(stdout(), f"{name} exists with {number} partitions; left as it is")
     if not is_mock:
         _warn_of_small_dead_letters(admin, settings)
 
@@ -70,26 +81,26 @@ def create(
 def _wanted(config: Config) -> dict[str, dict[str, str]]:
     """Return the topics in the order in which they are made, with their settings."""
     topics = config.topics
-    wanted = {
+    wanted: dict[str, dict[str, str]] = {
         topics.requests: {},
         topics.responses: {},
         topics.dead_letters: {LIMIT: str(LARGEST_DEAD_LETTER_BYTES)},
     }
+    wanted |= {name: {} for name in (*config.responses.streams, *config.input_topics().values())}
     feed = {} if topics.tasks is None else {topics.tasks: {"cleanup.policy": "compact"}}
     return wanted | feed
 
 
-def _create(admin: Connection[AdminClient], topic: NewTopic) -> None:
+def _create(admin: Connection[AdminClient], topic: NewTopic) -> bool:
+    """Create a topic; return whether nobody else had made it just before."""
     try:
         admin.client.create_topics([topic], operation_timeout=ANSWER_SECONDS)[topic.topic].result()
     except KafkaException as error:
         reason = error.args[0]
         if reason.name() == _EXISTS:
-            # Somebody made it just now.
-            say(stdout(), f"{topic.topic} exists; left as it is")
-            return
+            return False
         raise FatalError(f"topic {topic.topic} cannot be created: {reason.str()}") from error
-    say(stdout(), f"{topic.topic} created with {topic.num_partitions} partitions", "green")
+    return True
 
 
 def _warn_of_small_dead_letters(admin: Connection[AdminClient], config: Config) -> None:

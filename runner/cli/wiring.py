@@ -99,9 +99,9 @@ def topic_names(config: Config) -> tuple[str, ...]:
     return (*required_topics(config), *others)
 
 
-def input_topics(config: Config) -> tuple[str, ...]:
+def topics_read(config: Config) -> tuple[str, ...]:
     """Return the topics whose messages may become dead letters."""
-    return (config.topics.requests,)
+    return (config.topics.requests, *config.input_topics().values())
 
 
 def _domain(rules: DomainRules) -> DomainPolicy:

@@ -115,6 +115,24 @@ def test_topics_are_created_and_left_as_they_are(bare_terminal: tuple[Terminal, 
     ]
 
 
+def test_topics_of_response_streams_and_inputs_are_created_as_well(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    streams, inputs = (
+        [f"stream-{site.name}"],
+        {f"input-{site.name}": {"action": "TimeoutTask", "domain": "default"}},
+    )
+    settings = {"RUNNER_RESPONSES__STREAMS": json.dumps(streams), "RUNNER_INPUTS": json.dumps(inputs)}
+    terminal = Terminal(site.folder, {**site.environment(), **settings})
+
+    created = terminal.run("topics", "create", "--partitions", "2", "--json")
+
+    assert created.code == 0, created.err
+    names = (site.requests, site.responses, site.dead_letters, *streams, *inputs)
+    assert [json.loads(line) for line in created.out.splitlines()] == [
+        {"topic": name, "partitions": 2, "created": True} for name in names
+    ]
+
+
 def test_dead_letters_that_cannot_take_everything_are_pointed_out(terminal: Terminal, site: Site) -> None:
     noted = terminal.run("topics", "create")
 

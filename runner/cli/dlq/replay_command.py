@@ -16,7 +16,7 @@ from runner.cli.kafka_clients import connect_consumer
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
 from runner.cli.sighting import Sighting
-from runner.cli.wiring import input_topics
+from runner.cli.wiring import topics_read
 from runner.config import Config
 from runner.errors import FatalError
 
@@ -122,7 +122,7 @@ def _partitions(config: Config) -> dict[str, int]:
     """Return the topics that dead letters may go back to, with their partitions."""
     connection = connect_consumer(config)
     try:
-        return connection.partitions_of(input_topics(config))
+        return connection.partitions_of(topics_read(config))
     finally:
         connection.client.close()
 

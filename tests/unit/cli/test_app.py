@@ -25,6 +25,7 @@ COMMANDS = [
     ["worker"],
     ["dev"],
     ["demo"],
+    ["completion"],
     ["send"],
     ["tail"],
     ["task", "list"],
