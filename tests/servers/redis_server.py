@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,16 +31,25 @@ END_SECONDS: Final = 10
 
 
 class RedisServer:
-    """A server of its own at ``url``; it may be killed and started again on the same port and data."""
+    """A server of its own at ``url``; it may be killed and started again on the same port and data.
 
-    def __init__(self, lane: str, folder: Path, *, appendonly: bool) -> None:
+    ``options`` are given to the server besides those that every one of them gets.
+    """
+
+    def __init__(self, lane: str, folder: Path, *, appendonly: bool, options: Sequence[str] = ()) -> None:
         self.lane = lane
         self.port = free_port()
         self.url = f"redis://{HOST}:{self.port}/0"
-        self._command = [_binary(lane), *server_arguments(self.port, folder, keep=appendonly)]
+        settings = server_arguments(self.port, folder, keep=appendonly)
+        self._command = [redis_binary(lane), *settings, *options]
         self._log = folder / "server.log"
         self._child: subprocess.Popen[bytes] | None = None
         self._pid = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not ended since."""
+        return self._child is not None
 
     def client(self) -> redis.Redis:
         """Return a new client; the caller closes it."""
@@ -81,16 +90,28 @@ class RedisServer:
 @contextlib.contextmanager
 def running_redis(lane: str = VALKEY, *, appendonly: bool = False) -> Iterator[RedisServer]:
     """Run a server of that lane with an empty folder; LaneMissing where the lane has none."""
+    with server_folder(lane) as folder, started(RedisServer(lane, folder, appendonly=appendonly)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def server_folder(lane: str) -> Iterator[Path]:
+    """Give an empty folder for the length of the block."""
     with tempfile.TemporaryDirectory(prefix=f"{lane}-", ignore_cleanup_errors=True) as folder:
-        server = RedisServer(lane, Path(folder), appendonly=appendonly)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
+        yield Path(folder)
 
 
-def _binary(lane: str) -> str:
+@contextlib.contextmanager
+def started(server: RedisServer) -> Iterator[RedisServer]:
+    """Run a server for the length of the block."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def redis_binary(lane: str) -> str:
     if lane == VALKEY:
         try:
             return server_binary()
