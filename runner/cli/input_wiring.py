@@ -16,7 +16,7 @@ from runner.store.redis_store import RedisStore
 from runner.worker.delivery import Delivery
 from runner.worker.health import HealthState
 from runner.worker.input_topics.input_topic import InputTopic
-from runner.worker.input_topics.positions import InputPositions
+from runner.worker.input_topics.positions import EveryPartition, InputPositions
 from runner.worker.input_topics.process import InputProcess
 from runner.worker.input_topics.reporter import InputReporter
 from runner.worker.input_topics.thread import InputThread
@@ -115,6 +115,7 @@ class _Reading:
             nothing = Policy(domains={})
             parts = Parts(
                 log=log,
+                topic=EveryPartition(),
                 store=InputPositions(cluster.topics[topic].partitions, store.ping),
                 process=process,
                 delivery=self._in.delivery,

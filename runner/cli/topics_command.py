@@ -40,10 +40,11 @@ def create(
     """Create the topics for requests, responses and dead letters.
 
     And those that the configuration names besides: responses.streams, the
-    topics of inputs, topics.tasks. Topics that exist are left as they are. The partitions of requests are
-    the homes of the tasks: choose their number for good. Dead letters get
-    a max.message.bytes that takes whatever requests takes. With --json each
-    topic is one line: topic, partitions, created (false: it was there).
+    topics of inputs, topics.tasks. Topics that exist are left as they are.
+    The partitions of requests are the homes of the tasks: there may be more
+    later, never fewer. Dead letters get a max.message.bytes that takes
+    whatever requests takes. With --json each topic is one line: topic,
+    partitions, created (false: it was there).
 
     [bold]Examples[/bold]
 

@@ -176,7 +176,6 @@ class _Worker:
             codec=self._codecs.of(config.topics.requests),
             rules=build_rules(config),
             incarnation=opened.incarnation,
-            homes=cluster.topics[config.topics.requests].partitions,
             max_event_bytes=config.worker.max_event_bytes,
             poison_limit=config.worker.poison_limit,
         )
@@ -192,6 +191,7 @@ class _Worker:
         feed = None if tasks is None else Feed(tasks, outlet, store.shard)
         parts = Parts(
             log=kafka,
+            topic=self._watch,
             store=store,
             process=Process(terms, store, outlet, config.topics.dead_letters, feed),
             delivery=self._assembly.delivery(config),

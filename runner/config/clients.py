@@ -23,8 +23,11 @@ TRANSACTION_TIMEOUT_MS: Final = 10_000
 _CLIENT_ID: Final = "saga-task-runner"
 # Any dead letter must go out, and it is as large as what came in; topics have limits of their own.
 _LARGEST_DEAD_LETTER_BYTES: Final = 64 * 1_048_576
+# How soon partitions that were added are noticed: five minutes by default.
+_REFRESH_MS: Final = 10_000
 _CHOSEN_CONSUMER: Final[Mapping[str, str | int | bool]] = {
     "client.id": _CLIENT_ID,
+    "topic.metadata.refresh.interval.ms": _REFRESH_MS,
     # A broker answers as soon as there is one byte; the wait only bounds an idle fetch.
     "fetch.min.bytes": 1,
     "fetch.wait.max.ms": 100,
@@ -35,6 +38,7 @@ _CHOSEN_CONSUMER: Final[Mapping[str, str | int | bool]] = {
 }
 _CHOSEN_PRODUCER: Final[Mapping[str, str | int | bool]] = {
     "client.id": _CLIENT_ID,
+    "topic.metadata.refresh.interval.ms": _REFRESH_MS,
     # A batch is flushed at its end whatever this says; it only lets requests fill up meanwhile.
     "linger.ms": 2,
     # A broker that still writes the markers of the last transaction puts the next one off; with the

@@ -164,6 +164,18 @@ class Store(Protocol):
         """Whether the key space has been opened before."""
         ...
 
+    def homes(self) -> int:
+        """Return how many home partitions the key space has; tasks lie in no other. It only grows."""
+        ...
+
+    def add_homes(self, incarnation: int, homes: int) -> None:
+        """Note that the topic has so many partitions now: of those that are new, nothing is committed.
+
+        Changes nothing of those known before; nothing at all where the key space is gone or of another
+        incarnation.
+        """
+        ...
+
     def ping(self) -> None:
         """Return if the store answers."""
         ...

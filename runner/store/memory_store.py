@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runner.actions.decision import decode_outcome, encode_outcome
 from runner.errors import StoreMismatch
@@ -89,6 +89,19 @@ class MemoryStore:
         for partition in range(first, ownership.partitions):
             self._committed.setdefault((known, partition), -1)
         return Opened(known, created=before is None)
+
+    def homes(self) -> int:
+        """Return how many home partitions there are."""
+        return 0 if self._owner is None else self._owner.partitions
+
+    def add_homes(self, incarnation: int, homes: int) -> None:
+        """Note that the topic has so many partitions now."""
+        current = max(self._incarnations.values(), default=0)
+        if self._owner is None or incarnation != current or homes <= self._owner.partitions:
+            return
+        for partition in range(self._owner.partitions, homes):
+            self._committed.setdefault((incarnation, partition), -1)
+        self._owner = replace(self._owner, partitions=homes)
 
     def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
         """Return records and kept decisions."""

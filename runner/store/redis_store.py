@@ -76,6 +76,7 @@ class RedisStore:
         self._due = _Script("due")
         self._between = _Script("between")
         self._open = _Script("open")
+        self._add_homes = _Script("add_homes")
         self._list = _Script("list")
 
     @property
@@ -117,6 +118,14 @@ class RedisStore:
                 "use another redis.prefix, or the settings it was made with"
             )
         return Opened(answer[1], created=bool(answer[2]))
+
+    def homes(self) -> int:
+        """Return how many home partitions the key space has."""
+        return int(self._ask("HGET", self._keys.owner, "partitions") or 0)
+
+    def add_homes(self, incarnation: int, homes: int) -> None:
+        """Note that the topic has so many partitions now."""
+        self._call(self._add_homes, [([self._keys.owner, self._keys.committed], [incarnation, homes])])
 
     def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
         """Return records and kept decisions: one script call per shard, in one round trip."""

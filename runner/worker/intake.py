@@ -35,8 +35,6 @@ class Terms:
     """Of the requests topic."""
     rules: MetaRules
     incarnation: int
-    homes: int
-    """How many partitions the requests topic has."""
     max_event_bytes: int
     poison_limit: int
     """Consecutive poison messages after which a home is blocked; 0: never."""

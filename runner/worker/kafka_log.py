@@ -179,21 +179,16 @@ class KafkaLog:
 
     def produce(self, emit: Emit) -> None:
         """Queue a message; a full queue means that the broker does not keep up."""
-        # -1 is the client's word for: by the hash of the key.
-        partition = -1 if emit.partition is None else emit.partition
         try:
-            self._producer.produce(
-                emit.stream,
-                emit.value,
-                emit.key,
-                partition,
-                self._on_delivery,
-                headers=list(emit.headers),
-            )
+            self._queue(emit)
         except BufferError:
             raise LogUnavailable("the producer queue is full: Kafka does not keep up") from None
         except KafkaException as error:
-            raise self._unavailable(error) from error
+            if _reason(error).code() != KafkaError._UNKNOWN_PARTITION:
+                raise self._unavailable(error) from error
+            # Added a moment ago: the consumer's side may know a home that the producer does not.
+            self._guarded(lambda: self._producer.list_topics(emit.stream, IO_SECONDS))
+            self._guarded(lambda: self._queue(emit))
 
     def send_offsets(self, offsets: Mapping[int, int], membership: Any) -> None:
         """Put the offsets into the transaction; a stale membership is refused by the broker."""
@@ -266,6 +261,14 @@ class KafkaLog:
             if not self._failures:  # of a batch, hundreds fail alike
                 _log.warning("not_delivered", topic=message.topic(), reason=str(error))
             self._failures.append(error)
+
+    def _queue(self, emit: Emit) -> None:
+        # -1 is the client's word for: by the hash of the key.
+        partition = -1 if emit.partition is None else emit.partition
+        report = self._on_delivery
+        self._producer.produce(
+            emit.stream, emit.value, emit.key, partition, report, headers=list(emit.headers)
+        )
 
     # -- messages and errors ---------------------------------------------------------------------
 

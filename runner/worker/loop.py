@@ -107,11 +107,23 @@ def nobody_else() -> None:
     """Ask nobody: log and store are all that is needed."""
 
 
+class RequestsTopic(Protocol):
+    """What is known of the requests topic; never waits for the broker."""
+
+    def has_home(self, partition: int) -> bool:
+        """Whether the topic that was opened, and no later one of its name, has this partition.
+
+        Where that is not known it is found out; ask again.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a loop is made of."""
 
     log: EventLog
+    topic: RequestsTopic
     store: Positions
     process: Middle
     delivery: Delivery
@@ -194,7 +206,7 @@ class Loop:
     def _wait_seconds(self) -> float:
         if self._down_until is not None:
             return self._limits.retry_seconds
-        if self._assignment.held or self._assignment.pending:
+        if self._assignment.held or self._openable():
             return 0.0
         wait_ms = self._parts.timers.wait_ms()
         longest = self._limits.poll_seconds
@@ -202,14 +214,22 @@ class Loop:
 
     def _open(self) -> None:
         """Begin reading homes that were assigned."""
-        pending = set(self._assignment.pending)
-        if not pending:
+        openable = self._openable()
+        if not openable:
             return
         parts = self._parts
-        positions = open_positions(pending, parts.log, parts.store, parts.incarnation)
+        positions = open_positions(openable, parts.log, parts.store, parts.incarnation)
         began = parts.log.read_from(positions)
         self._assignment.opened(began)
         self._own()
+
+    def _openable(self) -> set[int]:
+        """Return what may be opened: all that is pending, or nothing yet.
+
+        A partition that was just added is first made sure of; what was assigned with it is opened with it.
+        """
+        pending = set(self._assignment.pending)
+        return pending if all(map(self._parts.topic.has_home, pending)) else set()
 
     def _own(self) -> None:
         homes, blocked = set(self._assignment.positions), set(self._assignment.blocked)

@@ -4,7 +4,8 @@ Kafka's committed offset, or what the store knows to be committed if that is fur
 offsets may be deleted (they expire when it is idle) or moved back, and neither may replay what has
 been answered. The store knows it from a note made after every commit and, should that have been
 lost with its worker, from the floor: the offset at which the last batch it has seen began. A
-partition the store has never seen a commit of begins at the earliest message.
+partition the store has never seen a commit of begins at the earliest message; so does one that was
+added to the topic, from which nobody has read before the store knew of it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class Known(Protocol):
         """Return the offsets known to be committed, by partition; EARLIEST: none yet."""
         ...
 
+    def add_homes(self, incarnation: int, homes: int) -> None:
+        """Note that the topic has so many partitions now: of those that are new, nothing is committed."""
+        ...
+
     def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         """Return offsets below which everything is committed, where such are known."""
         ...
@@ -35,10 +40,16 @@ def open_positions(
 ) -> dict[int, int]:
     """Return where each partition begins; EARLIEST: at the first message kept.
 
+    ``partitions`` are known to be of the topic of this incarnation.
+
     Raises LogUnavailable, StoreUnavailable, or PositionUnknown where neither knows.
     """
     committed = log.committed(partitions)
     noted = store.committed(incarnation)
+    if not noted.keys() >= set(partitions):
+        # Added to the topic since the store was opened, or lost by the store: that it can tell apart.
+        store.add_homes(incarnation, max(partitions) + 1)
+        noted = store.committed(incarnation)
     floors = store.floors(incarnation, partitions)
     return {
         partition: _furthest(partition, [known.get(partition) for known in (committed, noted, floors)])

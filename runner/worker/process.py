@@ -244,7 +244,9 @@ class Process:
     ) -> tuple[Emit, ...] | None:
         page = Page(self._terms.policy.period_chunk, asked.cursor)
         period = (asked.from_ms, asked.to_ms)
-        now, due = self._store.due_between(asked.domains, self._terms.homes, period, page)
+        # As the store counts them: a home that another worker has just opened is among them.
+        homes = self._store.homes()
+        now, due = self._store.due_between(asked.domains, homes, period, page)
         try:
             emits = decide_period(asked, due, now, self._terms.policy, self._renderer)
         except EventError as error:

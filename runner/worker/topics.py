@@ -1,7 +1,7 @@
 """What the worker must know of topics: do they exist, how large may a message be, which id has ours.
 
-Asked of the broker at the start and every half a minute by a thread of its own; the loop only looks
-at the last answer, and never waits for one.
+Asked of the broker at the start, every half a minute and when there is a new partition, by a thread of
+its own; the loop only looks at the last answer, and never waits for one.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ class TopicWatch:
         self._names = tuple(names)
         self._every_seconds = every_seconds
         self._closing = threading.Event()
+        self._soon = threading.Event()
         self._thread = threading.Thread(target=self._run, name="topic-watch", daemon=True)
         self.failed: str | None = None
         """Why the worker must exit; None while all is well."""
@@ -111,13 +112,26 @@ class TopicWatch:
         """Begin to ask."""
         self._thread.start()
 
+    def has_home(self, partition: int) -> bool:
+        """Whether the requests topic has this partition, by the last answer; if not, asks anew soon."""
+        topic = self._outlet.cluster.topics.get(self._requests)
+        known = topic is not None and partition < topic.partitions
+        if not known:
+            self._soon.set()
+        return known
+
     def close(self) -> None:
         """Stop asking; returns when the thread has ended."""
         self._closing.set()
+        self._soon.set()
         self._thread.join(ASK_SECONDS)
 
     def _run(self) -> None:
-        while not self._closing.wait(self._every_seconds):
+        while not self._closing.is_set():
+            self._soon.wait(self._every_seconds)
+            self._soon.clear()
+            if self._closing.is_set():
+                return
             try:
                 self._compare(ask_cluster(self._admin, self._names))
             except LogUnavailable as error:
@@ -128,8 +142,14 @@ class TopicWatch:
         now = cluster.topics.get(self._requests)
         if before is not None and (now is None or now.id != before.id):
             self.failed = f"topic {self._requests!r} was deleted or made again; restart the worker"
-        elif before is not None and now is not None and now.partitions != before.partitions:
-            self.failed = f"topic {self._requests!r} has {now.partitions} partitions now; restart the worker"
+            return  # What is known of another topic is of no use to this worker.
+        if before is not None and now is not None and now.partitions < before.partitions:
+            self.failed = (
+                f"topic {self._requests!r} has only {now.partitions} partitions now; restart the worker"
+            )
+            return
+        if before is not None and now is not None and now.partitions > before.partitions:
+            _log.info("partitions_added", topic=self._requests, before=before.partitions, now=now.partitions)
         self._log_changes(set(self._outlet.cluster.topics), set(cluster.topics))
         self._outlet.cluster = cluster
 

@@ -16,6 +16,7 @@ class TestOpen:
         assert fresh.open(OWNERSHIP) == Opened(1, created=True)
         assert fresh.exists()
         assert fresh.open(OWNERSHIP) == Opened(1, created=False)
+        assert fresh.homes() == HOMES
 
     @pytest.mark.parametrize(
         ("name", "mine", "given"),
@@ -67,6 +68,48 @@ class TestOpen:
         store.open(replace(OWNERSHIP, partitions=5))
         store.open(replace(OWNERSHIP, partitions=6, topic_id="topic-2"))
         assert store.committed(2) == dict.fromkeys(range(6), -1)
+
+
+class TestAddHomes:
+    def test_notes_that_nothing_of_the_new_ones_is_committed(self, store: Subject) -> None:
+        store.note_committed(1, {0: 5})
+        store.add_homes(1, HOMES + 2)
+        assert store.homes() == HOMES + 2
+        assert store.committed(1) == {0: 5, 1: -1, 2: -1, 3: -1, 4: -1}
+
+    def test_again_or_of_fewer_changes_nothing(self, store: Subject) -> None:
+        store.add_homes(1, HOMES + 1)
+        store.note_committed(1, {0: 5, HOMES: 7})
+        for homes in (HOMES + 1, HOMES, 1):
+            store.add_homes(1, homes)
+        assert store.homes() == HOMES + 1
+        assert store.committed(1) == {0: 5, 1: -1, 2: -1, HOMES: 7}
+
+    @pytest.mark.parametrize("incarnation", [0, 2, 11])
+    def test_of_another_incarnation_changes_nothing(self, store: Subject, incarnation: int) -> None:
+        store.add_homes(incarnation, HOMES + 1)
+        assert store.homes() == HOMES
+        assert store.committed(1) == dict.fromkeys(range(HOMES), -1)
+        assert store.committed(incarnation) == {}
+
+    def test_of_an_earlier_incarnation_changes_nothing(self, store: Subject) -> None:
+        store.open(replace(OWNERSHIP, topic_id="topic-2"))
+        store.add_homes(1, HOMES + 1)
+        assert store.homes() == HOMES
+        assert HOMES not in store.committed(1)
+
+    def test_makes_no_key_space_where_there_is_none(self, fresh: Subject) -> None:
+        fresh.add_homes(1, HOMES)
+        assert not fresh.exists()
+        assert (fresh.homes(), fresh.committed(1)) == (0, {})
+
+    def test_is_kept_when_the_store_is_opened_again(self, store: Subject) -> None:
+        store.add_homes(1, HOMES + 2)
+        with pytest.raises(StoreMismatch, match="partitions"):
+            store.open(OWNERSHIP)
+        assert store.open(replace(OWNERSHIP, partitions=HOMES + 2)) == Opened(1)
+        store.add_homes(1, HOMES + 3)
+        assert store.committed(1) == dict.fromkeys(range(HOMES + 3), -1)
 
 
 class TestCommitted:

@@ -47,8 +47,7 @@ class Answer:
 class Reader:
     """Reads what is committed on a topic, as it comes; from the beginning."""
 
-    def __init__(self, site: Site, topic: str, partitions: int | None = None) -> None:
-        """``partitions``: how many the topic has, where they are not those of the site."""
+    def __init__(self, site: Site, topic: str) -> None:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": site.kafka.bootstrap,
@@ -61,9 +60,8 @@ class Reader:
                 "fetch.wait.max.ms": 20,
             }
         )
-        self._consumer.assign(
-            [TopicPartition(topic, partition, 0) for partition in range(partitions or site.partitions)]
-        )
+        partitions = range(site.width(topic))
+        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
         self._reached: dict[int, int] = {}
 
     def read(self, seconds: float = 0.0) -> list[Answer]:
@@ -94,7 +92,7 @@ def read_all(site: Site, topic: str) -> list[Answer]:
     """
     ends = site.ends(topic)
     deadline = time.monotonic() + READ_SECONDS
-    with contextlib.closing(Reader(site, topic, len(ends))) as reader:
+    with contextlib.closing(Reader(site, topic)) as reader:
         found = []
         while not reader.has_reached(ends):
             if time.monotonic() > deadline:

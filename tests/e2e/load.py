@@ -93,6 +93,7 @@ class Load:
         self._mix = mix or Mix()
         self._window = window
         self._name = f"{seed:x}"
+        self._homes = site.partitions
         self._planned: Iterator[int] = iter(range(tasks))
         self._tasks: dict[str, _Task] = {}
         self._of_request: dict[str, _Task] = {}
@@ -147,6 +148,11 @@ class Load:
         """Whether everything sent so far was answered; tasks may still be open."""
         return not self._outstanding
 
+    def widen(self, homes: int) -> None:
+        """Send to so many partitions from now on, whether or not a worker has noticed them."""
+        self._producer.list_topics(self._site.requests, FLUSH_SECONDS)
+        self._homes = homes
+
     def missing(self) -> str:
         """Say what is still waited for."""
         ids = [request_id for request_id, count in self._unanswered.items() if count > 0]
@@ -189,7 +195,7 @@ class Load:
         intruded = named and chance() < mix.intruded
         return _Task(
             number,
-            home=self._random.randrange(self._site.partitions),
+            home=self._random.randrange(self._homes),
             named=named,
             waiting=kind < mix.waiting,
             racing=mix.waiting <= kind < mix.waiting + mix.racing,
@@ -246,8 +252,8 @@ class Load:
                 self._put(task, event, self._elsewhere(task) if astray else task.home)
 
     def _elsewhere(self, task: _Task) -> int:
-        step = self._random.randrange(1, self._site.partitions) if self._site.partitions > 1 else 0
-        return (task.home + step) % self._site.partitions
+        step = self._random.randrange(1, self._homes) if self._homes > 1 else 0
+        return (task.home + step) % self._homes
 
     def _put(self, task: _Task, event: dict[str, Any], partition: int) -> None:
         message = Sent(partition, event, task.task_id, _now_ms())

@@ -13,6 +13,7 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
     OffsetSpec,
     ResourceType,
 )
@@ -97,12 +98,27 @@ class Site:
             **self.settings,
         }
 
+    def width(self, topic: str) -> int:
+        """Return how many partitions a topic has now."""
+        return len(self.admin().list_topics(topic, timeout=ASK_SECONDS).topics[topic].partitions)
+
+    def widen(self, partitions: int) -> None:
+        """Give ``requests`` so many partitions, and wait until all have leaders."""
+        admin = self.admin()
+        asked = admin.create_partitions([NewPartitions(self.requests, partitions)])
+        asked[self.requests].result(ASK_SECONDS)
+
+        def have_leaders() -> bool:
+            known = admin.list_topics(self.requests, timeout=ASK_SECONDS).topics[self.requests].partitions
+            return len(known) == partitions and all(each.leader >= 0 for each in known.values())
+
+        until(have_leaders, ASK_SECONDS, f"{partitions} partitions of {self.requests}")
+
     def ends(self, topic: str) -> dict[int, int]:
         """Return the offset after the last record of every partition, committed or not."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, p): latest for p in range(self.width(topic))}
         admin = self.admin()
-        partitions = admin.list_topics(topic, timeout=ASK_SECONDS).topics[topic].partitions
-        asked = {TopicPartition(topic, p): latest for p in partitions}
         found = admin.list_offsets(asked, request_timeout=ASK_SECONDS)
         return {place.partition: int(answer.result(ASK_SECONDS).offset) for place, answer in found.items()}
 
@@ -111,7 +127,7 @@ class Site:
         # A reader of committed messages would wait for transactions that are still open.
         properties = {"group.id": self.group, "isolation.level": "read_uncommitted", "log_level": 2}
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, **properties})
-        places = [TopicPartition(self.requests, partition) for partition in range(self.partitions)]
+        places = [TopicPartition(self.requests, p) for p in range(self.width(self.requests))]
         try:
             found = consumer.committed(places, ASK_SECONDS)
         finally:

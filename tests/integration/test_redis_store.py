@@ -47,6 +47,8 @@ def unavailable(store: ListedRedisStore) -> None:
     asked: list[Callable[[], object]] = [
         store.ping,
         store.exists,
+        store.homes,
+        lambda: store.add_homes(1, HOMES + 1),
         lambda: store.open(OWNERSHIP),
         lambda: store.load(1, []),
         lambda: store.load(1, [(record.key, Source(1, 0, 0))]),

@@ -90,6 +90,14 @@ class StoreClient:
         """Return what is due."""
         return self._asked("due", lambda: self._redis.store.due(indexes, limit))
 
+    def homes(self) -> int:
+        """Return how many homes there are."""
+        return self._asked("due", self._redis.store.homes)
+
+    def add_homes(self, incarnation: int, homes: int) -> None:
+        """Note that there are more homes."""
+        self._asked("note", lambda: self._redis.store.add_homes(incarnation, homes))
+
     def due_between(
         self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
     ) -> tuple[int, DuePage]:

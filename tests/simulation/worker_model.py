@@ -54,6 +54,15 @@ class Topics:
         return None
 
 
+class FixedTopic:
+    """The requests topic: all its partitions are known from the start."""
+
+    def has_home(self, partition: int) -> bool:
+        """Yes."""
+        del partition
+        return True
+
+
 class Silent:
     """The Observer that nobody listens to."""
 
@@ -100,7 +109,7 @@ def terms_of(profile: Profile) -> Terms:
         domains={name: DomainPolicy(retention_ms=profile.retention_ms) for name in profile.domains},
         period_chunk=profile.period_chunk,
     )
-    return Terms(policy, JsonCodec(), NO_RULES, 1, profile.partitions, MAX_MESSAGE_BYTES, 0)
+    return Terms(policy, JsonCodec(), NO_RULES, 1, MAX_MESSAGE_BYTES, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +251,7 @@ class WorkerProcess:
         feed = scene.makers.feed(TASKS, topics, store.shard)
         parts = Parts(
             log=self._log,
+            topic=FixedTopic(),
             store=store,
             process=scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed),
             delivery=scene.makers.delivery(),

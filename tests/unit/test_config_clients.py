@@ -166,7 +166,7 @@ def test_every_fixed_property_of_the_clients_is_refused_to_the_operator() -> Non
     free = {
         *("client.id", "fetch.min.bytes", "fetch.wait.max.ms", "fetch.queue.backoff.ms"),
         *("queued.min.messages", "heartbeat.interval.ms", "linger.ms", "message.max.bytes", "max.in.flight"),
-        *("retry.backoff.ms", "retry.backoff.max.ms"),
+        *("retry.backoff.ms", "retry.backoff.max.ms", "topic.metadata.refresh.interval.ms"),
     }
     told = {*consumer_properties(Config()), *producer_properties(Config())}
     told |= set(producer_properties(load(None, AT_LEAST_ONCE)))

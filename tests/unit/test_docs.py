@@ -36,6 +36,7 @@ from runner.config import Config, load
 from runner.envelope import codec, jsonpath, paths, patterns
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import NO_RULES
+from runner.store.calls import Ownership
 from runner.store.memory_store import MemoryStore
 from runner.tasks.feed import encode_entry, entry_headers, feed_key, read_entry
 from runner.worker.assignment import Batch
@@ -169,8 +170,9 @@ class Runner:
         self.now_ms = NOW
         self._policy = policy
         self._store = MemoryStore(lambda: self.now_ms)
+        self._store.open(Ownership("cluster", "requests", "topic-1", "group", HOMES))
         self._offsets = dict.fromkeys(range(HOMES), FIRST_OFFSET)
-        terms = Terms(policy, JsonCodec(), NO_RULES, 1, HOMES, 1_000_000, 0)
+        terms = Terms(policy, JsonCodec(), NO_RULES, 1, 1_000_000, 0)
         self._process = Process(terms, self._store, Outlet(), "dead-letters")
         self._inputs = {
             each.name: InputProcess(each, TOPIC_ID, terms, self._store, Outlet(), "dead-letters")

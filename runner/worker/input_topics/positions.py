@@ -30,7 +30,21 @@ class InputPositions:
         del incarnation
         return dict.fromkeys(range(self._partitions), EARLIEST)
 
+    def add_homes(self, incarnation: int, homes: int) -> None:
+        """Note that the topic has so many partitions now."""
+        del incarnation
+        self._partitions = max(self._partitions, homes)
+
     def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         """Return none."""
         del incarnation, partitions
         return {}
+
+
+class EveryPartition:
+    """An input topic: any partition is read; whether it was made again is asked elsewhere."""
+
+    def has_home(self, partition: int) -> bool:
+        """Yes."""
+        del partition
+        return True

@@ -40,6 +40,14 @@ class FaultyStore(MemoryStore):
         self.entries_given += sum(len(found.entries) for found in answer.found.values())
         return answer
 
+    def homes(self) -> int:
+        self._called("homes")
+        return super().homes()
+
+    def add_homes(self, incarnation: int, homes: int) -> None:
+        self._called("add_homes")
+        super().add_homes(incarnation, homes)
+
     def due_between(
         self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
     ) -> tuple[int, DuePage]:

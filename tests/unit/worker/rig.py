@@ -133,7 +133,6 @@ class Middle:
             codec=JsonCodec(),
             rules=rules,
             incarnation=1,
-            homes=HOMES,
             max_event_bytes=max_event_bytes,
             poison_limit=poison_limit,
         )
@@ -223,6 +222,20 @@ class Watcher:
         self.gone += records
 
 
+@dataclass
+class KnownTopic:
+    """The requests topic as far as it is known: so many partitions."""
+
+    homes: int = HOMES
+    asked: list[int] = field(default_factory=list)
+    """The partitions asked for that are not known."""
+
+    def has_home(self, partition: int) -> bool:
+        if partition >= self.homes:
+            self.asked.append(partition)
+        return partition < self.homes
+
+
 class Worker:
     """A whole worker: the loop over a scripted log."""
 
@@ -243,11 +256,13 @@ class Worker:
             self.ticker, self.faults, HOMES, transactions=isinstance(delivery, ExactlyOnce)
         )
         self.watcher = Watcher()
+        self.topic = KnownTopic()
         time = StoreTime(self.ticker)
         policy = self.middle.terms.policy
         self.loop = Loop(
             Parts(
                 log=self.log,
+                topic=self.topic,
                 store=self.store,
                 process=self.middle.process,
                 delivery=delivery,

@@ -11,7 +11,7 @@ from runner.errors import Fenced, LogUnavailable, PositionUnknown, StoreUnavaila
 from runner.worker.delivery import AtLeastOnce
 from runner.worker.loop import Limits
 from runner.worker.timers import NoTimers
-from tests.unit.worker.rig import DEAD_LETTERS, Middle, Worker, event, sent, topics
+from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Middle, Worker, event, sent, topics
 
 DOWN = StoreUnavailable("no answer")
 REFUSED = LogUnavailable("too large", refused=True)
@@ -559,3 +559,37 @@ def test_a_loop_can_be_stopped_while_the_store_is_down() -> None:
     worker.log.append(start("a"))
     worker.loop.run(stop_after(4))
     assert worker.log.sent == []
+
+
+def test_a_home_that_was_just_added_waits_until_its_topic_is_known_and_the_others_go_on() -> None:
+    worker = opened(Worker(homes=(0,), limits=Limits(poll_seconds=2.0)))
+    worker.log.requests[HOMES] = []
+    early = worker.log.append(event("StartTask", "early", "req-early"), HOMES)
+    worker.log.assign(HOMES)
+    worker.log.append(event("StartTask", "old", "req-old"))
+    worker.step(5)
+    assert worker.statuses == ["ACK"]
+    assert HOMES not in worker.loop.positions
+    assert HOMES in worker.topic.asked
+    before = worker.ticker()
+    worker.step()
+    assert worker.ticker() - before == 2.0, "does not turn round and round while it waits"
+    worker.topic.homes = HOMES + 1
+    worker.until_idle()
+    assert worker.statuses == ["ACK", "ACK"]
+    assert worker.loop.positions[HOMES] == early + 1
+
+
+def test_a_home_that_was_added_is_not_replayed_when_it_is_taken_over() -> None:
+    worker = opened(Worker(homes=(0,)))
+    worker.topic.homes = HOMES + 1
+    worker.log.requests[HOMES] = []
+    worker.log.append(event("StartTask", "task", "req"), HOMES)
+    worker.log.assign(HOMES)
+    worker.until_idle()
+    worker.log.revoke(HOMES)
+    worker.step()
+    worker.log.offsets.pop(HOMES)
+    worker.log.assign(HOMES)
+    worker.until_idle()
+    assert worker.statuses == ["ACK"]

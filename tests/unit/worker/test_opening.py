@@ -47,6 +47,35 @@ def test_a_home_begins_at_the_furthest_offset_known_to_be_committed(
     assert opened(group, store) == begin
 
 
+def test_a_home_added_to_the_topic_begins_at_its_first_message_once_and_where_it_was_later_on() -> None:
+    faults = Faults()
+    log = ScriptedLog(ManualTicker(), faults)
+    store = FaultyStore(lambda: 1, faults)
+    store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
+    assert open_positions([6], log, store, 1) == {6: EARLIEST}
+    store.note_committed(1, {6: 9})
+    assert open_positions([5, 6], log, store, 1) == {5: EARLIEST, 6: 9}
+    assert store.homes() == 7
+
+
+def test_a_home_added_to_the_topic_begins_where_the_group_says_if_it_says_something() -> None:
+    faults = Faults()
+    log = ScriptedLog(ManualTicker(), faults)
+    log.offsets = {4: 30}
+    store = FaultyStore(lambda: 1, faults)
+    store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
+    assert open_positions([4], log, store, 1) == {4: 30}
+
+
+def test_a_home_the_store_has_lost_is_not_taken_for_one_that_was_added() -> None:
+    faults = Faults()
+    store = FaultyStore(lambda: 1, faults)
+    store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
+    store._committed.clear()
+    with pytest.raises(PositionUnknown, match="partition 3"):
+        open_positions([3], ScriptedLog(ManualTicker(), faults), store, 1)
+
+
 def test_a_home_the_store_has_lost_begins_where_kafka_says() -> None:
     assert opened(7, None) == 7
 

@@ -6,7 +6,7 @@ import pytest
 
 from runner.actions.decision import Emit
 from runner.errors import StoreUnavailable
-from tests.unit.worker.rig import DEAD_LETTERS, MINUTE, NOW, Middle, event, sent, statuses, topics
+from tests.unit.worker.rig import DEAD_LETTERS, HOMES, MINUTE, NOW, Middle, event, sent, statuses, topics
 
 
 def with_tasks(number: int, homes: int = 2) -> Middle:
@@ -116,3 +116,10 @@ def test_an_outage_in_the_middle_of_a_pass_is_passed_on_and_the_pass_made_again(
         with pytest.raises(StoreUnavailable):
             middle.run(message)
     assert statuses(middle.run(message).emits) == ["SUCCESS"]
+
+
+def test_a_pass_reaches_homes_that_were_added() -> None:
+    middle = with_tasks(0)
+    middle.store.add_homes(1, HOMES + 1)
+    middle.handle(event("StartTask", "added", "added", timeoutOn=NOW - 1), home=HOMES)
+    assert [emit.partition for emit in timers(sweep(middle))] == [HOMES]

@@ -115,16 +115,37 @@ def test_a_topic_that_stays_is_no_reason_to_exit_and_the_answer_is_taken_over() 
     [
         (cluster("id-2"), "made again"),
         (cluster(None), "deleted"),
-        (cluster("id-1", 24), "24 partitions"),
+        (cluster("id-1", 11), "only 11 partitions"),
     ],
 )
-def test_requests_made_again_deleted_or_resized_is_a_reason_to_exit(now: Cluster, reason: str) -> None:
-    watching = watch(outlet())
+def test_requests_made_again_deleted_or_smaller_is_a_reason_to_exit(now: Cluster, reason: str) -> None:
+    known = outlet()
+    before = known.cluster
+    watching = watch(known)
     watching._compare(now)
+    assert known.cluster is before, "nothing of another topic is used"
     assert watching.failed is not None
     assert "'requests'" in watching.failed
     assert reason in watching.failed
     assert "restart" in watching.failed
+
+
+def test_partitions_that_were_added_are_homes_once_the_broker_has_told_of_them() -> None:
+    watching = watch(outlet())
+    assert watching.has_home(11)
+    assert not watching._soon.is_set()
+    assert not watching.has_home(12)
+    assert watching._soon.is_set(), "asked anew"
+    watching._compare(cluster("id-1", 24))
+    assert watching.failed is None
+    assert watching.has_home(23)
+    assert not watching.has_home(24)
+
+
+def test_partitions_of_a_topic_made_again_are_no_homes() -> None:
+    watching = watch(outlet())
+    watching._compare(cluster("id-2", 24))
+    assert not watching.has_home(12)
 
 
 def test_a_responses_topic_that_is_gone_is_no_reason_to_exit() -> None:

@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from runner.actions.policy import Policy
-from runner.errors import Fenced, LogUnavailable, PositionUnknown, StoreUnavailable, TransientError
+from runner.errors import Fenced, LogUnavailable, StoreUnavailable, TransientError
 from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
-from runner.worker.input_topics.positions import InputPositions
+from runner.worker.input_topics.positions import EveryPartition, InputPositions
 from runner.worker.loop import Limits, Loop, Parts
 from runner.worker.retention import NoRetention
 from runner.worker.store_time import StoreTime
@@ -35,6 +35,7 @@ class InputWorker:
         store, time, nothing = self.middle.store, StoreTime(self.ticker), Policy(domains={})
         parts = Parts(
             log=self.log,
+            topic=EveryPartition(),
             store=InputPositions(HOMES, store.ping),
             process=input_process(self.middle),
             delivery=delivery,
@@ -82,13 +83,6 @@ def test_without_a_committed_offset_the_first_message_is_the_first() -> None:
     worker.log.offsets = {0: 2}
     worker.step()
     assert worker.sent == Counter(["task-1", "task-3", "task-4", "task-5"])
-
-
-def test_a_partition_that_was_added_has_the_input_opened_anew() -> None:
-    worker = InputWorker()
-    worker.log.assign(HOMES)
-    with pytest.raises(PositionUnknown):
-        worker.step()
 
 
 @pytest.mark.parametrize(
@@ -192,3 +186,13 @@ def test_the_store_is_only_read() -> None:
     worker.step()
     assert set(middle.store.asked) == {"load"}
     assert worker.log.sent[0].partition == 3
+
+
+def test_a_partition_that_was_added_is_read_from_its_first_payload() -> None:
+    worker = InputWorker()
+    worker.step()
+    worker.log.requests[HOMES] = []
+    worker.log.append(json.dumps({"taskId": "added"}).encode(), HOMES)
+    worker.log.assign(HOMES)
+    worker.step()
+    assert worker.sent == Counter(["added"])
