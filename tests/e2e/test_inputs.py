@@ -1,6 +1,7 @@
 """Other ways in: people's commands come as payloads on a topic of their own, whatever dies meanwhile."""
 
 from collections.abc import Callable
+from datetime import datetime
 from random import Random
 from typing import Final
 
@@ -11,11 +12,13 @@ from tests.e2e.checker import check
 from tests.e2e.desk import Desk, desk_at, error_code, start_event
 from tests.e2e.facts import until
 from tests.e2e.faulty_worker import (
+    AFTER_BEGIN,
     AFTER_SEND_OFFSETS,
     BETWEEN_TRANSACTIONS,
     INPUT_FAULT,
     INPUT_RULE,
     OFFSETS_FIRST,
+    STUCK_SECONDS,
     WATCH_SECONDS,
 )
 from tests.e2e.load import BRISK, Load, Mix
@@ -30,6 +33,8 @@ LEAST_KILLS: Final = 3
 FEW: Final = 60
 KILLED: Final = -9
 NOT_STARTED: Final = 1
+GIVEN_UP: Final = 6
+ROUNDS: Final = 20
 ALL_AT_ONCE: Final = Mix(again=0.0, racing=0.0, safety_ms=BRISK.safety_ms)
 
 
@@ -145,6 +150,24 @@ def test_a_topic_that_goes_away_holds_nothing_up_and_is_read_again_when_it_is_ba
         _start_and_say(desk, desk_site, worker, "after")
     worker.terminate()
     assert worker.wait() == 0
+
+
+def test_an_input_that_hangs_holds_nothing_up_and_its_worker_is_given_up(
+    desk_site: Site, fleets: Callable[..., Fleet]
+) -> None:
+    hanging = {INPUT_FAULT: f"{AFTER_BEGIN}/1/hang", STUCK_SECONDS: "4"}
+    worker = fleets(desk_site).one(hanging, faulty=True)
+    with desk_at(desk_site) as desk:
+        worker.wait_for("partitions", input=NAME)
+        say(desk, desk_site, "nobody", "hangs")
+        answered_ms = 0
+        for number in range(ROUNDS):
+            desk.put(start_event(f"task-{number}", {"taskId": f"task-{number}"}), 1)
+            answered_ms = desk.reply_to(f"task-{number}").time_ms
+    assert worker.wait() == GIVEN_UP
+    (stuck,) = worker.events("stuck")
+    given_up_ms = datetime.fromisoformat(stuck["time"]).timestamp() * 1000
+    assert answered_ms > given_up_ms - stuck["seconds"] * 1000, "tasks were answered while it hung"
 
 
 def _start_and_say(desk: Desk, site: Site, worker: Worker, task_id: str) -> None:

@@ -63,7 +63,8 @@ class Input(Section):
     user: Text | None = Field(default=None, description="Who the caller is, for every message; null: nobody.")
     roles: Texts = Field(default=(), description="The caller's roles, for every message.")
     user_header: Text | None = Field(
-        default=None, description="Header that names the caller; only where its writers may be anybody."
+        default=None,
+        description="Header that names the caller: whoever may write to the topic may then act for anybody.",
     )
     roles_header: Text | None = Field(
         default=None, description="Header that lists the caller's roles, comma-separated."

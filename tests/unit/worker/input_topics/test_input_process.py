@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.actions.incoming import Headers
+from runner.envelope.avro import AvroCodec
+from runner.envelope.codec import JsonCodec
 from runner.envelope.event import MetaRules
 from runner.errors import StoreUnavailable
 from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
+from runner.worker.input_topics.process import InputProcess
+from runner.worker.process import Process
 from runner.worker.processed import Processed
-from tests.unit.worker.input_topics.bench import TOPIC, input_process, input_topic, message, value_of
+from runner.worker.topics import TopicOutlet
+from tests.unit.worker.input_topics.bench import (
+    TOPIC,
+    TOPIC_ID,
+    input_process,
+    input_topic,
+    message,
+    value_of,
+)
 from tests.unit.worker.near_envelopes import ANY_JSON, EXTREMES, HEADERS, KEYS, VALUES
 from tests.unit.worker.rig import DEAD_LETTERS, NOW, Middle, batch, event, sent, statuses, topics
 
@@ -83,6 +96,21 @@ def test_a_payload_that_claims_to_be_somebody_is_nobody_even_where_payloads_are_
     done = run(middle, message({"taskId": "task-1", "user": {"id": "eve", "roles": ["manager"]}}))
     came = middle.handle(done.emits[0].value, 3)
     assert sent(came.emits[0]).code == 14
+
+
+def test_an_event_is_written_as_requests_is_read() -> None:
+    middle, codec = with_task(), AvroCodec()
+    outlet = TopicOutlet(topics(), {"requests": codec}, JsonCodec())
+    terms = replace(middle.terms, codec=codec)
+    made = InputProcess(input_topic(), TOPIC_ID, terms, middle.store, outlet, DEAD_LETTERS)
+    (emit,) = made.run(batch([message({"taskId": "task-1"})]), {}).emits
+    assert emit.partition == 3
+    with pytest.raises(ValueError, match=r"utf-8|Expecting"):
+        json.loads(emit.value or b"")
+    came = Process(terms, middle.store, outlet, DEAD_LETTERS).run(
+        batch([middle.message(emit.value, 3, emit.headers)]), {}
+    )
+    assert statuses(came.emits) == ["PROCEEDED", "SUCCESS"]
 
 
 def test_metadata_rules_hold_for_the_way_home_as_they_will_for_the_event() -> None:
