@@ -14,7 +14,9 @@ from runner.actions.incoming import Incoming
 from runner.actions.policy import Policy
 from runner.envelope.event import Event, as_text
 from runner.envelope.paths import MISSING, Root, compile_path, read
-from runner.envelope.patterns import search, truthy
+from runner.envelope.patterns import search
+from runner.envelope.scope import Scope
+from runner.envelope.truth import truthy
 from runner.errors import (
     DOMAIN_MISSING,
     DOMAIN_UNKNOWN,
@@ -67,10 +69,11 @@ def stream_of(event: Event, policy: Policy) -> str:
     return stream
 
 
-def is_skipped(event: Event) -> bool:
+def is_skipped(incoming: Incoming) -> bool:
     """Whether parameters.skipPattern holds on the payload."""
+    event = incoming.event
     pattern = event.parameter("skipPattern")
-    return pattern is not None and truthy(search(pattern, event.payload))
+    return pattern is not None and truthy(search(pattern, event.payload, Scope(incoming, "skipPattern")))
 
 
 def ignores(event: Event, code: int) -> bool:
@@ -96,8 +99,9 @@ def domain_of(event: Event, policy: Policy) -> str:
     return domain
 
 
-def input_of(event: Event) -> Input:
+def input_of(incoming: Incoming) -> Input:
     """Return inputPattern(inputElement); EventError 10008 where there is nothing to read."""
+    event = incoming.event
     payload = event.payload
     if payload is None:
         raise EventError(INPUT_MISSING, "payload is missing; send at least an empty object")
@@ -106,7 +110,7 @@ def input_of(event: Event) -> Input:
     element = payload if path is None else find(path, event, payload)
     if element is MISSING:
         raise EventError(INPUT_MISSING, f"inputElement {path!r} leads to nothing in the payload")
-    data = element if pattern is None else search(pattern, element)
+    data = element if pattern is None else search(pattern, element, Scope(incoming, "inputPattern"))
     return Input(element, data, is_payload=path is None and pattern is None)
 
 

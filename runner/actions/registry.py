@@ -72,11 +72,11 @@ def _planned(incoming: Incoming, policy: Policy) -> Plan:
     check_version(event)
     require_sound(event)
     stream_of(event, policy)
-    if is_skipped(event):
+    if is_skipped(incoming):
         return SettledPlan(incoming)
     if event.action in PERIOD_ACTIONS:
         return plan_period(incoming, policy)
-    given = input_of(event)
+    given = input_of(incoming)
     key = task_key(incoming, given, policy)
     return TaskPlan(incoming, key, given, TASK_ACTIONS[event.action])
 

@@ -26,6 +26,7 @@ from runner.envelope.codec import Sections
 from runner.envelope.event import Event
 from runner.envelope.paths import MISSING, write_output
 from runner.envelope.patterns import search
+from runner.envelope.scope import Scope
 from runner.errors import TASK_NOT_FOUND, UNDELIVERABLE, EventError
 from runner.tasks.record import Record, Status, TaskKey
 
@@ -132,7 +133,7 @@ class Renderer:
 
     def _resume(self, outcome: Closed, incoming: Incoming, record: Record, started: Event) -> Emit:
         result = _result(self._resumed_status(outcome.status), outcome.now_ms)
-        enrichment = None if incoming.is_timer else _enrichment(incoming.event)
+        enrichment = None if incoming.is_timer else _enrichment(incoming)
         if enrichment is None:
             sections = started.answered(result)
         else:
@@ -144,7 +145,7 @@ class Renderer:
         event = incoming.event
         pattern = event.parameter("outputPattern")
         data = record.data(started)
-        output = data if pattern is None else search(pattern, data)
+        output = data if pattern is None else search(pattern, data, Scope(incoming, "outputPattern"))
         payload = write_output(
             event.payload or {},
             output,
@@ -227,12 +228,13 @@ def _trace_of(record: Record) -> Headers:
     return tuple((name, text.encode("latin-1")) for name, text in record.start.headers)
 
 
-def _enrichment(event: Event) -> Any:
+def _enrichment(incoming: Incoming) -> Any:
     """Return the value at enrichPath of the incoming input, or None."""
+    event = incoming.event
     path = event.parameter("enrichPath")
     if path is None:
         return None
-    found = find(path, event, input_of(event).data)
+    found = find(path, event, input_of(incoming).data)
     return None if found is MISSING else found
 
 

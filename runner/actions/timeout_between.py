@@ -94,7 +94,7 @@ def _progress(incoming: Incoming) -> _Progress | None:
 
 def _time(incoming: Incoming, parameter: str) -> int | None:
     for path in _time_paths(incoming.event, parameter):
-        found = _found(path, incoming.event)
+        found = _found(path, incoming)
         if found is not MISSING:
             return epoch_ms(found, f"the value at {parameter}")
     return None
@@ -109,7 +109,7 @@ def _time_paths(event: Event, parameter: str) -> tuple[str, ...]:
     return _COMMAND_PATHS[parameter] if is_command else ()
 
 
-def _found(path: str, event: Event) -> Any:
-    given = input_of(event)
+def _found(path: str, incoming: Incoming) -> Any:
+    event, given = incoming.event, input_of(incoming)
     found = find(path, event, given.data)
     return find(path, event, event.payload) if found is MISSING else found

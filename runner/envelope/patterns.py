@@ -1,148 +1,198 @@
 """Patterns: JMESPath over event data, bounded, with plain JSON out (protocol, section 1).
 
 Beside ``paths``, between the decoded event and the actions: ``inputPattern``, ``outputPattern``,
-``skipPattern`` and the role settings come through here. Pure, except for what the functions given
-by the caller do.
+``skipPattern`` and the role settings come through here. Pure: what ``now`` and ``uuid`` give comes from
+the ``Scope`` of the event.
 
 Patterns come with the event, so three things are added to the library. The size of everything that
 is built is counted while it is built (``_Interpreter``), because ``[@,@]`` repeated forty times is
 a page of text and more values than a machine holds. What comes out is checked to be plain JSON: an
 expression reference or a NaN would break the reply later, where nobody could tell why. And two
 strings or two numbers can be ordered, while a string and a number compare to null, as the
-specification says and the library does not.
+specification says and the library does not. The functions beyond the standard are in ``functions``.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
 
 import jmespath
 from jmespath import exceptions as jmespath_errors
 from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
 
+from runner.envelope.functions.signature import Misuse
+from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
 from runner.envelope.refusal import refusal
-from runner.errors import EventError
+from runner.envelope.units import Refused, characters, shallow_units, units_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from runner.envelope.merge import Json
+    from runner.envelope.scope import Scope
 
 MAX_CHARACTERS: Final = 4096
 MAX_UNITS: Final = 1_000_000
 """Values visited and built by one search, about a second; 32 characters of text count as one."""
 
-MAX_DEPTH: Final = 500
-"""Levels of what a pattern builds; JSON encoders stop at some 1000."""
-
 MAX_CACHED: Final = 512
 
-_CHARACTERS_SHIFT: Final = 5
+MAX_FRAMES: Final = 500
+"""Calls of Python inside each other that one search may need: far from the thousand at which Python stops."""
+
+MAX_PARENTHESES: Final = 300
+"""The parser goes as deep as they may be nested."""
+
+_UNITS_A_CHARACTER: Final = 4
+"""Of an expression that comes from the data, parsed or found in the cache alike."""
+
+_CHANCE_BYTES: Final = 20
+_TOO_MUCH: Final = f"visits or builds more than {MAX_UNITS} values"
 _STANDARD: Final = Functions()
-_LEAVES: Final = frozenset({bool, int, type(None)})
+_LARGEST: Final = 2**1023
+"""Beyond it no reader of JSON can take a number for a float."""
+
+_JSON: Final = frozenset({bool, dict, float, int, list, str, type(None)})
+_CONTAINERS: Final = frozenset({list, dict})
+_FRAMES: Final = {"function_expression": 8, "comparator": 3, "multi_select_list": 4, "multi_select_dict": 4}
+_FRAMES_OF_OTHERS: Final = 2
 
 
-class PatternFunctions(Protocol):
-    """The functions that patterns may call; ``jmespath.functions.Functions`` and its subclasses fit.
-
-    An ``EventError`` from a function is the outcome of the pattern as it is; anything else it
-    raises becomes 10011. What it returns is counted and checked like all that a pattern builds.
-    """
-
-    def call_function(self, function_name: str, resolved_args: Iterable[Any], /) -> Any:
-        """Call one function by name."""
-
-
-def search(expression: str, value: Json, functions: PatternFunctions | None = None) -> Json:
+def search(expression: str, value: Json, scope: Scope | None = None) -> Json:
     """Give what a JMESPath expression selects or builds from a value: plain JSON, null for null.
 
     The result shares structure with ``value`` and with the cached expression: treat it as
-    immutable. ``functions`` replaces the standard functions. Raises ``EventError`` 10011 that names
-    the expression, shortened, and the reason: cannot be parsed, unknown function, wrong type or
-    number of arguments, nested too deep, too large.
+    immutable. Without a ``scope`` there is no ``now``, ``uuid`` or ``rand``. Raises ``EventError`` 10011 that
+    names the expression, shortened, and the reason: cannot be parsed, unknown function, wrong type
+    or number of arguments, nested too deep, too large.
     """
     if value is None:
         return None
     if type(expression) is not str:
         raise refusal("pattern", expression, "is not text")
-    tree = _compiled(expression)
-    if isinstance(tree, str):
-        raise refusal("pattern", expression, tree)
+    compiled = _compiled(expression)
+    if isinstance(compiled, str):
+        raise refusal("pattern", expression, compiled)
     try:
-        return _evaluated(tree, value, _STANDARD if functions is None else functions)
-    except EventError:
-        raise
+        return _Interpreter(scope, MAX_FRAMES - compiled.frames).evaluated(compiled, value)
     except Exception as error:
-        # The library and the functions raise whatever odd data makes them: all of it is the pattern's fault.
+        # The library raises whatever odd data makes it: all of it is the pattern's fault.
         raise refusal("pattern", expression, _reason(error)) from error
 
 
-def truthy(value: Json) -> bool:
-    """Say whether JMESPath takes a value for true: all but null, false, and empty text, array or object.
+class _Tree:
+    """A compiled expression, and how deep its evaluation goes."""
 
-    Zero is true.
-    """
-    if isinstance(value, str | list | dict):
-        return bool(value)
-    return value is not None and value is not False
+    __slots__ = ("frames", "root")
 
-
-class _Refused(Exception):
-    """The pattern cannot be evaluated to plain JSON within its bounds; the text says why."""
+    def __init__(self, root: dict[str, Any]) -> None:
+        self.root = root
+        self.frames = _frames(root)
 
 
 @lru_cache(maxsize=MAX_CACHED)
-def _compiled(expression: str) -> dict[str, Any] | str:
+def _compiled(expression: str) -> _Tree | str:
     """Parse, or give the reason why not: a bad pattern in a busy saga is not parsed each time."""
     if len(expression) > MAX_CHARACTERS:
         return f"is longer than {MAX_CHARACTERS} characters"
+    if expression.count("(") > MAX_PARENTHESES:
+        return f"is nested too deep: it has more than {MAX_PARENTHESES} parentheses"
     try:
         with warnings.catch_warnings():
             # Old spellings of literals still work; the sender sees no warnings.
             warnings.simplefilter("ignore", PendingDeprecationWarning)
-            tree: Any = jmespath.compile(expression).parsed
-        _units(tree, MAX_UNITS)
+            root: Any = jmespath.compile(expression).parsed
+        tree = _Tree(root)
+        if tree.frames > MAX_FRAMES:
+            return "is nested too deep"
+        units_of(root, MAX_UNITS)
     except Exception as error:  # noqa: BLE001 - lexer and parser raise more than their own errors
         return _reason(error)
-    return dict(tree)
+    return tree
 
 
-def _evaluated(tree: dict[str, Any], value: Json, functions: PatternFunctions) -> Json:
-    result = _Interpreter(functions).visit(tree, value)
-    if result is None or isinstance(result, bool | str | int | float | list | dict):
-        return result
-    raise _Refused("gives an expression, not a value")
+def _frames(root: dict[str, Any]) -> int:
+    """Return how many calls of Python an evaluation needs inside each other."""
+    deepest = 0
+    waiting = [(root, 0)]
+    while waiting:
+        node, above = waiting.pop()
+        frames = above + _FRAMES.get(node["type"], _FRAMES_OF_OTHERS)
+        deepest = max(deepest, frames)
+        waiting += [(child, frames) for child in node["children"] if isinstance(child, dict)]
+    return deepest
 
 
 class _Interpreter(TreeInterpreter):
-    """The library's interpreter for one search, which counts what it visits and builds."""
+    """The library's interpreter for one search, which counts what it visits and builds.
 
-    def __init__(self, functions: PatternFunctions) -> None:
+    It is the ``Evaluation`` of the functions it calls.
+    """
+
+    _dict_cls = dict
+    _units_left = MAX_UNITS
+    _drawn = 0
+
+    def __init__(self, scope: Scope | None, frames_left: int) -> None:
         # Not super().__init__: it builds a function table per search, half the cost of a short pattern.
-        self._dict_cls = dict
-        self._functions = functions
-        self._units_left = MAX_UNITS
+        self._scope = scope
+        self._frames_left = frames_left
+
+    def evaluated(self, tree: _Tree, value: Json) -> Json:
+        """Give the value of a whole expression."""
+        result: Json = self.visit(tree.root, value)
+        if type(result) in _JSON:
+            return result
+        raise Refused("gives an expression, not a value")
 
     def visit(self, node: Any, value: Any) -> Any:
-        self._spend(1)
+        self._units_left -= 1
+        if self._units_left < 0:
+            raise Refused(_TOO_MUCH)
         return _VISITS[node["type"]](self, node, value)
 
     def visit_comparator(self, node: Any, value: Any) -> Any:
         operator = node["value"]
         left, right = (self.visit(child, value) for child in node["children"])
+        if type(left) in _CONTAINERS and type(left) is type(right):
+            self.measure(left)
         if operator in {"eq", "ne"} or _ordered(left, right):
             return self.COMPARATOR_FUNC[operator](left, right)
         return None
 
+    def visit_flatten(self, node: Any, value: Any) -> Any:
+        flat = super().visit_flatten(node, value)
+        self.spend(shallow_units(flat))
+        return flat
+
+    def visit_slice(self, node: Any, value: Any) -> Any:
+        self.spend(shallow_units(value))
+        return super().visit_slice(node, value)
+
     def visit_function_expression(self, node: Any, value: Any) -> Any:
+        name = node["value"]
         arguments = [self.visit(child, value) for child in node["children"]]
-        if node["value"] == "join":
-            self._spend(_joined_units(arguments))
-        return self._built(self._functions.call_function(node["value"], arguments))
+        for argument in arguments:
+            kind = type(argument)
+            if kind is list or kind is dict:
+                self.spend(len(argument))
+            elif kind is str:
+                self.spend(characters(len(argument)))
+        function = FUNCTIONS.get(name) or LEFT_OUT.get(name)
+        if function is not None:
+            result = function.call(self, arguments)
+        else:
+            if name in _GUARDS:
+                _GUARDS[name](self, arguments)
+            result = _STANDARD.call_function(name, arguments)
+        self.spend(units_of(result, self._units_left))
+        if type(result) is int and abs(result) > _LARGEST:
+            raise Refused("gives a number that is too large")
+        return result
 
     def visit_multi_select_list(self, node: Any, value: Any) -> Any:
         return self._built(super().visit_multi_select_list(node, value))
@@ -150,14 +200,50 @@ class _Interpreter(TreeInterpreter):
     def visit_multi_select_dict(self, node: Any, value: Any) -> Any:
         return self._built(super().visit_multi_select_dict(node, value))
 
-    def _built(self, value: Any) -> Any:
-        self._spend(_units(value, self._units_left))
-        return value
+    # -- what functions use ------------------------------------------------------------------------
 
-    def _spend(self, units: int) -> None:
+    def spend(self, units: int) -> None:
         self._units_left -= units
         if self._units_left < 0:
-            raise _Refused(f"visits or builds more than {MAX_UNITS} values")
+            raise Refused(_TOO_MUCH)
+
+    def measure(self, value: Any) -> None:
+        self.spend(units_of(value, self._units_left))
+
+    def search(self, expression: str, value: Json) -> Json:
+        self.spend(len(expression) * _UNITS_A_CHARACTER)
+        if value is None:
+            return None
+        tree = _compiled(expression)
+        if isinstance(tree, str):
+            raise Misuse(f"the expression {tree}")
+        frames = tree.frames + _FRAMES["function_expression"]
+        if frames > self._frames_left:
+            raise Misuse("the expression is nested too deep in others")
+        self._frames_left -= frames
+        result = self.evaluated(tree, value)
+        self._frames_left += frames
+        return result
+
+    def given_ms(self) -> int:
+        given_ms = None if self._scope is None else self._scope.origin.given_ms
+        if given_ms is None:
+            raise Misuse("here no time is known")
+        return given_ms
+
+    def chance(self) -> bytes:
+        if self._scope is None:
+            raise Misuse("here is no event that it could be derived from")
+        self._drawn += 1
+        origin, pattern = self._scope
+        text = f"{pattern} {self._drawn} {origin.seed}"
+        return blake2b(text.encode(), digest_size=_CHANCE_BYTES).digest()
+
+    # -- its own -----------------------------------------------------------------------------------
+
+    def _built(self, value: Any) -> Any:
+        self.measure(value)
+        return value
 
 
 _VISITS: Final[dict[str, Callable[[_Interpreter, Any, Any], Any]]] = {
@@ -177,56 +263,22 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _joined_units(arguments: list[Any]) -> int:
-    """Size of what join will give, before it is built."""
+def _guard_join(interpreter: _Interpreter, arguments: list[Any]) -> None:
+    """Count what join will give before it is built."""
     match arguments:
         case [str(glue), list(parts)]:
-            characters = sum(len(part) for part in parts if isinstance(part, str))
-            return (characters + len(glue) * len(parts)) >> _CHARACTERS_SHIFT
-    return 0
+            length = sum(len(part) for part in parts if isinstance(part, str))
+            interpreter.spend(characters(length + len(glue) * len(parts)))
 
 
-def _units(value: Any, limit: int) -> int:
-    """Size of a value written out, shared parts as often as they appear.
-
-    Stops at ``limit``, so that it never takes longer than what is left to spend. Raises for what is
-    not plain JSON, and beyond ``MAX_DEPTH`` levels.
-    """
-    units = 0
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for item in level:
-            if type(item) not in _LEAVES:
-                units += _own_units(item, below)
-                if units > limit:
-                    return units
-        if not below:
-            return units
-        level = below
-    raise _Refused(f"builds more than {MAX_DEPTH} levels")
+def _guard_contains(interpreter: _Interpreter, arguments: list[Any]) -> None:
+    """Count what is compared level by level."""
+    if type(arguments[-1]) in _CONTAINERS:
+        interpreter.measure(arguments[0])
 
 
-def _own_units(item: Any, below: list[Any]) -> int:
-    """Size of one value without its children, which are added to those to look at."""
-    kind = type(item)
-    if kind is str:
-        return _text_units(item)
-    if kind is dict:
-        below.extend(item.values())
-        return len(item) + _text_units("".join(item))
-    if kind is list:
-        below.extend(item)
-        return len(item)
-    if kind is float and math.isfinite(item):
-        return 0
-    raise _Refused(f"gives {item if kind is float else f'a {kind.__name__}'}, which is not JSON")
-
-
-def _text_units(text: str) -> int:
-    if not text.isascii():
-        text.encode()
-    return len(text) >> _CHARACTERS_SHIFT
+_GUARDS: Final = {"join": _guard_join, "contains": _guard_contains}
+"""Standard functions that do more than go once through their arguments."""
 
 
 def _reason(error: Exception) -> str:

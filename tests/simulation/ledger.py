@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from tests.simulation.answers import Answer, Answers
 from tests.simulation.history import Kind, Sent, Violation
-from tests.simulation.load import header
+from tests.simulation.load import DRAWN, header
 from tests.simulation.log_model import Found
 
 _COMMANDS: Final = (Kind.PROCEED, Kind.TIMEOUT)
@@ -64,7 +64,8 @@ class Ledger:
             return
         generation = reply.payload.get("g", "")
         start = self._sent.get(generation)
-        right = start is not None and reply.payload == {**start.payload, **sent.payload}
+        said = {**sent.payload, **_drawn(sent, reply)} if sent.kind is Kind.PROCEED else sent.payload
+        right = start is not None and reply.payload == {**start.payload, **said}
         _require(right, f"{told} with the payload {reply.payload}")
         self._closers[generation].append(reply)
 
@@ -85,7 +86,8 @@ class Ledger:
             return
         _require(resume.status == "PROCEEDED", f"{told} was resumed as {resume.status}")
         by = resume.payload.get("by", "")
-        _require(resume.payload == {**start.payload, "by": by}, f"{told} proceeded with {resume.payload}")
+        done = {"by": by, **_drawn(self._sent.get(by, start), resume)}
+        _require(resume.payload == {**start.payload, **done}, f"{told} proceeded with {resume.payload}")
         closers = [self._sent[closer.marker] for closer in self._closers.get(start.marker, [])]
         right = any(sent.marker == by and sent.kind is Kind.PROCEED for sent in closers)
         _require(right, f"{told} was proceeded by {by}, which was not answered so")
@@ -146,3 +148,8 @@ def check_dead_letters(sent: Iterable[Sent], letters: Iterable[Found]) -> None:
 def _require(holds: bool, told: str) -> None:
     if not holds:
         raise Violation(told)
+
+
+def _drawn(command: Sent, answer: Answer) -> dict[str, Any]:
+    """Return what the patterns of a command drew: whatever uuid, and the time at which it was sent."""
+    return {DRAWN: [answer.payload.get(DRAWN, [""])[0], command.at_ms]}

@@ -21,6 +21,15 @@ from tests.simulation.profile import Profile
 from tests.simulation.scheduler import Scheduler
 
 TRACE: Final = "traceparent"
+DRAWN: Final = "drawn"
+"""Field of what a ProceedTask writes that its patterns drew: [uuid, the time it was sent]."""
+
+_DRAW: Final = "[uuid(), now()]"
+_PROCEED: Final = {
+    "enrichPath": "done",
+    "inputPattern": f"set_element(@, 'done.{DRAWN}', {_DRAW})",
+    "outputPattern": f"set_element(@, '{DRAWN}', {_DRAW})",
+}
 _encode = msgspec.json.encode
 
 
@@ -137,7 +146,7 @@ class Load:
 
     def _send_command(self, kind: Kind, marker: str, identity: str, task: Sent) -> None:
         payload = {"c": marker, "taskId": task.task_id, "done": {"by": marker}}
-        parameters = {"enrichPath": "done"} if kind is Kind.PROCEED else {}
+        parameters = _PROCEED if kind is Kind.PROCEED else {}
         value = _envelope(kind, identity, task.domain, payload, parameters)
         partition = self._mostly(task.partition)
         self._send(Sent(marker, kind, identity, partition, value, task.domain, task.task_id, payload))

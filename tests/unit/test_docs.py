@@ -33,7 +33,7 @@ from runner.cli.app import INTERRUPTED, build_app
 from runner.cli.input_wiring import build_inputs
 from runner.cli.worker_command import STOPPED_LATE
 from runner.config import Config, load
-from runner.envelope import codec, jsonpath, paths, patterns
+from runner.envelope import codec, jsonpath, paths, patterns, units
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import NO_RULES
 from runner.store.calls import Ownership
@@ -401,7 +401,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "nesting of an event": (codec.MAX_DEPTH,),
         "task id": (inputs.MAX_ID_BYTES,),
         "path": (paths.MAX_CHARACTERS, paths.MAX_SEGMENTS, jsonpath.MAX_STEPS),
-        "pattern": (patterns.MAX_CHARACTERS, patterns.MAX_UNITS, patterns.MAX_DEPTH),
+        "pattern": (patterns.MAX_CHARACTERS, patterns.MAX_UNITS, units.MAX_DEPTH),
         "hops to a home": (MAX_HOPS,),
     }
     table = {what: bound for what, bound, _ in rows(PROTOCOL, "|".join(bounds))}

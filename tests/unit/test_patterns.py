@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jmespath.functions import Functions, signature
 
 from runner.envelope.merge import Json
-from runner.envelope.patterns import MAX_CHARACTERS, MAX_UNITS, search, truthy
-from runner.errors import NOT_CONVERTIBLE, PARAMETER_MISSING, EventError
+from runner.envelope.patterns import MAX_CHARACTERS, MAX_UNITS, search
+from runner.envelope.truth import truthy
+from runner.errors import NOT_CONVERTIBLE, EventError
 
 ORDER: dict[str, Any] = {
     "id": "o-1",
@@ -23,9 +23,9 @@ ORDER: dict[str, Any] = {
 }
 
 
-def refused(expression: str, value: Json = "any", functions: Functions | None = None) -> str:
+def refused(expression: str, value: Json = "any") -> str:
     with pytest.raises(EventError) as refusal:
-        search(expression, value, functions)
+        search(expression, value)
     assert refusal.value.code == NOT_CONVERTIBLE
     refusal.value.message.encode()
     assert "\n" not in refusal.value.message
@@ -190,6 +190,10 @@ def test_nan_and_infinity_are_not_results(expression: str) -> None:
     assert "not JSON" in refused(expression)
 
 
+def test_a_number_no_float_can_hold_is_not_a_result() -> None:
+    assert "too large" in refused(f"to_number('{'9' * 400}')")
+
+
 @pytest.mark.parametrize("expression", ["\ud800", r'`"\ud800"`', r'{"\ud800": @}', "'\ud800'", r'"\ud800"'])
 def test_half_a_character_pair_is_refused(expression: str) -> None:
     refused(expression)
@@ -227,47 +231,21 @@ def test_a_pattern_over_ten_thousand_objects_is_within_the_bound() -> None:
     assert len(result) == 9_990
 
 
-# Functions of one's own
+# Functions beyond the standard: what each gives is in tests/unit/functions
 
 
-class OrderFunctions(Functions):
-    """Standard functions and a few that misbehave."""
-
-    @signature({"types": ["string"]})
-    def _func_shout(self, text: str) -> str:
-        return text.upper()
-
-    @signature({"types": []})
-    def _func_refuse(self, _: Any) -> Json:
-        raise EventError(PARAMETER_MISSING, "refuse() was called")
-
-    @signature({"types": []})
-    def _func_crash(self, _: Any) -> Json:
-        raise ZeroDivisionError("crash() divided\nby zero")
-
-    @signature({"types": []})
-    def _func_set(self, value: Any) -> Any:
-        return {str(value)}
+def test_functions_beyond_the_standard_may_be_used_beside_the_standard_ones() -> None:
+    assert search("to_upper(customer.name)", ORDER) == "ADA"
+    assert search("length(split(to_upper(join('-', lines[*].sku)), '-'))", ORDER) == 3
 
 
-def test_functions_of_the_caller_may_be_used_beside_the_standard_ones() -> None:
-    assert search("shout(customer.name)", ORDER, OrderFunctions()) == "ADA"
-    assert search("length(shout(customer.name))", ORDER, OrderFunctions()) == 3
-    assert "shout()" in refused("shout(customer.name)", ORDER)
+def test_a_function_that_reads_the_event_needs_one() -> None:
+    assert "here is no event" in refused("uuid()")
+    assert "here no time is known" in refused("now()")
 
 
-def test_an_event_error_of_a_function_is_the_outcome() -> None:
-    with pytest.raises(EventError, match="was called") as refusal:
-        search("refuse(@)", ORDER, OrderFunctions())
-    assert refusal.value.code == PARAMETER_MISSING
-
-
-def test_any_other_error_of_a_function_is_10011() -> None:
-    assert "crash() divided by zero" in refused("crash(@)", ORDER, OrderFunctions())
-
-
-def test_what_a_function_gives_must_be_json() -> None:
-    assert "set" in refused("set(id)", ORDER, OrderFunctions())
+def test_null_in_gives_null_also_for_functions() -> None:
+    assert search("uuid()", None) is None
 
 
 # Properties

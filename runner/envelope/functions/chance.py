@@ -1,0 +1,42 @@
+"""Functions that give something new for every event, and the same when the event comes again.
+
+All of it is derived from what the search knows of its event (``Evaluation.chance``); nothing here is a
+secret, and nobody should take it for one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runner.envelope.functions.signature import Evaluation, Misuse
+from runner.envelope.merge import Json
+
+_MAX_EXACT: Final = 2**53
+_UUID_VERSION: Final = 5
+"""A name-based UUID, which is what it is."""
+
+
+def now(evaluation: Evaluation) -> Json:
+    """When the event was given, epoch ms."""
+    return evaluation.given_ms()
+
+
+def uuid(evaluation: Evaluation) -> Json:
+    """A UUID as text."""
+    drawn = bytearray(evaluation.chance()[:16])
+    drawn[6] = drawn[6] & 0x0F | _UUID_VERSION << 4
+    drawn[8] = drawn[8] & 0x3F | 0x80
+    digits = drawn.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def rand(evaluation: Evaluation, least: float, most: float) -> Json:
+    """A whole number from min to max, both included, if both are whole; else one between them."""
+    if least > most:
+        raise Misuse("min is more than max")
+    if max(abs(least), abs(most)) > _MAX_EXACT:
+        raise Misuse("min and max must lie between -2^53 and 2^53")
+    drawn = int.from_bytes(evaluation.chance(), "big")
+    if float(least).is_integer() and float(most).is_integer():
+        return int(least) + drawn % (int(most) - int(least) + 1)
+    return least + (most - least) * (drawn % _MAX_EXACT / _MAX_EXACT)

@@ -1,0 +1,275 @@
+"""Moments as text: epoch ms to and from Java-style patterns, always UTC, names in English.
+
+The calendar is reckoned here: nothing on this path may know a clock or a time zone. Days are counted
+in eras of 400 years that begin on 1 March, where the leap day is the last of its year.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from runner.envelope.functions.regex import compile_regex, quoted
+from runner.envelope.functions.signature import Evaluation, Misuse
+from runner.envelope.merge import Json
+
+MAX_CHARACTERS: Final = 128
+"""Longest date pattern, and longest text that is read by one."""
+
+MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+WEEKDAYS: Final = ("Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday")
+"""From the first day of 1970 on."""
+
+_DAY_MS: Final = 86_400_000
+_ERA_DAYS: Final = 146_097
+_TO_1970: Final = 719_468
+"""Days from 1 March of the year 0 to 1 January 1970."""
+
+_MIN_MS: Final = -62_135_596_800_000
+_MAX_MS: Final = 253_402_300_799_999
+"""The years 1 to 9999."""
+
+_TOKEN: Final = re.compile(
+    r"'(?P<quoted>(?:[^']|'')*)'|(?P<letter>[A-Za-z])(?P=letter)*|(?P<plain>[^A-Za-z']+)"
+)
+_SHORT: Final = 3
+_UNITS_A_CHARACTER: Final = 2
+
+
+class Part(NamedTuple):
+    """A field of a date pattern, or (no letter) text that stands for itself."""
+
+    letter: str
+    width: int
+    text: str = ""
+
+
+class Moment(NamedTuple):
+    """A moment in its parts, UTC."""
+
+    year: int
+    month: int
+    day: int
+    day_of_year: int
+    weekday: str
+    hour: int
+    minute: int
+    second: int
+    ms: int
+
+
+def date_to_string(evaluation: Evaluation, moment_ms: int, pattern: str) -> Json:
+    """The moment as the pattern writes it."""
+    parts = _parts_of(evaluation, pattern)
+    if not _MIN_MS <= moment_ms <= _MAX_MS:
+        raise Misuse("ms is not in the years 1 to 9999")
+    moment = _moment(moment_ms)
+    return "".join(_WRITTEN[part.letter](moment, part.width) if part.letter else part.text for part in parts)
+
+
+def string_to_date(evaluation: Evaluation, text: str, pattern: str) -> Json:
+    """The moment that a text of this pattern names, epoch ms; what it leaves open is 1970-01-01 00:00."""
+    parts = _parts_of(evaluation, pattern)
+    found = _reader(parts).fullmatch(text) if len(text) <= MAX_CHARACTERS else None
+    if found is None:
+        raise Misuse(f"text does not have the form {pattern[:60]!r}")
+    fields: dict[str, str] = {}
+    for number, part in enumerate(parts):
+        if not part.letter:
+            continue
+        read = found[f"_{number}"].lower()
+        if fields.setdefault(_field(part), read) != read:
+            raise Misuse(f"text names {part.letter} twice, and not alike")
+    return _epoch_ms(fields)
+
+
+def _moment(moment_ms: int) -> Moment:
+    days, left = divmod(moment_ms, _DAY_MS)
+    year, month, day = _date(days)
+    hour, left = divmod(left, 3_600_000)
+    minute, left = divmod(left, 60_000)
+    second, ms = divmod(left, 1000)
+    day_of_year = days - _days(year, 1, 1) + 1
+    return Moment(year, month, day, day_of_year, WEEKDAYS[days % 7], hour, minute, second, ms)
+
+
+def _date(days: int) -> tuple[int, int, int]:
+    """Return year, month and day of a day, counted from 1970."""
+    era, day_of_era = divmod(days + _TO_1970, _ERA_DAYS)
+    year = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+    shifted = (5 * day_of_year + 2) // 153
+    month = shifted + 3 if shifted < 10 else shifted - 9
+    return year + era * 400 + (month <= 2), month, day_of_year - (153 * shifted + 2) // 5 + 1
+
+
+def _days(year: int, month: int, day: int) -> int:
+    """Return the number of a day, counted from 1970."""
+    year -= month <= 2
+    era, year_of_era = divmod(year, 400)
+    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    day_of_era = year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year
+    return era * _ERA_DAYS + day_of_era - _TO_1970
+
+
+# -- patterns ----------------------------------------------------------------------------------------
+
+
+def _parts_of(evaluation: Evaluation, pattern: str) -> tuple[Part, ...]:
+    evaluation.spend(len(pattern) * _UNITS_A_CHARACTER)
+    parts = _parsed(pattern)
+    if isinstance(parts, str):
+        raise Misuse(parts)
+    return parts
+
+
+@lru_cache(maxsize=256)
+def _parsed(pattern: str) -> tuple[Part, ...] | str:
+    """Return the parts of a pattern, or what is wrong with it."""
+    if not pattern or len(pattern) > MAX_CHARACTERS:
+        return f"pattern is empty or longer than {MAX_CHARACTERS} characters"
+    parts: list[Part] = []
+    place = 0
+    for token in _TOKEN.finditer(pattern):
+        if token.start() != place:
+            break
+        place = token.end()
+        letter = token["letter"] or ""
+        if letter and letter not in _WRITTEN:
+            known = "".join(_WRITTEN)
+            return f"pattern has the letter {letter}; known are {known}, and text between single quotes"
+        quoted = token["quoted"]
+        text = (token["plain"] or "") if quoted is None else quoted.replace("''", "'") or "'"
+        parts.append(Part(letter, len(token[0]), "" if letter else text))
+    if place != len(pattern):
+        return "pattern has a single quote that is not closed"
+    return tuple(parts)
+
+
+def _name(name: str, width: int) -> str:
+    return name[:_SHORT] if width <= _SHORT else name
+
+
+def _year(moment: Moment, width: int) -> str:
+    return f"{moment.year % 100:02}" if width == 2 else f"{moment.year:0{width}}"
+
+
+def _month_text(moment: Moment, width: int) -> str:
+    return f"{moment.month:0{width}}" if width < _SHORT else _name(MONTHS[moment.month - 1], width)
+
+
+_WRITTEN: Final[dict[str, Callable[[Moment, int], str]]] = {
+    "y": _year,
+    "M": _month_text,
+    "d": lambda moment, width: f"{moment.day:0{width}}",
+    "D": lambda moment, width: f"{moment.day_of_year:0{width}}",
+    "E": lambda moment, width: _name(moment.weekday, width),
+    "a": lambda moment, _: "AM" if moment.hour < 12 else "PM",
+    "H": lambda moment, width: f"{moment.hour:0{width}}",
+    "h": lambda moment, width: f"{moment.hour % 12 or 12:0{width}}",
+    "k": lambda moment, width: f"{moment.hour or 24:0{width}}",
+    "K": lambda moment, width: f"{moment.hour % 12:0{width}}",
+    "m": lambda moment, width: f"{moment.minute:0{width}}",
+    "s": lambda moment, width: f"{moment.second:0{width}}",
+    "S": lambda moment, width: f"{moment.ms:03}".ljust(width, "0")[:width],
+    "z": lambda *_: "UTC",
+    "Z": lambda *_: "+0000",
+    "X": lambda *_: "Z",
+}
+"""How each letter is written, in that many signs."""
+
+
+@lru_cache(maxsize=256)
+def _reader(parts: tuple[Part, ...]) -> Any:
+    """Return what recognises a text of this pattern, in linear time."""
+    read = [
+        f"(?P<_{number}>{_form(part)})" if part.letter else quoted(part.text)
+        for number, part in enumerate(parts)
+    ]
+    return compile_regex("".join(read), folds_case=True)
+
+
+def _form(part: Part) -> str:
+    letter, width = part.letter, part.width
+    if letter == "y":
+        return r"\d{2}" if width == 2 else rf"\d{{{max(width, 4)}}}"
+    if letter == "M" and width >= _SHORT:
+        return "|".join(_name(month, width) for month in MONTHS)
+    if letter == "E":
+        return "|".join(_name(day, width) for day in WEEKDAYS)
+    named = {"a": "AM|PM", "z": "UTC|GMT|Z", "Z": r"[+-]\d{4}", "X": r"Z|[+-]\d\d(?::?\d\d)?"}
+    if letter in named:
+        return named[letter]
+    widest = 3 if letter == "D" else 2
+    return rf"\d{{1,{widest}}}" if width == 1 and letter != "S" else rf"\d{{{width}}}"
+
+
+def _field(part: Part) -> str:
+    """Name what a part says: the same letter in another form says something else."""
+    is_name = part.letter in "ME" and part.width >= _SHORT
+    is_short = part.letter == "y" and part.width == 2
+    return f"{part.letter}{'name' if is_name else ''}{'short' if is_short else ''}"
+
+
+# -- reading -----------------------------------------------------------------------------------------
+
+
+def _epoch_ms(fields: dict[str, str]) -> int:
+    year = int(fields.get("y") or 2000 + int(fields["yshort"])) if {"y", "yshort"} & set(fields) else 1970
+    days = _day(year, fields)
+    hour, minute, second = _hour(fields), int(fields.get("m", 0)), int(fields.get("s", 0))
+    if not (1 <= year <= 9999 and minute < 60 and second < 60):
+        raise Misuse("text names no moment of the calendar")
+    for name in ("E", "Ename"):
+        if name in fields and not WEEKDAYS[days % 7].lower().startswith(fields[name]):
+            raise Misuse("text names another day of the week than its date has")
+    ms = int(fields.get("S", "0").ljust(3, "0")[:3])
+    at = days * _DAY_MS + hour * 3_600_000 + minute * 60_000 + second * 1000 + ms
+    return at - _offset_ms(fields.get("Z") or fields.get("X") or "z")
+
+
+def _day(year: int, fields: dict[str, str]) -> int:
+    if "D" in fields:
+        days = _days(year, 1, int(fields["D"]))
+        if int(fields["D"]) < 1 or _date(days)[0] != year:
+            raise Misuse("text names no day of the calendar")
+        return days
+    month = int(fields["M"]) if "M" in fields else _month(fields.get("Mname", "jan"))
+    day = int(fields.get("d", 1))
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        raise Misuse("text names no day of the calendar")
+    days = _days(year, month, day)
+    if _date(days) != (year, month, day):
+        raise Misuse("text names no day of the calendar")
+    return days
+
+
+def _month(name: str) -> int:
+    return next(n for n, month in enumerate(MONTHS, 1) if month.lower().startswith(name))
+
+
+def _hour(fields: dict[str, str]) -> int:
+    """Return the hour of the day, however it is written."""
+    if "H" in fields or "k" in fields:
+        hour = int(fields["H"]) if "H" in fields else int(fields["k"]) % 24
+        fits = hour < 24 and int(fields.get("k", 1)) in range(1, 25)
+    else:
+        half = int(fields["K"]) if "K" in fields else int(fields.get("h", 12)) % 12
+        fits = half < 12 and int(fields.get("h", 1)) in range(1, 13)
+        hour = half + 12 * (fields.get("a") == "pm")
+    if not fits:
+        raise Misuse("text names no hour of the day")
+    return hour
+
+
+def _offset_ms(text: str) -> int:
+    if text == "z":
+        return 0
+    digits = text[1:].replace(":", "").ljust(4, "0")
+    minutes = int(digits[:2]) * 60 + int(digits[2:])
+    return minutes * 60_000 * (-1 if text[0] == "-" else 1)

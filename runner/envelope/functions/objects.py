@@ -1,0 +1,125 @@
+"""Functions on whole objects. None changes what it is given."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from runner.envelope.functions.equality import key_of
+from runner.envelope.functions.paths import find, names_of
+from runner.envelope.functions.signature import Evaluation, Misuse
+from runner.envelope.merge import Json, merge_objects
+
+MAX_LEVELS: Final = 200
+"""How deep functions look that go through a value level by level; events are no deeper."""
+
+
+def deep_merge(evaluation: Evaluation, *objects: dict[str, Any]) -> Json:
+    """The objects laid over each other, the last on top; arrays and scalars are replaced."""
+    merged: dict[str, Any] = {}
+    for each in objects:
+        evaluation.measure(each)
+        merged = merge_objects(merged, each)
+        evaluation.measure(merged)
+    return merged
+
+
+def deep_diff(evaluation: Evaluation, old: Json, new: Json) -> Json:
+    """What differs: a list of fields with their old and new values, nested as the values are."""
+    for value in (old, new):
+        evaluation.measure(value)
+        evaluation.measure(value)
+    if _are_alike(old, new):
+        return _differences(old, new, MAX_LEVELS)
+    return [] if key_of(old) == key_of(new) else [{"old": old, "new": new}]
+
+
+def k_vtoo(key: str, value: Json) -> Json:
+    """An object of one pair."""
+    return {key: value}
+
+
+def ltoo(evaluation: Evaluation, pairs: list[dict[str, Any]], key_field: str) -> Json:
+    """The objects of a list by the value at their key field; of equal keys the last counts."""
+    names = names_of(key_field)
+    evaluation.spend(len(pairs) * len(names))
+    return {_key(find(pair, names), position): pair for position, pair in enumerate(pairs)}
+
+
+def otol(evaluation: Evaluation, node: dict[str, Any], key_field: str, value_field: str) -> Json:
+    """One object for each pair, with key and value under these fields."""
+    if key_field == value_field:
+        raise Misuse("keyField and valueField are the same")
+    evaluation.spend(2 * len(node))
+    return [{key_field: key, value_field: value} for key, value in node.items()]
+
+
+def remove_nulls(evaluation: Evaluation, node: Json, empty_strings: bool) -> Json:  # noqa: FBT001 - as it is called
+    """A copy without null fields and entries, at all levels; without empty texts where asked."""
+    evaluation.measure(node)
+    unwanted = (None, "") if empty_strings else (None,)
+    copy: Json = _without(node, unwanted, MAX_LEVELS)
+    return copy
+
+
+def type_of(value: Json) -> Json:
+    """OBJECT, ARRAY, NUMBER, STRING, BOOLEAN or NULL."""
+    if isinstance(value, bool):
+        return "BOOLEAN"
+    names = {dict: "OBJECT", list: "ARRAY", str: "STRING", int: "NUMBER", float: "NUMBER"}
+    return names.get(type(value), "NULL")
+
+
+def _are_alike(old: Any, new: Any) -> bool:
+    return (isinstance(old, dict) and isinstance(new, dict)) or (
+        isinstance(old, list) and isinstance(new, list)
+    )
+
+
+def _differences(old: Any, new: Any, levels: int) -> list[Any]:
+    before, after = _fields(old), _fields(new)
+    different: list[Any] = []
+    for field in dict.fromkeys((*before, *after)):
+        if field not in after:
+            different.append({"field": field, "old": before[field]})
+        elif field not in before:
+            different.append({"field": field, "new": after[field]})
+        else:
+            different += _changed(field, before[field], after[field], levels)
+    return different
+
+
+def _changed(field: str, old: Any, new: Any, levels: int) -> list[Any]:
+    if _are_alike(old, new):
+        if levels == 0:
+            raise Misuse(f"the values are nested deeper than {MAX_LEVELS} levels")
+        inner = _differences(old, new, levels - 1)
+        return [{"field": field, "differences": inner}] if inner else []
+    if isinstance(old, dict | list) or isinstance(new, dict | list) or key_of(old) != key_of(new):
+        return [{"field": field, "old": old, "new": new}]
+    return []
+
+
+def _fields(node: Any) -> dict[str, Any]:
+    if isinstance(node, dict):
+        return node
+    return {str(index): entry for index, entry in enumerate(node)}
+
+
+def _key(value: Any, position: int) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return key_of(value)
+    raise Misuse(f"keyField of entry {position} leads to no text or number")
+
+
+def _without(node: Any, unwanted: tuple[Any, ...], levels: int) -> Any:
+    if not isinstance(node, dict | list):
+        return node
+    if levels == 0:
+        raise Misuse(f"the value is nested deeper than {MAX_LEVELS} levels")
+    if isinstance(node, list):
+        return [_without(entry, unwanted, levels - 1) for entry in node if entry not in unwanted]
+    return {
+        key: _without(entry, unwanted, levels - 1) for key, entry in node.items() if entry not in unwanted
+    }

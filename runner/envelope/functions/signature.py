@@ -1,0 +1,178 @@
+"""How a function is called: its parameters, what they take, and what is said where it does not fit.
+
+``table`` writes every signature as its users read it, ``split_array(list: array, size: integer)``;
+here it becomes a ``Function``. ``?`` marks a parameter that may be left out, ``= value`` one with a
+default, ``...`` one that takes all the rest. Null counts as left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from runner.envelope.merge import Json
+from runner.envelope.units import Refused
+
+_PARAMETER: Final = re.compile(
+    r"(?P<name>\w+)(?P<rest>\.\.\.)?(?P<optional>\?)?: (?P<kinds>[\w\[\]|]+)(?: = (?P<default>.+))?"
+)
+_JSON: Final = (str, int, float, list, dict)
+
+
+class Misuse(Exception):
+    """The arguments are of the right kind and still cannot be used; the text goes after the name."""
+
+
+class Evaluation(Protocol):
+    """What a function may know and use of the search that calls it."""
+
+    def spend(self, units: int) -> None:
+        """Note work before it is done; raises where the search has done too much."""
+        ...
+
+    def measure(self, value: Json) -> None:
+        """Spend the whole size of a value, with all that lies in it."""
+        ...
+
+    def search(self, expression: str, value: Json) -> Json:
+        """Evaluate another expression on the account of this search; Misuse where it is wrong."""
+        ...
+
+    def given_ms(self) -> int:
+        """Return when the event was given, epoch ms; Misuse where that is not known."""
+        ...
+
+    def chance(self) -> bytes:
+        """Return 20 bytes that nobody has had before, the same when the event comes again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: what it takes, and what it is where it is left out."""
+
+    name: str
+    kinds: tuple[str, ...]
+    is_optional: bool
+    default: Json
+
+    def read(self, value: Any) -> Any:
+        """Return an argument as the function takes it; Misuse for another kind."""
+        if value is None and self.is_optional:
+            return self.default
+        for kind in self.kinds:
+            if _KINDS[kind](value):
+                return int(value) if kind == "integer" else value
+        raise Misuse(f"{self.name} is {_kind(value)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function of the table."""
+
+    name: str
+    takes: str
+    """Its parameters as they are written."""
+    parameters: tuple[Parameter, ...]
+    repeats: bool
+    """Whether the last parameter takes all further arguments."""
+    body: Callable[..., Json]
+    counts: bool
+    """Whether the body is given the Evaluation, before its arguments."""
+
+    def call(self, evaluation: Evaluation, arguments: Sequence[Any]) -> Json:
+        """Return what the function gives; raises Refused with its name, and what it takes."""
+        try:
+            given = self._read(arguments)
+            return self.body(evaluation, *given) if self.counts else self.body(*given)
+        except Misuse as misuse:
+            raise Refused(f"{self.name}() takes ({self.takes}); {misuse}") from None
+
+    def _read(self, arguments: Sequence[Any]) -> list[Any]:
+        parameters = self.parameters
+        if self.repeats:
+            parameters += parameters[-1:] * (len(arguments) - len(parameters))
+        required = sum(not parameter.is_optional for parameter in self.parameters)
+        if not required <= len(arguments) <= len(parameters):
+            raise Misuse(f"it was given {len(arguments)} argument{'s' * (len(arguments) != 1)}")
+        missing = [None] * (len(parameters) - len(arguments))
+        return [p.read(value) for p, value in zip(parameters, (*arguments, *missing), strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A function that others have and patterns here do not, on purpose."""
+
+    name: str
+    reason: str
+
+    def call(self, evaluation: Evaluation, arguments: Sequence[Any]) -> Json:  # noqa: ARG002 - as a Function
+        """Raise Refused with the reason."""
+        raise Refused(f"{self.name}() is left out on purpose: {self.reason}")
+
+
+def parse_signature(text: str, body: Callable[..., Json], *, counts: bool) -> Function:
+    """Return the function of a signature."""
+    name, _, takes = text.removesuffix(")").partition("(")
+    found = [_PARAMETER.fullmatch(each) for each in takes.split(", ") if each]
+    parameters = tuple(_parameter(each) for each in found if each is not None)
+    if len(parameters) != len(found):
+        raise ValueError(f"not a signature: {text}")
+    repeats = bool(found and found[-1] and found[-1]["rest"])
+    return Function(name, takes, parameters, repeats, body, counts)
+
+
+def _parameter(found: re.Match[str]) -> Parameter:
+    default = found["default"]
+    kinds = tuple(found["kinds"].split("|"))
+    if not set(kinds) <= set(_KINDS):
+        raise ValueError(f"not kinds: {found['kinds']}")
+    is_optional = bool(found["optional"]) or default is not None
+    return Parameter(found["name"], kinds, is_optional, default and msgspec.json.decode(default))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_integer(value: Any) -> bool:
+    return _is_number(value) and (isinstance(value, int) or value.is_integer())
+
+
+def _array_of(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(type(entry) is kind for entry in value)
+
+
+_KINDS: Final[dict[str, Callable[[Any], bool]]] = {
+    "any": lambda value: value is None or isinstance(value, _JSON),
+    "array": lambda value: isinstance(value, list),
+    "array[array]": _array_of(list),
+    "array[object]": _array_of(dict),
+    "array[string]": _array_of(str),
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": _is_integer,
+    "number": _is_number,
+    "object": lambda value: isinstance(value, dict),
+    "string": lambda value: isinstance(value, str),
+}
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, list) and value:
+        return f"an array of {', '.join(dict.fromkeys(_NAMES.get(type(entry), '?') for entry in value))}"
+    return _NAMES.get(type(value), "expression")
+
+
+_NAMES: Final[dict[type, str]] = {
+    bool: "boolean",
+    dict: "object",
+    float: "number",
+    int: "number",
+    list: "array",
+    str: "string",
+    type(None): "null",
+}

@@ -1,0 +1,104 @@
+"""Every function by its name, with its signature as users read it (docs/patterns.md), and those left out.
+
+Two tables: the plain ones do work in proportion to what they are given and give, which is counted
+where they are called; the others count for themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from runner.envelope.functions import (
+    arrays,
+    chance,
+    expressions,
+    formats,
+    moments,
+    numbers,
+    objects,
+    paths,
+    text,
+)
+from runner.envelope.functions.signature import Function, LeftOut, parse_signature
+
+_PLAIN: Final[dict[str, Any]] = {
+    "add_all(left: array, right: array)": arrays.add_all,
+    "element_at(list: array, index: integer)": arrays.element_at,
+    "split_array(list: array, size: integer)": arrays.split_array,
+    "get_element(obj: object|array, path: string)": paths.get_element,
+    "k_vtoo(key: string, value: any)": objects.k_vtoo,
+    "type(value: any)": objects.type_of,
+    "substr(text: string, start: integer, end?: integer)": text.substr,
+    "trim(text: string)": text.trim,
+    "to_lower(text: string)": text.to_lower,
+    "to_upper(text: string)": text.to_upper,
+    "btoa(text: string)": text.btoa,
+    "atob(text: string)": text.atob,
+    "divide(left: number, right: number)": numbers.divide,
+    "multiply(left: number, right: number)": numbers.multiply,
+    "mod(left: number, right: number)": numbers.mod,
+    "power(left: number, right: number)": numbers.power,
+    "minus(left: number, right: number)": numbers.minus,
+    "to_int(value: number|string)": numbers.to_int,
+    "compare(left: number|string, right: number|string)": numbers.compare,
+    "cond(test: any, ifTrue: any, ifFalse: any)": expressions.cond,
+}
+
+_COUNTING: Final[dict[str, Any]] = {
+    "remove_all(list: array, toRemove: array)": arrays.remove_all,
+    "intersect(left: array, right: array)": arrays.intersect,
+    "distinct(values: array)": arrays.distinct,
+    "cartesian(lists: array[array])": arrays.cartesian,
+    "group_by(list: array[object], field: string)": arrays.group_by,
+    'index_array(list: array[object], field: string = "index", start: integer = 0)': arrays.index_array,
+    "repeat(template: object, list: array, keyField: string)": arrays.repeat,
+    "merge_index(left: array, right: array, leftField?: string, rightField?: string)": arrays.merge_index,
+    "deep_merge(object...: object)": objects.deep_merge,
+    "deep_diff(old: any, new: any)": objects.deep_diff,
+    "ltoo(pairs: array[object], keyField: string)": objects.ltoo,
+    "otol(obj: object, keyField: string, valueField: string)": objects.otol,
+    "set_element(obj: object|array, path: string, value: any)": paths.set_element,
+    "remove_elements(obj: object|array, fields: array[string]|string)": paths.remove_elements,
+    "remove_nulls(obj: object|array, emptyStrings: boolean = false)": objects.remove_nulls,
+    "find_paths(input: object|array, regex: string)": paths.find_paths,
+    "dynamic(input: any, expr: string)": expressions.dynamic,
+    "dynamic_repeat(input: any, list: array, expr: string)": expressions.dynamic_repeat,
+    "dynamic_filter(input: any, list: array, expr: string)": expressions.dynamic_filter,
+    "replace(text: string, search: string, replacement: string)": text.replace,
+    "split(text: string, delimiter: string)": text.split,
+    "slug(text: string, transliterate: boolean = false)": text.slug,
+    "to_json(text: string)": formats.to_json,
+    "from_json(value: any)": formats.from_json,
+    "csv_to_json(text: string, options: object = {})": formats.csv_to_json,
+    "json_to_csv(records: array[object], options: object = {})": formats.json_to_csv,
+    'date_to_string(ms: integer, pattern: string = "MM-dd-yyyy")': moments.date_to_string,
+    "string_to_date(text: string, pattern: string)": moments.string_to_date,
+    "encode_url(text: string)": text.encode_url,
+    "decode_url(text: string)": text.decode_url,
+    "now()": chance.now,
+    "guid()": chance.uuid,
+    "uuid()": chance.uuid,
+    "rand(min: number, max: number)": chance.rand,
+}
+
+FUNCTIONS: Final[dict[str, Function]] = {
+    function.name: function
+    for table, counts in ((_PLAIN, False), (_COUNTING, True))
+    for function in (parse_signature(text, body, counts=counts) for text, body in table.items())
+}
+"""All functions of ours. ``type`` takes the place of the standard one."""
+
+_KEYS: Final = "keys do not belong in events"
+_REASONS: Final = {
+    "get_env": "an event must not read the worker's environment",
+    "encrypt": _KEYS,
+    "decrypt": _KEYS,
+    "hash": _KEYS,
+    "validate_hash": _KEYS,
+    "salt_key": _KEYS,
+    "cron": "a deadline is set with timeout or timeoutOn",
+    "lookup": "a pattern reads its event and nothing else",
+}
+
+LEFT_OUT: Final = {name: LeftOut(name, reason) for name, reason in _REASONS.items()}
+"""Functions that are refused by name, with the reason."""
