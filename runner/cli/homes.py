@@ -5,6 +5,7 @@ Only a convenience: the runner forwards an event that arrives elsewhere, at the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from runner.actions.incoming import Incoming
@@ -20,11 +21,15 @@ from runner.tasks.source import Source
 _UNREAD: Final = Source(incarnation=0, partition=-1, offset=-1)
 
 
+CHUNK: Final = 500
+"""Records looked up in one round trip."""
+
+
 class Records(Protocol):
     """Where records are looked up."""
 
-    def record(self, key: TaskKey) -> Record | None:
-        """Return one record; StoreUnavailable if there is no answer."""
+    def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
+        """Return the records; StoreUnavailable if there is no answer."""
         ...
 
 
@@ -36,16 +41,27 @@ class Homes:
         self._policy = policy
         self.unavailable: str | None = None
 
-    def home(self, line: EventLine) -> int | None:
-        """Return the home partition of the task an event is about; None where it is not known."""
-        if self.unavailable is not None or not is_addressed(line.event, self._policy):
+    def of(self, lines: Sequence[EventLine]) -> Iterator[int | None]:
+        """Give for each event the home partition of its task; None where it is not known."""
+        for start in range(0, len(lines), CHUNK):
+            chunk = lines[start : start + CHUNK]
+            keys = [self._key(line) for line in chunk]
+            known = self._homes([key for key in keys if key is not None])
+            yield from (None if key is None else known.get(key) for key in keys)
+
+    def _key(self, line: EventLine) -> TaskKey | None:
+        """Return the task an event is about; None where it is about none, or none that can be told."""
+        if not is_addressed(line.event, self._policy):
             return None
         asked = plan(Incoming(line.event, _UNREAD, None, line.value), self._policy)
-        if not isinstance(asked, TaskPlan):
-            return None
+        return asked.key if isinstance(asked, TaskPlan) else None
+
+    def _homes(self, keys: Sequence[TaskKey]) -> dict[TaskKey, int]:
+        if self.unavailable is not None or not keys:
+            return {}
         try:
-            record = self._records.record(asked.key)
+            records = self._records.records_of(keys)
         except StoreUnavailable as error:
             self.unavailable = str(error)
-            return None
-        return None if record is None else record.state.home
+            return {}
+        return {record.key: record.state.home for record in records if record is not None}

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
-from runner.config import Config, consumer_properties, producer_properties
+from runner.config import Config, check_properties, consumer_properties, producer_properties
 from runner.config.clients import client_properties
 from runner.errors import FatalError, LogUnavailable
 
@@ -99,7 +99,9 @@ def connect_consumer(config: Config) -> Connection[Consumer]:
         # Only for what is deleted while it is read.
         "auto.offset.reset": "earliest",
     }
-    return Connection(Consumer({**_QUIET, **properties, "error_cb": complaints}), config, complaints)
+    return Connection(
+        _made(Consumer, {**_QUIET, **properties, "error_cb": complaints}, config), config, complaints
+    )
 
 
 def connect_producer(config: Config, transactional_id: str | None = None) -> Connection[Producer]:
@@ -112,7 +114,7 @@ def connect_producer(config: Config, transactional_id: str | None = None) -> Con
     properties: dict[str, Any] = {**_QUIET, **producer_properties(config), "error_cb": complaints}
     if transactional_id is not None:
         properties["transactional.id"] = transactional_id
-    return Connection(Producer(properties), config, complaints)
+    return Connection(_made(Producer, properties, config), config, complaints)
 
 
 def connect_admin(config: Config) -> Connection[AdminClient]:
@@ -120,4 +122,13 @@ def connect_admin(config: Config) -> Connection[AdminClient]:
     config.require_brokers()
     complaints = Complaints()
     properties = {**_QUIET, **client_properties(config), "error_cb": complaints}
-    return Connection(AdminClient(properties), config, complaints)
+    return Connection(_made(AdminClient, properties, config), config, complaints)
+
+
+def _made(kind: type[Client], properties: Mapping[str, Any], config: Config) -> Client:
+    """Return a client; ConfigError names the property that librdkafka refuses."""
+    try:
+        return kind(dict(properties))
+    except KafkaException as error:
+        check_properties(config)
+        raise FatalError(f"librdkafka refuses the properties of a client: {error.args[0].str()}") from error

@@ -10,8 +10,7 @@ from runner.actions.inputs import stream_of
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed
 from runner.cli.event_lines import EventLine
-from runner.cli.responses_table import FAIL, ResponsesTable
-from runner.cli.screen import plain, say, stderr
+from runner.cli.screen import plain
 from runner.cli.sighting import REPLY, Sighting, Sightings
 from runner.clock import Ticker, monotonic_seconds
 from runner.errors import EventError, FatalError
@@ -36,23 +35,10 @@ class Replies:
         self._reader = reader
         self._ticker = ticker
 
-    def show(self, table: ResponsesTable, timeout_seconds: float) -> None:
-        """Print each reply as it comes, until all have come.
-
-        Raises FatalError if some are missing after so long, or if one of them was a FAIL.
-        """
-        if not self._missing:
-            say(
-                stderr(), "note: none of the events is addressed to this runner; no reply will come", "yellow"
-            )
-            return
-        table.head()
-        failed = 0
-        for seen in self.each(timeout_seconds):
-            failed += seen.status == FAIL
-            table.row(seen)
-        if failed:
-            raise FatalError(f"{failed} of the replies say FAIL; result.error in them says why")
+    @property
+    def missing(self) -> int:
+        """How many are still to come."""
+        return self._missing.total()
 
     def each(self, timeout_seconds: float) -> Iterator[Sighting]:
         """Give each reply as it comes, until all have; FatalError if some are missing after so long."""

@@ -9,31 +9,27 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from confluent_kafka import Producer
 
 from runner.actions.policy import Policy
 from runner.cli.codecs import build_codecs
 from runner.cli.event_lines import EventLine, describe_bad, read_lines
 from runner.cli.homes import Homes
-from runner.cli.kafka_clients import connect_producer
-from runner.cli.options import ConfigFile, read_config
+from runner.cli.interruption import interruption
+from runner.cli.kafka_clients import Connection, connect_producer
+from runner.cli.options import AsJson, ConfigFile, read_config
+from runner.cli.progress import progress
 from runner.cli.replies import Replies, reply_topics
-from runner.cli.responses_table import ResponsesTable
-from runner.cli.screen import Column, Rows, say, stderr, stdout
+from runner.cli.screen import say, stderr
+from runner.cli.send_report import SendReport, check_sent, say_interrupted
 from runner.cli.sending import Sending, send_all
 from runner.cli.topic_reader import TopicReader
 from runner.cli.wiring import build_policy, build_rules, connect_store
+from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.errors import FatalError
 
 _STANDARD_INPUT: Final = Path("-")
-_COLUMNS: Final = (
-    Column("line", 5, align_right=True),
-    Column("key", 24),
-    Column("action", 14),
-    Column("partition", 9, align_right=True),
-    Column("offset", 8, align_right=True),
-    Column("sent to", 20),
-)
 
 
 def send(
@@ -52,17 +48,27 @@ def send(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the reply to each event, and show it.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the events and say where they would go, no more.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     r"""Send events to the requests topic, and say where each went.
 
     The key of a message is its requestMeta.id. An event for a task that Redis
     knows goes straight to its home partition, any other by the hash of its
     key. If a line is no event it is named, and nothing at all is sent.
-    With --wait, a FAIL or a missing reply is exit code 1.
+    With --wait, a FAIL or a missing reply is exit code 1. Of more than 100
+    events a terminal shows how far it is and what went wrong; Ctrl-C stops
+    the sending and says what was sent. With --json there is a line for every
+    event (type event: line, key, action, partition, offset, home, error), for
+    every reply (type reply, as "runner tail --json" has it), and at the end
+    one of type summary: events, sent, refused, seconds, replies by status.
 
     [bold]Examples[/bold]
 
       runner send events.jsonl
+      runner send events.jsonl --dry-run --json
       printf %s '{"requestMeta": {"id": "r-1"}, ' \
         '"eventMeta": {"action": "StartTask", "domain": "default"}, ' \
         '"payload": {"taskId": "t-1"}}' | runner send --wait -
@@ -70,6 +76,10 @@ def send(
     settings = read_config(config)
     policy = build_policy(settings)
     lines = _read(file, settings)
+    report = SendReport(len(lines), as_json=as_json)
+    if dry_run:
+        report.events(_with_homes(settings, policy, lines))
+        return
     producer = connect_producer(settings)
     producer.partitions_of([settings.topics.requests, settings.topics.responses])
     events = _with_homes(settings, policy, lines)
@@ -79,9 +89,27 @@ def send(
             topics = reply_topics(lines, policy).intersection(producer.metadata().topics)
             reader = stack.enter_context(TopicReader(settings, topics, from_beginning=False))
             replies = Replies(lines, policy, reader)
-        _show(send_all(producer, settings.topics.requests, events))
-        if replies is not None:
-            replies.show(ResponsesTable(stdout()), timeout)
+        sent, seconds = _sent(producer, settings.topics.requests, events)
+        report.events(sent)
+        try:
+            check_sent(sent)
+            if replies is not None:
+                report.await_replies(replies, timeout)
+        finally:
+            report.summary(sent, seconds)
+
+
+def _sent(
+    producer: Connection[Producer], topic: str, events: Sequence[Sending]
+) -> tuple[list[Sending], float]:
+    """Send all, and return what became of each and how long it took; Ctrl-C says so and ends."""
+    began_seconds = monotonic_seconds()
+    with interruption() as is_interrupted, progress(stderr(), "sending", len(events)) as step:
+        sent = send_all(producer, topic, events, step, is_interrupted)
+    if is_interrupted():
+        say_interrupted(sent)
+        raise KeyboardInterrupt
+    return sent, monotonic_seconds() - began_seconds
 
 
 def _read(file: Path, config: Config) -> list[EventLine]:
@@ -104,27 +132,12 @@ def _with_homes(config: Config, policy: Policy, lines: Sequence[EventLine]) -> l
     """Return the events with the home of their task where Redis knows it; without Redis, none has one."""
     with closing(connect_store(config)) as store:
         homes = Homes(store, policy)
-        events = [Sending(line, homes.home(line)) for line in lines]
+        with progress(stderr(), "looking for homes", len(lines)) as step:
+            events = []
+            for line, home in zip(lines, homes.of(lines), strict=True):
+                events.append(Sending(line, home))
+                step(1)
     if homes.unavailable is not None:
         note = f"note: {homes.unavailable}; events go by their key, and the runner forwards them"
         say(stderr(), note, "yellow")
     return events
-
-
-def _show(events: Sequence[Sending]) -> None:
-    """Print what became of each event; FatalError if Kafka refused any."""
-    rows = Rows(stdout(), _COLUMNS)
-    rows.head()
-    for event in events:
-        line, taken = event.line, not event.refusal
-        rows.row(
-            str(line.number),
-            line.event.request_id,
-            line.event.action,
-            str(event.partition) if taken else "-",
-            str(event.offset) if taken else "-",
-            event.refusal or ("its key's partition" if event.home is None else "the home of its task"),
-        )
-    refused = sum(1 for event in events if event.refusal)
-    if refused:
-        raise FatalError(f"{refused} of {len(events)} events were refused by Kafka, the others were sent")

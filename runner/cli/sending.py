@@ -10,12 +10,18 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from runner.cli.event_lines import EventLine
 from runner.cli.kafka_clients import Connection
+from runner.cli.progress import Step
 from runner.errors import LogUnavailable
 
 ACKNOWLEDGE_SECONDS: Final = 30.0
 
 _BY_KEY: Final = -1
-_ROOM_SECONDS: Final = 1.0
+_ROOM_SECONDS: Final = 0.5
+
+
+NOT_SENT: Final = "not sent"
+
+_PURGED: Final = "_PURGE_QUEUE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,47 +36,74 @@ class Sending:
     refusal: str = ""
 
 
-def send_all(connection: Connection[Producer], topic: str, events: Sequence[Sending]) -> list[Sending]:
+def _silent(_count: int) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False
+
+
+def send_all(
+    connection: Connection[Producer],
+    topic: str,
+    events: Sequence[Sending],
+    step: Step = _silent,
+    is_stopped: Callable[[], bool] = _never,
+) -> list[Sending]:
     """Send events in their order, and return what became of each, in the same order.
 
-    Blocks until Kafka has answered for every one. Raises LogUnavailable if it does not in time:
-    then some may have been taken.
+    Blocks until Kafka has answered for every one; ``step`` is told how many more it has answered for.
+    Raises LogUnavailable if it does not in time: then some may have been taken. Once ``is_stopped`` says
+    so, what is not on its way yet is not sent, and its refusal says that.
     """
     done: dict[int, Sending] = {}
     for position, event in enumerate(events):
-        _produce(connection.client, topic, event, _keeper(done, position, event))
-    left = connection.client.flush(ACKNOWLEDGE_SECONDS)
+        keep = _keeper(done, position, event, step)
+        while not is_stopped() and not _has_produced(connection.client, topic, event, keep):
+            # The queue is full: wait until some of it has been acknowledged.
+            connection.client.poll(_ROOM_SECONDS)
+    left = _flush(connection.client, is_stopped)
     if left:
         connection.client.purge()
         reason = connection.unavailable("no answer")
         raise LogUnavailable(f"{left} of {len(events)} events may have been taken or not: {reason}")
-    return [done[position] for position in range(len(events))]
+    return [done.get(n) or replace(event, refusal=NOT_SENT) for n, event in enumerate(events)]
 
 
-def _produce(producer: Producer, topic: str, event: Sending, on_delivery: Callable[..., None]) -> None:
+def _flush(producer: Producer, is_stopped: Callable[[], bool]) -> int:
+    """Wait until everything is acknowledged; return how much is not, in time."""
+    left = len(producer)
+    for _ in range(round(ACKNOWLEDGE_SECONDS / _ROOM_SECONDS)):
+        if is_stopped():
+            producer.purge(in_queue=True, in_flight=False, blocking=True)
+        left = producer.flush(_ROOM_SECONDS)
+        if not left:
+            break
+    return left
+
+
+def _has_produced(producer: Producer, topic: str, event: Sending, on_delivery: Callable[..., None]) -> bool:
+    """Hand an event to the client; return whether it had room for it."""
     partition = _BY_KEY if event.home is None else event.home
     key = event.line.event.request_id.encode()
-    while True:
-        try:
-            producer.produce(topic, event.line.value, key, partition, on_delivery=on_delivery)
-        except BufferError:
-            # The queue is full: wait until some of it has been acknowledged.
-            producer.poll(_ROOM_SECONDS)
-        except KafkaException as error:
-            on_delivery(error.args[0], None)
-            return
-        else:
-            producer.poll(0)
-            return
+    try:
+        producer.produce(topic, event.line.value, key, partition, on_delivery=on_delivery)
+    except BufferError:
+        return False
+    except KafkaException as error:
+        on_delivery(error.args[0], None)
+    producer.poll(0)
+    return True
 
 
-def _keeper(done: dict[int, Sending], position: int, event: Sending) -> Callable[..., None]:
+def _keeper(done: dict[int, Sending], position: int, event: Sending, step: Step) -> Callable[..., None]:
     def keep(error: KafkaError | None, message: Message | None) -> None:
         place: Any = message
-        done[position] = (
-            replace(event, refusal=error.str())
-            if error is not None
-            else replace(event, partition=place.partition(), offset=place.offset())
-        )
+        if error is None:
+            done[position] = replace(event, partition=place.partition(), offset=place.offset())
+        else:
+            done[position] = replace(event, refusal=NOT_SENT if error.name() == _PURGED else error.str())
+        step(1)
 
     return keep

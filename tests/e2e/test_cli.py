@@ -163,8 +163,26 @@ def test_many_events_are_sent_in_their_order(terminal: Terminal, site: Site) -> 
     sent = terminal.run("send", str(file))
 
     assert sent.code == 0, sent.err
+    assert "2000 of 2000 events sent in" in sent.err
     assert [row[:2] for row in rows(sent)[1:]] == [[str(n + 1), f"start-t-{n}"] for n in range(2000)]
     assert sum(site.ends(site.requests).values()) == 2000
+
+
+def test_programs_are_told_of_every_event_and_the_sum(terminal: Terminal, site: Site) -> None:
+    told = terminal.run("send", "--json", "-", stdin=lines(start("t-1"), start("t-2")))
+    first, second, summary = (json.loads(line) for line in told.out.splitlines())
+    assert (first["type"], first["line"], first["key"], first["home"]) == ("event", 1, "start-t-1", None)
+    assert {second["offset"], second["partition"]} <= {0, 1, 2, 3}
+    assert {name: summary[name] for name in ("type", "events", "sent", "refused")} == {
+        "type": "summary",
+        "events": 2,
+        "sent": 2,
+        "refused": 0,
+    }
+
+    dry = terminal.run("send", "--dry-run", "--json", "-", stdin=lines(start("t-3")))
+    assert [json.loads(line)["offset"] for line in dry.out.splitlines()] == [None]
+    assert sum(site.ends(site.requests).values()) == 2
 
 
 def test_nothing_is_sent_where_one_line_is_no_event(terminal: Terminal, site: Site) -> None:

@@ -155,6 +155,16 @@ def test_no_broker_named_is_a_configuration_error(
     assert 'kafka.brokers is empty; set it or run "runner dev"' in capsys.readouterr().err
 
 
+def test_a_property_that_librdkafka_refuses_is_a_configuration_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "runner.yaml"
+    file.write_text("kafka: {brokers: '127.0.0.1:1', properties: {no.such.property: 1}}")
+
+    assert run(["tail", "--config", str(file)]) == 3
+    assert "no.such.property" in capsys.readouterr().err
+
+
 def test_config_check_prints_what_is_effective(empty: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "check", "--config", empty]) == 0
     captured = capsys.readouterr()

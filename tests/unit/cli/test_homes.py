@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -25,11 +26,11 @@ class Shelf:
         self._fails = fails
         self.asked: list[TaskKey] = []
 
-    def record(self, key: TaskKey) -> Record | None:
-        self.asked.append(key)
+    def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
+        self.asked += keys
         if self._fails:
             raise StoreUnavailable("Redis does not answer: refused")
-        return self._records.get(key)
+        return [self._records.get(key) for key in keys]
 
 
 def line(action: str = "ProceedTask", payload: Any = None, **meta: Any) -> EventLine:
@@ -46,28 +47,28 @@ def line(action: str = "ProceedTask", payload: Any = None, **meta: Any) -> Event
 def test_an_event_for_a_known_task_goes_to_its_home() -> None:
     homes = Homes(Shelf(record(TASK, home=7)), Policy())
 
-    assert homes.home(line("ProceedTask")) == 7
-    assert homes.home(line("TimeoutTask")) == 7
-    assert homes.home(line("StartTask")) == 7
+    assert [*homes.of([line("ProceedTask")])] == [7]
+    assert [*homes.of([line("TimeoutTask")])] == [7]
+    assert [*homes.of([line("StartTask")])] == [7]
 
 
 def test_the_id_is_found_as_the_runner_finds_it() -> None:
     homes = Homes(Shelf(record(TASK, home=7)), Policy())
     by_path = line(payload={"form": {"id": "t-1"}}, parameters={"taskIdPath": "form.id"})
 
-    assert homes.home(by_path) == 7
+    assert [*homes.of([by_path])] == [7]
 
 
 def test_any_other_goes_by_its_key() -> None:
     shelf = Shelf(record(TASK, home=7))
     homes = Homes(shelf, Policy())
 
-    assert homes.home(line(payload={"taskId": "t-2"})) is None
-    assert homes.home(line(payload={})) is None
-    assert homes.home(line("TimeoutBetween")) is None
-    assert homes.home(line("Nonsense")) is None
-    assert homes.home(line(domain="elsewhere")) is None
-    assert homes.home(line(handler="another")) is None
+    assert [*homes.of([line(payload={"taskId": "t-2"})])] == [None]
+    assert [*homes.of([line(payload={})])] == [None]
+    assert [*homes.of([line("TimeoutBetween")])] == [None]
+    assert [*homes.of([line("Nonsense")])] == [None]
+    assert [*homes.of([line(domain="elsewhere")])] == [None]
+    assert [*homes.of([line(handler="another")])] == [None]
     assert [key.id for key in shelf.asked] == ["t-2", "r-9:step-1"]
 
 
@@ -75,7 +76,7 @@ def test_a_store_that_does_not_answer_is_not_asked_again() -> None:
     shelf = Shelf(fails=True)
     homes = Homes(shelf, Policy())
 
-    assert homes.home(line()) is None
-    assert homes.home(line()) is None
+    assert [*homes.of([line()])] == [None]
+    assert [*homes.of([line()])] == [None]
     assert homes.unavailable == "Redis does not answer: refused"
     assert len(shelf.asked) == 1

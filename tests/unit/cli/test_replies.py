@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import msgspec
 import pytest
-from rich.console import Console
 
 from runner.actions.policy import Policy
 from runner.cli.event_lines import EventLine, read_lines
 from runner.cli.replies import Replies, reply_topics
-from runner.cli.responses_table import ResponsesTable
+from runner.cli.send_report import SendReport
 from runner.cli.sighting import Sighting
 from runner.clock import ManualTicker
 from runner.envelope.event import NO_RULES
@@ -27,15 +24,15 @@ def lines(*request_ids: str, **meta: str) -> list[EventLine]:
     return read
 
 
-def shown(sent: list[EventLine], *steps: Sighting | None, seconds: float = 5) -> str:
-    ticker, out = ManualTicker(), io.StringIO()
+def told(sent: list[EventLine], *steps: Sighting | None, seconds: float = 5, as_json: bool = False) -> None:
+    """What ``send --wait`` tells of these replies."""
+    ticker = ManualTicker()
     replies = Replies(sent, Policy(), Script(steps, ticker), ticker)
-    replies.show(ResponsesTable(Console(file=out, color_system=None)), seconds)
-    return out.getvalue()
+    SendReport(len(sent), as_json=as_json).await_replies(replies, seconds)
 
 
-def test_every_reply_is_shown_and_nothing_else() -> None:
-    table = shown(
+def test_every_reply_is_shown_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    told(
         lines("a", "b"),
         seen(key="somebody-else"),
         seen(key="b"),
@@ -44,7 +41,7 @@ def test_every_reply_is_shown_and_nothing_else() -> None:
         seen(key="a", status="SUCCESS"),
     )
 
-    titles, *rows = table.splitlines()
+    titles, *rows = capsys.readouterr().out.splitlines()
     assert titles.split() == ["time", "partition", "key", "kind", "status", "task", "id"]
     assert [row.split()[2:] for row in rows] == [
         ["b", "reply", "ACK", "t-1"],
@@ -52,10 +49,13 @@ def test_every_reply_is_shown_and_nothing_else() -> None:
     ]
 
 
-def test_an_event_sent_twice_has_two_replies() -> None:
+def test_an_event_sent_twice_has_two_replies(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(FatalError, match=r"1 replies did not come within 5 s \(for a\)"):
-        shown(lines("a", "a"), seen(key="a"))
-    assert len(shown(lines("a", "a"), seen(key="a"), seen(key="a")).splitlines()) == 3
+        told(lines("a", "a"), seen(key="a"))
+    capsys.readouterr()
+
+    told(lines("a", "a"), seen(key="a"), seen(key="a"))
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_what_is_missing_is_named() -> None:
@@ -64,23 +64,34 @@ def test_what_is_missing_is_named() -> None:
     with pytest.raises(
         FatalError, match=r"7 replies did not come within 2 s \(for r-0, r-1, r-2, r-3, r-4, …\)"
     ):
-        shown(lines(*ids), seconds=2)
+        told(lines(*ids), seconds=2)
 
 
-def test_a_fail_is_shown_with_its_code_and_is_a_failure() -> None:
+def test_a_fail_is_shown_with_its_code_and_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     refusal = seen(key="a", status="FAIL", event={"result": {"error": {"code": 10118}}})
-    ticker, out = ManualTicker(), io.StringIO()
-    replies = Replies(lines("a", "b"), Policy(), Script([refusal, seen(key="b")], ticker), ticker)
 
     with pytest.raises(FatalError, match="1 of the replies say FAIL"):
-        replies.show(ResponsesTable(Console(file=out, color_system=None)), 5)
+        told(lines("a", "b"), refusal, seen(key="b"))
 
-    assert "FAIL 10118" in out.getvalue()
+    assert "FAIL 10118" in capsys.readouterr().out
+
+
+def test_programs_get_a_line_for_every_reply(capsys: pytest.CaptureFixture[str]) -> None:
+    told(lines("a", "b"), seen(key="b"), seen(key="a"), as_json=True)
+
+    given = [msgspec.json.decode(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["type"], each["key"], each["status"]) for each in given] == [
+        ("reply", "b", "ACK"),
+        ("reply", "a", "ACK"),
+    ]
 
 
 def test_nobody_waits_for_an_event_that_is_for_another(capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(lines("a", handler="another")) == ""
-    assert "no reply will come" in capsys.readouterr().err
+    told(lines("a", handler="another"))
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "no reply will come" in captured.err
 
 
 def test_replies_may_come_on_the_streams_that_events_name() -> None:
