@@ -22,7 +22,7 @@ MAX_KEPT: Final = 10_000
 """Ids that are remembered, with their schema or with what is wrong with it."""
 
 UNKNOWN_SECONDS: Final = 30.0
-"""For how long an id is taken to be unknown before the registry is asked again."""
+"""How long an id is taken to be unknown, at least, before the registry is asked again."""
 
 PATIENCE_SECONDS: Final = 10.0
 """Spent on asking, after which the batch is given up: a loop that does not poll loses its partitions."""
@@ -112,6 +112,7 @@ class SchemaRegistry:
         return answer
 
     def _looked_up(self, schema_id: int) -> WriterSchema | _Refused:
+        began = self._ticker()
         try:
             found = self._client.get_schema(schema_id)
         except Exception as error:
@@ -119,7 +120,9 @@ class SchemaRegistry:
                 raise SchemasUnavailable(
                     f"the schema registry gives no schema {schema_id}: {_said(error)}"
                 ) from error
-            end = self._ticker() + UNKNOWN_SECONDS
+            # As many as are kept can be asked for meanwhile: a batch of unknown ids has an end.
+            now = self._ticker()
+            end = now + max(UNKNOWN_SECONDS, MAX_KEPT * (now - began))
             return _Refused("UNKNOWN_SCHEMA", f"the registry has no schema with id {schema_id}", end)
         try:
             return _accepted(found)
