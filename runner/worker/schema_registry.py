@@ -6,17 +6,21 @@ also where the batch that asked for it is given up: so every batch gets on, howe
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 from runner.clock import Ticker
+from runner.config.secrets import mask_url
 from runner.envelope import avro_schema, writer_schema
 from runner.envelope.writer_schema import WriterSchema
 from runner.errors import FatalError, PoisonError, SchemasUnavailable
 
 T = TypeVar("T")
+
+_CHATTY: Final = ("httpx", "httpx2")
 
 MAX_KEPT: Final = 10_000
 """Ids that are remembered, with their schema or with what is wrong with it."""
@@ -177,6 +181,9 @@ def connect(settings: Mapping[str, Any]) -> Client:
     """
     from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 - an extra
 
+    for name in _CHATTY:
+        # Every request, with its URL, and that may have a password.
+        logging.getLogger(name).setLevel(logging.WARNING)
     client: Client = SchemaRegistryClient.new_client(dict(settings))
     return client
 
@@ -203,4 +210,4 @@ def _is_unknown(error: Exception) -> bool:
 
 
 def _said(error: Exception) -> str:
-    return f"{str(error)[:200]} ({type(error).__name__})"
+    return f"{mask_url(str(error))[:200]} ({type(error).__name__})"

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,11 +29,13 @@ class Answer:
     key: bytes | None
     value: bytes | None
     headers: dict[str, str]
+    read: Callable[[bytes], Any] = json.loads
+    """Reads a value of its topic."""
 
     @property
     def event(self) -> Any:
-        """The value as JSON."""
-        return json.loads(self.value or b"null")
+        """The value as the event it is; None where it is empty."""
+        return self.read(self.value) if self.value else None
 
     @property
     def kind(self) -> str:
@@ -63,6 +66,7 @@ class Reader:
         partitions = range(site.width(topic))
         self._consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
         self._reached: dict[int, int] = {}
+        self._read = site.answered.read if topic == site.responses else json.loads
 
     def read(self, seconds: float = 0.0) -> list[Answer]:
         """Return what is there, waiting for the first for so long."""
@@ -70,7 +74,7 @@ class Reader:
         for message in self._consumer.consume(1000, seconds):
             error = message.error()
             if error is None:
-                found.append(_answer(message))
+                found.append(_answer(message, self._read))
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._reached[message.partition() or 0] = message.offset() or 0
             elif error.code() not in PASSING:
@@ -110,7 +114,7 @@ def wait_until_drained(site: Site, seconds: float = 60) -> None:
     until(drained, seconds, lambda: f"committed {site.committed()}, messages up to {last}")
 
 
-def _answer(message: Message) -> Answer:
+def _answer(message: Message, read: Callable[[bytes], Any]) -> Answer:
     partition: Any = message.partition()
     offset: Any = message.offset()
     headers: Any = message.headers() or ()
@@ -121,4 +125,5 @@ def _answer(message: Message) -> Answer:
         message.key(),
         message.value(),
         {name: (value or b"").decode("utf-8", "replace") for name, value in headers},
+        read,
     )

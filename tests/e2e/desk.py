@@ -1,7 +1,6 @@
 """A desk: sends single messages to a site, and waits for what comes of each."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -10,6 +9,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from tests.e2e.answers import Answer, Reader
 from tests.e2e.site import Site
+from tests.e2e.values import JSON
 
 ANSWER_SECONDS: Final = 40
 FLUSH_SECONDS: Final = 30
@@ -43,7 +43,8 @@ class Desk:
             assert error is None, error
             offsets.append(message.offset() or 0)
 
-        encoded = json.dumps(value).encode() if isinstance(value, dict) else value
+        values = JSON if topic else self._site.written
+        encoded = values.write(value) if isinstance(value, dict) else value
         self._producer.produce(
             topic or self._site.requests,
             encoded,

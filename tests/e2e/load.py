@@ -265,7 +265,7 @@ class Load:
         by_desk = self._desk if message.action == "ProceedTask" else None
         self._producer.produce(
             by_desk or self._site.requests,
-            json.dumps(event["payload"] if by_desk else event).encode(),
+            json.dumps(event["payload"]).encode() if by_desk else self._site.written.write(event),
             message.request_id.encode(),
             partition,
             on_delivery=_require_delivered,

@@ -19,6 +19,7 @@ from confluent_kafka.admin import (
 )
 
 from tests.e2e.facts import until
+from tests.e2e.values import JSON, Values
 from tests.servers.kafka_server import KafkaServer
 
 SHORTEST_SESSION_MS: Final = 1500
@@ -44,6 +45,10 @@ class Site:
     assignment: str = RANGE
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:10])
     settings: Mapping[str, str] = field(default_factory=dict)
+    written: Values = JSON
+    """How requests are written."""
+    answered: Values = JSON
+    """How responses are written."""
 
     @property
     def requests(self) -> str:
