@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Generic, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from runner.config import Config, check_properties, consumer_properties, producer_properties
 from runner.config.clients import client_properties
 from runner.errors import FatalError, LogUnavailable
+from runner.worker.reach import Complaints, first_answer, unanswered
 
 ANSWER_SECONDS: Final = 10.0
 """How long a broker that is there may take to do what a command asks of it."""
@@ -23,22 +24,9 @@ ANSWER_SECONDS: Final = 10.0
 FIRST_ANSWER_SECONDS: Final = 5.0
 """How long it takes to be sure enough that nobody is there: a person is waiting."""
 
-_NOT_A_REASON: Final = "_ALL_BROKERS_DOWN"
 _QUIET: Final[Mapping[str, Any]] = {"log_level": 0}
 
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
-
-
-class Complaints:
-    """The last complaint of a client; given to it as ``error_cb``."""
-
-    def __init__(self) -> None:
-        self.last = ""
-
-    def __call__(self, error: KafkaError) -> None:
-        """Remember it."""
-        if error.name() != _NOT_A_REASON:
-            self.last = error.str()
 
 
 class Connection(Generic[Client]):
@@ -47,6 +35,7 @@ class Connection(Generic[Client]):
     def __init__(self, client: Client, config: Config, complaints: Complaints) -> None:
         self.client: Client = client
         self.brokers = config.kafka.brokers
+        self._properties = client_properties(config)
         self._complaints = complaints
 
     @contextmanager
@@ -62,9 +51,7 @@ class Connection(Generic[Client]):
         # Complaints are handed over only inside a poll.
         self.client.poll(0)
         reason = self._complaints.last or what
-        return LogUnavailable(
-            f"Kafka at {self.brokers} does not answer ({reason}); check kafka.brokers, or start it"
-        )
+        return unanswered(self.brokers, reason, self._properties)
 
     def metadata(self) -> ClusterMetadata:
         """Return the cluster with all its topics; LogUnavailable if no broker answers in time.
@@ -72,7 +59,12 @@ class Connection(Generic[Client]):
         All, because a broker may create a topic that is asked for by its name.
         """
         with self.answering():
-            found: ClusterMetadata = self.client.list_topics(timeout=FIRST_ANSWER_SECONDS)
+            found: ClusterMetadata = first_answer(
+                lambda seconds: self.client.list_topics(timeout=seconds),
+                self.client,
+                self._complaints,
+                FIRST_ANSWER_SECONDS,
+            )
         return found
 
     def partitions_of(self, names: Collection[str]) -> dict[str, int]:

@@ -24,6 +24,8 @@ from runner.store.connection.command import Connection
 from runner.store.connection.single import connect, connect_sentinel
 from runner.store.connection.slots import Address
 from runner.store.redis_store import RedisStore
+from runner.worker.permissions import READ, WRITE
+from runner.worker.reach import Complaints
 
 
 def build_policy(config: Config) -> Policy:
@@ -79,11 +81,12 @@ def said_with_remedy(error: StoreUnavailable, config: Config) -> str:
     return f"{error}; check {where}, or start Redis"
 
 
-def connect_admin(config: Config) -> AdminClient:
+def connect_admin(config: Config, complaints: Complaints) -> AdminClient:
     """Return an admin client; raises ConfigError if no broker is named."""
     config.require_brokers()
     # It would write to standard error by itself; of an outage the other clients tell as well.
-    return AdminClient({"log_level": 2, **client_properties(config)})
+    properties: dict[str, Any] = {"log_level": 2, **client_properties(config), "error_cb": complaints}
+    return AdminClient(properties)
 
 
 def required_topics(config: Config) -> tuple[str, ...]:
@@ -102,6 +105,15 @@ def topic_names(config: Config) -> tuple[str, ...]:
 def topics_read(config: Config) -> tuple[str, ...]:
     """Return the topics whose messages may become dead letters."""
     return (config.topics.requests, *config.input_topics().values())
+
+
+def topic_operations(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return what a worker must be allowed to do with each topic."""
+    written = (*required_topics(config), *config.responses.streams)
+    operations: dict[str, tuple[str, ...]] = dict.fromkeys(written, (WRITE,))
+    for name in topics_read(config):
+        operations[name] = (READ, *operations.get(name, ()))
+    return operations
 
 
 def _domain(rules: DomainRules) -> DomainPolicy:

@@ -6,11 +6,14 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from runner import log
 from runner.cli.codecs import build_codecs
@@ -24,6 +27,7 @@ from runner.cli.wiring import (
     required_topics,
     said_with_remedy,
     topic_names,
+    topic_operations,
 )
 from runner.clock import monotonic_seconds
 from runner.config import Config, check_properties
@@ -34,23 +38,26 @@ from runner.store.calls import Opened, Ownership
 from runner.store.redis_store import RedisStore
 from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from runner.worker.feed import Feed
+from runner.worker.group_offsets import group_offsets
 from runner.worker.health import HealthServer, HealthState
 from runner.worker.input_topics.thread import InputThread
 from runner.worker.intake import Terms
 from runner.worker.kafka_log import KafkaLog
 from runner.worker.loop import Limits, Loop, Parts
+from runner.worker.permissions import require_permissions
 from runner.worker.process import Process
+from runner.worker.reach import Complaints, first_answer, unanswered
 from runner.worker.reporter import Reporter
 from runner.worker.retention import Retention
 from runner.worker.store_time import StoreTime
 from runner.worker.timers import NoTimers, Timers, TimerSettings
 from runner.worker.topics import (
+    ASK_SECONDS,
     EVERY_SECONDS,
     Cluster,
     TopicOutlet,
     TopicWatch,
     ask_cluster,
-    group_offsets,
     require_topics,
 )
 from runner.worker.watchdog import STUCK_SECONDS, Watchdog
@@ -104,12 +111,12 @@ class _Worker:
         self._assembly = assembly
         self._codecs = build_codecs(config)
         stack.callback(self._codecs.close)
-        admin = connect_admin(config)
         needed = topic_names(config)
-        cluster = ask_cluster(admin, needed)
+        admin, cluster = _reached(config, needed)
         exactly_once = config.delivery == "exactly_once"
         # A response stream may be missing for now: events that name it are refused, not the worker.
         require_topics(cluster, required_topics(config), exactly_once=exactly_once)
+        require_permissions(cluster, topic_operations(config))
         _require_partitions(config, cluster)
         require_inputs(config, cluster)
         self._codecs.prepare()
@@ -224,6 +231,21 @@ class _Worker:
     def _serve(self) -> HealthServer:
         http = self._config.http
         return HealthServer(self._state, self._metrics.exposition, (http.host, http.port))
+
+
+def _reached(config: Config, names: Collection[str]) -> tuple[AdminClient, Cluster]:
+    """Return a client of a cluster that answers, and what it says of the topics.
+
+    LogUnavailable with the reason and the way out if it does not answer in time, or refuses us.
+    """
+    complaints = Complaints()
+    admin = connect_admin(config, complaints)
+    try:
+        first_answer(lambda seconds: admin.list_topics(timeout=seconds), admin, complaints, ASK_SECONDS)
+    except KafkaException as error:
+        reason = complaints.last or error.args[0].str()
+        raise unanswered(config.kafka.brokers, reason, client_properties(config)) from error
+    return admin, ask_cluster(admin, names)
 
 
 def _tame_collector() -> None:

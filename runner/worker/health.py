@@ -63,6 +63,7 @@ class HealthState:
         self._ticked_seconds = now_seconds
         self._assigned = 0
         self._store_up = False
+        self._log_up = True
         self._paused: tuple[int, ...] = ()
         self._troubles: dict[str, str] = {}
 
@@ -80,6 +81,11 @@ class HealthState:
         """Whether Redis answered the last time it was asked."""
         with self._lock:
             self._store_up = up
+
+    def set_log(self, up: bool) -> None:  # noqa: FBT001 - reads as a setter at its callers
+        """Whether Kafka takes what is sent; a single refusal is nothing unusual."""
+        with self._lock:
+            self._log_up = up
 
     def set_paused(self, partitions: Iterable[int]) -> None:
         """Partitions that cannot go on: too much poison, or an answer that no topic takes.
@@ -107,6 +113,7 @@ class HealthState:
         with self._lock:
             age = max(0.0, now_seconds - self._ticked_seconds)
             assigned, store_up, paused = self._assigned, self._store_up, self._paused
+            log_up = self._log_up
             troubles = sorted(self._troubles.items())
         reasons = []
         if age > live_within_seconds:
@@ -115,6 +122,8 @@ class HealthState:
             reasons.append("no partitions are assigned")
         if not store_up:
             reasons.append("Redis does not answer")
+        if not log_up:
+            reasons.append("Kafka does not take what is sent, the log says why")
         if paused:
             reasons.append(f"paused, the log says why: partitions {_listed(paused)}")
         reasons += [f"{what}: {why}" for what, why in troubles]

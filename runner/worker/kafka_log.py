@@ -30,28 +30,28 @@ from runner import log
 from runner.actions.decision import Emit
 from runner.errors import Fenced, LogUnavailable, PositionUnknown
 from runner.worker.event_log import AssignmentListener, Message
-from runner.worker.membership import is_member
+from runner.worker.kafka_errors import (
+    GONE,
+    PASSING,
+    PURGED,
+    failed_delivery,
+    failed_fetch,
+    failed_transaction,
+    is_too_large,
+    never_taken_in,
+    refusal,
+)
+from runner.worker.membership import is_incremental, is_member
 from runner.worker.opening import EARLIEST
 
 IO_SECONDS: Final = 10.0
 """One call to a broker, at most."""
 
+JOIN_SECONDS: Final = 20.0
+"""After which a group that has not let us in is taken for one that never will."""
+
 UNCONFIRMED_SECONDS: Final = 60.0
 """How long a commit is asked again before the process gives up and a fresh one finds out."""
-
-_PASSING: Final = frozenset(
-    {
-        KafkaError._PARTITION_EOF,
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._TIMED_OUT,
-        KafkaError._RESOLVE,
-    }
-)
-_GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
-_TOO_LARGE: Final = frozenset(
-    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_MSG}
-)
 
 _log: Final = log.get("kafka")
 
@@ -79,28 +79,35 @@ class KafkaLog:
         self._transactional = "transactional.id" in producer_properties
         self._producer = Producer({**producer_properties, "delivery.report.only.error": True}, logger=clients)
         self._consumer = Consumer(dict(consumer_properties), logger=clients)
-        self._incremental = _is_incremental(consumer_properties)
+        self._incremental = is_incremental(consumer_properties)
+        self._probes = consumer_properties.get("group.protocol") == "consumer"
         self._owned: set[int] = set()
         """As the group has told, whether read yet or not."""
         self._assigned: set[int] = set()
         """Read, from where the loop said."""
         self._read: set[int] = set()
+        self._group = str(consumer_properties.get("group.id", ""))
+        self._has_joined = False
         self._failures: list[KafkaError] = []
+        self._failure = ""
+        self._written: set[str] = set()
         self._open = False
 
     def start(self) -> None:
         """Register the producer with its coordinator, then join the group.
 
-        Raises LogUnavailable if no broker answers in time, Fenced if transactions are refused.
+        Raises LogUnavailable if no broker answers in time, FatalError if it refuses us.
         """
         if self._transactional:
-            self._guarded(lambda: self._producer.init_transactions(UNCONFIRMED_SECONDS))
+            self._begin_to_write()
         self._consumer.subscribe(
             [self._topic],
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
             on_lost=self._on_revoke,
         )
+        if self._probes:
+            self._require_joined()
 
     def close(self) -> None:
         """Leave the group, so that others take over at once, and close both clients."""
@@ -173,7 +180,7 @@ class KafkaLog:
         """Open a transaction; one that could not be aborted before is aborted first."""
         if self._open:
             self.abort()
-        self._failures.clear()
+        self._forget_failures()
         self._guarded(self._producer.begin_transaction)
         self._open = True
 
@@ -206,14 +213,14 @@ class KafkaLog:
         """Abort; asked again until it answers."""
         self._until_answered(lambda: self._producer.abort_transaction(IO_SECONDS))
         self._open = False
-        self._failures.clear()
+        self._forget_failures()
 
     def flush(self) -> None:
         """Return once everything is acknowledged; LogUnavailable if anything was not."""
         left = self._producer.flush(IO_SECONDS)
-        failures, self._failures = self._failures, []
+        failures, failure = self._forget_failures()
         if failures:
-            raise LogUnavailable(f"not delivered: {failures[0]}", refused=_is_refusal(failures))
+            raise LogUnavailable(failure or str(failures[0]), refused=is_too_large(failures))
         if left:
             raise LogUnavailable(f"{left} messages were not acknowledged in time")
 
@@ -222,15 +229,29 @@ class KafkaLog:
         places = self._marked(offsets)
         self._guarded(lambda: self._consumer.commit(offsets=places, asynchronous=False))
 
+    def _begin_to_write(self) -> None:
+        try:
+            self._producer.init_transactions(UNCONFIRMED_SECONDS)
+        except KafkaException as error:
+            raise refusal(_reason(error), self._group) or self._unavailable(error) from error
+
+    def _require_joined(self) -> None:
+        """Wait until the group has us: a client waits in silence for ever where its protocol is unknown."""
+        give_up = monotonic() + JOIN_SECONDS
+        while self.membership() is None:
+            self.poll(1, 0.1)
+            if monotonic() > give_up:
+                raise never_taken_in(self._group, JOIN_SECONDS)
+
     # -- callbacks of librdkafka, inside poll ----------------------------------------------------
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._has_joined = True
         # Nothing is fetched before the loop has found out where to begin.
         if self._incremental:
             consumer.incremental_assign([])
         else:
-            # The whole assignment: a member that lost its session before it was told of the last one
-            # is told of the next at once.
+            # All of it: who lost its session before it was told of the last one is told of the next at once.
             if self._owned:
                 self._give_up(self._owned)
             consumer.assign([])
@@ -258,14 +279,23 @@ class KafkaLog:
 
     def _on_delivery(self, error: KafkaError | None, message: KafkaMessage) -> None:
         if error is not None:
-            if not self._failures:  # of a batch, hundreds fail alike
-                _log.warning("not_delivered", topic=message.topic(), reason=str(error))
             self._failures.append(error)
+            # Of a batch, hundreds fail alike; and what an abort throws away says nothing of the reason.
+            if not self._failure and error.code() not in PURGED:
+                self._failure = failed_delivery(message.topic(), error)
+                _log.warning("not_delivered", topic=message.topic(), reason=self._failure)
+
+    def _forget_failures(self) -> tuple[list[KafkaError], str]:
+        failures, failure = self._failures, self._failure
+        self._failures, self._failure = [], ""
+        self._written.clear()
+        return failures, failure
 
     def _queue(self, emit: Emit) -> None:
         # -1 is the client's word for: by the hash of the key.
         partition = -1 if emit.partition is None else emit.partition
         report = self._on_delivery
+        self._written.add(emit.stream)
         self._producer.produce(
             emit.stream, emit.value, emit.key, partition, report, headers=list(emit.headers)
         )
@@ -276,16 +306,19 @@ class KafkaLog:
         error = found.error()
         if error is None:
             return True
-        if error.code() in _GONE:
+        if error.code() in GONE:
             raise PositionUnknown(
                 f"{self._topic}/{found.partition()} does not hold the next offset any more ({error}): "
                 "messages were deleted before they were read, or the topic was made again; "
                 "restart, or set the group's offset with kafka-consumer-groups --reset-offsets"
             )
+        refused = None if self._has_joined and not error.fatal() else refusal(error, self._group)
+        if refused is not None:
+            raise refused
         if error.fatal():
             raise Fenced(f"the consumer failed for good: {error}")
-        if error.code() not in _PASSING:
-            _log.warning("consumer_error", reason=str(error))
+        if error.code() not in PASSING:
+            _log.warning("consumer_error", reason=failed_fetch(self._topic, error))
         return False
 
     def _message(self, found: KafkaMessage) -> Message:
@@ -344,10 +377,11 @@ class KafkaLog:
 
     def _unavailable(self, error: KafkaException) -> LogUnavailable | Fenced:
         reason = _reason(error)
-        refused = _is_refusal([*self._failures, reason])
+        refused = is_too_large([*self._failures, reason])
         if reason.fatal() or reason.code() == KafkaError._FENCED:
             return Fenced(f"the producer was fenced or failed for good: {reason}")
-        return LogUnavailable(f"Kafka refused the batch: {reason}", refused=refused)
+        why = self._failure or failed_transaction(self._written, reason)
+        return LogUnavailable(f"Kafka refused the batch: {why}", refused=refused)
 
 
 def _timestamp_ms(found: KafkaMessage) -> int | None:
@@ -355,16 +389,6 @@ def _timestamp_ms(found: KafkaMessage) -> int | None:
     return None if kind == TIMESTAMP_NOT_AVAILABLE or moment_ms < 0 else moment_ms
 
 
-def _is_incremental(consumer_properties: Mapping[str, Any]) -> bool:
-    """Whether rebalances tell what changes; otherwise all is taken away and given anew."""
-    strategy = consumer_properties.get("partition.assignment.strategy")
-    return strategy == "cooperative-sticky" or consumer_properties.get("group.protocol") == "consumer"
-
-
 def _reason(error: KafkaException) -> KafkaError:
     reason: KafkaError = error.args[0]
     return reason
-
-
-def _is_refusal(errors: Collection[KafkaError]) -> bool:
-    return any(error.code() in _TOO_LARGE for error in errors)

@@ -1,4 +1,4 @@
-"""Whose membership group metadata proves: a consumer's that is in its group, or nobody's.
+"""How a consumer is a member of its group, and whose membership group metadata proves: its, or nobody's.
 
 librdkafka gives it as bytes: ``CGMDv2:``, the generation (or member epoch, KIP-848) as a native
 32-bit number, then group, member and, where there is one, instance, each closed by a zero byte.
@@ -8,8 +8,9 @@ for consumers without a group, and what a consumer gives that has lost its sessi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from runner.errors import FatalError
 
@@ -33,3 +34,9 @@ def is_member(metadata: bytes | None) -> bool:
     _, _, rest = metadata[end:].partition(b"\0")
     member, _, _ = rest.partition(b"\0")
     return generation > 0 and bool(member)
+
+
+def is_incremental(consumer_properties: Mapping[str, Any]) -> bool:
+    """Whether rebalances tell what changes; otherwise all is taken away and given anew."""
+    strategy = consumer_properties.get("partition.assignment.strategy")
+    return strategy == "cooperative-sticky" or consumer_properties.get("group.protocol") == "consumer"

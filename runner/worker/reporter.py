@@ -7,11 +7,14 @@ from typing import Any, Final, cast
 
 from runner import log
 from runner.clock import Ticker
-from runner.errors import StoreUnavailable, TransientError
+from runner.errors import LogUnavailable, StoreUnavailable, TransientError
 from runner.metrics import LoopClock, Metrics, Part
 from runner.worker.assignment import Batch
 from runner.worker.health import HealthState
 from runner.worker.processed import Processed
+
+REFUSED_IN_A_ROW: Final = 3
+"""After so many batches that Kafka did not take, it is no longer a rebalance that passes by."""
 
 _log: Final = log.get("worker")
 
@@ -25,6 +28,8 @@ class Reporter:
         self._ticker = ticker
         self._clock = LoopClock(metrics)
         self._down = False
+        self._refused = 0
+        """Batches in a row that Kafka did not take."""
         health.set_store(up=True)
         metrics.store_up.set(1)
 
@@ -37,6 +42,8 @@ class Reporter:
     def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
         """Count what a batch came to, and log what was buried or could not be resumed."""
         metrics = self._metrics
+        self._refused = 0
+        self._health.set_log(up=True)
         metrics.count_transaction("committed")
         metrics.commit_seconds.observe(seconds)
         metrics.batch_events.observe(len(batch.messages))
@@ -58,6 +65,9 @@ class Reporter:
         if isinstance(error, StoreUnavailable):
             self._health.set_store(up=False)
             self._metrics.store_up.set(0)
+        if isinstance(error, LogUnavailable):
+            self._refused += 1
+            self._health.set_log(up=self._refused < REFUSED_IN_A_ROW)
         log_it = _log.debug if self._down else _log.warning
         log_it("batch_abandoned", code=error.label, reason=str(error))
         self._down = True

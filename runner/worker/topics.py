@@ -10,14 +10,12 @@ import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from string import digits
-from time import sleep
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from runner import log
-from runner.clock import monotonic_seconds
 from runner.envelope.codec import Codec, Sections
 from runner.errors import FatalError, LogUnavailable
 
@@ -26,11 +24,8 @@ EVERY_SECONDS: Final = 30.0
 USUAL_LIMIT_BYTES: Final = 1_000_000
 """Assumed where the broker does not tell: a little under Kafka's default."""
 
+_FORBIDDEN: Final = object()
 _DIGITS_AT_ONCE: Final = 18
-_LOADING: Final = frozenset(
-    {"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR", "_WAIT_COORD"}
-)
-_LOADING_SECONDS: Final = 0.2
 _log: Final = log.get("topics")
 
 
@@ -41,6 +36,8 @@ class Topic:
     id: str
     partitions: int
     limit_bytes: int
+    operations: frozenset[str] = frozenset()
+    """What this client may do with it, as READ and WRITE; empty where the broker does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +46,8 @@ class Cluster:
 
     id: str
     topics: Mapping[str, Topic] = field(default_factory=dict)
+    forbidden: frozenset[str] = frozenset()
+    """Topics this client may not even see, if they exist."""
 
     @property
     def is_mock(self) -> bool:
@@ -138,6 +137,10 @@ class TopicWatch:
                 _log.warning("topics_unknown", reason=str(error))
 
     def _compare(self, cluster: Cluster) -> None:
+        if cluster.forbidden:
+            # They may well be there: what was known of them stays.
+            _log.warning("topics_forbidden", topics=sorted(cluster.forbidden))
+            return
         before = self._outlet.cluster.topics.get(self._requests)
         now = cluster.topics.get(self._requests)
         if before is not None and (now is None or now.id != before.id):
@@ -168,46 +171,30 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
         if cluster.is_mock:
             # It answers for metadata and nothing else, and its topics have no ids.
             return replace(cluster, topics=_listed(listed.topics, names))
-        asked = admin.describe_topics(TopicCollection(list(names)), request_timeout=ASK_SECONDS)
+        asked = admin.describe_topics(
+            TopicCollection(list(names)), include_authorized_operations=True, request_timeout=ASK_SECONDS
+        )
         found = {name: _described(future) for name, future in asked.items()}
     except (KafkaException, TimeoutError) as error:
         raise LogUnavailable(f"Kafka does not answer: {_said(error)}") from error
-    there = {name: topic for name, topic in found.items() if topic is not None}
+    forbidden = frozenset(name for name, topic in found.items() if topic is _FORBIDDEN)
+    there = {name: topic for name, topic in found.items() if topic is not None and name not in forbidden}
     limits = _limits(admin, list(there))
     topics = {
-        name: Topic(str(topic.topic_id), len(topic.partitions), limits.get(name, USUAL_LIMIT_BYTES))
+        name: Topic(
+            str(topic.topic_id),
+            len(topic.partitions),
+            limits.get(name, USUAL_LIMIT_BYTES),
+            frozenset(operation.name for operation in topic.authorized_operations or ()),
+        )
         for name, topic in there.items()
     }
-    return replace(cluster, topics=topics)
-
-
-def group_offsets(properties: Mapping[str, Any], group: str, topic: str, partitions: int) -> dict[int, int]:
-    """Return the group's committed offsets on a topic, by partition; empty if there are none.
-
-    Asked as a consumer that never joins: the admin client's call ends the process where the
-    coordinator is not ready (librdkafka issue 5040). A coordinator that is still loading, as just
-    after the broker's start, is asked again. LogUnavailable after ASK_SECONDS.
-    """
-    consumer = Consumer({**properties, "group.id": group, "enable.auto.commit": False})
-    places = [TopicPartition(topic, partition) for partition in range(partitions)]
-    give_up = monotonic_seconds() + ASK_SECONDS
-    try:
-        while True:
-            try:
-                found = consumer.committed(places, ASK_SECONDS)
-                return {place.partition: place.offset for place in found if place.offset >= 0}
-            except KafkaException as error:
-                if error.args[0].name() not in _LOADING or monotonic_seconds() > give_up:
-                    said = f"Kafka does not tell the group's offsets: {_said(error)}"
-                    raise LogUnavailable(said) from error
-                sleep(_LOADING_SECONDS)
-    finally:
-        consumer.close()
+    return replace(cluster, topics=topics, forbidden=forbidden)
 
 
 def require_topics(cluster: Cluster, needed: Collection[str], *, exactly_once: bool) -> None:
     """FatalError unless all topics exist and the broker can do what is asked of it."""
-    missing = [name for name in needed if name not in cluster.topics]
+    missing = [name for name in needed if name not in cluster.topics and name not in cluster.forbidden]
     if missing:
         raise FatalError(
             f"there is no topic {', '.join(missing)}; run `runner topics create`, "
@@ -242,8 +229,11 @@ def _described(future: Any) -> Any:
     try:
         return future.result(ASK_SECONDS)
     except KafkaException as error:
-        if error.args[0].name() == "UNKNOWN_TOPIC_OR_PART":
-            return None
+        match error.args[0].name():
+            case "UNKNOWN_TOPIC_OR_PART":
+                return None
+            case "TOPIC_AUTHORIZATION_FAILED":
+                return _FORBIDDEN
         raise
 
 

@@ -10,7 +10,6 @@ from typing import Final
 import pytest
 
 from tests.e2e.answers import read_all, wait_until_drained
-from tests.e2e.broker import OwnBroker
 from tests.e2e.checker import Report, check
 from tests.e2e.desk import desk_at, start_event
 from tests.e2e.faulty_worker import AFTER_PRODUCE, FAULT, STUCK_SECONDS
@@ -20,6 +19,7 @@ from tests.e2e.site import Site, session_ms
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.fixtures import REQUIRE_KAFKA
 from tests.servers.lanes import LaneMissing, skip_or_fail
+from tests.servers.own_kafka import OwnBroker
 from tests.servers.redis_server import RedisServer
 
 RUN_SECONDS: Final = 90

@@ -118,3 +118,19 @@ def test_the_time_of_every_part_is_counted(bench: Bench) -> None:
 def test_removed_records_are_counted(bench: Bench) -> None:
     bench.reporter.removed(3)
     assert bench.number("records_removed_total") == 3
+
+
+def test_what_kafka_does_not_take_again_and_again_makes_the_worker_not_ready_until_it_does(
+    bench: Bench,
+) -> None:
+    bench.reporter.homes({0}, set())
+    refused = LogUnavailable("no permission")
+    for _ in range(2):
+        bench.reporter.aborted(refused)
+        bench.reporter.recovered()
+    assert bench.reasons == []
+    bench.reporter.aborted(refused)
+    bench.reporter.recovered()
+    assert bench.reasons == ["Kafka does not take what is sent, the log says why"]
+    bench.reporter.processed(BATCH, Processed(), timers=0, seconds=0.0)
+    assert bench.reasons == []

@@ -4,6 +4,7 @@ import select
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,14 @@ LANE: Final = "deploy/kafka"
 class OwnBroker:
     """A Kafka from deploy/kafka; LaneMissing where Java or Maven are not there."""
 
-    def __init__(self, folder: Path, version: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        version: str | None = None,
+        settings: Mapping[str, str] | None = None,
+        port: int = 0,
+    ) -> None:
+        """``settings``: properties of the broker, over those of deploy/kafka."""
         missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
         if missing:
             raise LaneMissing(
@@ -25,14 +33,23 @@ class OwnBroker:
             )
         self._folder = folder
         self._version = ["--version", version] if version else []
-        self._port = free_port()
+        self._settings = [f"--set={name}={value}" for name, value in (settings or {}).items()]
+        self._port = port or free_port()
         self._launcher: subprocess.Popen[bytes] | None = None
         self.server = KafkaServer(f"{HOST}:{self._port}", LANE)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         place = ["--port", str(self._port), "--data-dir", str(self._folder / "data")]
-        command = [sys.executable, str(LAUNCHER), "start", "--while-stdin-open", *place, *self._version]
+        command = [
+            sys.executable,
+            str(LAUNCHER),
+            "start",
+            "--while-stdin-open",
+            *place,
+            *self._version,
+            *self._settings,
+        ]
         with (self._folder / "launcher.log").open("ab") as log:
             launcher = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, process_group=0

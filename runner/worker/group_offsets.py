@@ -1,0 +1,61 @@
+"""The group's committed offsets, asked for before the worker joins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import sleep
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from runner.clock import monotonic_seconds
+from runner.errors import LogUnavailable
+from runner.worker.kafka_errors import refusal
+from runner.worker.topics import ASK_SECONDS
+
+_TRY_SECONDS: Final = 3.0
+_PAUSE_SECONDS: Final = 0.2
+_PASSING: Final = frozenset(
+    {
+        "COORDINATOR_LOAD_IN_PROGRESS",
+        "COORDINATOR_NOT_AVAILABLE",
+        "NOT_COORDINATOR",
+        "_WAIT_COORD",
+        "_TIMED_OUT",
+    }
+)
+
+
+def group_offsets(properties: Mapping[str, Any], group: str, topic: str, partitions: int) -> dict[int, int]:
+    """Return the group's committed offsets on a topic, by partition; empty if there are none.
+
+    Asked as a consumer that never joins: the admin client's call ends the process where the
+    coordinator is not ready (librdkafka issue 5040). A coordinator that is still loading, as just
+    after the broker's start, is asked again. LogUnavailable after ASK_SECONDS, FatalError where the
+    group is not allowed.
+    """
+    consumer = Consumer({**properties, "group.id": group, "enable.auto.commit": False})
+    places = [TopicPartition(topic, partition) for partition in range(partitions)]
+    give_up = monotonic_seconds() + ASK_SECONDS
+    try:
+        while True:
+            try:
+                found = consumer.committed(places, _TRY_SECONDS)
+                return {place.partition: place.offset for place in found if place.offset >= 0}
+            except KafkaException as error:
+                _require_allowed(consumer, group)
+                reason = error.args[0]
+                if reason.name() not in _PASSING or monotonic_seconds() > give_up:
+                    raise LogUnavailable(f"Kafka does not tell the group's offsets: {reason}") from error
+                sleep(_PAUSE_SECONDS)
+    finally:
+        consumer.close()
+
+
+def _require_allowed(consumer: Consumer, group: str) -> None:
+    """FatalError where it was not; the call itself only runs out of time."""
+    told = consumer.poll(0)
+    error = None if told is None else told.error()
+    refused = None if error is None else refusal(error, group)
+    if refused is not None:
+        raise refused

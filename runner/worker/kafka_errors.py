@@ -1,0 +1,87 @@
+"""Errors of librdkafka: what passes, what does not, and what is said of it, with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from confluent_kafka import KafkaError
+
+from runner.errors import FatalError
+
+PASSING: Final = frozenset(
+    {
+        KafkaError._PARTITION_EOF,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._RESOLVE,
+    }
+)
+GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+_TOO_LARGE: Final = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_MSG}
+)
+
+_PROTOCOL: Final = (
+    "kafka.assignment: consumer (KIP-848) needs Kafka 4.0 or later, with group.version 1; "
+    "set range or cooperative-sticky"
+)
+_REFUSALS: Final[Mapping[int, str]] = {
+    KafkaError.GROUP_AUTHORIZATION_FAILED: (
+        "no permission for group {group!r}: allow Read on it (kafka-acls --group)"
+    ),
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
+        "the other members of group {group!r} share its partitions otherwise: give all workers the same "
+        "kafka.assignment, and stop all before it is changed"
+    ),
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
+        "no permission for transactional ids that begin with '{group}-': allow Write on that prefix "
+        "(kafka-acls --transactional-id --resource-pattern-type prefixed)"
+    ),
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: (
+        "no permission to write as an idempotent producer: allow IdempotentWrite on the cluster"
+    ),
+    KafkaError.UNSUPPORTED_VERSION: _PROTOCOL,
+    KafkaError._UNSUPPORTED_FEATURE: _PROTOCOL,
+}
+
+
+def is_too_large(errors: Collection[KafkaError]) -> bool:
+    """Whether a message was refused for what it is, not for an outage."""
+    return any(error.code() in _TOO_LARGE for error in errors)
+
+
+def refusal(error: KafkaError, group: str) -> FatalError | None:
+    """Return what ends a worker that was refused so at its start; None for anything else."""
+    words = _REFUSALS.get(error.code())
+    return None if words is None else FatalError(f"{words.format(group=group)} ({error.str()})")
+
+
+def never_taken_in(group: str, seconds: float) -> FatalError:
+    """Return what ends a worker whose group stayed silent: where the protocol is unknown, it always does."""
+    return FatalError(f"group {group!r} did not take this worker in within {seconds:.0f} s: {_PROTOCOL}")
+
+
+def failed_delivery(topic: str | None, error: KafkaError) -> str:
+    """Say why a message was not delivered."""
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        return _missing("Write", topic)
+    return f"a message to {topic} was not delivered: {error.str()}"
+
+
+def failed_transaction(topics: Collection[str], error: KafkaError) -> str:
+    """Say why a transaction failed that wrote to these topics; the broker does not name the one."""
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and topics:
+        return _missing("Write", " or ".join(sorted(topics)))
+    return str(error)
+
+
+def failed_fetch(topic: str, error: KafkaError) -> str:
+    """Say why nothing is read."""
+    return _missing("Read", topic) if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else error.str()
+
+
+def _missing(operation: str, topic: str | None) -> str:
+    return f"no permission: {operation} on topic {topic}; allow it (kafka-acls --topic)"

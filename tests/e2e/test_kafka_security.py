@@ -1,0 +1,220 @@
+"""TLS, SCRAM and permissions on a real broker: who may work does, and who may not learns why, soon.
+
+A case is a worker with something wrong. All cases of a run are started side by side; none of them may
+hang, or say a secret.
+"""
+
+import dataclasses
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from runner.embedded.children import HOST, free_port
+from tests.e2e.desk import desk_at, proceed_event, start_event
+from tests.e2e.facts import until
+from tests.e2e.health import health_settings
+from tests.e2e.site import Site
+from tests.e2e.workers import Fleet, Worker
+from tests.servers.fixtures import REQUIRE_KAFKA
+from tests.servers.lanes import LaneMissing, skip_or_fail
+from tests.servers.redis_server import RedisServer
+from tests.servers.secure_kafka import Grant, SecureKafka
+
+pytestmark = pytest.mark.timeout(180)
+
+OPERATIONS: Final = Path(__file__).parents[2] / "docs" / "operations.md"
+ROW: Final = re.compile(r"\| (\w+) \| (topic|group|transactional id) \| ([\w-]+) \| (literal|prefixed) \|")
+PROPERTY: Final = "RUNNER_KAFKA__PROPERTIES__"
+SIDE_BY_SIDE: Final = 6
+REFUSED_SECONDS: Final = 60
+"""On a busy machine; a quiet one needs some ten."""
+
+
+def documented() -> list[Grant]:
+    """The permissions that docs/operations.md lists for a worker."""
+    rows = ROW.findall(OPERATIONS.read_text())
+    names = {"DescribeConfigs": "DESCRIBE_CONFIGS"}
+    return [
+        Grant(
+            names.get(operation, operation.upper()), resource.replace(" ", "_").upper(), name, pattern.upper()
+        )
+        for operation, resource, name, pattern in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A site on the secure broker, and the users who come to it."""
+
+    secure: SecureKafka
+    site: Site
+
+    def grants(self) -> list[Grant]:
+        """The documented permissions, for the names of this site."""
+        names = {
+            "requests": self.site.requests,
+            "responses": self.site.responses,
+            "dead-letters": self.site.dead_letters,
+            "saga-task-runner": self.site.group,
+            "saga-task-runner-": f"{self.site.group}-",
+        }
+        return [dataclasses.replace(grant, name=names[grant.name]) for grant in documented()]
+
+    def user(self, without: int | None = None) -> dict[str, str]:
+        """Make a user with all permissions, or all but one; return the settings it comes with."""
+        name, password = f"user-{secrets.token_hex(4)}", secrets.token_hex(8)
+        self.secure.set_password(name, password)
+        self.secure.grant(name, [grant for i, grant in enumerate(self.grants()) if i != without])
+        return {
+            "RUNNER_KAFKA__BROKERS": self.secure.bootstrap,
+            f"{PROPERTY}SECURITY_PROTOCOL": "sasl_ssl",
+            f"{PROPERTY}SASL_MECHANISM": "SCRAM-SHA-512",
+            f"{PROPERTY}SASL_USERNAME": name,
+            f"{PROPERTY}SASL_PASSWORD": password,
+            f"{PROPERTY}SSL_CA_LOCATION": str(self.secure.ca_file),
+        }
+
+
+@pytest.fixture(scope="module")
+def place(valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A secure broker with the three topics."""
+    folder = tmp_path_factory.mktemp("secure")
+    try:
+        secure = SecureKafka(folder)
+    except LaneMissing as missing:
+        skip_or_fail(missing, REQUIRE_KAFKA)
+    secure.start()
+    try:
+        site = Site(secure.server, valkey.url, folder, session_ms=6000, partitions=2)
+        site.create_topics()
+        yield Place(secure, site)
+    finally:
+        secure.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is wrong, how it is said in the settings, and what the worker must say of it."""
+
+    name: str
+    wrong: Callable[[Place], Mapping[str, str]]
+    said: str
+    without: int | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _without(number: int, grant: Grant) -> Case:
+    said = {
+        "TOPIC": f"{grant.operation.title()} on topic",
+        "GROUP": "allow Read on it",
+        "TRANSACTIONAL_ID": "no permission for transactional ids",
+    }
+    name = f"without {grant.operation} on {grant.resource} {grant.name}"
+    return Case(name, lambda _: {}, said[grant.resource], without=number)
+
+
+def _allowed_but_absent(place: Place) -> Mapping[str, str]:
+    settings = place.user()
+    user = settings[f"{PROPERTY}SASL_USERNAME"]
+    place.secure.grant(user, [Grant("READ", "TOPIC", "absent"), Grant("WRITE", "TOPIC", "absent")])
+    return {**settings, "RUNNER_TOPICS__REQUESTS": "absent"}
+
+
+CASES: Final = [
+    Case("wrong password", lambda _: {f"{PROPERTY}SASL_PASSWORD": "not-this-one"}, "check sasl.username"),
+    Case(
+        "unknown authority",
+        lambda place: {f"{PROPERTY}SSL_CA_LOCATION": str(place.secure.stranger_file)},
+        "unable to get local issuer certificate); check ssl.ca.location",
+    ),
+    Case(
+        "expired certificate",
+        lambda place: {"RUNNER_KAFKA__BROKERS": place.secure.expired},
+        "certificate has expired",
+    ),
+    Case(
+        "no TLS where there is",
+        lambda _: {f"{PROPERTY}SECURITY_PROTOCOL": "plaintext"},
+        "security.protocol in kafka.properties",
+    ),
+    Case(
+        "TLS where there is none",
+        lambda place: {"RUNNER_KAFKA__BROKERS": place.secure.server.bootstrap},
+        "check security.protocol",
+    ),
+    Case(
+        "nobody there",
+        lambda _: {"RUNNER_KAFKA__BROKERS": f"{HOST}:{free_port()}"},
+        "check kafka.brokers, or start it",
+    ),
+    Case("no such topic", _allowed_but_absent, "there is no topic absent"),
+    *(_without(i, grant) for i, grant in enumerate(documented()) if grant.operation != "DESCRIBE_CONFIGS"),
+]
+
+
+@pytest.fixture(scope="module")
+def refused(place: Place) -> Iterator[dict[Case, Future[tuple[int, str, str]]]]:
+    """Every case under way: exit code, log, and the password that may not be in it."""
+
+    def run(number: int, case: Case) -> tuple[int, str, str]:
+        settings = {**place.user(case.without), **case.wrong(place)}
+        with Worker(place.site, f"refused-{number}", settings, faulty=False) as worker:
+            code = worker.wait(REFUSED_SECONDS)
+            return code, worker.log, settings[f"{PROPERTY}SASL_PASSWORD"]
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        yield {case: pool.submit(run, number, case) for number, case in enumerate(CASES)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_who_may_not_work_is_told_why_and_exits(
+    refused: dict[Case, Future[tuple[int, str, str]]], case: Case
+) -> None:
+    code, log, password = refused[case].result()
+    assert code == 1, log
+    reason = log.splitlines()[-1]
+    assert case.said in reason, log
+    assert "Traceback" not in log
+    assert password not in log
+
+
+def test_the_documented_permissions_are_enough_and_what_is_taken_away_is_waited_for(place: Place) -> None:
+    assert len(documented()) >= 6
+    settings = place.user()
+    user = settings[f"{PROPERTY}SASL_USERNAME"]
+    health, port = health_settings()
+    with Fleet(place.site) as fleet, desk_at(place.site) as desk:
+        worker = fleet.one({**settings, **port})
+        worker.wait_for("homes", open=[0, 1])
+        desk.put(start_event("one", {"taskId": "task"}), 0)
+        desk.reply_to("one")
+        # At the other home: sent on, which needs Write on requests.
+        desk.put(proceed_event("two", "task"), 1)
+        desk.reply_to("two")
+        desk.put(b"not an event")
+        until(lambda: sum(place.site.ends(place.site.dead_letters).values()) > 0, 30, "a dead letter")
+        assert not worker.events("topic_limit_unknown")
+
+        grant = Grant("WRITE", "TOPIC", place.site.responses)
+        place.secure.take_away(user, grant)
+        desk.put(start_event("three"))
+        refusal = f"no permission: Write on topic {place.site.responses}"
+        until(lambda: refusal in worker.log, 30, refusal)
+        assert "Kafka does not take" in str(health.wait_until_not_ready()["reasons"])
+        assert worker.exit_code is None
+        place.secure.grant(user, [grant])
+        desk.reply_to("three")
+        health.wait_until_ready()
+        worker.terminate()
+        assert worker.wait() == 0
+        assert settings[f"{PROPERTY}SASL_PASSWORD"] not in worker.log
+        desk.read_to_the_end()
+    assert len([answer for answer in desk.answers if answer.key == b"three"]) == 1
