@@ -55,7 +55,7 @@ class Keys:
         return f"{self._prefix}:{{meta}}:timeouts"
 
     def probe(self, slot: int | str) -> str:
-        """Nothing, ever: a name in the slot of a shard, or of what belongs to all (``meta``)."""
+        """Nothing, but for a moment in a ping: a name in the slot of a shard, or of what belongs to all."""
         return f"{self._prefix}:{{{slot}}}:probe"
 
     def _space(self, domain: str, shard: int) -> str:

@@ -42,8 +42,9 @@ from runner.tasks.source import Source
 
 _EVICTION: Final = ("CONFIG GET", "maxmemory-policy")
 _NO_EVICTION: Final = "noeviction"
-# What the scripts give on keys of any shard, in a form that changes nothing.
+# What is given on keys of any slot, in a form that changes nothing. Then what cannot be: it is undone.
 _REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
+    ("EXISTS",),
     ("HGET", "none"),
     ("HMGET", "none"),
     ("HKEYS",),
@@ -53,7 +54,9 @@ _REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
     ("ZREM", "none"),
     ("ZCOUNT", "-inf", "+inf"),
     ("ZRANGE", 0, 0),
+    ("ZSCORE", "none"),
 )
+_UNDONE: Final[Sequence[tuple[Any, ...]]] = (("HSET", "a", "b"), ("DEL",))
 
 
 class _Script:
@@ -89,8 +92,14 @@ class RedisStore:
         return self._keys.shard(task_id)
 
     def ping(self) -> None:
-        """Return if every shard answers and takes writes: a full server or a replica would answer PING."""
-        self._run([Command(("ZADD", key, "XX", 0, "ping"), key) for key in self._everywhere()])
+        """Return if every shard answers, takes writes, and lets us give every command.
+
+        A full server or a replica would answer PING, and a right that is missing shows late in a script.
+        """
+        keys = self._everywhere()
+        for given in (_REHEARSED, _UNDONE):
+            self._run([Command((name, key, *rest), key) for key in keys for name, *rest in given])
+        self._run([Command(("TIME",), key) for key in keys])
 
     def exists(self) -> bool:
         """Whether the key space has been opened before."""
@@ -98,7 +107,7 @@ class RedisStore:
 
     def open(self, ownership: Ownership) -> Opened:
         """Compare, or write, whose key space this is, and check what the server must be."""
-        self._check_permissions()
+        self.ping()
         self._check_eviction()
         fixed = {
             "layout": LAYOUT,
@@ -260,12 +269,6 @@ class RedisStore:
     def _everywhere(self) -> list[str]:
         """Return a key that is never there, for every slot that holds some of ours."""
         return [self._keys.probe(shard) for shard in ("meta", *range(self.shards))]
-
-    def _check_permissions(self) -> None:
-        """Give every command of the scripts once, so that one that is denied is found before work begins."""
-        self._run(
-            [Command((name, key, *given), key) for key in self._everywhere() for name, *given in _REHEARSED]
-        )
 
     def _check_eviction(self) -> None:
         """Refuse servers that may throw tasks away when memory runs out."""

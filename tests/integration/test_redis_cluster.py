@@ -56,7 +56,7 @@ StoreOn = Callable[..., ListedRedisStore]
 
 
 @pytest.fixture(scope="module", params=LANES)
-def cluster(request: pytest.FixtureRequest) -> Iterator[RedisCluster]:
+def shared_cluster(request: pytest.FixtureRequest) -> Iterator[RedisCluster]:
     """Three masters and a replica of the first, in each lane."""
     with contextlib.ExitStack() as running:
         try:
@@ -64,6 +64,15 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[RedisCluster]:
         except LaneMissing as missing:
             skip_or_fail(missing, REQUIRE_REDIS)
         yield found
+
+
+@pytest.fixture
+def cluster(shared_cluster: RedisCluster) -> RedisCluster:
+    """The cluster, empty: slots are shared with every other test."""
+    for node in shared_cluster.nodes:
+        if role(node) == "master":
+            ask(node, "FLUSHALL")
+    return shared_cluster
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ can take the place of its master, in good order or after a ``kill -9``.
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from runner.embedded.children import HOST, free_port
@@ -19,6 +21,7 @@ NODE_TIMEOUT_MS: Final = 1_500
 SETTLE_SECONDS: Final = 30
 POLL_SECONDS: Final = 0.02
 MIGRATE_MS: Final = 5_000
+START_TRIES: Final = 3
 
 
 class RedisCluster:
@@ -155,16 +158,30 @@ def wait_for(fact: Callable[[], object], what: str, seconds: float = SETTLE_SECO
 def running_cluster(lane: str = VALKEY, masters: int = 3, replicas: int = 0) -> Iterator[RedisCluster]:
     """Run a Cluster of servers of that lane; LaneMissing where the lane has none."""
     with server_folder(lane) as folder:
-        cluster = RedisCluster(lane, folder, masters, replicas)
+        cluster = _started(lane, folder, masters, replicas)
         try:
-            cluster.start()
             yield cluster
         finally:
             cluster.stop()
 
 
+def _started(lane: str, folder: Path, masters: int, replicas: int) -> RedisCluster:
+    """Start a Cluster on free ports; another process may snatch one of that many, so try again."""
+    for number in count(1):
+        cluster = RedisCluster(lane, folder / f"try-{number}", masters, replicas)
+        try:
+            cluster.start()
+        except (RuntimeError, TimeoutError, redis.RedisError):
+            cluster.stop()
+            if number == START_TRIES:
+                raise
+        else:
+            return cluster
+    raise AssertionError  # count does not end
+
+
 def _node(lane: str, folder: Path) -> RedisServer:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     bus: Sequence[str] = ("--cluster-port", str(free_port()))
     settings = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS))
     quick = ("--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0")
