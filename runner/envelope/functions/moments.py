@@ -141,8 +141,7 @@ def _parsed(pattern: str) -> tuple[Part, ...] | str:
         place = token.end()
         letter = token["letter"] or ""
         if letter and letter not in _WRITTEN:
-            known = "".join(_WRITTEN)
-            return f"pattern has the letter {letter}; known are {known}, and text between single quotes"
+            return f"pattern has the letter {letter}; known are {LETTERS}, and text between single quotes"
         quoted = token["quoted"]
         text = (token["plain"] or "") if quoted is None else quoted.replace("''", "'") or "'"
         parts.append(Part(letter, len(token[0]), "" if letter else text))
@@ -182,6 +181,8 @@ _WRITTEN: Final[dict[str, Callable[[Moment, int], str]]] = {
     "X": lambda *_: "Z",
 }
 """How each letter is written, in that many signs."""
+
+LETTERS: Final = "".join(_WRITTEN)
 
 
 @lru_cache(maxsize=256)

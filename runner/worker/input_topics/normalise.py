@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from runner.actions.incoming import TRACE_HEADERS, Headers, header_text
+from runner.actions.incoming import TIME, TRACE_HEADERS, Headers, header_text
 from runner.actions.timeout_between import TIMEOUT_COMMAND
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import as_text
@@ -53,9 +53,11 @@ def normalise(message: Message, topic: InputTopic, topic_id: str) -> Sections | 
 
 
 def event_headers(message: Message, topic: InputTopic) -> Headers:
-    """Return the headers of the event: the trace, and where it comes from; no other is trusted."""
+    """Return the headers of the event: the trace, where it comes from and its time; no other is trusted."""
     trace = tuple(header for header in message.headers if header[0] in TRACE_HEADERS)
-    return (*trace, (INPUT, f"{topic.topic}/{message.partition}@{message.offset}".encode()))
+    place = (INPUT, f"{topic.topic}/{message.partition}@{message.offset}".encode())
+    moment_ms = message.timestamp_ms
+    return (*trace, place) if moment_ms is None else (*trace, place, (TIME, str(moment_ms).encode()))
 
 
 def _fields(value: bytes) -> Sections:

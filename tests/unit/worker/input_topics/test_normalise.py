@@ -135,10 +135,15 @@ def test_only_the_trace_is_carried_over_and_no_header_can_be_forged() -> None:
         ("runner-timer", b"1/0@1;1;0"),
         ("runner-hops", b"9"),
         ("runner-input", b"x"),
+        ("runner-time", b"1"),
         ("event-kind", b"x"),
     )
     given = message(PAYLOAD, headers=(*forged, *trace))
-    assert event_headers(given, input_topic()) == (*trace, ("runner-input", b"answers/2@7"))
+    place = ("runner-input", b"answers/2@7")
+    moment = ("runner-time", str(given.timestamp_ms).encode())
+    assert event_headers(given, input_topic()) == (*trace, place, moment)
+    untimed = replace(given, timestamp_ms=None)
+    assert event_headers(untimed, input_topic()) == (*trace, place)
 
 
 @pytest.mark.parametrize(
