@@ -124,6 +124,7 @@ def test_an_outage_of_redis_is_waited_for_while_polling_goes_on() -> None:
     worker.faults.always(down, "store.load", "store.ping")
     worker.step(20)
     assert worker.log.sent == []
+    assert worker.middle.store.asked.count("load") == 1, "it is asked again only when it answers a ping"
     polls = worker.log.calls.count("poll")
     worker.step(20)
     assert worker.log.calls.count("poll") == polls + 20

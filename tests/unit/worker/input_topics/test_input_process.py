@@ -150,6 +150,11 @@ def test_a_payload_must_fit_as_an_event(spare: int) -> None:
     assert done.dead == ({"TOO_LARGE": 1} if spare == 0 else {})
 
 
+def test_what_is_too_large_is_not_even_looked_at() -> None:
+    done = run(Middle(max_event_bytes=2048), message(b"x" * 2049), message(b"x" * 2048, offset=8))
+    assert done.dead == {"TOO_LARGE": 1, "NOT_JSON": 1}
+
+
 def test_what_requests_does_not_take_is_buried_and_not_sent_for_ever() -> None:
     done = run(Middle(cluster=topics(requests=3000)), message({"taskId": "x" * 2500}))
     assert done.dead == {"TOO_LARGE": 1}
