@@ -24,6 +24,7 @@ from runner.cli import (
     tail_command,
     topics_command,
 )
+from runner.cli.bench import bench_command
 from runner.cli.demo import demo_command
 from runner.cli.dlq import list_command as dlq_list
 from runner.cli.dlq import replay_command
@@ -111,6 +112,7 @@ def build_app() -> typer.Typer:
     """Return the program with all its commands."""
     app = _group(ABOUT)
     app.command()(worker)
+    app.command()(bench_command.bench)
     app.command()(completion_command.completion)
     app.command()(dev_command.dev)
     app.command()(demo_command.demo)

@@ -6,13 +6,15 @@ is named where a call fails.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Generic, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
+from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config, check_properties, consumer_properties, producer_properties
 from runner.config.clients import client_properties
 from runner.errors import FatalError, LogUnavailable
@@ -26,6 +28,10 @@ FIRST_ANSWER_SECONDS: Final = 5.0
 
 _QUIET: Final[Mapping[str, Any]] = {"log_level": 0}
 
+_PASSING: Final = frozenset({"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "_WAIT_COORD"})
+_AGAIN_SECONDS: Final = 0.1
+
+Answer = TypeVar("Answer")
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 
@@ -45,6 +51,23 @@ class Connection(Generic[Client]):
             yield
         except KafkaException as error:
             raise self.unavailable(error.args[0].str()) from error
+
+    def ask(self, question: Callable[[], Answer], ticker: Ticker = monotonic_seconds) -> Answer:
+        """Return the answer of a broker; one that will be there in a moment is asked again.
+
+        A partition that was just made, or moves, has no leader for a while. Raises LogUnavailable.
+        """
+        deadline_seconds = ticker() + ANSWER_SECONDS
+        while True:
+            try:
+                with self.answering():
+                    return question()
+            except LogUnavailable as error:
+                reason = error.__cause__
+                is_passing = isinstance(reason, KafkaException) and reason.args[0].name() in _PASSING
+                if not is_passing or ticker() > deadline_seconds:
+                    raise
+            time.sleep(_AGAIN_SECONDS)
 
     def unavailable(self, what: str) -> LogUnavailable:
         """Return the error for a broker that did not do ``what``, or that said so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -158,8 +159,7 @@ class TopicReader:
     def _at(self, connection: Connection[Consumer], since_ms: int) -> dict[tuple[str, int], int]:
         """Return the first offset of this time or later in every partition; its end where there is none."""
         asked = [TopicPartition(topic, number, since_ms) for topic, number in self._last]
-        with connection.answering():
-            found = connection.client.offsets_for_times(asked, timeout=ANSWER_SECONDS)
+        found = connection.ask(lambda: connection.client.offsets_for_times(asked, timeout=ANSWER_SECONDS))
         at = {(place.topic, place.partition): place.offset for place in found}
         return {place: at[place] if at[place] >= 0 else last for place, last in self._last.items()}
 
@@ -168,9 +168,12 @@ class TopicReader:
         found = {}
         for topic, partitions in connection.partitions_of(self._topics).items():
             for number in range(partitions):
-                place = TopicPartition(topic, number)
-                with connection.answering():
-                    found[topic, number] = connection.client.get_watermark_offsets(
-                        place, timeout=ANSWER_SECONDS
-                    )
+                found[topic, number] = connection.ask(partial(_watermarks, connection.client, topic, number))
         return found
+
+
+def _watermarks(client: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    found: tuple[int, int] = client.get_watermark_offsets(
+        TopicPartition(topic, partition), timeout=ANSWER_SECONDS
+    )
+    return found

@@ -22,6 +22,7 @@ from runner.store.calls import (
     Due,
     DueEntries,
     Index,
+    IndexKind,
     KeySpace,
     Loaded,
     Opened,
@@ -253,6 +254,20 @@ class RedisStore:
             return None
         layout, shards, topic, group, partitions = (part.decode() for part in found)
         return KeySpace(int(layout), int(shards), topic, group, int(partitions))
+
+    def drop_key_space(self, tasks: Sequence[TaskKey], domains: Sequence[str], homes: int) -> None:
+        """Remove all that a key space with these tasks holds: for one that was made to be thrown away."""
+        keys = self._keys
+        places = [(shard, home) for shard in range(self.shards) for home in range(homes)]
+        names = [keys.owner, keys.committed, keys.timeouts, *(keys.home(*place) for place in places)]
+        names += [keys.task(task, self.shard(task.id)) for task in tasks]
+        names += [
+            keys.index(Index(kind, domain, *place))
+            for kind in IndexKind
+            for domain in domains
+            for place in places
+        ]
+        self._run([Command(("DEL", name), name) for name in names])
 
     def close(self) -> None:
         """Close the connections."""

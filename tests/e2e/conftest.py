@@ -67,6 +67,14 @@ def desk(
 
 
 @pytest.fixture
+def _ctrl_c() -> Iterator[None]:
+    """Ctrl-C reaches commands, also where the tests run in the background of a shell that ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def fleets() -> Iterator[Callable[..., Fleet]]:
     """Make fleets that end with the test: ``fleets(site)``."""
     with ExitStack() as running:

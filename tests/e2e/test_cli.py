@@ -47,14 +47,6 @@ def worker(terminal: Terminal) -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture
-def _ctrl_c() -> Iterator[None]:
-    """Ctrl-C reaches commands, also where the tests run in the background of a shell that ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_a_task_from_start_to_end(terminal: Terminal, worker: Running, site: Site) -> None:
     started = terminal.run(
         "send", "--wait", "-", stdin=lines(start("t-1", taskRoles="manager", timeout="600000"))

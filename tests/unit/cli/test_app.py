@@ -25,6 +25,7 @@ COMMANDS = [
     ["worker"],
     ["dev"],
     ["demo"],
+    ["bench"],
     ["completion"],
     ["send"],
     ["tail"],

@@ -1,0 +1,1 @@
+"""``runner bench``: how fast tasks start and end on the operator's own Kafka and Redis."""
