@@ -16,7 +16,7 @@ from tests.e2e.desk import desk_at, proceed_event, start_event
 from tests.e2e.load import BRISK, Load
 from tests.e2e.site import Site
 from tests.e2e.terminal import Terminal
-from tests.e2e.test_exactly_once import FENCED, Killer
+from tests.e2e.trouble import FENCED, Killer
 from tests.e2e.values import ENVELOPE, registered, single_object, turned
 from tests.e2e.workers import Fleet
 from tests.servers.schema_registry import SchemaRegistryServer, running_registry

@@ -23,7 +23,7 @@ from tests.e2e.faulty_worker import (
 )
 from tests.e2e.load import BRISK, Load, Mix
 from tests.e2e.site import Site
-from tests.e2e.test_exactly_once import FENCED, Killer
+from tests.e2e.trouble import FENCED, Killer
 from tests.e2e.way_in import NAME, command, headers, topic_of, with_way_in
 from tests.e2e.workers import Fleet, Worker
 

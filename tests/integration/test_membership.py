@@ -19,7 +19,9 @@ from tests.servers.kafka_server import KafkaServer
 RANGE: Final = "range"
 CONSUMER: Final = "consumer"
 ASSIGNMENTS: Final = (RANGE, "cooperative-sticky", CONSUMER)
-SESSION_MS: Final = 2000
+SESSION_MS: Final = 1000
+"""Also how long a member may go without a poll; in the consumer protocol the broker has its own."""
+
 PATIENCE_SECONDS: Final = 30.0
 
 Logs = Callable[..., "Member"]

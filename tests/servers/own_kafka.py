@@ -13,6 +13,8 @@ from tests.servers.kafka_server import LAUNCH_SECONDS, LAUNCHER, STOP_SECONDS, K
 from tests.servers.lanes import LaneMissing
 
 LANE: Final = "deploy/kafka"
+OLDEST: Final = "3.9.2"
+"""The oldest Kafka that the runner is made for; .ci/run gets it, too."""
 
 
 class OwnBroker:
