@@ -1,6 +1,5 @@
 """Who may: a user allowed what docs/operations.md lists and nothing else; passwords; TLS."""
 
-import datetime as dt
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,17 +7,17 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import trustme
 
 from runner.actions.decision import Skipped
-from runner.embedded.children import HOST, free_port
 from runner.errors import StoreRefused, StoreUnavailable
 from runner.store.calls import Change, HomeCall, Verdict
 from runner.store.listing import Stop
 from tests.contract.samples import OWNERSHIP, SHARDS, apply, closed, deadlines, one_call_of_each_kind
 from tests.contract.subjects import ListedRedisStore
 from tests.integration.conftest import StoreAt
-from tests.integration.redis_rights import (
+from tests.servers.fixtures import REQUIRE_REDIS
+from tests.servers.lanes import LaneMissing, skip_or_fail
+from tests.servers.redis_rights import (
     PASSWORD,
     USER,
     allow,
@@ -27,9 +26,8 @@ from tests.integration.redis_rights import (
     line_commands,
     needed_commands,
 )
-from tests.servers.fixtures import REQUIRE_REDIS
-from tests.servers.lanes import LaneMissing, skip_or_fail
-from tests.servers.redis_server import REDIS, RedisServer, started
+from tests.servers.redis_server import RedisServer, started
+from tests.servers.redis_tls import TlsServer, made_certificates
 
 NOBODY_NEEDS: Final = "config|get"
 SILENCE_SECONDS: Final = 0.5
@@ -38,39 +36,21 @@ SILENCE_SECONDS: Final = 0.5
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two authorities, and certificates of the first for this host: one that is good and one that is over."""
-    folder = tmp_path_factory.mktemp("certificates")
-    ca, other = trustme.CA(), trustme.CA()
-    over = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-    ca.cert_pem.write_to_path(folder / "ca.pem")
-    other.cert_pem.write_to_path(folder / "other-ca.pem")
-    for name, made in (
-        ("good", ca.issue_cert(HOST)),
-        ("expired", ca.issue_cert(HOST, not_after=over)),
-        ("elsewhere", ca.issue_cert("redis.example")),
-    ):
-        made.private_key_pem.write_to_path(folder / f"{name}.key")
-        made.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
-    return folder
+    return made_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture
-def start_tls(certificates: Path, tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Start a server with one of the certificates; gives its URL. Only Debian's server knows TLS."""
+def start_tls(certificates: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Start a server with one of the certificates; gives its URL."""
     with ExitStack() as running:
 
-        def start(certificate: str, *more: str) -> str:
-            port = free_port()
-            files = ("--tls-ca-cert-file", str(certificates / "ca.pem"))
-            own = ("--tls-cert-file", str(certificates / f"{certificate}.pem"))
-            key = ("--tls-key-file", str(certificates / f"{certificate}.key"))
-            options = ("--tls-port", str(port), *files, *own, *key, *(more or ("--tls-auth-clients", "no")))
+        def start(certificate: str, *, ours_wanted: bool = False) -> str:
             try:
-                server = RedisServer(REDIS, tmp_path, appendonly=False, options=options)
+                server = TlsServer(tmp_path, certificates, certificate, ours_wanted=ours_wanted)
             except LaneMissing as missing:
                 skip_or_fail(missing, REQUIRE_REDIS)
-            running.enter_context(started(server))
-            return f"rediss://{HOST}:{port}/0"
+            running.enter_context(started(server.plain))
+            return server.url
 
         yield start
 
@@ -155,7 +135,7 @@ class TestTls:
     def test_a_certificate_of_our_own_is_shown_where_it_is_wanted(
         self, start_tls: Callable[..., str], store_at: StoreAt, certificates: Path
     ) -> None:
-        url = start_tls("good", "--tls-auth-clients", "yes")
+        url = start_tls("good", ours_wanted=True)
         ca, own, key = (str(certificates / name) for name in ("ca.pem", "good.pem", "good.key"))
         one_call_of_each_kind(store_at(url, ssl_ca_certs=ca, ssl_certfile=own, ssl_keyfile=key))
         with pytest.raises(StoreUnavailable):
