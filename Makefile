@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SEEDS ?= 100000
+MINUTES ?= 10
 UV_VERSION := 0.13.9
 
 VENV := .venv
@@ -17,7 +18,7 @@ COMPILE = $(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format simulate bench lock clean
+.PHONY: help install demo test check format simulate soak bench limits lock clean
 
 help: ## list what there is to run
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +44,14 @@ format: $(STAMP) ## rewrite the sources in the project's format
 simulate: $(STAMP) ## random histories on all cores: make simulate SEEDS=100000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
+soak: $(STAMP) ## load and disturbances on a Kafka and a Redis of its own: make soak MINUTES=30
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
 bench: $(STAMP) ## measure on a real Kafka and Redis on this machine; a table and JSON
 	$(BIN)/python -m tests.bench
+
+limits: $(STAMP) ## a million open tasks, 100,000 deadlines in a second, 1 to 4 workers; ten minutes
+	$(BIN)/python -m tests.bench.limits
 
 lock: ## pin every dependency again, with hashes
 	$(PYTHON) -m venv $(LOCK_VENV)

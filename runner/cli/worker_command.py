@@ -29,7 +29,7 @@ from runner.cli.wiring import (
     topic_names,
     topic_operations,
 )
-from runner.clock import monotonic_seconds
+from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config, check_properties
 from runner.config.clients import client_properties
 from runner.errors import FatalError, PositionUnknown, StoreUnavailable
@@ -80,6 +80,8 @@ class Assembly:
     store: Callable[[Config], RedisStore] = connect_store
     delivery: Callable[[Config], Delivery] = make_delivery
     input_delivery: Callable[[Config], Delivery] = make_delivery
+    ticker: Ticker = monotonic_seconds
+    """The clock of the loop and its timers; it only measures how long something takes."""
     watch_seconds: float = EVERY_SECONDS
     """Between two looks at the topics."""
     stuck_seconds: float = STUCK_SECONDS
@@ -130,8 +132,10 @@ class _Worker:
         stack.callback(self._log.close)
         self._watch.start()
         stack.callback(self._watch.close)
-        watched = [self._state, *(each.alive for each in self._inputs)]
-        self._watchdogs = [Watchdog(state, assembly.stuck_seconds) for state in watched]
+        self._watchdogs = [
+            Watchdog(self._state, assembly.stuck_seconds, assembly.ticker),
+            *(Watchdog(each.alive, assembly.stuck_seconds) for each in self._inputs),
+        ]
         self._log.start()
         stack.callback(self._close_inputs)
         for each in self._inputs:
@@ -176,7 +180,7 @@ class _Worker:
     def _build(
         self, store: RedisStore, outlet: TopicOutlet, opened: Opened, cluster: Cluster
     ) -> tuple[Loop, KafkaLog, Sequence[InputThread]]:
-        config, ticker = self._config, monotonic_seconds
+        config, ticker = self._config, self._assembly.ticker
         policy = build_policy(config)
         terms = Terms(
             policy=policy,

@@ -8,14 +8,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import IO, Final
 
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import ConsumerGroupState, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tests.servers.kafka_server import KafkaServer
@@ -101,6 +101,41 @@ def running_worker(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             worker.terminate()
             worker.wait(30)
+
+
+@contextmanager
+def running_workers(stage: Stage, number: int) -> Iterator[None]:
+    """Run so many workers for the length of a block, which share the homes evenly before it begins."""
+    share, rest = divmod(HOMES, number)
+    if rest:
+        raise ValueError(f"{number} workers cannot share {HOMES} homes evenly")
+    with ExitStack() as running:
+        for _ in range(number):
+            running.enter_context(_worker(stage))
+        _wait_until_shared(stage, [share] * number)
+        yield
+
+
+@contextmanager
+def _worker(stage: Stage) -> Iterator[None]:
+    runner = Path(sys.executable).with_name("runner")
+    quiet = subprocess.DEVNULL
+    worker = subprocess.Popen([runner, "worker"], env=stage.environment(), stderr=quiet, stdout=quiet)
+    try:
+        yield
+    finally:
+        worker.terminate()
+        worker.wait(30)
+
+
+def _wait_until_shared(stage: Stage, shares: list[int]) -> None:
+    def is_shared() -> bool:
+        asked = _admin(stage.kafka).describe_consumer_groups([stage.name], request_timeout=10)
+        group = asked[stage.name].result()
+        members = [len(member.assignment.topic_partitions) for member in group.members]
+        return bool(group.state == ConsumerGroupState.STABLE) and members == shares
+
+    wait_for(is_shared, "the workers to share the homes", 0.25)
 
 
 def wait_for(fact: Callable[[], bool], what: str, every_seconds: float = 0.05) -> None:

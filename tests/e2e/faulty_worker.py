@@ -4,6 +4,7 @@
     RUNNER_TEST_RULE=offsets-first                 offsets in a transaction of their own, before the emits
     RUNNER_TEST_INPUT_FAULT, _INPUT_RULE           the same for what is read from input topics
     RUNNER_TEST_WATCH_SECONDS, _STUCK_SECONDS      how often topics are looked at; when a loop is given up
+    RUNNER_TEST_CLOCK=420/1.5                      a clock 420 s ahead that runs half as fast again
 
 Run by path, without pytest; without these variables it is the worker as it is.
 """
@@ -20,9 +21,10 @@ from runner import log
 from runner.actions.decision import Emit
 from runner.cli.wiring import connect_store
 from runner.cli.worker_command import Assembly, make_delivery, run_worker
+from runner.clock import Ticker, monotonic_seconds
 from runner.config import load
 from runner.config.model import Config
-from runner.errors import FatalError
+from runner.errors import FatalError, TransientError
 from runner.store.calls import Loaded, ShardCall, Verdict
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import TaskKey
@@ -34,6 +36,10 @@ FAULT: Final = "RUNNER_TEST_FAULT"
 RULE: Final = "RUNNER_TEST_RULE"
 INPUT_FAULT: Final = "RUNNER_TEST_INPUT_FAULT"
 INPUT_RULE: Final = "RUNNER_TEST_INPUT_RULE"
+CLOCK: Final = "RUNNER_TEST_CLOCK"
+NOT_STARTED: Final = 1
+"""Exit code where a server does not answer at the start, as of ``runner worker``."""
+
 WATCH_SECONDS: Final = "RUNNER_TEST_WATCH_SECONDS"
 
 AFTER_LOAD: Final = "after-load"
@@ -201,6 +207,7 @@ def main() -> int:
         store=lambda config: cast(RedisStore, FaultyStore(connect_store(config), fault)),
         delivery=lambda config: _delivery(config, rule, fault),
         input_delivery=lambda config: _delivery(config, input_rule, input_fault),
+        ticker=_ticker(os.environ.pop(CLOCK, "0/1")),
         watch_seconds=watch_seconds,
         stuck_seconds=stuck_seconds,
     )
@@ -209,12 +216,22 @@ def main() -> int:
     except FatalError as error:
         log.get("worker").error("fatal", code=error.label, reason=str(error))
         return error.exit_code
+    except TransientError as error:
+        log.get("worker").error("not_started", code=error.label, reason=str(error))
+        return NOT_STARTED
 
 
 def _delivery(config: Config, rule: str, fault: Fault) -> Delivery:
     if rule in {OFFSETS_FIRST, EMITS_FIRST}:
         return TwoTransactions(fault, offsets_first=rule == OFFSETS_FIRST)
     return FaultyDelivery(make_delivery(config), fault)
+
+
+def _ticker(text: str) -> Ticker:
+    """Return a clock that is wrong by so many seconds, and more so by the second."""
+    ahead, speed = (float(part) for part in text.split("/"))
+    began = monotonic_seconds()
+    return lambda: began + ahead + (monotonic_seconds() - began) * speed
 
 
 def _fault(text: str) -> Fault:

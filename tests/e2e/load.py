@@ -116,6 +116,11 @@ class Load:
         self.sent: list[Sent] = []
         self.answered = 0
         """Replies and resumed events seen so far."""
+        self.per_second: float | None = None
+        """New tasks a second at most; None: as many as are answered."""
+        self.begun = 0
+        """Tasks begun so far."""
+        self._began_at = time.monotonic()
         self.holding = False
         """While true nothing is sent; what is due meanwhile is sent afterwards."""
 
@@ -147,6 +152,10 @@ class Load:
     def idle(self) -> bool:
         """Whether everything sent so far was answered; tasks may still be open."""
         return not self._outstanding
+
+    def finish(self) -> None:
+        """Begin no more tasks."""
+        self._exhausted = True
 
     def widen(self, homes: int) -> None:
         """Send to so many partitions from now on, whether or not a worker has noticed them."""
@@ -180,13 +189,19 @@ class Load:
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             heapq.heappop(self._later)[2]()
-        while not self._exhausted and self._outstanding < self._window:
+        while not self._exhausted and self._outstanding < self._window and self._is_time():
             number = next(self._planned, None)
             if number is None:
                 self._exhausted = True
             else:
                 self._begin(self._task(number))
+                self.begun += 1
         self._producer.flush(FLUSH_SECONDS)
+
+    def _is_time(self) -> bool:
+        if self.per_second is None:
+            return True
+        return self.begun < (time.monotonic() - self._began_at) * self.per_second
 
     def _task(self, number: int) -> _Task:
         chance, mix = self._random.random, self._mix

@@ -139,12 +139,14 @@ class Fleet:
         self._running = contextlib.ExitStack()
         self.slots: list[Worker] = []
         self.started = 0
+        self.faulty: dict[int, Mapping[str, str]] = {}
+        """Slots whose workers are faulty ones with settings of their own, whenever they are started."""
         self.ended: list[int] = []
         """Exit codes of the workers that ended by themselves."""
 
     def start(self) -> Worker:
         """Start one more worker."""
-        worker = self.one()
+        worker = self._for_slot(len(self.slots))
         self.slots.append(worker)
         return worker
 
@@ -157,7 +159,7 @@ class Fleet:
     def replace(self, slot: int) -> Worker:
         """Kill the worker in a slot, and start another in its place."""
         self.slots[slot].kill()
-        self.slots[slot] = self.one()
+        self.slots[slot] = self._for_slot(slot)
         return self.slots[slot]
 
     def tend(self) -> None:
@@ -169,7 +171,11 @@ class Fleet:
             if code not in self._forgiven:
                 raise AssertionError(f"{worker.name} ended with {code}:\n{worker.last_lines()}")
             self.ended.append(code)
-            self.slots[slot] = self.one()
+            self.slots[slot] = self._for_slot(slot)
+
+    def _for_slot(self, slot: int) -> Worker:
+        settings = self.faulty.get(slot)
+        return self.one(settings, faulty=settings is not None)
 
     def stop(self) -> list[int]:
         """Ask all to stop; return their exit codes."""

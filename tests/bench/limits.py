@@ -1,0 +1,63 @@
+"""``make limits``: what a million open tasks, 100,000 deadlines at once and more workers do to it.
+
+    python -m tests.bench.limits tasks          a million open tasks: start, idling, memory
+    python -m tests.bench.limits deadlines      100,000 deadlines within one second
+    python -m tests.bench.limits workers        1, 2 and 4 workers on the same work
+
+Without a name all of them are measured. Prints a table, and the same as JSON on the last line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.crowd import measure_crowd
+from tests.bench.rush import measure_rush
+from tests.bench.scaling import measure_scaling
+from tests.bench.stage import Stage, new_stage
+from tests.servers.kafka_server import running_kafka
+from tests.servers.redis_server import running_redis
+
+Figures = dict[str, float]
+
+
+def main() -> None:
+    """Measure what is asked for, and print it."""
+    asked = _arguments()
+    measures: dict[str, Callable[[Stage], Figures]] = {
+        "tasks": lambda stage: measure_crowd(stage, asked.tasks),
+        "deadlines": lambda stage: measure_rush(stage, asked.deadlines),
+        "workers": lambda stage: measure_scaling(stage, asked.events // 2, (1, 2, 4)),
+    }
+    figures: Figures = {}
+    console = Console(stderr=True)
+    with running_kafka() as kafka, running_redis() as redis:
+        for name in asked.what or measures:
+            console.print(f"measuring {name}")
+            figures |= measures[name](new_stage(kafka, redis, name))
+    table = Table(title=f"limits, {kafka.lane}, {os.cpu_count()} cores")
+    table.add_column("what")
+    table.add_column("figure", justify="right")
+    for what, figure in figures.items():
+        table.add_row(what, f"{figure:,.2f}")
+    console.print(table)
+    print(json.dumps({"about": {"cores": os.cpu_count(), "kafka": kafka.lane}, "figures": figures}))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.limits", description=__doc__)
+    parser.add_argument("what", nargs="*", choices=("tasks", "deadlines", "workers"), help="default: all")
+    parser.add_argument("--tasks", type=int, default=1_000_000, help="open tasks (default a million)")
+    parser.add_argument("--deadlines", type=int, default=100_000, help="deadlines within one second")
+    parser.add_argument("--events", type=int, default=60_000, help="events that the workers share")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

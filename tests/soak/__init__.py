@@ -1,0 +1,1 @@
+"""Workers under disturbances of every kind, for minutes or hours: ``make soak``."""

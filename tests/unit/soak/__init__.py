@@ -1,0 +1,1 @@
+"""The parts of the soak that could be wrong without anybody noticing."""
