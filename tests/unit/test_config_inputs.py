@@ -95,6 +95,13 @@ def test_the_example_in_the_file_names_every_setting_and_can_be_used(tmp_path: P
     assert load(file, {}).inputs
 
 
+def test_the_protocol_tells_of_every_setting_of_an_input() -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Other ways in\n")[2].partition("\n## ")[0]
+    table = "".join(line for line in section.splitlines() if line.startswith("| `"))
+    assert {f"`{field.alias}`" for field in Input.model_fields.values()} <= set(re.findall("`[^`]+`", table))
+
+
 @pytest.mark.parametrize(
     ("inputs", "rest", "problem"),
     [
