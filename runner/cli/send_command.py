@@ -71,7 +71,7 @@ def send(
       runner send events.jsonl --dry-run --json
       printf %s '{"requestMeta": {"id": "r-1"}, ' \
         '"eventMeta": {"action": "StartTask", "domain": "default"}, ' \
-        '"payload": {"taskId": "t-1"}}' | runner send --wait -
+        '"payload": {"taskId": "t-7"}}' | runner send --wait -
     """
     settings = read_config(config)
     policy = build_policy(settings)

@@ -1,0 +1,85 @@
+"""The examples in the help of every command work as they are printed."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+import typer
+from confluent_kafka import Producer
+
+from runner.cli.app import build_app
+from tests.e2e.facts import until
+from tests.e2e.site import Site
+from tests.e2e.terminal import Terminal
+from tests.e2e.typed import lines, start
+
+ENDLESS: Final = ("runner worker", "runner dev", "runner demo")
+"""They go on until somebody ends them, or play for half a minute; tests of their own start them."""
+
+SMALLER: Final = {"--tasks 20000": "--tasks 50", "--in-flight 10": "--in-flight 10 --tasks 50"}
+"""So many tasks only take longer."""
+
+
+def commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Every command below a group, by how it is called."""
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command
+
+
+def examples(command: Any) -> list[str]:
+    """The examples of a command's help, each on one line."""
+    text = re.split(r"\[bold\]Examples?\[/bold\]", command.help)[1]
+    shown = "\n".join(line.strip() for line in text.splitlines() if line.strip())
+    return shown.replace("\\\n", "").splitlines()
+
+
+ALL: Final = [
+    pytest.param(example, id=example[:60])
+    for name, command in commands(typer.main.get_command(build_app()), "runner")
+    if name not in ENDLESS
+    for example in examples(command)
+]
+
+
+@pytest.fixture(scope="module")
+def place(desk: tuple[Terminal, Site]) -> tuple[Terminal, str]:
+    """The desk, with all that the examples speak of, and where a dead letter stands."""
+    terminal, site = desk
+    tasks = [start(task, taskRoles="manager") for task in ("t-1", "t-2")]
+    late = start("req-1:approve-3") | {"requestMeta": {"id": "late"}}
+    late["eventMeta"]["domain"] = "orders"
+    sent = terminal.run("send", "--wait", "-", stdin=lines(*tasks, late))
+    assert sent.code == 0, sent.err
+    producer = Producer({"bootstrap.servers": site.kafka.bootstrap})
+    producer.produce(site.requests, b"nonsense")
+    assert producer.flush(30) == 0
+    until(lambda: sum(site.ends(site.dead_letters).values()), 30, "a dead letter")
+    (terminal.folder / "events.jsonl").write_text(lines(start("t-from-a-file")))
+    home = terminal.folder / "home"
+    (home / ".config/fish/completions").mkdir(parents=True)
+    listed = terminal.shell("runner dlq list --json | head -n 1").out
+    return terminal, listed.split('"place":"')[1].split('"')[0]
+
+
+@pytest.mark.parametrize("example", ALL)
+def test_it_works(place: tuple[Terminal, str], example: str) -> None:
+    terminal, letter = place
+    command = example.replace("3@17", letter)
+    for many, few in SMALLER.items():
+        command = command.replace(many, few)
+    # What goes on until somebody ends it is ended, and a shell that is not there is not asked.
+    if "zsh" in command:
+        command = command.replace("eval ", "test -n ")
+    if command == "runner tail":
+        command += " --max 1 --from-beginning"
+    kafka = terminal.environment({})["RUNNER_KAFKA__BROKERS"]
+    command = command.replace("kafka-1:9092", kafka)
+
+    done = terminal.shell(command, HOME=str(terminal.folder / "home"))
+
+    assert done.code == 0, f"{command}: {done.err}"
+    assert "error" not in done.err
