@@ -10,7 +10,9 @@ import argparse
 import json
 import os
 import platform
+import tempfile
 from collections import defaultdict
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -18,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.ceilings import CEILINGS, measure_ceiling
+from tests.bench.codecs import CODECS, measure_codec
 from tests.bench.events import EVENT_BYTES
 from tests.bench.latency import measure_latency, measure_lateness
 from tests.bench.memory import measure_bytes_per_task
@@ -25,6 +28,7 @@ from tests.bench.stage import new_stage
 from tests.bench.throughput import measure_forwarded, measure_throughput
 from tests.servers.kafka_server import KafkaServer, running_kafka
 from tests.servers.redis_server import RedisServer, running_redis
+from tests.servers.schema_registry import SchemaRegistryServer, running_registry
 
 
 class Bench:
@@ -52,6 +56,14 @@ class Bench:
         stage = new_stage(self._kafka, self._redis, "forwarded")
         self._note("worker forwarded ProceedTasks/s", measure_forwarded(stage, tasks))
 
+    def encodings(self, tasks: int, registry: SchemaRegistryServer) -> None:
+        """One round of the worker over the same events in Avro, without a registry and with one."""
+        for encoding, codec in CODECS.items():
+            self._note(f"codec {encoding} µs/event", measure_codec(codec))
+        for encoding, asked in (("avro", None), ("confluent-avro", registry)):
+            stage = new_stage(self._kafka, self._redis, encoding, encoding, asked)
+            self._note(f"worker events/s, {encoding}", measure_throughput(stage, tasks))
+
     def latency(self, per_second: int, seconds: float) -> None:
         """One round at a steady rate."""
         stage = new_stage(self._kafka, self._redis, "latency")
@@ -77,6 +89,9 @@ class Bench:
         found = {name: median(values) for name, values in self.figures.items()}
         if "ceiling c store events/s" in found:
             found["worker / ceiling c"] = found["worker events/s"] / found["ceiling c store events/s"]
+        for encoding in ("avro", "confluent-avro"):
+            if f"worker events/s, {encoding}" in found:
+                found[f"{encoding} / json"] = found[f"worker events/s, {encoding}"] / found["worker events/s"]
         return found
 
     def _note(self, name: str, value: float) -> None:
@@ -88,17 +103,25 @@ def main() -> None:
     """Measure, and print what was found."""
     asked = _arguments()
     console = Console(stderr=True)
-    with running_kafka() as kafka, running_redis() as redis:
+    with (
+        running_kafka() as kafka,
+        running_redis() as redis,
+        tempfile.TemporaryDirectory() as folder,
+        running_registry(Path(folder)) as registry,
+    ):
         bench = Bench(kafka, redis, console)
         bench.warm_up(asked.tasks)
         for number in range(asked.rounds):
             console.print(f"round {number + 1} of {asked.rounds}")
-            _round(bench, asked)
+            _round(bench, asked, registry)
         _print(bench, asked, kafka.lane)
 
 
-def _round(bench: Bench, asked: argparse.Namespace) -> None:
+def _round(bench: Bench, asked: argparse.Namespace, registry: SchemaRegistryServer) -> None:
     bench.throughput(asked.tasks)
+    bench.encodings(asked.tasks, registry)
+    if asked.only_throughput:
+        return
     bench.latency(asked.rate or int(bench.figures["worker events/s"][-1] / 2), asked.seconds)
     bench.lateness("idle", 50, 10.0)
     bench.lateness("5,000 in 1 s", 5_000, 1.0)
@@ -128,6 +151,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rate", type=int, help="events/s of a latency round (default: half of the worker's)"
     )
+    parser.add_argument("--only-throughput", action="store_true", help="events a second, and nothing else")
     return parser.parse_args()
 
 

@@ -45,11 +45,11 @@ def send_all(stage: Stage, events: Iterator[Sent]) -> None:
     """Send events as fast as the broker takes them, and return when all are acknowledged."""
     # Idempotent: a batch that is sent again must not come behind the next, a start behind its end.
     broker = {"bootstrap.servers": stage.kafka.bootstrap, "enable.idempotence": True}
-    producer = Producer({**broker, "linger.ms": 20})
+    producer, write = Producer({**broker, "linger.ms": 20}), stage.writer()
     for event in events:
         while True:
             try:
-                producer.produce(stage.requests, event.value, event.key, event.partition)
+                producer.produce(stage.requests, write(event.value), event.key, event.partition)
                 break
             except BufferError:
                 producer.poll(0.05)

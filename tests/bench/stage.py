@@ -18,8 +18,12 @@ from typing import IO, Final
 from confluent_kafka import ConsumerGroupState, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from runner.envelope import avro_schema
+from runner.envelope.avro import AvroCodec
+from runner.envelope.codec import JsonCodec
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.redis_server import RedisServer
+from tests.servers.schema_registry import SchemaRegistryServer
 
 HOMES: Final = 12
 WAIT_SECONDS: Final = 120.0
@@ -33,6 +37,10 @@ class Stage:
     kafka: KafkaServer
     redis: RedisServer
     name: str
+    encoding: str = "json"
+    """How requests and responses are written."""
+    registry: SchemaRegistryServer | None = None
+    """Where the schemas of confluent-avro are."""
 
     @property
     def requests(self) -> str:
@@ -51,16 +59,33 @@ class Stage:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a worker on this stage."""
-        return os.environ | {
-            "RUNNER_KAFKA__BROKERS": self.kafka.bootstrap,
-            "RUNNER_KAFKA__GROUP": self.name,
-            "RUNNER_TOPICS__REQUESTS": self.requests,
-            "RUNNER_TOPICS__RESPONSES": self.responses,
-            "RUNNER_TOPICS__DEADLETTERS": self.dead_letters,
-            "RUNNER_REDIS__URL": self.redis.url,
-            "RUNNER_REDIS__PREFIX": self.name,
-            "RUNNER_HTTP__PORT": "0",
-        }
+        registry = {} if self.registry is None else {"RUNNER_SCHEMAREGISTRY__URL": self.registry.url}
+        return (
+            os.environ
+            | registry
+            | {
+                "RUNNER_ENCODING__DEFAULT": self.encoding,
+                "RUNNER_KAFKA__BROKERS": self.kafka.bootstrap,
+                "RUNNER_KAFKA__GROUP": self.name,
+                "RUNNER_TOPICS__REQUESTS": self.requests,
+                "RUNNER_TOPICS__RESPONSES": self.responses,
+                "RUNNER_TOPICS__DEADLETTERS": self.dead_letters,
+                "RUNNER_REDIS__URL": self.redis.url,
+                "RUNNER_REDIS__PREFIX": self.name,
+                "RUNNER_HTTP__PORT": "0",
+            }
+        )
+
+    def writer(self) -> Callable[[bytes], bytes]:
+        """Return what turns the JSON of an event into a value of requests."""
+        if self.encoding == "json":
+            return lambda event: event
+        avro, json = AvroCodec(), JsonCodec()
+        if self.registry is None:
+            return lambda event: avro.encode(json.decode(event))
+        number = self.registry.register(f"{self.requests}-value", avro_schema.SCHEMA)
+        prefix = b"\x00" + number.to_bytes(4, "big")
+        return lambda event: prefix + avro.encode(json.decode(event))[10:]
 
     def count(self, topic: str) -> int:
         """Return how many offsets a topic has up to its last stable one, markers included."""
@@ -78,10 +103,16 @@ def _latest() -> OffsetSpec:
     return OffsetSpec.latest()  # type: ignore[no-untyped-call,no-any-return]
 
 
-def new_stage(kafka: KafkaServer, redis: RedisServer, what: str) -> Stage:
+def new_stage(
+    kafka: KafkaServer,
+    redis: RedisServer,
+    what: str,
+    encoding: str = "json",
+    registry: SchemaRegistryServer | None = None,
+) -> Stage:
     """Return a stage with fresh topics and an empty Redis."""
     redis.client().flushall()
-    stage = Stage(kafka, redis, f"bench-{what}-{os.getpid()}-{next(_number)}")
+    stage = Stage(kafka, redis, f"bench-{what}-{os.getpid()}-{next(_number)}", encoding, registry)
     kafka.create_topics({stage.requests: HOMES, stage.responses: HOMES, stage.dead_letters: 1})
     return stage
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -266,3 +267,10 @@ def test_another_schema_is_resolved_to_ours(schema: Any, given_record: Any, enve
 def test_a_schema_that_does_not_lead_to_ours_is_poison(schema: Any, given_record: Any) -> None:
     codec = ConfluentCodec(FakeRegistry(id9=schema), "requests-value")
     assert reason(codec, confluent(written(given_record, schema), 9)) == "SCHEMA_MISMATCH"
+
+
+def test_the_bytes_in_the_documents_are_those_that_are_written() -> None:
+    page = (AVSC.parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"^```text\n(c3 01 [0-9a-f \n]+)```$", page, re.MULTILINE)
+    [event] = re.findall(r"The event\s+`(\{.+?\})` in `avro`:", page)
+    assert bytes.fromhex(shown) == CODECS[0].encode(JSON.decode(JSON.encode(json.loads(event))))
