@@ -8,6 +8,7 @@ from typing import Any
 import typer
 import yaml
 
+from runner.cli.codecs import build_codecs
 from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.screen import print_json, say, stderr, stdout
 from runner.config import Config, ConfigError, check_properties
@@ -27,6 +28,7 @@ def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
     try:
         settings = read_config(config)
         check_properties(settings)
+        build_codecs(settings).close()
     except ConfigError as error:
         if not as_json:
             raise
