@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from runner import log
 from runner.clock import Ticker
-from runner.errors import LogUnavailable, StoreUnavailable, TransientError
+from runner.errors import LogUnavailable, SchemasUnavailable, StoreUnavailable, TransientError
 from runner.metrics import LoopClock, Metrics, Part
 from runner.worker.assignment import Batch
 from runner.worker.health import HealthState
@@ -16,6 +16,7 @@ from runner.worker.processed import Processed
 REFUSED_IN_A_ROW: Final = 3
 """After so many batches that Kafka did not take, it is no longer a rebalance that passes by."""
 
+_REGISTRY: Final = "schema registry"
 _log: Final = log.get("worker")
 
 
@@ -68,6 +69,8 @@ class Reporter:
         if isinstance(error, LogUnavailable):
             self._refused += 1
             self._health.set_log(up=self._refused < REFUSED_IN_A_ROW)
+        if isinstance(error, SchemasUnavailable):
+            self._health.set_trouble(_REGISTRY, str(error))
         log_it = _log.debug if self._down else _log.warning
         log_it("batch_abandoned", code=error.label, reason=str(error))
         self._down = True
@@ -76,6 +79,7 @@ class Reporter:
         """Say that reading goes on."""
         self._down = False
         self._health.set_store(up=True)
+        self._health.set_trouble(_REGISTRY, None)
         self._metrics.store_up.set(1)
         _log.info("reading_again")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.clock import ManualTicker
-from runner.errors import LogUnavailable, StoreUnavailable, Superseded
+from runner.errors import LogUnavailable, SchemasUnavailable, StoreUnavailable, Superseded
 from runner.metrics import Metrics
 from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey
@@ -77,6 +77,16 @@ def test_an_outage_of_the_store_is_seen_until_it_ends(bench: Bench) -> None:
     assert bench.reasons == ["Redis does not answer"]
     bench.reporter.recovered()
     assert bench.number("store_up") == 1
+    assert bench.reasons == []
+
+
+def test_a_registry_that_is_waited_for_is_a_reason_until_it_answers(bench: Bench) -> None:
+    bench.reporter.homes({0}, set())
+    bench.reporter.lap("poll")
+    bench.reporter.aborted(SchemasUnavailable("no schema 3"))
+    assert bench.number("store_up") == 1
+    assert bench.reasons == ["schema registry: no schema 3"]
+    bench.reporter.recovered()
     assert bench.reasons == []
 
 
