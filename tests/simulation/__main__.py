@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from time import monotonic
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tests.simulation.breaks import BREAKS
-from tests.simulation.search import Findings, all_cores, rules_of, search
+from tests.simulation.search import Findings, all_cores, rules_of, run_seeds, search
 from tests.simulation.simulation import Result, run_seed
 
 STOP_AFTER = 20
@@ -25,7 +26,7 @@ def main() -> int:
     asked = _arguments()
     console = Console(highlight=False, soft_wrap=True)
     if asked.seed is not None:
-        return _show(asked.seed, asked.broken, console, with_trace=asked.trace)
+        return _show(asked.seed, asked, console, with_trace=asked.trace)
     began = monotonic()
     findings = _searched(asked, console)
     seconds = monotonic() - began
@@ -36,7 +37,7 @@ def main() -> int:
     if findings.shortest is None:
         return 0
     console.print(f"failing: {sorted(result.seed for result in findings.failures)}; the shortest:")
-    return _show(findings.shortest.seed, asked.broken, console, with_trace=True)
+    return _show(findings.shortest.seed, asked, console, with_trace=True)
 
 
 def _arguments() -> argparse.Namespace:
@@ -47,6 +48,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="run this one alone")
     parser.add_argument("--trace", action="store_true", help="with --seed: print what happened")
     parser.add_argument("--break", dest="broken", choices=sorted(BREAKS), help="remove a rule; it must fail")
+    parser.add_argument("--cooperative", action="store_true", help="rebalances move only what has to move")
     return parser.parse_args()
 
 
@@ -63,16 +65,16 @@ def _searched(asked: argparse.Namespace, console: Console) -> Findings:
         bar = progress.add_task("seeds", total=len(seeds), failed=0)
         return search(
             seeds,
-            asked.broken,
+            partial(run_seeds, broken=asked.broken, cooperative=asked.cooperative),
             asked.workers,
             STOP_AFTER,
             lambda found: progress.update(bar, completed=found.seeds, failed=len(found.failures)),
         )
 
 
-def _show(seed: int, broken: str | None, console: Console, *, with_trace: bool) -> int:
+def _show(seed: int, asked: argparse.Namespace, console: Console, *, with_trace: bool) -> int:
     trace: list[str] = []
-    result: Result = run_seed(seed, rules_of(broken), trace)
+    result: Result = run_seed(seed, rules_of(asked.broken, cooperative=asked.cooperative), trace)
     if with_trace:
         for line in trace:
             console.print(line, markup=False)
@@ -81,8 +83,9 @@ def _show(seed: int, broken: str | None, console: Console, *, with_trace: bool) 
         console.print(f"seed {seed} holds ({result.steps} steps)")
         return 0
     console.print(f"seed {seed} fails after {result.steps} steps: {result.failure}", markup=False)
-    broken_too = "" if broken is None else f" --break {broken}"
-    console.print(f"again: python -m tests.simulation --seed {seed} --trace{broken_too}")
+    options = "" if asked.broken is None else f" --break {asked.broken}"
+    options += " --cooperative" if asked.cooperative else ""
+    console.print(f"again: python -m tests.simulation --seed {seed} --trace{options}")
     return 1
 
 

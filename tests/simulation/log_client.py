@@ -22,6 +22,11 @@ class Process(Protocol):
 
     name: str
 
+    @property
+    def is_awake(self) -> bool:
+        """Whether it runs."""
+        ...
+
     def point(self, name: str, ms: int = 0) -> None:
         """Suspend; the process may not come back from it."""
         ...
@@ -47,6 +52,8 @@ class LogClient:
         self._membership = Membership("", -1)
         self._is_member = False
         self._owned: tuple[int, ...] = ()
+        self._seen = 0
+        """The generation whose callbacks have run (cooperative)."""
         self._read_at: dict[int, int] = {}
         self._paused: set[int] = set()
         self._transaction: Transaction | None = None
@@ -56,6 +63,8 @@ class LogClient:
         """Note who polls, and who is told of rebalances."""
         self._process = process
         self._listener = listener
+        if self._group.cooperative:
+            self._group.joins_again[process.name] = self._join_again
 
     # -- the consumer ----------------------------------------------------------------------------
 
@@ -108,8 +117,9 @@ class LogClient:
         return found
 
     def membership(self) -> Membership:
-        """Return the membership as of the last poll."""
-        return self._membership
+        """Return the membership as of the last poll; cooperative: as it is known now, without a poll."""
+        member = self._group.members.get(self._process.name) if self._group.cooperative else None
+        return self._membership if member is None else Membership(member.name, member.generation)
 
     # -- the producer ----------------------------------------------------------------------------
 
@@ -181,6 +191,11 @@ class LogClient:
         if self._is_member:
             self._group.leave(self._process.name)
             self._is_member = False
+        self.detach()
+
+    def detach(self) -> None:
+        """Do nothing more in the background."""
+        self._group.joins_again.pop(self._process.name, None)
 
     def _open(self) -> Transaction:
         transaction = self._transaction
@@ -196,7 +211,45 @@ class LogClient:
             self._process.trace("the coordinator aborts the transaction")
             self._broker.end(transaction, TransactionState.ABORTED)
 
+    def _join_again(self) -> None:
+        """What the client's own thread does, as long as no callback waits for a poll."""
+        group, name = self._group, self._process.name
+        if self._process.is_awake and name in group.members and self._seen == group.members[name].generation:
+            group.join(name, self._owned)
+
+    def _rebalance_by_parts(self) -> None:
+        group, name = self._group, self._process.name
+        member = group.members.get(name)
+        if member is None:
+            self._give_up(self._listener.revoked)
+            self._is_member, self._seen = True, 0
+            group.join(name)
+            return
+        if self._seen == member.generation:
+            if not group.is_stable and not member.joined:
+                group.join(name, self._owned)
+            return
+        self._seen = member.generation
+        self._membership = Membership(name, member.generation)
+        given = group.assignment.get(name, ())
+        gone = tuple(number for number in self._owned if number not in given)
+        added = tuple(number for number in given if number not in self._owned)
+        self._owned = given
+        self._process.trace("generation", member.generation, "revoked", gone, "assigned", added)
+        for number in gone:
+            self._read_at.pop(number, None)
+            self._paused.discard(number)
+        if gone:
+            self._listener.revoked(gone)
+        if added:
+            self._listener.assigned(added)
+        if gone:
+            group.join(name, self._owned)
+
     def _rebalance(self) -> None:
+        if self._group.cooperative:
+            self._rebalance_by_parts()
+            return
         group, name = self._group, self._process.name
         member = group.members.get(name)
         if member is None or (not group.is_stable and not member.joined):

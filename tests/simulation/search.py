@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tests.simulation.breaks import BREAKS
@@ -29,14 +29,15 @@ class Findings:
         return min(self.failures, key=lambda result: result.steps, default=None)
 
 
-def rules_of(broken: str | None) -> Rules:
+def rules_of(broken: str | None, *, cooperative: bool = False) -> Rules:
     """Return the rules with one of them removed, or all of them."""
-    return Rules() if broken is None else BREAKS[broken].rules
+    rules = Rules() if broken is None else BREAKS[broken].rules
+    return replace(rules, cooperative=cooperative)
 
 
-def run_seeds(first: int, count: int, broken: str | None) -> list[Result]:
+def run_seeds(first: int, count: int, broken: str | None, *, cooperative: bool = False) -> list[Result]:
     """Return what each of these seeds came to."""
-    rules = rules_of(broken)
+    rules = rules_of(broken, cooperative=cooperative)
     return [run_seed(seed, rules) for seed in range(first, first + count)]
 
 
@@ -48,11 +49,15 @@ def first_failure(seeds: range, broken: str | None) -> Result | None:
 
 
 def search(
-    seeds: range, broken: str | None, cores: int, stop_after: int, told: Callable[[Findings], None]
+    seeds: range,
+    run: Callable[[int, int], list[Result]],
+    cores: int,
+    stop_after: int,
+    told: Callable[[Findings], None],
 ) -> Findings:
-    """Run all seeds, or until so many failed; tells after every chunk."""
+    """Run all seeds, a chunk at a time, or until so many failed; tells after every chunk."""
     findings = Findings()
-    for results in _chunks(seeds, broken, cores, lambda: len(findings.failures) >= stop_after):
+    for results in _chunks(seeds, run, cores, lambda: len(findings.failures) >= stop_after):
         findings.seeds += len(results)
         findings.steps += sum(result.steps for result in results)
         findings.failures += [result for result in results if result.failure is not None]
@@ -61,7 +66,7 @@ def search(
 
 
 def _chunks(
-    seeds: range, broken: str | None, cores: int, enough: Callable[[], bool]
+    seeds: range, run: Callable[[int, int], list[Result]], cores: int, enough: Callable[[], bool]
 ) -> Iterator[list[Result]]:
     starts = iter(range(seeds.start, seeds.stop, CHUNK))
     with ProcessPoolExecutor(cores) as pool:
@@ -69,7 +74,7 @@ def _chunks(
         while True:
             while len(running) < 2 * cores and not enough() and (start := next(starts, None)) is not None:
                 count = min(CHUNK, seeds.stop - start)
-                running.add(pool.submit(run_seeds, start, count, broken))
+                running.add(pool.submit(run, start, count))
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)

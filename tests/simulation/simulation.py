@@ -35,6 +35,8 @@ class Rules:
 
     store: Callable[[Callable[[], int], int], MemoryStore] = MemoryStore
     makers: Makers = field(default_factory=Makers)
+    cooperative: bool = False
+    """Whether the group moves only what has to move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ class History:
         self._trace = trace
         self.chaos = Chaos(scheduler, rng, profile)
         self.broker = Broker(scheduler, rng, profile.partitions, profile.shards, profile.marker_ms)
-        self.group = Group(scheduler, rng, profile.partitions, profile.session_ms)
+        self.group = Group(
+            scheduler, rng, profile.partitions, profile.session_ms, cooperative=rules.cooperative
+        )
         self.store = rules.store(lambda: scheduler.now_ms, profile.shards)
         self.redis = WatchedRedis(self.store, lambda: scheduler.now_ms, self._happened)
         self.terms = terms_of(profile)

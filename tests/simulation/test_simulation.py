@@ -14,6 +14,7 @@ from tests.simulation.simulation import Rules, run_seed
 pytestmark = pytest.mark.simulation
 
 SEEDS = 2_000
+COOPERATIVE_SEEDS = 1_000
 CHUNK = 250
 BOUND = 5_000
 """Rules whose absence shows later than this are left to ``make simulate`` with ``--break``."""
@@ -24,6 +25,17 @@ def test_every_answer_is_there_once_and_right_whatever_goes_wrong(first: int) ->
     failed = [result for result in run_seeds(first, CHUNK, None) if result.failure is not None]
     assert not failed, "\n".join(
         f"{each.failure}\nagain: python -m tests.simulation --seed {each.seed} --trace" for each in failed
+    )
+
+
+@pytest.mark.parametrize("first", range(0, COOPERATIVE_SEEDS, CHUNK))
+def test_the_same_holds_where_rebalances_move_only_what_has_to_move(first: int) -> None:
+    failed = [
+        result for result in run_seeds(first, CHUNK, None, cooperative=True) if result.failure is not None
+    ]
+    assert not failed, "\n".join(
+        f"{each.failure}\nagain: python -m tests.simulation --cooperative --seed {each.seed} --trace"
+        for each in failed
     )
 
 

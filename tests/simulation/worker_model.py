@@ -234,6 +234,7 @@ class WorkerProcess:
         self._end()
 
     def _end(self) -> None:
+        self._log.detach()
         self._scene.scheduler.end(self._fiber)
         self._ended()
 
