@@ -27,7 +27,7 @@ from jmespath.visitor import TreeInterpreter
 from runner.envelope.functions.signature import Misuse
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
 from runner.envelope.refusal import refusal
-from runner.envelope.units import Refused, characters, shallow_units, units_of
+from runner.envelope.units import Refused, characters, units_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,15 +164,6 @@ class _Interpreter(TreeInterpreter):
             return self.COMPARATOR_FUNC[operator](left, right)
         return None
 
-    def visit_flatten(self, node: Any, value: Any) -> Any:
-        flat = super().visit_flatten(node, value)
-        self.spend(shallow_units(flat))
-        return flat
-
-    def visit_slice(self, node: Any, value: Any) -> Any:
-        self.spend(shallow_units(value))
-        return super().visit_slice(node, value)
-
     def visit_function_expression(self, node: Any, value: Any) -> Any:
         name = node["value"]
         arguments = [self.visit(child, value) for child in node["children"]]
@@ -273,8 +264,9 @@ def _guard_join(interpreter: _Interpreter, arguments: list[Any]) -> None:
 
 def _guard_contains(interpreter: _Interpreter, arguments: list[Any]) -> None:
     """Count what is compared level by level."""
-    if type(arguments[-1]) in _CONTAINERS:
-        interpreter.measure(arguments[0])
+    match arguments:
+        case [list(subject), list() | dict()]:
+            interpreter.measure(subject)
 
 
 _GUARDS: Final = {"join": _guard_join, "contains": _guard_contains}

@@ -42,14 +42,6 @@ def units_of(value: Any, limit: int) -> int:
     raise Refused(f"builds more than {MAX_DEPTH} levels")
 
 
-def shallow_units(value: Any) -> int:
-    """Size of a value without what lies in its entries: what a function does that looks at each once."""
-    kind = type(value)
-    if kind is str:
-        return len(value) >> _CHARACTERS_SHIFT
-    return len(value) if kind is list or kind is dict else 0
-
-
 def characters(count: int) -> int:
     """Return the units of that many characters."""
     return count >> _CHARACTERS_SHIFT

@@ -75,7 +75,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
         "levels of what it builds": [units.MAX_DEPTH],
         "levels that `deep_diff` and `remove_nulls` go down": [objects.MAX_LEVELS],
         "regular expression": [regex.MAX_CHARACTERS, regex.MAX_BYTES],
-        "date pattern, and text that is read by one": [moments.MAX_CHARACTERS],
+        "date pattern": [moments.MAX_CHARACTERS],
     }
     table = {
         cells[0]: [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", cells[1])]

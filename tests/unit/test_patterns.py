@@ -116,6 +116,8 @@ def test_everything_else_is_true_zero_too(value: Json) -> None:
         ("a = b", "Unknown token"),
         ("nonsense(@)", "nonsense()"),
         ("length()", "length()"),
+        ("contains()", "contains()"),
+        ("join()", "join()"),
         ("abs(@)", "abs() takes number, not string"),
         ('sum(`["a"]`)', "sum()"),
         ("[1, 2][::0]", "column"),

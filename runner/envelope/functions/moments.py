@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from runner.envelope.functions.regex import compile_regex, quoted
 from runner.envelope.functions.signature import Evaluation, Misuse
 from runner.envelope.merge import Json
 
 MAX_CHARACTERS: Final = 128
-"""Longest date pattern, and longest text that is read by one."""
+"""Longest date pattern."""
 
 MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June", "July"),
@@ -75,17 +74,20 @@ def date_to_string(evaluation: Evaluation, moment_ms: int, pattern: str) -> Json
 def string_to_date(evaluation: Evaluation, text: str, pattern: str) -> Json:
     """The moment that a text of this pattern names, epoch ms; what it leaves open is 1970-01-01 00:00."""
     parts = _parts_of(evaluation, pattern)
-    found = _reader(parts).fullmatch(text) if len(text) <= MAX_CHARACTERS else None
-    if found is None:
-        raise Misuse(f"text does not have the form {pattern[:60]!r}")
     fields: dict[str, str] = {}
-    for number, part in enumerate(parts):
-        if not part.letter:
-            continue
-        read = found[f"_{number}"].lower()
-        if fields.setdefault(_field(part), read) != read:
+    place = 0
+    for part in parts:
+        end = _end(part, text, place)
+        if end < 0:
+            break
+        read = text[place:end].lower()
+        place = end
+        if part.letter and fields.setdefault(_field(part), read) != read:
             raise Misuse(f"text names {part.letter} twice, and not alike")
-    return _epoch_ms(fields)
+    else:
+        if place == len(text):
+            return _epoch_ms(fields)
+    raise Misuse(f"text does not have the form {pattern[:60]!r}")
 
 
 def _moment(moment_ms: int) -> Moment:
@@ -184,30 +186,44 @@ _WRITTEN: Final[dict[str, Callable[[Moment, int], str]]] = {
 
 LETTERS: Final = "".join(_WRITTEN)
 
-
-@lru_cache(maxsize=256)
-def _reader(parts: tuple[Part, ...]) -> Any:
-    """Return what recognises a text of this pattern, in linear time."""
-    read = [
-        f"(?P<_{number}>{_form(part)})" if part.letter else quoted(part.text)
-        for number, part in enumerate(parts)
-    ]
-    return compile_regex("".join(read), folds_case=True)
+_DIGITS: Final = frozenset("0123456789")
+_ZONES: Final = {
+    "z": re.compile("UTC|GMT|Z", re.IGNORECASE),
+    "Z": re.compile(r"[+-]\d{4}", re.ASCII),
+    "X": re.compile(r"Z|[+-]\d\d(?::?\d\d)?", re.ASCII | re.IGNORECASE),
+}
 
 
-def _form(part: Part) -> str:
+def _end(part: Part, text: str, place: int) -> int:
+    """Return where a part ends that begins at a place of the text; -1: it is not there."""
+    if not part.letter:
+        end = place + len(part.text)
+        return end if text[place:end].lower() == part.text.lower() else -1
+    if part.letter in _ZONES:
+        found = _ZONES[part.letter].match(text, place)
+        return -1 if found is None else found.end()
+    is_name = part.letter in "Ea" or (part.letter == "M" and part.width >= _SHORT)
+    return _name_end(part, text, place) if is_name else _digits_end(part, text, place)
+
+
+def _name_end(part: Part, text: str, place: int) -> int:
+    for name in {"M": MONTHS, "E": WEEKDAYS, "a": ("AM", "PM")}[part.letter]:
+        end = place + len(_name(name, part.width))
+        if text[place:end].lower() == _name(name, part.width).lower():
+            return end
+    return -1
+
+
+def _digits_end(part: Part, text: str, place: int) -> int:
+    """As many digits as the letter is wide; a single letter takes up to two, a single D up to three."""
     letter, width = part.letter, part.width
-    if letter == "y":
-        return r"\d{2}" if width == 2 else rf"\d{{{max(width, 4)}}}"
-    if letter == "M" and width >= _SHORT:
-        return "|".join(_name(month, width) for month in MONTHS)
-    if letter == "E":
-        return "|".join(_name(day, width) for day in WEEKDAYS)
-    named = {"a": "AM|PM", "z": "UTC|GMT|Z", "Z": r"[+-]\d{4}", "X": r"Z|[+-]\d\d(?::?\d\d)?"}
-    if letter in named:
-        return named[letter]
-    widest = 3 if letter == "D" else 2
-    return rf"\d{{1,{widest}}}" if width == 1 and letter != "S" else rf"\d{{{width}}}"
+    least = max(width, 4) if letter == "y" and width != 2 else width
+    alone = 3 if letter == "D" else 2
+    most = alone if width == 1 and letter not in "yS" else least
+    end = place
+    while end < place + most and text[end : end + 1] in _DIGITS:
+        end += 1
+    return end if end - place >= least else -1
 
 
 def _field(part: Part) -> str:

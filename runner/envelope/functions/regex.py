@@ -13,8 +13,6 @@ MAX_CHARACTERS: Final = 256
 MAX_BYTES: Final = 250_000
 """Memory of one compiled expression, of which a part is for the states met while it searches."""
 
-quoted: Final = re2.escape
-
 
 def pattern_of(regex: str) -> Any:
     """Return the compiled expression of a sender; Misuse for one that is wrong or too large."""
@@ -27,20 +25,12 @@ def pattern_of(regex: str) -> Any:
     return pattern
 
 
-def compile_regex(regex: str, *, folds_case: bool = False) -> Any:
-    """Return a compiled expression; re2.error for one that is wrong or too large."""
+@lru_cache(maxsize=64)
+def _known(regex: str) -> Any:
     options = re2.Options()
     options.max_mem = MAX_BYTES
     options.log_errors = False
-    options.case_sensitive = not folds_case
-    return re2.compile(regex, options)
-
-
-@lru_cache(maxsize=64)
-def _known(regex: str) -> Any:
-    if len(regex) > MAX_CHARACTERS:
-        return None
     try:
-        return compile_regex(regex)
+        return re2.compile(regex, options) if len(regex) <= MAX_CHARACTERS else None
     except (re2.error, UnicodeEncodeError):
         return None

@@ -27,7 +27,7 @@ NUMBERS: Final = (
     st.integers(-3, 10)
     | st.integers(-(10**40), 10**40)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.sampled_from([1e308, 5e-324, 10**320, 2**53, 253402300799999])
+    | st.sampled_from([1e308, 10**320, -(10**320), 2**53, 253402300799999])
 )
 KEYS: Final = st.sampled_from(["a", "b", "0", "a.b", "", "delimiter", "quote"])
 VALUES: Final[st.SearchStrategy[Any]] = st.recursive(
@@ -76,7 +76,7 @@ def outcome(expression: str, value: Any) -> str:
     return printed
 
 
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=1000)
 @given(call=calls())
 def test_any_call_gives_plain_json_or_is_refused_and_does_so_again(call: tuple[str, list[Any]]) -> None:
     name, arguments = call

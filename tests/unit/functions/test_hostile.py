@@ -52,6 +52,7 @@ DATA: Final[dict[str, Callable[[], Any]]] = {
     "texts": lambda: [f"x{n}" for n in range(90_000)],
     "long expressions": lambda: ["a" * 4000 + str(n) for n in range(240)],
     "regexes": lambda: [rf"\pL{{1,6}}{n}" for n in range(10_000)],
+    "names of days": lambda: [f"{'EEEEMMMM' * 15}{n}" for n in range(7_500)],
     "date patterns": lambda: [f"{'-' * 120}{n}" for n in range(7_500)],
 }
 
@@ -117,6 +118,7 @@ REFUSED: Final = [
     ("texts", "dynamic_filter(@, @, 'sum(input[*].length(@)) > `1`')"),
     ("date patterns", "[*].date_to_string(`0`, @)"),
     ("date patterns", "[*].string_to_date(@, @)"),
+    ("names of days", "[*].string_to_date(date_to_string(`0`, @), @)"),
 ]
 
 DONE: Final = [

@@ -85,7 +85,7 @@ REFUSALS: Final = [
     ("string_to_date(@, 'yyyy yyyy')", "2024 2023", "twice, and not alike"),
     (
         "string_to_date(@, 'dHdHdHdHdHdHdHdHdHdHdHdHdHdHdHdHdHdHdHdHdHdHdHdHdH')",
-        "1" * 99 + "x",
+        "1" * 100 + "x",
         "does not have the form",
     ),
     ("string_to_date(@, 'yyyy')", 2024, "text is number"),
