@@ -61,10 +61,11 @@ _UNDONE: Final[Sequence[tuple[Any, ...]]] = (("HSET", "a", "b"), ("DEL",))
 
 
 class _Script:
-    """One Lua file, called by its digest and sent whole where a server does not know it yet."""
+    """Lua files in their order, called by a digest and sent whole where a server does not know them yet."""
 
-    def __init__(self, name: str) -> None:
-        self.text = files("runner.store").joinpath("scripts", f"{name}.lua").read_text("utf-8")
+    def __init__(self, *names: str) -> None:
+        folder = files("runner.store").joinpath("scripts")
+        self.text = "".join(folder.joinpath(f"{name}.lua").read_text("utf-8") for name in names)
         self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -78,10 +79,10 @@ class RedisStore:
         self._load = _Script("load")
         self._apply = _Script("apply")
         self._due = _Script("due")
-        self._between = _Script("between")
+        self._between = _Script("rank", "between")
         self._open = _Script("open")
         self._add_homes = _Script("add_homes")
-        self._list = _Script("list")
+        self._list = _Script("rank", "list")
 
     @property
     def shards(self) -> int:
