@@ -18,7 +18,8 @@ from runner.envelope.codec import Codec, JsonCodec
 from runner.worker.loop import Limits
 from runner.worker.schema_registry import SchemaRegistry
 from runner.worker.topics import TopicOutlet
-from tests.unit.worker.rig import DEAD_LETTERS, MINUTE, Middle, Worker, event, topics
+from tests.unit.worker.input_topics.bench import input_process
+from tests.unit.worker.rig import DEAD_LETTERS, MINUTE, Middle, Worker, batch, event, topics
 from tests.unit.worker.test_schema_registry import AWAY, ScriptedClient, ours
 
 JSON: Final = JsonCodec()
@@ -176,3 +177,14 @@ def test_a_redelivered_event_is_answered_with_the_same_bytes(times: int) -> None
     message = estate.middle.message(estate.requests(event("StartTask")))
     answers = [estate.middle.run(message).emits for _ in range(times + 1)]
     assert all(emits == answers[0] for emits in answers)
+
+
+def test_a_payload_of_an_input_becomes_an_event_in_the_encoding_of_requests() -> None:
+    estate = Estate()
+    estate.client.error = AWAY
+    started = estate.middle.handle(estate.requests(event("StartTask")), home=2)
+    assert statuses(started.emits) == ["ACK"]
+    payload = estate.middle.message(b'{"taskId": "task-1"}', home=1)
+    [made] = input_process(estate.middle).run(batch([payload]), {}).emits
+    assert (made.stream, made.partition) == ("requests", 2)
+    assert estate.read([made])[0]["payload"] == {"taskId": "task-1"}
