@@ -5,8 +5,12 @@ hang, or say a secret.
 """
 
 import dataclasses
+import json
+import os
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -218,3 +222,32 @@ def test_the_documented_permissions_are_enough_and_what_is_taken_away_is_waited_
         assert settings[f"{PROPERTY}SASL_PASSWORD"] not in worker.log
         desk.read_to_the_end()
     assert len([answer for answer in desk.answers if answer.key == b"three"]) == 1
+
+
+def test_the_command_line_comes_in_with_the_same_settings_and_says_why_it_does_not(place: Place) -> None:
+    settings = place.user()
+    user = settings[f"{PROPERTY}SASL_USERNAME"]
+    place.secure.grant(user, [Grant("READ", "TOPIC", place.site.responses)])
+    event = json.dumps(start_event("by-hand"))
+    sent = _runner(place.site, settings, "send", "-", given=event)
+    assert sent.returncode == 0, sent.stderr
+    shown = _runner(place.site, settings, "tail", "--from-beginning", "--until-idle", "1")
+    assert shown.returncode == 0, shown.stderr
+    wrong = {**settings, f"{PROPERTY}SASL_PASSWORD": "not-this-one"}
+    refused = _runner(place.site, wrong, "send", "-", given=event)
+    assert refused.returncode == 1
+    assert "check sasl.username" in " ".join(refused.stderr.split())
+    for said in (sent, shown, refused):
+        assert settings[f"{PROPERTY}SASL_PASSWORD"] not in said.stdout + said.stderr
+        assert "Traceback" not in said.stderr
+
+
+def _runner(
+    site: Site, settings: Mapping[str, str], *arguments: str, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as this user."""
+    environment = {**os.environ, **site.environment(), **settings}
+    command = [sys.executable, "-P", "-m", "runner.cli", *arguments]
+    return subprocess.run(
+        command, env=environment, input=given, text=True, capture_output=True, timeout=60, check=False
+    )
