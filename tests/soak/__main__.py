@@ -24,6 +24,8 @@ from tests.soak.soak import Outcome, Wanted, soak
 from tests.soak.stand import standing
 
 SHOWN: Final = 20
+KAFKA: Final = "3.9.2"
+"""Not 4.1 to 4.3: there a broker that is restarted may leave a transaction open for good (KAFKA-20734)."""
 
 
 def main() -> int:
@@ -83,7 +85,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="repeats load and schedule of an earlier run")
     parser.add_argument("--workers", type=int, default=3, help="worker processes (default 3)")
     parser.add_argument("--rate", type=float, default=60.0, help="new tasks a second (default 60)")
-    parser.add_argument("--kafka", help="version of the broker (default: that of deploy/kafka)")
+    parser.add_argument("--kafka", default=KAFKA, help=f"version of the broker (default {KAFKA})")
     parser.add_argument(
         "--rule", default="", choices=(OFFSETS_FIRST, EMITS_FIRST), help="let the workers break this rule"
     )

@@ -12,6 +12,7 @@ from tests.e2e.facts import until
 from tests.e2e.faulty_worker import CLOCK, NOT_STARTED, RULE
 from tests.e2e.feed_check import feed_findings
 from tests.e2e.load import Load
+from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 from tests.soak.disturber import Disturber
 from tests.soak.flatness import Judgement, judge
@@ -71,8 +72,7 @@ def soak(stand: Stand, wanted: Wanted, say: Callable[[str], None]) -> Outcome:
                 say(f"{disturber.elapsed_seconds:6.1f} s  all sent is answered: checking")
                 outcome.findings += _settled(stand, fleet, load, outcome)
             except (AssertionError, TimeoutError) as failure:
-                outcome.findings.append(str(failure))
-                outcome.findings += check(load.sent, read_all(site, site.responses)).findings
+                outcome.findings += [str(failure), *_found_so_far(site, load)]
         outcome.findings += _crashes(stand)
         outcome.counts |= _counted(load, fleet, disturber)
     outcome.judged = judge(sampler.curves)
@@ -115,6 +115,14 @@ def _settled(stand: Stand, fleet: Fleet, load: Load, outcome: Outcome) -> list[s
         *(f"a worker ended with {code}" for code in codes if code),
         *(f"dead letter at {each.partition}@{each.offset}: {each.headers}" for each in buried),
     ]
+
+
+def _found_so_far(site: Site, load: Load) -> list[str]:
+    """Return what is wrong with what can be read, where not everything was answered."""
+    try:
+        return check(load.sent, read_all(site, site.responses)).findings
+    except TimeoutError as stuck:
+        return [str(stuck)]
 
 
 def _crashes(stand: Stand) -> list[str]:
