@@ -12,6 +12,7 @@ from runner.cli.codecs import build_codecs
 from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.screen import print_json, say, stderr, stdout
 from runner.config import Config, ConfigError, check_properties
+from runner.config.redis_clients import check_tls_files
 
 
 def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
@@ -29,6 +30,7 @@ def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
         settings = read_config(config)
         check_properties(settings)
         build_codecs(settings).close()
+        check_tls_files(settings)
     except ConfigError as error:
         if not as_json:
             raise

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 import pytest
 import redis
 
+from runner.errors import StoreUnavailable
 from runner.store.connection.single import connect
 from tests.contract.samples import OWNERSHIP, SHARDS
 from tests.contract.subjects import ListedRedisStore
@@ -50,3 +51,11 @@ def store(redis_server: RedisServer, redis_client: redis.Redis, store_at: StoreA
 def own_redis(request: pytest.FixtureRequest, start_redis: Callable[..., RedisServer]) -> RedisServer:
     """A server of each lane that the test may stop and set as it likes; it keeps its data."""
     return start_redis(request.param, appendonly=True)
+
+
+def takes_writes(store: ListedRedisStore) -> bool:
+    """Whether every shard of a store takes writes just now."""
+    with contextlib.suppress(StoreUnavailable):
+        store.ping()
+        return True
+    return False

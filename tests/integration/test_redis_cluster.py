@@ -32,6 +32,7 @@ from tests.contract.samples import (
     started,
 )
 from tests.contract.subjects import ListedRedisStore
+from tests.integration.conftest import takes_writes
 from tests.servers.fixtures import REQUIRE_REDIS
 from tests.servers.lanes import LaneMissing, skip_or_fail
 from tests.servers.redis_cluster import (
@@ -233,17 +234,10 @@ class TestNodes:
         with pytest.raises(StoreUnavailable, match="does not answer"):
             store.records_of([record.key for record in records])
         wait_for(lambda: role(master) == "master" and is_well(cluster.nodes[1]), "the other to be master")
-        wait_for(lambda: _pings(store), "the store to answer")
+        wait_for(lambda: takes_writes(store), "the store to answer")
         assert store.records_of([record.key for record in records]) == records
         one_call_of_each_kind(store, 2)
         replica.start()
-
-
-def _pings(store: ListedRedisStore) -> bool:
-    with contextlib.suppress(StoreUnavailable):
-        store.ping()
-        return True
-    return False
 
 
 def test_a_cluster_that_was_never_there_is_unavailable() -> None:

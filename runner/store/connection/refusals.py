@@ -5,42 +5,67 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import redis
-from redis.exceptions import AskError
+from redis.exceptions import AskError, NoPermissionError
+from redis.sentinel import MasterNotFoundError
 
 from runner.errors import StoreRefused, StoreUnavailable
 
 # A script that gives a command its user may not: Redis 7.0, later ones, and Valkey.
 _DENIED_IN_SCRIPT: Final = re.compile(r"ACL failure in script|can't run this command", re.IGNORECASE)
+# How the client's package names a Sentinel that gave no answer; its address is enough.
+_SENTINEL: Final = re.compile(r"<redis\.client\.Redis\(.*?host=([^,]+),port=(\d+).*?\)>\)>\)> - ")
 _NO_CLUSTER: Final = "cluster support disabled"
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
     """Return the error to raise for an answer that is missing or a refusal."""
-    refused = _refused(error)
-    if refused is not None:
-        return StoreRefused(refused)
+    text = _SENTINEL.sub(r"\1:\2 ", str(error))
+    remedy = _remedy(error, text)
+    if remedy is not None:
+        return StoreRefused(f"{remedy.what}: {text}; {remedy.way_out}")
     if isinstance(error, redis.ResponseError):
-        return StoreUnavailable(f"Redis refused a command: {error}")
-    return StoreUnavailable(f"Redis does not answer: {error}")
+        return StoreUnavailable(f"Redis refused a command: {text}")
+    return StoreUnavailable(f"Redis does not answer: {text}")
 
 
-def _refused(error: Exception) -> str | None:
-    """Return what to say of a refusal that stays until somebody mends it."""
-    text = str(error)
-    if any(isinstance(each, redis.AuthenticationError) for each in _chain(error)):
-        return f"Redis refuses the user or the password ({text}); check redis.username and redis.password"
-    if isinstance(error, redis.exceptions.NoPermissionError) or _DENIED_IN_SCRIPT.search(text):
-        return f"Redis denies a command: {text}; allow the user what docs/operations.md lists (Redis, ACL)"
-    if isinstance(error, AskError):
-        return f"Redis is a Cluster (it answers {type(error).__name__}); set redis.topology to cluster"
-    if _NO_CLUSTER in text:
-        return f"Redis is no Cluster ({text}); set redis.topology to standalone or sentinel"
-    if any(isinstance(each, ssl.SSLError) for each in _chain(error)):
-        return f"TLS with Redis fails: {text}; check redis.tls, and the certificate of the server"
-    return None
+class _Remedy(NamedTuple):
+    """What is refused, and what a person can do about it."""
+
+    what: str
+    way_out: str
+
+
+_SENTINEL_LOGIN: Final = _Remedy(
+    "a Sentinel refuses the user or the password",
+    "check redis.sentinel.username and redis.sentinel.password",
+)
+_LOGIN: Final = _Remedy("Redis refuses the user or the password", "check redis.username and redis.password")
+_DENIED: Final = _Remedy(
+    "Redis denies a command", "allow the user what docs/operations.md lists (Redis, ACL)"
+)
+_CLUSTER: Final = _Remedy("Redis is a Cluster, and names another node", "set redis.topology to cluster")
+_SINGLE: Final = _Remedy("Redis is no Cluster", "set redis.topology to standalone or sentinel")
+_CERTIFICATE: Final = _Remedy("TLS with Redis fails", "check redis.tls, and the certificate of the server")
+
+
+def _remedy(error: Exception, text: str) -> _Remedy | None:
+    """Return what to say of a refusal that stays until somebody mends it; None of any other."""
+    chain = list(_chain(error))
+    cases = (
+        (
+            isinstance(error, MasterNotFoundError) and redis.AuthenticationError.__name__ in text,
+            _SENTINEL_LOGIN,
+        ),
+        (any(isinstance(each, redis.AuthenticationError) for each in chain), _LOGIN),
+        (isinstance(error, NoPermissionError) or _DENIED_IN_SCRIPT.search(text) is not None, _DENIED),
+        (isinstance(error, AskError), _CLUSTER),
+        (_NO_CLUSTER in text, _SINGLE),
+        (any(isinstance(each, ssl.SSLError) for each in chain), _CERTIFICATE),
+    )
+    return next((remedy for applies, remedy in cases if applies), None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
