@@ -162,6 +162,10 @@ class Load:
         self._producer.list_topics(self._site.requests, FLUSH_SECONDS)
         self._homes = homes
 
+    def enough(self) -> None:
+        """Begin no more tasks; those that were begun go on to their end."""
+        self._planned = iter(())
+
     def missing(self) -> str:
         """Say what is still waited for."""
         ids = [request_id for request_id, count in self._unanswered.items() if count > 0]

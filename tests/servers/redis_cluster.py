@@ -17,7 +17,8 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from runner.embedded.children import HOST, free_port
 from tests.servers.redis_server import VALKEY, RedisServer, server_folder
 
-NODE_TIMEOUT_MS: Final = 1_500
+NODE_TIMEOUT_MS: Final = 3_000
+"""Long enough for a node that only waits for a core."""
 SETTLE_SECONDS: Final = 30
 POLL_SECONDS: Final = 0.02
 MIGRATE_MS: Final = 5_000

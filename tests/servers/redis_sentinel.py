@@ -14,7 +14,8 @@ from tests.servers.redis_cluster import follows, wait_for
 from tests.servers.redis_server import START_SECONDS, VALKEY, RedisServer, redis_binary, server_folder
 
 MASTER: Final = "tasks"
-DOWN_MS: Final = 1_000
+DOWN_MS: Final = 4_000
+"""Long enough for a server that only waits for a core."""
 CONFIGURATION: Final = """\
 port {port}
 bind {host}
@@ -48,6 +49,11 @@ class SentinelPair:
         """The Sentinel as host:port."""
         return f"{HOST}:{self.port}"
 
+    @property
+    def log(self) -> str:
+        """What the Sentinel wrote."""
+        return (self._folder / "sentinel.log").read_text(errors="replace")
+
     def start(self) -> None:
         """Start all three, and wait until the Sentinel knows the replica."""
         for server in self.servers:
@@ -68,7 +74,7 @@ class SentinelPair:
             child = start_tethered([redis_binary(self.lane), str(file), "--sentinel"], stdout=log, stderr=log)
         self._child = child
         if not wait_until_answering(child, self.port, START_SECONDS):
-            raise RuntimeError((self._folder / "sentinel.log").read_text(errors="replace"))
+            raise RuntimeError(self.log)
         wait_for(self._knows_replica, "the Sentinel to know the replica")
 
     def stop(self) -> None:
