@@ -5,12 +5,14 @@ RunnerError
 ├── PoisonError      dead-lettered: the message can never be handled, its bytes are kept
 ├── TransientError   abort the batch, pause, ask again: nothing is lost, nothing is dead-lettered
 │   ├── StoreUnavailable   Redis does not answer
+│   │   └── StoreLost      Redis may have lost something: what it holds must be verified first
 │   │   └── StoreRefused       Redis answers, but does not let us: a person must mend it
 │   ├── LogUnavailable     Kafka does not answer, or refused this transaction
 │   ├── SchemasUnavailable the schema registry does not answer
 │   └── Superseded         another worker has taken over a home partition of this batch
 └── FatalError       the process exits non-zero and says what to do
     ├── StoreMismatch      the key space belongs to another group, topic or layout
+    ├── FeedUnreadable     the task feed holds what no runner of this version wrote
     ├── PositionUnknown    no offset says where to begin reading
     ├── Fenced             the producer was fenced; a fresh process must take over
     └── ConfigError        the configuration cannot be used (stands in runner.config)
@@ -110,6 +112,12 @@ class StoreRefused(StoreUnavailable):
     label = "STORE_REFUSED"
 
 
+class StoreLost(StoreUnavailable):
+    """Redis was replaced, or lacks what it had: it must be verified, and restored where need be."""
+
+    label = "STORE_LOST"
+
+
 class LogUnavailable(TransientError):
     """Kafka did not take the transaction; the offsets are those of the last commit."""
 
@@ -145,6 +153,12 @@ class StoreMismatch(FatalError):
 
     label = "STORE_MISMATCH"
     exit_code = 4
+
+
+class FeedUnreadable(FatalError):
+    """A message of the task feed is not one of ours, or of a later format: nothing can be restored."""
+
+    label = "FEED_UNREADABLE"
 
 
 class PositionUnknown(FatalError):

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from runner.config import Config, consumer_properties, producer_properties
+from runner.store.calls import Opened
 from runner.worker.kafka_log import KafkaLog
 from runner.worker.loop import Loop
 from runner.worker.topics import Cluster
@@ -28,7 +29,9 @@ class Listener:
         self.loop.revoked(partitions)
 
 
-def make_log(config: Config, cluster: Cluster, topic: str, group: str, listener: Listener) -> KafkaLog:
+def make_log(
+    config: Config, cluster: Cluster, topic: str, group: str, listener: Listener, opened: Opened | None = None
+) -> KafkaLog:
     """Return the log of a loop that reads ``topic`` as a member of ``group``; nothing is sent yet."""
     return KafkaLog(
         topic,
@@ -36,6 +39,7 @@ def make_log(config: Config, cluster: Cluster, topic: str, group: str, listener:
         _producer_properties(config, cluster),
         listener,
         topic_id(config, cluster, topic),
+        0 if opened is None else opened.incarnation,
     )
 
 

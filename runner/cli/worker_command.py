@@ -18,27 +18,26 @@ from confluent_kafka.admin import AdminClient
 from runner import log
 from runner.cli.codecs import build_codecs
 from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
-from runner.cli.log_wiring import Listener, make_log, topic_id
+from runner.cli.log_wiring import Listener, make_log
+from runner.cli.store_wiring import make_restorer, open_store, require_partitions
 from runner.cli.wiring import (
     build_policy,
     build_rules,
     connect_admin,
     connect_store,
     required_topics,
-    said_with_remedy,
     topic_names,
     topic_operations,
 )
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config, check_properties
 from runner.config.clients import client_properties
-from runner.errors import FatalError, PositionUnknown, StoreUnavailable
+from runner.errors import FatalError, PositionUnknown
 from runner.metrics import Metrics
-from runner.store.calls import Opened, Ownership
+from runner.store.calls import Opened
 from runner.store.redis_store import RedisStore
 from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from runner.worker.feed import Feed
-from runner.worker.group_offsets import group_offsets
 from runner.worker.health import HealthServer, HealthState
 from runner.worker.input_topics.thread import InputThread
 from runner.worker.intake import Terms
@@ -119,12 +118,12 @@ class _Worker:
         # A response stream may be missing for now: events that name it are refused, not the worker.
         require_topics(cluster, required_topics(config), exactly_once=exactly_once)
         require_permissions(cluster, topic_operations(config))
-        _require_partitions(config, cluster)
+        require_partitions(config, cluster)
         require_inputs(config, cluster)
         self._codecs.prepare()
         store = assembly.store(config)
         stack.callback(store.close)
-        opened = _opened(store, config, cluster)
+        opened = open_store(store, config, cluster)
         outlet = TopicOutlet(cluster, self._codecs.by_topic, self._codecs.default, _suffix(config))
         self._watch = TopicWatch(admin, outlet, config.topics.requests, needed, assembly.watch_seconds)
         self._loop, self._log, self._inputs = self._build(store, outlet, opened, cluster)
@@ -197,9 +196,11 @@ class _Worker:
         metrics, self._state = Metrics(), HealthState(ticker())
         self._metrics = metrics
         listener = Listener()
-        kafka = make_log(config, cluster, config.topics.requests, config.kafka.group, listener)
+        kafka = make_log(config, cluster, config.topics.requests, config.kafka.group, listener, opened)
         tasks = config.topics.tasks
         feed = None if tasks is None else Feed(tasks, outlet, store.shard)
+        reporter = Reporter(metrics, self._state, ticker)
+        restorer = make_restorer(config, store, opened, self._watch.homes, reporter)
         parts = Parts(
             log=kafka,
             topic=self._watch,
@@ -211,6 +212,7 @@ class _Worker:
             time=time,
             incarnation=opened.incarnation,
             feed=feed,
+            restorer=restorer,
             ping=self._codecs.ping,
         )
         limits = Limits(
@@ -218,7 +220,7 @@ class _Worker:
             batch_bytes=config.worker.batch_bytes,
             poll_seconds=config.worker.poll_ms / 1000,
         )
-        loop = Loop(parts, limits, Reporter(metrics, self._state, ticker), ticker)
+        loop = Loop(parts, limits, reporter, ticker)
         listener.loop = loop
         surroundings = Surroundings(
             config=config,
@@ -264,49 +266,6 @@ def _tame_collector() -> None:
 
 def _suffix(config: Config) -> str:
     return config.topics.responses if config.responses.partitioner == "suffix" else ""
-
-
-def _opened(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
-    """Open the store as this group's.
-
-    StoreMismatch if it is somebody else's; PositionUnknown if it is empty although the group has
-    read before: its tasks are gone, and going on as if nothing were is for a person to decide.
-    """
-    topic = cluster.topics[config.topics.requests]
-    ownership = Ownership(
-        cluster_id=cluster.id,
-        topic=config.topics.requests,
-        topic_id=topic_id(config, cluster, config.topics.requests),
-        group=config.kafka.group,
-        partitions=topic.partitions,
-    )
-    try:
-        if not store.exists() and not config.redis.start_empty:
-            _require_unread(config, topic.partitions)
-        return store.open(ownership)
-    except StoreUnavailable as error:
-        raise FatalError(said_with_remedy(error, config)) from error
-
-
-def _require_partitions(config: Config, cluster: Cluster) -> None:
-    """FatalError unless the task feed has a partition for each shard: a task stays in one of either."""
-    feed, shards = config.topics.tasks, config.redis.shards
-    if feed is None or cluster.topics[feed].partitions == shards:
-        return
-    raise FatalError(
-        f"topic {feed} (topics.tasks) has {cluster.topics[feed].partitions} partitions, redis.shards is "
-        f"{shards}; they must be the same: make the topic with {shards} partitions and cleanup.policy compact"
-    )
-
-
-def _require_unread(config: Config, partitions: int) -> None:
-    offsets = group_offsets(client_properties(config), config.kafka.group, config.topics.requests, partitions)
-    if any(offset > 0 for offset in offsets.values()):
-        raise PositionUnknown(
-            f"Redis holds nothing under prefix {config.redis.prefix!r}, but group {config.kafka.group!r} "
-            f"has read {config.topics.requests!r} before: the tasks it kept are gone; restore Redis, or "
-            "set redis.startEmpty to true to begin with no tasks"
-        )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from runner.actions.decision import encode_outcome
-from runner.store.calls import Change, Index, ShardCall
+from runner.store.calls import Change, Index, ShardCall, Whole
 from runner.store.indexing import moves
 from runner.store.keys import Keys
 from runner.store.versions import version_of
@@ -49,12 +49,14 @@ class ShardRead:
         """The tasks, as the records are answered."""
         return list(self._tasks)
 
-    def arguments(self, incarnation: int) -> tuple[list[str], list[bytes]]:
+    def arguments(self, incarnation: int, whole: Whole | None) -> tuple[list[str], list[bytes]]:
         """Return KEYS and ARGV of ``load.lua``."""
         names = [self._names.home(self._shard, partition) for partition in self._homes]
         names += [self._names.task(key, self._shard) for key in self._tasks]
+        names.append(self._names.verified(self._shard))
         offsets = [[source.offset for source in found] for found in self._homes.values()]
-        return names, [_pack((incarnation, offsets))]
+        bases = False if whole is None else [whole.bases[partition] for partition in self._homes]
+        return names, [_pack((incarnation, offsets, bases))]
 
 
 def by_shard(reads: Sequence[tuple[TaskKey, Source]], keys: Keys) -> list[ShardRead]:
@@ -75,7 +77,9 @@ def apply_arguments(call: ShardCall, keys: Keys) -> tuple[list[str], list[bytes]
     homes = []
     for home in call.homes:
         names.append(keys.home(call.shard, home.partition))
-        homes.append((home.base, home.settled, [offset for offset, _ in home.kept]))
+        offsets = [offset for offset, _ in home.kept]
+        until = -1 if home.until is None else home.until
+        homes.append((home.base, home.settled, offsets, until, home.partition))
         values += [encode_outcome(outcome) for _, outcome in home.kept]
     tasks = []
     for change in call.changes:
@@ -83,7 +87,12 @@ def apply_arguments(call: ShardCall, keys: Keys) -> tuple[list[str], list[bytes]
         tasks.append(_task(change, values))
     indexes = _moved(call)
     names += [keys.index(index) for index in indexes]
-    return names, [_pack((call.incarnation, homes, tasks, list(indexes.values()))), *values]
+    restoring = call.restoring
+    told: tuple[str, str] | bool = False
+    if restoring is not None:
+        names.append(keys.verified(call.shard))
+        told = (restoring.token, restoring.phase.value)
+    return names, [_pack((call.incarnation, homes, tasks, list(indexes.values()), told)), *values]
 
 
 def _task(change: Change, values: list[bytes]) -> tuple[str, str, bool]:
@@ -116,4 +125,6 @@ def _moved(call: ShardCall) -> dict[Index, tuple[list[str], list[Any]]]:
             moved.setdefault(old[0], ([], []))[0].append(old[1])
         if new is not None:
             moved.setdefault(new[0], ([], []))[1].extend((new[2], new[1]))
+    for index, member in call.forget:
+        moved.setdefault(index, ([], []))[0].append(member)
     return moved

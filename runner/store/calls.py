@@ -29,6 +29,17 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """What a load must be sure of before it says what is there, and what is not."""
+
+    bases: Mapping[int, int]
+    """Where the batch of each home began: the marks of its shards must have come so far.
+
+    Whether something is *not* there can be told only once all homes were verified in its shard.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One task in an apply: what it must be, and what it becomes."""
 
@@ -38,6 +49,25 @@ class Change:
     after: Record | None
     """The new record; None leaves it as it is, unless ``remove``."""
     remove: bool = False
+
+
+class Phase(Enum):
+    """A step of restoring what a shard holds of a home."""
+
+    BEGIN = "BEGIN"
+    """Forget decisions and mark; nobody else writes from here on."""
+    WRITE = "WRITE"
+    """Put records as they are given, or take them out."""
+    END = "END"
+    """The shard holds all that was committed below the base."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """Who restores: whoever began last with the home goes on, all others are refused."""
+
+    token: str
+    phase: Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +81,11 @@ class HomeCall:
     """(offset, outcome), ascending."""
     settled: bool = False
     """Demand that no decision at or after the base is kept (asked by removal)."""
+    until: int | None = None
+    """With this call the shard holds all that events of the home below this offset did to it.
+
+    It becomes the *mark* of home and shard, and a mark below the base is LOST. None: no marks are kept.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +96,10 @@ class ShardCall:
     incarnation: int
     homes: tuple[HomeCall, ...]
     changes: tuple[Change, ...]
+    restoring: Restoring | None = None
+    """A step of restoring its homes: records are not compared."""
+    forget: tuple[tuple[Index, str], ...] = ()
+    """Index entries to take out, whatever they stand for (asked by restoring)."""
 
 
 class Verdict(Enum):
@@ -71,6 +110,8 @@ class Verdict(Enum):
     """A record moved, or a decision for one of the events is there already: load and decide again."""
     SUPERSEDED = "SUPERSEDED"
     """A later batch of one of the homes has been seen: this worker no longer owns it."""
+    LOST = "LOST"
+    """The shard lacks something that was committed: it must be restored first."""
 
 
 class IndexKind(Enum):
@@ -121,6 +162,10 @@ class Ownership:
     topic_id: str
     group: str
     partitions: int
+    feed: str = ""
+    """Id of the topic that is told every change; empty: none is. Must stay as it was."""
+    incarnation: int = 0
+    """What the topic id was known as before the store lost it; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +225,13 @@ class Store(Protocol):
         """Return if the store answers."""
         ...
 
-    def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
-        """Return the records and kept decisions of these events; an empty list gives the time."""
+    def load(
+        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+    ) -> Loaded:
+        """Return the records and kept decisions of these events; an empty list gives the time.
+
+        With ``whole``, StoreLost unless everything asked for is sure to be there.
+        """
         ...
 
     def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
@@ -219,6 +269,32 @@ class Store(Protocol):
 
         Everything below it is committed: the note of that may have been lost with its worker.
         """
+        ...
+
+
+class RestorableStore(Store, Protocol):
+    """A store that can tell whether it has lost something, and be filled again.
+
+    A shard keeps a *mark* for each home, and which homes were verified since this server took over.
+    """
+
+    def adopt(self) -> bool:
+        """Take the server that answers now for the one to be verified; all others are StoreLost.
+
+        Whether it is another than before: what is in it may be older.
+        """
+        ...
+
+    def lost(self, incarnation: int, bases: Mapping[int, int]) -> list[tuple[int, int]]:
+        """Return (shard, home) of the shards whose mark of a home lies below its base."""
+        ...
+
+    def verified(self, homes: Collection[int], of: int) -> None:
+        """Note in every shard that these homes, of so many, lack nothing on this server."""
+        ...
+
+    def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
+        """Return some index entries of a home in a shard; none: it holds nothing of the home."""
         ...
 
 

@@ -35,6 +35,10 @@ class Keys:
         """Hash: incarnation, floor, and kept decisions by offset. For good; decisions until committed."""
         return f"{self._prefix}:{{{shard}}}:home:{partition}"
 
+    def verified(self, shard: int) -> str:
+        """Hash: the server, and the homes that were verified on it. Until a home is restored."""
+        return f"{self._prefix}:{{{shard}}}:verified"
+
     def index(self, index: Index) -> str:
         """Sorted set: members by epoch ms (see IndexKind). An entry goes with its task's change."""
         return f"{self._space(index.domain, index.shard)}:{index.kind.value}:{index.home}"

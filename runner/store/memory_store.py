@@ -11,19 +11,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from runner.actions.decision import decode_outcome, encode_outcome
-from runner.errors import StoreMismatch
+from runner.errors import StoreLost, StoreMismatch
 from runner.store.calls import (
     Change,
     Due,
     DueEntries,
     HomeCall,
     Index,
+    IndexKind,
     Loaded,
     Opened,
     Ownership,
     Page,
+    Phase,
+    Restoring,
     ShardCall,
     Verdict,
+    Whole,
 )
 from runner.store.indexing import moves
 from runner.store.keys import Keys
@@ -40,6 +44,8 @@ class _Home:
     incarnation: int = 0
     floor: int = -1
     kept: dict[int, bytes] = field(default_factory=dict)
+    mark: int = 0
+    restorer: str | None = None
 
 
 class MemoryStore:
@@ -55,6 +61,8 @@ class MemoryStore:
         self._incarnations: dict[str, int] = {}
         self._committed: dict[tuple[int, int], int] = {}
         self._timeouts: dict[str, int] = {}
+        self._verified: dict[int, set[int]] = {}
+        self._verified_of = 1
 
     @property
     def shards(self) -> int:
@@ -83,7 +91,7 @@ class MemoryStore:
             raise StoreMismatch(f"topic id {ownership.topic_id} is older than the one in use")
         first = 0 if known is None or before is None else before.partitions
         if known is None:
-            known = current + 1
+            known = max(current + 1, ownership.incarnation)
             self._incarnations[ownership.topic_id] = known
         self._owner = ownership
         for partition in range(first, ownership.partitions):
@@ -103,8 +111,12 @@ class MemoryStore:
             self._committed.setdefault((incarnation, partition), -1)
         self._owner = replace(self._owner, partitions=homes)
 
-    def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
+    def load(
+        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+    ) -> Loaded:
         """Return records and kept decisions."""
+        if whole is not None:
+            self._require_whole(incarnation, reads, whole)
         records = {key: self.record(key) for key, _ in reads}
         kept = {}
         for key, source in reads:
@@ -125,14 +137,56 @@ class MemoryStore:
             verdict = self._check_home(call, home)
             if verdict is not Verdict.APPLIED:
                 return verdict
-        for change in call.changes:
-            if self._version(change.key) != version_of(change.before):
-                return Verdict.CONFLICT
+        if call.restoring is None:
+            for change in call.changes:
+                if self._version(change.key) != version_of(change.before):
+                    return Verdict.CONFLICT
         for home in call.homes:
             self._write_home(call, home)
         for change in call.changes:
             self._write_change(change, call.shard)
+        for index, member in call.forget:
+            self._indexes[index] = [e for e in self._indexes.get(index, []) if e[1] != member.encode()]
         return Verdict.APPLIED
+
+    def adopt(self) -> bool:
+        """There is only one."""
+        return False
+
+    def lost(self, incarnation: int, bases: Mapping[int, int]) -> list[tuple[int, int]]:
+        """Return where a mark lies below the base."""
+        return [
+            (shard, home)
+            for home, base in bases.items()
+            for shard in range(self.shards)
+            if self._mark(incarnation, shard, home) < base
+        ]
+
+    def verified(self, homes: Collection[int], of: int) -> None:
+        """Note that these homes lack nothing."""
+        self._verified_of = of
+        for shard in range(self.shards):
+            self._verified.setdefault(shard, set()).update(homes)
+
+    def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
+        """Return some index entries of a home in a shard."""
+        indexes = [Index(kind, domain, shard, home) for kind in IndexKind for domain in domains]
+        found = [(index, member.decode()) for index in indexes for _, member in self._indexes.get(index, [])]
+        return found[:limit]
+
+    def _mark(self, incarnation: int, shard: int, partition: int) -> int:
+        home = self._homes.get((shard, partition))
+        if home is None or home.incarnation != incarnation:
+            return 0
+        return -1 if home.restorer is not None else home.mark
+
+    def _require_whole(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole) -> None:
+        for key, source in reads:
+            shard = self.shard(key.id)
+            if self._mark(incarnation, shard, source.partition) < whole.bases[source.partition]:
+                raise StoreLost(f"shard {shard} lacks what was committed of home {source.partition}")
+            if key not in self._tasks and len(self._verified.get(shard, ())) < self._verified_of:
+                raise StoreLost(f"shard {shard} is not verified for every home")
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
         """Return what is due now."""
@@ -219,10 +273,18 @@ class MemoryStore:
 
     def _check_home(self, call: ShardCall, asked: HomeCall) -> Verdict:
         home = self._homes.get((call.shard, asked.partition))
+        if call.restoring is not None and call.restoring.phase is not Phase.BEGIN:
+            ours = home is not None and home.restorer == call.restoring.token
+            return Verdict.APPLIED if ours else Verdict.SUPERSEDED
+        if home is not None and (home.incarnation, home.floor) > (call.incarnation, asked.base):
+            return Verdict.SUPERSEDED
+        return Verdict.APPLIED if call.restoring else self._check_batch(call, asked, home)
+
+    def _check_batch(self, call: ShardCall, asked: HomeCall, home: _Home | None) -> Verdict:
+        if asked.until is not None and self._mark(call.incarnation, call.shard, asked.partition) < asked.base:
+            return Verdict.LOST
         if home is None or home.incarnation < call.incarnation:
             return Verdict.APPLIED
-        if home.incarnation > call.incarnation or home.floor > asked.base:
-            return Verdict.SUPERSEDED
         if any(offset in home.kept for offset, _ in asked.kept):
             return Verdict.CONFLICT
         if asked.settled and any(offset >= asked.base for offset in home.kept):
@@ -230,12 +292,25 @@ class MemoryStore:
         return Verdict.APPLIED
 
     def _write_home(self, call: ShardCall, asked: HomeCall) -> None:
+        if call.restoring is not None:
+            self._write_restoring(call, asked, call.restoring)
+            return
         home = self._homes.setdefault((call.shard, asked.partition), _Home())
         if home.incarnation != call.incarnation:
-            home.incarnation, home.kept = call.incarnation, {}
+            home.incarnation, home.kept, home.mark = call.incarnation, {}, 0
         home.floor = asked.base
         home.kept = {offset: kept for offset, kept in home.kept.items() if offset >= asked.base}
         home.kept.update((offset, encode_outcome(outcome)) for offset, outcome in asked.kept)
+        home.mark = max(home.mark, asked.until or 0)
+
+    def _write_restoring(self, call: ShardCall, asked: HomeCall, restoring: Restoring) -> None:
+        place = (call.shard, asked.partition)
+        if restoring.phase is Phase.BEGIN:
+            self._homes[place] = _Home(call.incarnation, asked.base, restorer=restoring.token)
+            self._verified.get(call.shard, set()).discard(asked.partition)
+        elif restoring.phase is Phase.END:
+            home = self._homes[place]
+            home.mark, home.restorer = asked.base, None
 
     def _write_change(self, change: Change, shard: int) -> None:
         old, new = moves(change, shard)
@@ -295,7 +370,7 @@ def _score(entry: tuple[int, bytes]) -> int:
 
 
 def _check_owner(stored: Ownership, given: Ownership) -> None:
-    for name in ("cluster_id", "topic", "group"):
+    for name in ("cluster_id", "topic", "group", "feed"):
         if getattr(stored, name) != getattr(given, name):
             raise StoreMismatch(
                 f"the store belongs to {name} {getattr(stored, name)!r}, not {getattr(given, name)!r}"

@@ -6,8 +6,10 @@ Where commands go (one server, a Cluster) is for the Connection to know. Reads g
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Final
@@ -16,7 +18,7 @@ from redis import ResponseError
 from redis.exceptions import NoScriptError
 
 from runner.actions.decision import Outcome, decode_outcome
-from runner.errors import StoreMismatch
+from runner.errors import StoreLost, StoreMismatch
 from runner.store.arguments import apply_arguments, by_shard
 from runner.store.calls import (
     Due,
@@ -30,6 +32,7 @@ from runner.store.calls import (
     Page,
     ShardCall,
     Verdict,
+    Whole,
 )
 from runner.store.connection.command import Command, Connection
 from runner.store.connection.refusals import unavailable
@@ -41,7 +44,10 @@ from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey, read_record
 from runner.tasks.source import Source
 
+_BOUND: Final = frozenset({"load", "apply", "verified"})
 _EVICTION: Final = ("CONFIG GET", "maxmemory-policy")
+_LOST: Final = -1
+_IDS: Final = re.compile(rb"^(?:run_id|master_replid):(\w+)", re.MULTILINE)
 _NO_EVICTION: Final = "noeviction"
 # What is given on keys of any slot, in a form that changes nothing. Then what cannot be: it is undone.
 _REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
@@ -63,9 +69,12 @@ _UNDONE: Final[Sequence[tuple[Any, ...]]] = (("HSET", "a", "b"), ("DEL",))
 class _Script:
     """Lua files in their order, called by a digest and sent whole where a server does not know them yet."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, server: str | None = None) -> None:
+        """``server``: the script is bound to it, and unknown wherever nobody has verified it."""
         folder = files("runner.store").joinpath("scripts")
-        self.text = "".join(folder.joinpath(f"{name}.lua").read_text("utf-8") for name in names)
+        text = "".join(folder.joinpath(f"{name}.lua").read_text("utf-8") for name in names)
+        self.is_bound = server is not None
+        self.text = f"local SERVER = '{server or ''}'\n{text}" if _BOUND.issuperset(names) else text
         self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -76,10 +85,13 @@ class RedisStore:
         """Take a connection; nothing is sent before the first call."""
         self._connection = connection
         self._keys = Keys(prefix, shards)
+        self._server: str | None = None
+        self._ownership: Ownership | None = None
         self._load = _Script("load")
         self._apply = _Script("apply")
         self._due = _Script("due")
         self._between = _Script("rank", "between")
+        self._verified = _Script("verified")
         self._open = _Script("open")
         self._add_homes = _Script("add_homes")
         self._list = _Script("rank", "list")
@@ -117,8 +129,9 @@ class RedisStore:
             "cluster": ownership.cluster_id,
             "topic": ownership.topic,
             "group": ownership.group,
+            "feed": ownership.feed or "none",
         }
-        arguments = [ownership.topic_id, ownership.partitions]
+        arguments: list[Any] = [ownership.topic_id, ownership.partitions, ownership.incarnation]
         arguments += [part for pair in fixed.items() for part in pair]
         keys = [self._keys.owner, self._keys.committed]
         answer = self._call(self._open, [(keys, arguments)])[0]
@@ -128,6 +141,7 @@ class RedisStore:
                 f"the Redis key space belongs to {name} {stored}, this worker has {given}; "
                 "use another redis.prefix, or the settings it was made with"
             )
+        self._ownership = replace(ownership, incarnation=answer[1])
         return Opened(answer[1], created=bool(answer[2]))
 
     def homes(self) -> int:
@@ -138,13 +152,57 @@ class RedisStore:
         """Note that the topic has so many partitions now."""
         self._call(self._add_homes, [([self._keys.owner, self._keys.committed], [incarnation, homes])])
 
-    def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
+    def adopt(self) -> bool:
+        """Bind the scripts that tasks are read and changed by to the servers that answer now.
+
+        Which they are is part of the text of the scripts. A server that takes over does not know them:
+        so nothing is read from it, or written to it, before it was verified.
+        """
+        if self._ownership is not None and not self.exists():
+            self.open(self._ownership)
+        server = _identity(self._connection)
+        if server == self._server:
+            return False
+        bound = {name: _Script(name, server=server) for name in _BOUND}
+        for script in bound.values():
+            for answer in self._connection.run_on_masters(("SCRIPT LOAD", script.text)):
+                if isinstance(answer, Exception):
+                    raise unavailable(answer) from answer
+        self._load, self._apply, self._verified = (bound[name] for name in ("load", "apply", "verified"))
+        self._server = server
+        return True
+
+    def lost(self, incarnation: int, bases: Mapping[int, int]) -> list[tuple[int, int]]:
+        """Return where a mark lies below the base: a look at every shard, in one round trip."""
+        places = [(shard, home) for home in bases for shard in range(self.shards)]
+        names = [self._keys.home(*place) for place in places]
+        asked = [Command(("HMGET", name, "incarnation", "mark", "restorer"), name) for name in names]
+        found = zip(places, self._run(asked), strict=True)
+        return [place for place, told in found if _mark(told, incarnation) < bases[place[1]]]
+
+    def verified(self, homes: Collection[int], of: int) -> None:
+        """Note homes that lack nothing: one script call per shard, in one round trip."""
+        calls = [([self._keys.verified(shard)], [of, *homes]) for shard in range(self.shards)]
+        self._call(self._verified, calls)
+
+    def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
+        """Return some index entries of a home in a shard, in one round trip."""
+        indexes = [Index(kind, domain, shard, home) for kind in IndexKind for domain in domains]
+        found = self.entries(dict.fromkeys(indexes, Stop()), None, limit)
+        return [(index, member) for index in indexes for member, _ in found[index]][:limit]
+
+    def load(
+        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+    ) -> Loaded:
         """Return records and kept decisions: one script call per shard, in one round trip."""
         if not reads:
             seconds, micros = self._run([Command(("TIME",), self._keys.committed)])[0]
             return Loaded(int(seconds) * 1000 + int(micros) // 1000, {}, {})
         asked = by_shard(reads, self._keys)
-        answers = self._call(self._load, [read.arguments(incarnation) for read in asked])
+        answers = self._call(self._load, [read.arguments(incarnation, whole) for read in asked])
+        for answer in answers:
+            if answer[0] == _LOST:
+                raise StoreLost(f"Redis lacks something, or has not been verified: see {answer[1].decode()}")
         records: dict[TaskKey, Record | None] = {}
         kept: dict[Source, Outcome] = {}
         for read, (_, outcomes, found) in zip(asked, answers, strict=True):
@@ -307,6 +365,8 @@ class RedisStore:
         ]
         answers = self._run(commands, passed=NoScriptError)
         missing = [i for i, a in enumerate(answers) if isinstance(a, Exception)]
+        if missing and script.is_bound:
+            raise StoreLost("Redis is another server than the one that was verified")
         if missing:
             whole = [
                 Command(("EVAL", script.text, *commands[i].arguments[2:]), commands[i].key) for i in missing
@@ -326,6 +386,27 @@ class RedisStore:
             if isinstance(answer, Exception) and (passed is None or not isinstance(answer, passed)):
                 raise unavailable(answer) from answer
         return answers
+
+
+def _identity(connection: Connection) -> str:
+    """Return what tells the servers that are masters now from any others, and from themselves before."""
+    told = [
+        answer
+        for section in ("server", "replication")
+        for answer in connection.run_on_masters(("INFO", section))
+    ]
+    for answer in told:
+        if isinstance(answer, Exception):
+            raise unavailable(answer) from answer
+    ids = sorted(found.decode() for answer in told for found in _IDS.findall(answer))
+    return sha1(" ".join(ids).encode(), usedforsecurity=False).hexdigest()[:16]
+
+
+def _mark(told: Sequence[bytes | None], incarnation: int) -> int:
+    era, mark, restorer = told
+    if era is None or int(era) != incarnation:
+        return 0
+    return -1 if restorer is not None else int(mark or 0)
 
 
 def _record(key: TaskKey, version: bytes | None, state: bytes, start: bytes) -> Record | None:

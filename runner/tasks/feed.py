@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from runner.errors import RunnerError
+from runner.errors import FeedUnreadable
 from runner.tasks.record import Record, TaskKey, TaskStart, TaskState
 
 FORMAT: Final = 1
@@ -21,12 +21,6 @@ REVISION: Final = "revision"
 SOURCE: Final = "source"
 HOME: Final = "home"
 EVENT: Final = "event"
-
-
-class FeedUnreadable(RunnerError):
-    """A message of the feed is not one of ours, or of a later format."""
-
-    label = "FEED_UNREADABLE"
 
 
 class Entry(msgspec.Struct, frozen=True):

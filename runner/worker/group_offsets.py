@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import sleep
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -26,7 +26,16 @@ _PASSING: Final = frozenset(
 )
 
 
-def group_offsets(properties: Mapping[str, Any], group: str, topic: str, partitions: int) -> dict[int, int]:
+class Committed(NamedTuple):
+    """A committed offset of a group, and what was noted with it (see ``kafka_log``)."""
+
+    offset: int
+    note: str
+
+
+def group_offsets(
+    properties: Mapping[str, Any], group: str, topic: str, partitions: int
+) -> dict[int, Committed]:
     """Return the group's committed offsets on a topic, by partition; empty if there are none.
 
     Asked as a consumer that never joins: the admin client's call ends the process where the
@@ -41,7 +50,11 @@ def group_offsets(properties: Mapping[str, Any], group: str, topic: str, partiti
         while True:
             try:
                 found = consumer.committed(places, _TRY_SECONDS)
-                return {place.partition: place.offset for place in found if place.offset >= 0}
+                return {
+                    place.partition: Committed(place.offset, place.metadata or "")
+                    for place in found
+                    if place.offset >= 0
+                }
             except KafkaException as error:
                 _require_allowed(consumer, group)
                 reason = error.args[0]

@@ -44,6 +44,9 @@ from runner.worker.kafka_errors import (
 from runner.worker.membership import is_incremental, is_member
 from runner.worker.opening import EARLIEST
 
+_BEHIND_ID: Final = ";"
+"""No sign of the base64 that topic ids are written in."""
+
 IO_SECONDS: Final = 10.0
 """One call to a broker, at most."""
 
@@ -66,6 +69,7 @@ class KafkaLog:
         producer_properties: Mapping[str, Any],
         listener: AssignmentListener,
         topic_id: str,
+        incarnation: int = 0,
     ) -> None:
         """Make the clients; nothing is sent before ``start``.
 
@@ -75,6 +79,7 @@ class KafkaLog:
         clients = logging.getLogger("librdkafka")
         self._topic = topic
         self._topic_id = topic_id
+        self._note = note_of(topic_id, incarnation)
         self._listener = listener
         self._transactional = "transactional.id" in producer_properties
         self._producer = Producer({**producer_properties, "delivery.report.only.error": True}, logger=clients)
@@ -345,12 +350,12 @@ class KafkaLog:
         return [TopicPartition(self._topic, p, offset) for p, offset in offsets.items()]
 
     def _marked(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
-        return [TopicPartition(self._topic, p, offset, self._topic_id) for p, offset in offsets.items()]
+        return [TopicPartition(self._topic, p, offset, self._note) for p, offset in offsets.items()]
 
     def _offset(self, place: TopicPartition) -> int | None:
         if place.offset == OFFSET_INVALID:
             return None
-        if place.metadata and place.metadata != self._topic_id:
+        if place.metadata and place.metadata.partition(_BEHIND_ID)[0] != self._topic_id:
             # Committed for an earlier topic of this name.
             _log.warning("offset_not_used", topic=self._topic, home=place.partition, offset=place.offset)
             return None
@@ -392,3 +397,17 @@ def _timestamp_ms(found: KafkaMessage) -> int | None:
 def _reason(error: KafkaException) -> KafkaError:
     reason: KafkaError = error.args[0]
     return reason
+
+
+def note_of(topic_id: str, incarnation: int) -> str:
+    """Return what is committed with every offset: the id of the topic and, if it counts, its incarnation.
+
+    A store that has lost everything has lost its count of the topics of this name as well.
+    """
+    return f"{topic_id}{_BEHIND_ID}{incarnation}" if incarnation else topic_id
+
+
+def incarnation_of(note: str, topic_id: str) -> int:
+    """Return the incarnation that was noted with an offset of this topic; 0: none was."""
+    noted_id, _, incarnation = note.partition(_BEHIND_ID)
+    return int(incarnation) if noted_id == topic_id and incarnation.isdigit() else 0

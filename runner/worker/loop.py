@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from runner.actions.decision import Emit
 from runner.clock import Ticker
@@ -33,9 +33,13 @@ from runner.worker.feed import Feed
 from runner.worker.opening import Known, open_positions
 from runner.worker.process import Lap
 from runner.worker.processed import Processed
+from runner.worker.restorer import Restorer
 from runner.worker.retention import Removals, Retention
 from runner.worker.store_time import StoreTime
 from runner.worker.timers import Timers
+
+RESTORING_SECONDS: Final = 0.001
+"""Longest wait for events between two stretches of restoring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Limits:
     poll_seconds: float = 0.1
     retry_seconds: float = 0.25
     """Between two tries while something does not answer."""
+    verify_seconds: float = 5.0
+    """Between two looks whether the store still holds what it must."""
     blocked_seconds: float = 5.0
     """Until a home that could not go on is tried again; poison stays blocked."""
 
@@ -134,6 +140,8 @@ class Parts:
     feed: Feed | None = None
     ping: Callable[[], object] = nobody_else
     """Asks whoever else a batch failed for; TransientError if there is still no answer."""
+    restorer: Restorer | None = None
+    """Verifies what the store holds before it is relied on; None: nobody does."""
 
 
 class Loop:
@@ -150,6 +158,8 @@ class Loop:
         self._down_until: float | None = None
         self._single_until: dict[int, int] = {}
         self._in_hand: Batch | None = None
+        self._opening: dict[int, int] = {}
+        self._verify_at = 0.0
 
     # -- what the log tells, inside poll ---------------------------------------------------------
 
@@ -161,6 +171,7 @@ class Loop:
         """Partitions are gone; what was read of them is forgotten, what was applied is kept."""
         self._assignment.revoked(partitions)
         for partition in partitions:
+            self._opening.pop(partition, None)
             self._poison_runs.pop(partition, None)
             self._retry_at.pop(partition, None)
             self._single_until.pop(partition, None)
@@ -180,6 +191,8 @@ class Loop:
             if self._down_until is not None:
                 return self._try_again()
             self._open()
+            if not self._look_after_store():
+                return False
             self._unblock()
             worked = self._work()
             self._sweep()
@@ -205,7 +218,9 @@ class Loop:
 
     def _wait_seconds(self) -> float:
         if self._down_until is not None:
-            return self._limits.retry_seconds
+            return RESTORING_SECONDS if self._is_restoring() else self._limits.retry_seconds
+        if self._assignment.pending and self._is_restoring():
+            return RESTORING_SECONDS
         if self._assignment.held or self._openable():
             return 0.0
         wait_ms = self._parts.timers.wait_ms()
@@ -218,10 +233,44 @@ class Loop:
         if not openable:
             return
         parts = self._parts
-        positions = open_positions(openable, parts.log, parts.store, parts.incarnation)
-        began = parts.log.read_from(positions)
-        self._assignment.opened(began)
-        self._own()
+        if not self._is_restoring() or self._opening.keys() != openable:
+            if parts.restorer is not None:
+                parts.restorer.adopt()
+            self._opening = open_positions(openable, parts.log, parts.store, parts.incarnation)
+        if self._is_whole(self._opening):
+            began = parts.log.read_from(self._opening)
+            self._opening = {}
+            self._assignment.opened(began)
+            self._own()
+
+    def _look_after_store(self) -> bool:
+        """Whether the store was found whole not long ago; if not, nothing goes on before it is restored.
+
+        Without events nobody else would notice that deadlines are gone.
+        """
+        if self._parts.restorer is None or self._ticker() < self._verify_at:
+            return True
+        self._verify_at = self._ticker() + self._limits.verify_seconds
+        if self._is_whole(self._assignment.positions):
+            self._look_anew()
+            return True
+        self._down_until = self._ticker()
+        self._step_back()
+        return False
+
+    def _look_anew(self) -> None:
+        """Look at every index again where the store is another: it may hold what was not there before."""
+        if self._parts.restorer is not None and self._parts.restorer.renewed():
+            self._parts.timers.own(())
+            self._parts.retention.own(())
+            self._own()
+
+    def _is_restoring(self) -> bool:
+        return self._parts.restorer is not None and self._parts.restorer.is_busy
+
+    def _is_whole(self, positions: Mapping[int, int]) -> bool:
+        """Whether the store holds what was committed of these homes; restores some of it where not."""
+        return self._parts.restorer is None or self._parts.restorer.settle(positions)
 
     def _openable(self) -> set[int]:
         """Return what may be opened: all that is pending, or nothing yet.
@@ -372,7 +421,12 @@ class Loop:
         self._step_back()
         self._parts.store.ping()
         self._parts.ping()
+        # Whatever it was away for: it may have been another server meanwhile, or have lost something.
+        if not self._is_whole({**self._opening, **self._assignment.positions}):
+            return False
         self._down_until = None
+        self._verify_at = self._ticker() + self._limits.verify_seconds
+        self._look_anew()
         self._parts.log.resume(set(self._assignment.positions) - set(self._assignment.blocked))
         self._observer.recovered()
         return False

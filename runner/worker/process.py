@@ -27,8 +27,8 @@ from runner.actions.registry import (
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
 from runner.actions.timer_mark import parse_mark
-from runner.errors import EventError, StoreUnavailable, Superseded
-from runner.store.calls import Change, HomeCall, Loaded, Page, ShardCall, Store, Verdict
+from runner.errors import EventError, StoreLost, StoreUnavailable, Superseded
+from runner.store.calls import Change, HomeCall, Loaded, Page, ShardCall, Store, Verdict, Whole
 from runner.tasks.due import DueTask
 from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
@@ -97,12 +97,16 @@ class Process:
 
     def _settle_tasks(self, asked: list[Asked], progress: Progress, lap: Lap) -> None:
         """Load, decide and apply until every shard has taken its call."""
+        whole = None if self._feed is None else Whole(progress.bases)
+        # Where marks are kept, every shard is told how far the batch goes: what it lacks shows by that.
+        everywhere = [] if self._feed is None else list(range(self._store.shards))
         for _ in range(MAX_ATTEMPTS):
             reads = [(each.plan.key, each.item.source) for each in asked]
-            loaded = self._store.load(self._terms.incarnation, reads)
+            loaded = self._store.load(self._terms.incarnation, reads, whole)
             progress.now_ms = loaded.now_ms
             lap("load")
             shards = self._decide_all(asked, loaded, progress)
+            shards |= {shard: shards.get(shard, []) for shard in everywhere}
             calls = [self._call(shard, of, loaded, progress) for shard, of in shards.items()]
             calls = [call for call in calls if call.homes]
             lap("decide")
@@ -110,6 +114,8 @@ class Process:
             lap("apply")
             if Verdict.SUPERSEDED in verdicts:
                 raise Superseded("a later batch of one of these homes has been seen in the store")
+            if Verdict.LOST in verdicts:
+                raise StoreLost("a shard lacks what was committed of one of these homes")
             again = {
                 call.shard
                 for call, verdict in zip(calls, verdicts, strict=True)
@@ -119,6 +125,7 @@ class Process:
                 return
             progress.conflicts += len(again)
             asked = [each for each in asked if self._store.shard(each.plan.key.id) in again]
+            everywhere = [shard for shard in everywhere if shard in again]
         raise StoreUnavailable(f"records kept changing through {MAX_ATTEMPTS} attempts")
 
     def _decide_all(self, asked: list[Asked], loaded: Loaded, progress: Progress) -> dict[int, list[Asked]]:
@@ -196,10 +203,15 @@ class Process:
             source = each.item.source
             kept[source.partition].append((source.offset, decision.outcome))
             after[each.plan.key] = decision.record or after.get(each.plan.key)
-        homes = tuple(
-            HomeCall(partition, progress.bases[partition], tuple(outcomes))
-            for partition, outcomes in kept.items()
-        )
+        if self._feed is None:
+            homes = tuple(
+                HomeCall(home, progress.bases[home], tuple(outcomes)) for home, outcomes in kept.items()
+            )
+        else:
+            homes = tuple(
+                HomeCall(home, base, tuple(kept[home]), until=progress.until(home))
+                for home, base in progress.bases.items()
+            )
         changes = tuple(Change(key, loaded.records[key], record) for key, record in after.items())
         return ShardCall(shard, self._terms.incarnation, homes, changes)
 

@@ -16,8 +16,10 @@ class Progress:
         self._first: dict[int, int] = {}
         self._cut: dict[int, int] = {}
         self._blocks: dict[int, tuple[int, str]] = {}
+        self._last: dict[int, int] = {}
         for message in batch.messages:
             self._first.setdefault(message.partition, message.offset)
+            self._last[message.partition] = message.offset
 
     def is_first(self, message: Message) -> bool:
         """Whether everything before this message is committed."""
@@ -26,6 +28,11 @@ class Progress:
     def is_cut(self, message: Message) -> bool:
         """Whether this message waits for a later batch."""
         return message.offset >= self._cut.get(message.partition, message.offset + 1)
+
+    def until(self, home: int) -> int:
+        """Return the offset below which everything of a home is decided, as far as is known by now."""
+        end = self._last[home] + 1
+        return min(end, self._cut.get(home, end))
 
     def cut(self, home: int, offset: int) -> None:
         """Leave this offset and all behind it for a later batch."""

@@ -95,6 +95,13 @@ class Reporter:
         """Say why a home cannot go on."""
         _log.error("home_paused", home=home, reason=reason)
 
+    def restoring(self, shards_left: int, records: int) -> None:
+        """Say how the restoring of what Redis has lost gets on."""
+        if shards_left:
+            _log.warning("restoring", shards_left=shards_left, records=records)
+        else:
+            _log.warning("restored", records=records)
+
     def removed(self, records: int) -> None:
         """Count records that went after their retention."""
         self._metrics.records_removed.inc(records)

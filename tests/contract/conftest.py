@@ -16,7 +16,7 @@ from runner.store.connection.single import connect, connect_sentinel
 from runner.store.connection.slots import Address
 from runner.store.memory_store import MemoryStore
 from tests.contract.samples import OWNERSHIP, SHARDS
-from tests.contract.subjects import ListedRedisStore, Subject
+from tests.contract.subjects import ListedRedisStore, RestorableSubject, Subject
 from tests.servers.fixtures import REQUIRE_REDIS
 from tests.servers.lanes import LaneMissing, skip_or_fail
 from tests.servers.redis_cluster import RedisCluster, running_cluster
@@ -71,6 +71,13 @@ def store(fresh: Subject) -> Subject:
     """An opened, empty store of each implementation: incarnation 1 of ``OWNERSHIP``."""
     assert fresh.open(OWNERSHIP).incarnation == 1
     return fresh
+
+
+@pytest.fixture
+def restorable(store: Subject) -> RestorableSubject:
+    """The same as a store that can be filled again: each of them is one."""
+    assert isinstance(store, MemoryStore | ListedRedisStore)
+    return store
 
 
 def _reach(place: str, running: contextlib.ExitStack) -> Reached:

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import redis
 
-from runner.store.calls import Index, IndexKind, Store
+from runner.store.calls import Index, IndexKind, RestorableStore, Store
 from runner.store.connection.command import Connection
 from runner.store.listing import Stop
 from runner.store.redis_store import RedisStore, _pairs
@@ -46,6 +46,10 @@ class Subject(Store, Protocol):
     def index_entries(self) -> set[tuple[Index, str, int]]:
         """Return every index entry: (index, member, epoch ms)."""
         ...
+
+
+class RestorableSubject(Subject, RestorableStore, Protocol):
+    """The same, of a store that can be filled again."""
 
 
 class ListedRedisStore(RedisStore):

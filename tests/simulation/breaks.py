@@ -5,7 +5,7 @@ Nothing in the runner knows of this: a rule is removed by a part that does witho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from runner.actions.incoming import TIMER, Incoming
 from runner.actions.plan import TaskPlan
 from runner.actions.timer_mark import TimerMark
 from runner.errors import TransientError
-from runner.store.calls import Loaded, ShardCall, Verdict
+from runner.store.calls import Loaded, Phase, ShardCall, Verdict
 from runner.store.memory_store import MemoryStore
 from runner.store.versions import revision_of, version_of
 from runner.tasks.record import Record, TaskKey
@@ -23,6 +23,7 @@ from runner.worker.event_log import EventLog, Message
 from runner.worker.feed import Feed
 from runner.worker.process import Asked, Process
 from runner.worker.progress import Progress
+from runner.worker.restorer import Restorer
 from runner.worker.retention import Retention
 from tests.simulation.simulation import Rules
 from tests.simulation.worker_model import Makers
@@ -82,6 +83,36 @@ class TakesLaterForEarlier(MemoryStore):
         return expected if same else version
 
 
+class HasNoMarks(MemoryStore):
+    """Takes calls whatever the shard has lost, and says of nothing that it is."""
+
+    def _mark(self, incarnation: int, shard: int, partition: int) -> int:
+        mark = super()._mark(incarnation, shard, partition)
+        return mark if mark < 0 else 1_000_000
+
+
+class TrustsWhatIsMissing(MemoryStore):
+    """Says that a task is not there although not every home of its shard was verified."""
+
+    def verified(self, homes: Collection[int], of: int) -> None:
+        """Note homes as if they were all."""
+        del of
+        super().verified(homes, 1)
+
+
+class LetsAnyoneRestore(MemoryStore):
+    """Takes the records of a restorer that another has taken over from."""
+
+    def apply_shard(self, call: ShardCall) -> Verdict:
+        """Apply a call as if its restorer had begun last."""
+        if call.restoring is not None and call.restoring.phase is not Phase.BEGIN:
+            for home in call.homes:
+                stored = self._homes.get((call.shard, home.partition))
+                if stored is not None:
+                    stored.restorer = call.restoring.token
+        return super().apply_shard(call)
+
+
 class RemovesUnsettled(MemoryStore):
     """Removes closed records although their closing may be redelivered."""
 
@@ -129,6 +160,26 @@ def _marked(plan: TaskPlan, mark: str, deadline_ms: int | None) -> TaskPlan:
     )
     incoming: Incoming = replace(plan.incoming, headers=headers)
     return plan if deadline_ms is None else replace(plan, incoming=incoming)
+
+
+class ReadsHalf(Restorer):
+    """Restores from what the feed holds up to the first open transaction."""
+
+    def _read(self, shard: Any) -> None:
+        before = len(shard.told)
+        super()._read(shard)
+        if shard.phase == "read" and len(shard.told) == before:
+            shard.phase = "write"
+
+
+class NeverLooks(Restorer):
+    """Takes whatever server is there for the one that was verified."""
+
+    def settle(self, positions: Mapping[int, int]) -> bool:
+        """Verify nothing."""
+        self.adopt()
+        self._store.verified(list(positions), self._homes())
+        return True
 
 
 class OffsetsFirst:
@@ -197,6 +248,11 @@ BREAKS: Final[dict[str, Break]] = {
     "timer": Break(
         "a timer is not compared with the task it ends", Rules(makers=Makers(middle=TrustsTimers))
     ),
+    "marks": Break("marks are not compared", Rules(HasNoMarks)),
+    "verified": Break("what is missing is trusted before all homes are verified", Rules(TrustsWhatIsMissing)),
+    "restorer": Break("an overtaken restorer may go on", Rules(LetsAnyoneRestore), 100_000),
+    "feed-end": Break("the feed is not read to its end", Rules(makers=Makers(restorer=ReadsHalf)), 100_000),
+    "look": Break("nobody looks whether something was lost", Rules(makers=Makers(restorer=NeverLooks))),
     "feed-ahead": Break(
         "a redelivered event is told as the record stands", Rules(makers=Makers(feed=TellsWhatStands))
     ),

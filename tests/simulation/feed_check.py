@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from runner.tasks.record import Record, encode_part
+from runner.tasks.record import Record, TaskKey, encode_part
 from tests.simulation.history import Violation
 from tests.simulation.load import header
 from tests.simulation.log_model import RESPONSES, TASKS, Broker, Transaction, TransactionState
@@ -48,6 +48,12 @@ def check_feed(broker: Broker, records: Iterable[Record]) -> None:
         by_transaction[change.transaction][change.key] = change
     _check_answers(broker, by_transaction)
     _check_removals(changes)
+
+
+def told_removed(broker: Broker) -> set[TaskKey]:
+    """Return the tasks that were told to be gone: they may be, whether or not their removal was seen."""
+    gone = (change.key.partition(":") for change in _changes(broker) if change.task is None)
+    return {TaskKey(domain, task_id) for domain, _, task_id in gone}
 
 
 def _changes(broker: Broker) -> Iterator[Change]:

@@ -57,6 +57,8 @@ class Profile:
     """How often a removal is carried out when its caller has long given it up."""
     log_faults: float
     outages: bool
+    losses: int
+    """How often Redis loses something."""
     loops: float
     wrong_partition: float
     poll_seconds: float = field(default=0.5)
@@ -134,6 +136,7 @@ def _any(rng: Random) -> Profile:
         late_removals=0.0,
         log_faults=rng.choice((0.0, 0.02, 0.1)) if quiet > 0.2 else 0.0,
         outages=rng.random() < 0.15,
+        losses=rng.choice((0, 0, 1, 2)),
         loops=rng.choice((0.0, 0.3, 0.8)),
         wrong_partition=rng.choice((0.0, 0.1, 0.4)),
     )

@@ -56,8 +56,16 @@ class Task:
 class Reference:
     """Replays every task of a history."""
 
-    def __init__(self, terms: Terms, answers: Answers, removed: Collection[TaskKey]) -> None:
+    def __init__(
+        self, terms: Terms, answers: Answers, removed: Collection[TaskKey], *, lost: bool = False
+    ) -> None:
+        """``lost``: the store has lost uncommitted changes.
+
+        An event may have been sent on to a home whose own event, not committed yet, came to something
+        else when it was decided again. Who answers an event that was sent on is not what is promised.
+        """
         self._terms = terms
+        self._lost = lost
         self._removed = removed
         self._answers = answers
         self._renderer = Renderer(terms.policy, Topics())
@@ -120,6 +128,8 @@ class Reference:
 
     def _after(self, event: Event, record: Record | None) -> list[Record | None]:
         """Return the records that may be there after an event, if what was seen of it fits."""
+        if self._lost and event.copy is not None:
+            return [record]
         found: list[Record | None] = []
         if record is not None and not record.is_open and record.key in self._removed:
             found += self._decided(event, None)

@@ -12,12 +12,13 @@ from runner.store.memory_store import MemoryStore
 from runner.tasks.record import TaskKey
 from tests.simulation.answers import read_answers
 from tests.simulation.chaos import Chaos
-from tests.simulation.feed_check import check_feed
+from tests.simulation.feed_check import check_feed, told_removed
 from tests.simulation.group_model import Group
 from tests.simulation.history import Violation
 from tests.simulation.ledger import Ledger, check_dead_letters
 from tests.simulation.load import Load
 from tests.simulation.log_model import DEAD_LETTERS, REQUESTS, RESPONSES, Broker
+from tests.simulation.losses import some_loss, state_of
 from tests.simulation.profile import Profile, profile_of
 from tests.simulation.reference import Reference
 from tests.simulation.scheduler import Scheduler, Stuck
@@ -64,7 +65,8 @@ class History:
             scheduler, rng, profile.partitions, profile.session_ms, cooperative=rules.cooperative
         )
         self.store = rules.store(lambda: scheduler.now_ms, profile.shards)
-        self.redis = WatchedRedis(self.store, lambda: scheduler.now_ms, self._happened)
+        ownership = Ownership("cluster", REQUESTS, "topic", "group", profile.partitions)
+        self.redis = WatchedRedis(self.store, ownership, lambda: scheduler.now_ms, self._happened)
         self.terms = terms_of(profile)
         self.load = Load(scheduler, self.broker, rng, profile, self._said)
         scene = Scene(
@@ -97,7 +99,7 @@ class History:
         return Result(self.seed, self.scheduler.steps, failure, self.profile)
 
     def _live(self) -> None:
-        self.store.open(Ownership("cluster", REQUESTS, "topic", "group", self.profile.partitions))
+        self.store.open(self.redis.ownership)
         self.broker.on_offsets = self.group.marked
         self.broker.on_change = self._log_changed
         self.group.on_change = self._wake
@@ -129,10 +131,26 @@ class History:
     def _plan_accidents(self) -> None:
         """Plan what does not happen at a call: outages of the store, workers that are told to stop."""
         rng, chaos_ms = self._rng, self.profile.chaos_ms
+        for _ in range(self.profile.losses):
+            self.scheduler.after(rng.randrange(chaos_ms), self._loss)
         if self.profile.outages:
             self.scheduler.after(rng.randrange(chaos_ms), self._outage)
         for _ in range(rng.choice((0, 0, 0, 1, 2))):
             self.scheduler.after(rng.randrange(chaos_ms), lambda: self._stop(rng.choice(self.workers)))
+
+    def _loss(self) -> None:
+        """Lose something, now or as it was a little while ago."""
+        if not self.chaos.active:
+            return
+        before = state_of(self.store)
+
+        def lose() -> None:
+            if self.chaos.active:
+                lost = some_loss(self._rng, self.store, before)
+                self._said("Redis loses", "its last writes" if lost.left else lost)
+                self.redis.lose(lost)
+
+        self.scheduler.after(self._rng.choice((0, 5, 50, 300)), lose)
 
     def _outage(self) -> None:
         self.chaos.store_down = self.chaos.active
@@ -153,6 +171,8 @@ class History:
             last = max((found.offset for found in partition.read(0)), default=-1)
             if last >= 0 and self.group.offsets.get(partition.number, 0) <= last:
                 return False
+        if self.store.lost(1, {home: offset for home, offset in self.group.offsets.items() if offset}):
+            return False
         now = self.scheduler.now_ms
         for record in self.store.records():
             state = record.state
@@ -167,7 +187,9 @@ class History:
         Ledger(self.load.sent, answers).check()
         check_dead_letters(self.load.sent.values(), self.broker.visible(DEAD_LETTERS))
         check_feed(self.broker, self.store.records())
-        reference = Reference(self.terms, answers, self.redis.removed)
+        reference = Reference(
+            self.terms, answers, self.redis.removed | told_removed(self.broker), lost=self.redis.losses > 0
+        )
         reference.check(self.broker.visible(REQUESTS), self.store.records())
 
     def _said(self, *words: object) -> None:

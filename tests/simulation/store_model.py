@@ -7,10 +7,11 @@ it happened, or be carried out after its caller has gone on or died.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
-from runner.errors import StoreUnavailable
-from runner.store.calls import Due, Index, Loaded, Opened, Ownership, Page, ShardCall, Verdict
+from runner.errors import StoreLost, StoreUnavailable
+from runner.store.calls import Due, Index, Loaded, Opened, Ownership, Page, ShardCall, Verdict, Whole
 from runner.store.memory_store import MemoryStore
 from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
@@ -27,9 +28,17 @@ class Redis(Protocol):
     """The server: the store itself, and the watch over it."""
 
     store: MemoryStore
+    life: int
+    """Counts the servers that took over from each other."""
+
+    ownership: Ownership
 
     def apply_shard(self, call: ShardCall, said: Callable[..., None]) -> Verdict:
         """Carry out one call."""
+        ...
+
+    def verified(self, homes: Collection[int], of: int, life: int) -> None:
+        """Note homes that were verified on the server of that number."""
         ...
 
 
@@ -41,6 +50,7 @@ class StoreClient:
         self._process = process
         self._chaos = chaos
         self._scheduler = scheduler
+        self._life = redis.life
 
     @property
     def shards(self) -> int:
@@ -63,9 +73,41 @@ class StoreClient:
         """Return if it answers."""
         self._asked("note", lambda: None)
 
-    def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
+    def load(
+        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+    ) -> Loaded:
         """Return records and kept decisions."""
-        return self._asked("load", lambda: self._redis.store.load(incarnation, reads))
+        return self._asked(
+            "load", lambda: self._bound(lambda: self._redis.store.load(incarnation, reads, whole))
+        )
+
+    def adopt(self) -> bool:
+        """Take the server that is there now; one that has lost everything is opened again."""
+        before, self._life = self._life, self._asked("verify", self._opened_life)
+        return self._life != before
+
+    def lost(self, incarnation: int, bases: Mapping[int, int]) -> list[tuple[int, int]]:
+        """Return where a mark lies below the base."""
+        return self._asked("verify", lambda: self._redis.store.lost(incarnation, bases))
+
+    def verified(self, homes: Collection[int], of: int) -> None:
+        """Note that these homes lack nothing."""
+        life = self._life
+        self._asked("verify", lambda: self._redis.verified(homes, of, life))
+
+    def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
+        """Return some index entries of a home."""
+        return self._asked("verify", lambda: self._redis.store.held(shard, home, domains, min(limit, 2)))
+
+    def _opened_life(self) -> int:
+        self._redis.store.open(self._redis.ownership)
+        return self._redis.life
+
+    def _bound(self, call: Callable[[], Answer]) -> Answer:
+        """Ask only the server that was verified."""
+        if self._life != self._redis.life:
+            raise StoreLost("another server")
+        return call()
 
     def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
         """Apply each call; nobody knows about all of them if one is not answered."""
@@ -78,7 +120,7 @@ class StoreClient:
             if fault is Fault.LATE:
                 self._later(call)
             elif fault is not Fault.BEFORE:
-                verdicts.append(self._apply(call, fault.value))
+                verdicts.append(self._bound(lambda call=call, how=fault.value: self._apply(call, how)))  # type: ignore[misc]
             unanswered = unanswered or fault is not Fault.NONE
         if unanswered:
             raise StoreUnavailable("no answer")
@@ -125,7 +167,14 @@ class StoreClient:
         return self._asked("committed", lambda: self._redis.store.floors(incarnation, partitions))
 
     def _later(self, call: ShardCall) -> None:
-        self._scheduler.after(self._chaos.some_ms(LATEST_MS), lambda: self._apply(call, "late"))
+        life = self._life
+
+        def late() -> None:
+            # What was on its way to a server that is gone is gone as well.
+            if life == self._redis.life:
+                self._apply(call, "late")
+
+        self._scheduler.after(self._chaos.some_ms(LATEST_MS), late)
 
     def _apply(self, call: ShardCall, how: str) -> Verdict:
         def said(*words: object) -> None:
@@ -139,7 +188,13 @@ class StoreClient:
         if fault is Fault.NONE:
             return call()
         if fault is Fault.LATE:
-            self._scheduler.after(self._chaos.some_ms(500), call)
+            self._scheduler.after(self._chaos.some_ms(500), lambda: _unheard(call))
         elif fault is Fault.AFTER:
             call()
         raise StoreUnavailable("no answer")
+
+
+def _unheard(call: Callable[[], Answer]) -> None:
+    """Carry out a call whose caller has gone on: what it says reaches nobody."""
+    with suppress(StoreLost):
+        call()

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from runner.store.calls import Index, ShardCall, Verdict
+from runner.store.calls import Index, Ownership, ShardCall, Verdict
 from runner.store.indexing import entry_of
 from runner.store.memory_store import MemoryStore
 from runner.tasks.record import Record, TaskKey
 from tests.simulation.history import Violation
+from tests.simulation.losses import Lost
 
 
 class WatchedRedis:
     """The one Redis of a history. Raises Violation from within the call that broke something."""
 
     def __init__(
-        self, store: MemoryStore, now_ms: Callable[[], int], happened: Callable[[str, TaskKey], None]
+        self,
+        store: MemoryStore,
+        ownership: Ownership,
+        now_ms: Callable[[], int],
+        happened: Callable[[str, TaskKey], None],
     ) -> None:
         self.store = store
         self._now_ms = now_ms
         self._happened = happened
+        self.life = 0
+        self.losses = 0
+        self.ownership = ownership
         self.removed: set[TaskKey] = set()
         self._entries: dict[TaskKey, tuple[Index, str, int]] = {}
 
@@ -32,6 +40,9 @@ class WatchedRedis:
         said("apply shard", call.shard, verdict.value, homes)
         if verdict is not Verdict.APPLIED:
             return verdict
+        if call.restoring is not None:
+            self.recount()
+            return verdict
         for key, old in before.items():
             new = self.store.record(key)
             if old != new:
@@ -39,9 +50,28 @@ class WatchedRedis:
                 self._check(key, old, new)
                 self._note(key, new, call.shard)
                 self._happened(_what(old, new), key)
-        if self.store.index_entries() != set(self._entries.values()):
+        if self._is_restored() and self.store.index_entries() != set(self._entries.values()):
             raise Violation(f"the indexes differ from the records after a call on {keys}")
         return verdict
+
+    def recount(self) -> None:
+        """Take the records as they stand: something was lost, or restored."""
+        entries = {
+            record.key: entry_of(record, self.store.shard(record.key.id)) for record in self.store.records()
+        }
+        self._entries = {key: entry for key, entry in entries.items() if entry is not None}
+
+    def lose(self, taken: Lost) -> None:
+        """Lose what was not there before, or everything."""
+        taken.from_store(self.store)
+        self.life += taken.replaced
+        self.losses += 1
+        self.recount()
+
+    def verified(self, homes: Collection[int], of: int, life: int) -> None:
+        """Note homes that were verified on the server of that number: on another it says nothing."""
+        if life == self.life:
+            self.store.verified(homes, of)
 
     def _note(self, key: TaskKey, new: Record | None, shard: int) -> None:
         entry = entry_of(new, shard)
@@ -49,6 +79,10 @@ class WatchedRedis:
             self._entries.pop(key, None)
         else:
             self._entries[key] = entry
+
+    def _is_restored(self) -> bool:
+        """Whether no shard is half restored, in which entries may stand for nothing yet."""
+        return all(home.restorer is None for home in self.store._homes.values())
 
     def _check(self, key: TaskKey, old: Record | None, new: Record | None) -> None:
         """One call may hold several steps of a task: each is a revision."""

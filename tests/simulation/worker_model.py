@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import count
 
 import greenlet
 
@@ -18,10 +19,12 @@ from runner.worker.intake import Terms
 from runner.worker.loop import Limits, Loop, Parts
 from runner.worker.process import Process as Middle
 from runner.worker.processed import Processed
+from runner.worker.restorer import Extent, Restorer
 from runner.worker.retention import Retention
 from runner.worker.store_time import StoreTime
 from runner.worker.timers import Timers, TimerSettings
 from tests.simulation.chaos import Chaos
+from tests.simulation.feed_model import FeedModel
 from tests.simulation.group_model import Group
 from tests.simulation.log_client import LogClient
 from tests.simulation.log_model import DEAD_LETTERS, TASKS, Broker
@@ -87,6 +90,9 @@ class Silent:
     def removed(self, records: int) -> None:
         """Ignore."""
 
+    def restoring(self, shards_left: int, records: int) -> None:
+        """Ignore."""
+
 
 class Aborts(Silent):
     """Tells the trace what the loop gave up."""
@@ -120,6 +126,7 @@ class Makers:
     delivery: Callable[[], Delivery] = ExactlyOnce
     feed: Callable[..., Feed] = Feed
     retention: Callable[..., Retention] = Retention
+    restorer: Callable[..., Restorer] = Restorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,7 @@ class WorkerProcess:
         self._ended = ended
         self._asleep = False
         self._stopping = False
+        self._tokens = count()
         self._log = LogClient(scene.scheduler, scene.broker, scene.group, scene.profile, scene.chaos)
         self._loop = self._made()
         self._log.attach(self, self._loop)
@@ -261,11 +269,19 @@ class WorkerProcess:
             time=time,
             incarnation=terms.incarnation,
             feed=feed,
+            restorer=scene.makers.restorer(
+                store,
+                FeedModel(scene.broker, self),
+                Extent(tuple(terms.policy.domains), terms.incarnation, lambda: profile.partitions),
+                lambda: f"{self.name}-{next(self._tokens)}",
+                Silent(),
+            ),
         )
         limits = Limits(
             batch_events=profile.batch_events,
             poll_seconds=profile.poll_seconds,
             retry_seconds=0.03,
             blocked_seconds=0.5,
+            verify_seconds=0.5,
         )
         return Loop(parts, limits, Silent() if scene.trace is None else Aborts(self.trace), ticker)

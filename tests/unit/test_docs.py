@@ -508,7 +508,7 @@ def test_every_test_that_is_named_exists(page: Path) -> None:
 @cache
 def _functions(file: Path) -> frozenset[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef))
 
 
 @pytest.mark.parametrize("page", [README, PROTOCOL, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)

@@ -26,8 +26,8 @@ class TopicNames(Section):
     tasks: Topic | None = Field(
         default=None,
         description=(
-            "Compacted topic that is told every change of a task, with as many partitions as redis.shards; "
-            "null: none. Needs exactly_once."
+            "Compacted topic that is told every change of a task, and from which Redis is filled again when "
+            "it has lost something; as many partitions as redis.shards. null: none. Needs exactly_once."
         ),
     )
 

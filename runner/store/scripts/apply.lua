@@ -1,18 +1,21 @@
 -- The one write path: changes tasks and keeps decisions of one shard, all or nothing.
 --
--- KEYS      the home hashes, then the task hashes, then the indexes, each as listed in ARGV[1]
--- ARGV[1]   msgpack: { incarnation, homes, tasks, indexes }
---             home   { base, settled, { offset, ... to keep } }
+-- KEYS      the home hashes, then the task hashes, then the indexes, each as listed in ARGV[1], then,
+--           where a home is restored, the hash of verified homes
+-- ARGV[1]   msgpack: { incarnation, homes, tasks, indexes, restoring }
+--             home   { base, settled, { offset, ... to keep }, until (-1: no marks), partition }
 --             task   { expected version ('': none), new ('': unchanged, '-': remove), start comes along }
 --             index  { { member, ... to remove }, { epoch ms, member, ... to add } }
 -- ARGV[2..] bytes, in this order: the outcome of every offset, then of every task with a new
 --           version its state and, where it comes along, its start
--- Returns   APPLIED, CONFLICT (a record moved, or a decision is kept already), or
---           SUPERSEDED (a later batch of a home has been seen here)
+--             restoring  { token, BEGIN or WRITE or END } for all homes of the call, or false
+-- Returns   APPLIED, CONFLICT (a record moved, or a decision is kept already), SUPERSEDED (a later
+--           batch of a home has been seen here), or LOST (the mark of a home lies below its base)
 --
 -- Every check comes before the first write: Redis does not roll back.
 local call = cmsgpack.unpack(ARGV[1])
-local incarnation, homes, tasks, indexes = call[1], call[2], call[3], call[4]
+local incarnation, homes, tasks, indexes, restoring = call[1], call[2], call[3], call[4], call[5]
+local phase = restoring and restoring[2]
 -- unpack() has a bounded stack; even, so that pairs stay together.
 local CHUNK = 1000
 
@@ -42,11 +45,17 @@ end
 
 local stored = {}
 for h, home in ipairs(homes) do
-  local key, base, settled, offsets = KEYS[h], home[1], home[2], home[3]
-  local found = redis.call('HMGET', key, 'incarnation', 'floor')
-  local era, floor = tonumber(found[1]) or 0, tonumber(found[2]) or -1
-  if era > incarnation or (era == incarnation and floor > base) then return 'SUPERSEDED' end
-  if era == incarnation then
+  local key, base, settled, offsets, till = KEYS[h], home[1], home[2], home[3], home[4]
+  local found = redis.call('HMGET', key, 'incarnation', 'floor', 'mark', 'restorer')
+  local era, floor, restorer = tonumber(found[1]) or 0, tonumber(found[2]) or -1, found[4]
+  local mark = era == incarnation and tonumber(found[3]) or 0
+  if phase == 'WRITE' or phase == 'END' then
+    if restorer ~= restoring[1] then return 'SUPERSEDED' end
+  elseif era > incarnation or (era == incarnation and floor > base) then
+    return 'SUPERSEDED'
+  elseif not phase and till >= 0 and (mark < base or (restorer and era == incarnation)) then
+    return 'LOST'
+  elseif not phase and era == incarnation then
     if any_kept(key, offsets) then return 'CONFLICT' end
     if settled then
       for _, offset in ipairs(kept_offsets(key)) do
@@ -54,16 +63,17 @@ for h, home in ipairs(homes) do
       end
     end
   end
-  stored[h] = { era, floor }
+  stored[h] = { era, floor, mark }
 end
-for t, task in ipairs(tasks) do
-  local version = redis.call('HGET', KEYS[#homes + t], 'version') or ''
-  if version ~= task[1] then return 'CONFLICT' end
+if not phase then
+  for t, task in ipairs(tasks) do
+    local version = redis.call('HGET', KEYS[#homes + t], 'version') or ''
+    if version ~= task[1] then return 'CONFLICT' end
+  end
 end
 
-local argument = 1
-for h, home in ipairs(homes) do
-  local key, base, offsets = KEYS[h], home[1], home[3]
+local function keep(h, home, argument)
+  local key, base, offsets, till = KEYS[h], home[1], home[3], home[4]
   -- The floor first: a key that is empty for a moment is gone, and while its slot moves to another
   -- node of a Cluster this one would not take it again, half way through.
   redis.call('HSET', key, 'incarnation', incarnation, 'floor', base)
@@ -77,12 +87,31 @@ for h, home in ipairs(homes) do
     in_chunks('HDEL', key, trimmed)
   end
   local fields = {}
+  if till >= 0 then fields = { 'mark', math.max(till, stored[h][3]) } end
   for o, offset in ipairs(offsets) do
     fields[#fields + 1] = offset
     fields[#fields + 1] = ARGV[argument + o]
   end
   in_chunks('HSET', key, fields)
-  argument = argument + #offsets
+end
+
+local function restore(h, home)
+  local key, verified = KEYS[h], KEYS[#KEYS]
+  if phase == 'BEGIN' then
+    redis.call('HSET', key, 'incarnation', incarnation, 'floor', home[1], 'restorer', restoring[1])
+    in_chunks('HDEL', key, kept_offsets(key))
+    redis.call('HDEL', key, 'mark')
+    redis.call('HDEL', verified, home[5], 'all')
+  elseif phase == 'END' then
+    redis.call('HSET', key, 'mark', home[1])
+    redis.call('HDEL', key, 'restorer')
+  end
+end
+
+local argument = 1
+for h, home in ipairs(homes) do
+  if phase then restore(h, home) else keep(h, home, argument) end
+  argument = argument + #home[3]
 end
 for t, task in ipairs(tasks) do
   local key, version, start = KEYS[#homes + t], task[2], task[3]

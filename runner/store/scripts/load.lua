@@ -1,12 +1,20 @@
 -- Reads records and kept decisions of one shard. Writes nothing.
 --
--- KEYS     the home hashes, as many as ARGV[1] has lists, then the task hashes
--- ARGV[1]  msgpack: { incarnation, { { offset, ... }, ... one list a home } }
--- Returns  { now_ms, { kept or false, ... in the order of homes and offsets }, { { version, state, start }, ... } }
+-- KEYS     the home hashes, as many as ARGV[1] has lists, then the task hashes, then the hash of verified homes
+-- ARGV[1]  msgpack: { incarnation, { { offset, ... }, ... one list a home }, { base, ... of the homes } or false }
+-- Returns  with bases, { -1, what is missing } unless all that is asked for is sure to be there; else
+--          { now_ms, { kept or false, ... in the order of homes and offsets }, { { version, state, start }, ... } }
 local call = cmsgpack.unpack(ARGV[1])
-local incarnation, homes = call[1], call[2]
+local incarnation, homes, bases = call[1], call[2], call[3]
 -- unpack() has a bounded stack.
 local CHUNK = 1000
+
+for h, base in ipairs(bases or {}) do
+  local found = redis.call('HMGET', KEYS[h], 'incarnation', 'mark', 'restorer')
+  local ours = tonumber(found[1]) == incarnation
+  local mark = ours and tonumber(found[2]) or 0
+  if mark < base or (ours and found[3]) then return { -1, KEYS[h] } end
+end
 
 local kept = {}
 for h, offsets in ipairs(homes) do
@@ -21,9 +29,14 @@ for h, offsets in ipairs(homes) do
   end
 end
 
-local records = {}
-for t = #homes + 1, #KEYS do
-  records[#records + 1] = redis.call('HMGET', KEYS[t], 'version', 'state', 'start')
+local records, is_missing = {}, false
+for t = #homes + 1, #KEYS - 1 do
+  local record = redis.call('HMGET', KEYS[t], 'version', 'state', 'start')
+  records[#records + 1] = record
+  is_missing = is_missing or not record[1]
+end
+if bases and is_missing and redis.call('HGET', KEYS[#KEYS], 'all') ~= SERVER then
+  return { -1, KEYS[#KEYS] }
 end
 
 local time = redis.call('TIME')

@@ -1,13 +1,13 @@
 -- Compares, or writes, whose key space this is.
 --
 -- KEYS     owner (hash), committed (sorted set)
--- ARGV     topic id, partitions, then name, value, name, value, ... of what must stay as it was
+-- ARGV     topic id, partitions, the incarnation of this topic id where it is known (0: it is not), then name, value, name, value, ... of what must stay as it was
 -- Returns  { 'OPEN', incarnation, created (0 or 1) }, or { 'MISMATCH', name, stored, given }
 local owner, committed = KEYS[1], KEYS[2]
 local topic_id, partitions = ARGV[1], tonumber(ARGV[2])
 local created = redis.call('EXISTS', owner) == 0
 
-for i = 3, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   local stored = redis.call('HGET', owner, ARGV[i])
   if stored and stored ~= ARGV[i + 1] then return { 'MISMATCH', ARGV[i], stored, ARGV[i + 1] } end
 end
@@ -21,10 +21,10 @@ end
 
 local first = before
 if not known then
-  current, first = current + 1, 0
+  current, first = math.max(current + 1, tonumber(ARGV[3])), 0
   redis.call('HSET', owner, 'incarnation', current, 'topic:' .. topic_id, current)
 end
-for i = 3, #ARGV, 2 do redis.call('HSET', owner, ARGV[i], ARGV[i + 1]) end
+for i = 4, #ARGV, 2 do redis.call('HSET', owner, ARGV[i], ARGV[i + 1]) end
 redis.call('HSET', owner, 'partitions', partitions)
 for partition = first, partitions - 1 do
   redis.call('ZADD', committed, 'NX', -1, current .. '/' .. partition)

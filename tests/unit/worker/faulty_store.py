@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from runner.store.calls import Due, Index, Loaded, Page, ShardCall, Verdict
+from runner.store.calls import Due, Index, Loaded, Page, ShardCall, Verdict, Whole
 from runner.store.memory_store import MemoryStore
 from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
@@ -26,9 +26,11 @@ class FaultyStore(MemoryStore):
         self._called("ping")
         super().ping()
 
-    def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
+    def load(
+        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+    ) -> Loaded:
         self._called("load")
-        return super().load(incarnation, reads)
+        return super().load(incarnation, reads, whole)
 
     def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
         self._called("apply")

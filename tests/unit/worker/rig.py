@@ -136,6 +136,7 @@ class Middle:
             max_event_bytes=max_event_bytes,
             poison_limit=poison_limit,
         )
+        self.store.verified(range(HOMES), HOMES)
         self.feed = Feed(TASKS, self.outlet, self.store.shard) if with_feed else None
         self.process = self.another()
         self._next: dict[int, int] = {}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from runner.actions.decision import Emit
-from runner.errors import LogUnavailable
-from runner.tasks.feed import FORMAT, FeedUnreadable, feed_key, read_entry
+from runner.errors import FeedUnreadable, LogUnavailable
+from runner.tasks.feed import FORMAT, feed_key, read_entry
 from runner.tasks.record import Record, Status, TaskKey
 from runner.worker.assignment import Batch
 from runner.worker.feed import CLOSING_BYTES
@@ -45,7 +45,7 @@ def test_a_start_and_an_end_are_told_as_the_records_they_leave() -> None:
 
 def test_a_message_of_the_feed_says_whose_it_is_in_key_headers_and_partition() -> None:
     middle = Middle(with_feed=True)
-    middle.message(b"", home=2)
+    middle.run(middle.message(start("other"), home=2))
     first = middle.message(start(), home=2)
     second = middle.message(proceed(), home=2)
     (opened,) = told(middle.run(first).emits)

@@ -1,0 +1,92 @@
+"""From the configuration to the store of a worker: whose it is, and how it is filled again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import uuid4
+
+from runner.cli.log_wiring import topic_id
+from runner.cli.wiring import said_with_remedy
+from runner.config import Config
+from runner.config.clients import client_properties
+from runner.errors import FatalError, PositionUnknown, StoreUnavailable
+from runner.store.calls import Opened, Ownership
+from runner.store.redis_store import RedisStore
+from runner.worker.group_offsets import group_offsets
+from runner.worker.kafka_feed import KafkaFeed
+from runner.worker.kafka_log import incarnation_of
+from runner.worker.restorer import Extent, Observer, Restorer
+from runner.worker.topics import Cluster
+
+
+def open_store(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
+    """Open the store as this group's.
+
+    StoreMismatch if it is somebody else's; PositionUnknown if it is empty although the group has
+    read before: its tasks are gone, and going on as if nothing were is for a person to decide.
+    """
+    topic = cluster.topics[config.topics.requests]
+    ownership = Ownership(
+        cluster_id=cluster.id,
+        topic=config.topics.requests,
+        topic_id=topic_id(config, cluster, config.topics.requests),
+        group=config.kafka.group,
+        partitions=topic.partitions,
+        feed=_feed_id(config, cluster),
+    )
+    try:
+        if not store.exists() and not config.redis.start_empty:
+            ownership = replace(ownership, incarnation=_known_before(config, ownership))
+        opened = store.open(ownership)
+        if ownership.feed:
+            store.adopt()
+        return opened
+    except StoreUnavailable as error:
+        raise FatalError(said_with_remedy(error, config)) from error
+
+
+def require_partitions(config: Config, cluster: Cluster) -> None:
+    """FatalError unless the task feed has a partition for each shard: a task stays in one of either."""
+    feed, shards = config.topics.tasks, config.redis.shards
+    if feed is None or cluster.topics[feed].partitions == shards:
+        return
+    raise FatalError(
+        f"topic {feed} (topics.tasks) has {cluster.topics[feed].partitions} partitions, redis.shards is "
+        f"{shards}; they must be the same: make the topic with {shards} partitions and cleanup.policy compact"
+    )
+
+
+def _feed_id(config: Config, cluster: Cluster) -> str:
+    return "" if config.topics.tasks is None else cluster.topics[config.topics.tasks].id
+
+
+def _known_before(config: Config, ownership: Ownership) -> int:
+    """Return as which incarnation the topic was read before; 0: it was not.
+
+    PositionUnknown if it was read and nothing tells the tasks of then.
+    """
+    found = group_offsets(
+        client_properties(config), ownership.group, ownership.topic, ownership.partitions
+    ).values()
+    if all(committed.offset == 0 for committed in found):
+        return 0
+    known = max(incarnation_of(committed.note, ownership.topic_id) for committed in found)
+    if ownership.feed and known:
+        return known
+    raise PositionUnknown(
+        f"Redis holds nothing under prefix {config.redis.prefix!r}, but group {config.kafka.group!r} "
+        f"has read {config.topics.requests!r} before: the tasks it kept are gone; restore Redis, or "
+        "set redis.startEmpty to true to begin with no tasks"
+    )
+
+
+def make_restorer(
+    config: Config, store: RedisStore, opened: Opened, homes: Callable[[], int], observer: Observer
+) -> Restorer | None:
+    """Return what restores the store from the task feed; None where there is no feed."""
+    if config.topics.tasks is None:
+        return None
+    feed = KafkaFeed(config.topics.tasks, client_properties(config))
+    extent = Extent(tuple(config.domains), opened.incarnation, homes)
+    return Restorer(store, feed, extent, lambda: uuid4().hex, observer)

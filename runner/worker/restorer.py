@@ -1,0 +1,241 @@
+"""Makes sure that the store holds what was committed, and fills it again from the task feed where not.
+
+The owner of a home answers for what every shard holds of it, and for nothing else: so nobody has to
+agree with anybody about who restores what.
+
+  verify    the mark of each shard has come as far as the home's committed offset, on this server
+  restore   where it has not:  1 begin: decisions and mark go, everybody else is refused from now on
+            (by shard)         2 clear: what is left of the home's records goes
+                               3 read the shard's partition of the feed, to where it ended when 1 was done
+                               4 write the last record of each task of the home
+                               5 end: the mark is the committed offset
+  note      the home is verified in every shard; nothing is missing from a shard once all homes are
+
+Everything committed of a home lies before the end of the feed that is read in step 3: its messages
+were written before its offsets were committed, and those are what the positions are.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from runner.errors import Superseded
+from runner.store.calls import (
+    Change,
+    HomeCall,
+    Index,
+    Phase,
+    RestorableStore,
+    Restoring,
+    ShardCall,
+    Verdict,
+)
+from runner.store.indexing import task_id_of
+from runner.tasks.feed import read_entry
+from runner.tasks.record import TaskKey
+from runner.tasks.source import Source
+
+CHUNK: Final = 500
+"""Records of one call: other homes wait for as long as it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One message of the task feed."""
+
+    key: bytes
+    value: bytes | None
+    home: int | None
+    """Home of the task; None where it was removed."""
+
+
+class FeedReader(Protocol):
+    """Reads the partitions of the task feed, one at a time. Raises LogUnavailable."""
+
+    def begin(self, shard: int) -> None:
+        """Go to the first message of a partition; its end is where it is now."""
+        ...
+
+    def read(self) -> Sequence[Told] | None:
+        """Return what comes next, nothing while a transaction is open; None once the end is reached."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what reading needs; ``begin`` may follow all the same."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told how restoring gets on."""
+
+    def restoring(self, shards_left: int, records: int) -> None:
+        """So many shards are left, and so many records were written; 0 shards: it is done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What there is of tasks."""
+
+    domains: Collection[str]
+    incarnation: int
+    homes: Callable[[], int]
+    """How many home partitions there are by now."""
+
+
+@dataclass(slots=True)
+class _Shard:
+    """A shard that lacks something of some homes, and how far its restoring is."""
+
+    number: int
+    homes: Mapping[int, int]
+    """Committed offset by home."""
+    token: str
+    phase: str = "begin"
+    told: dict[bytes, bytes] = field(default_factory=dict)
+
+
+class Restorer:
+    """Verifies and restores the homes of one worker, a stretch at a time: the loop must go on polling."""
+
+    def __init__(
+        self,
+        store: RestorableStore,
+        feed: FeedReader,
+        extent: Extent,
+        new_token: Callable[[], str],
+        observer: Observer,
+    ) -> None:
+        """``new_token`` gives text that nobody had before."""
+        self._store = store
+        self._feed = feed
+        self._domains = extent.domains
+        self._incarnation = extent.incarnation
+        self._homes = extent.homes
+        self._new_token = new_token
+        self._observer = observer
+        self._positions: dict[int, int] = {}
+        self._left: deque[_Shard] = deque()
+        self._records = 0
+        self._is_renewed = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to do at once."""
+        return bool(self._left)
+
+    def adopt(self) -> None:
+        """Take the server that answers now for the one to be verified. Raises StoreUnavailable."""
+        self._is_renewed = self._store.adopt() or self._is_renewed
+
+    def renewed(self) -> bool:
+        """Whether the store is another, or was filled again, since this was asked last."""
+        renewed, self._is_renewed = self._is_renewed, False
+        return renewed
+
+    def settle(self, positions: Mapping[int, int]) -> bool:
+        """Whether the store holds all that was committed of these homes below their positions.
+
+        Where it does not, does a stretch of restoring; call it again until it says so, while nothing
+        of these homes is processed. Raises StoreUnavailable, LogUnavailable, or Superseded.
+        """
+        bases = {home: max(offset, 0) for home, offset in positions.items()}
+        if any(bases.get(home) != base for shard in self._left for home, base in shard.homes.items()):
+            self._left.clear()
+        self._positions = bases
+        try:
+            return self._settled()
+        except BaseException:
+            self._left.clear()
+            raise
+
+    def _settled(self) -> bool:
+        if self._left:
+            self._step(self._left[0])
+            return False
+        self.adopt()
+        lost: dict[int, dict[int, int]] = {}
+        for shard, home in self._store.lost(self._incarnation, self._positions):
+            lost.setdefault(shard, {})[home] = self._positions[home]
+        if lost:
+            self._is_renewed = True
+            self._records = 0
+            self._left.extend(_Shard(shard, homes, self._new_token()) for shard, homes in lost.items())
+            self._observer.restoring(len(self._left), 0)
+            return False
+        self._store.verified(list(self._positions), self._homes())
+        return True
+
+    def _step(self, shard: _Shard) -> None:
+        match shard.phase:
+            case "begin":
+                self._call(shard, Phase.BEGIN)
+                shard.phase = "clear"
+            case "clear":
+                self._clear(shard)
+            case "read":
+                self._read(shard)
+            case _:
+                self._write(shard)
+
+    def _clear(self, shard: _Shard) -> None:
+        for home in shard.homes:
+            entries = self._store.held(shard.number, home, self._domains, CHUNK)
+            if entries:
+                self._take_out(shard, home, entries)
+                return
+        self._feed.begin(shard.number)
+        shard.phase = "read"
+
+    def _take_out(self, shard: _Shard, home: int, entries: Sequence[tuple[Index, str]]) -> None:
+        keys = [TaskKey(index.domain, task_id_of(index, member)) for index, member in entries]
+        reads = [(key, Source(self._incarnation, home, -1)) for key in dict.fromkeys(keys)]
+        records = self._store.load(self._incarnation, reads).records
+        gone = [record for record in records.values() if record is not None and record.state.home == home]
+        changes = [Change(record.key, record, None, remove=True) for record in gone]
+        self._call(shard, Phase.WRITE, {home: changes}, entries)
+
+    def _read(self, shard: _Shard) -> None:
+        found = self._feed.read()
+        if found is None:
+            shard.phase = "write"
+            return
+        for message in found:
+            if message.value is not None and message.home in shard.homes:
+                shard.told[message.key] = message.value
+            else:
+                shard.told.pop(message.key, None)
+
+    def _write(self, shard: _Shard) -> None:
+        changes: dict[int, list[Change]] = {}
+        for key in list(shard.told)[:CHUNK]:
+            record = read_entry(shard.told.pop(key)).record
+            changes.setdefault(record.state.home, []).append(Change(record.key, None, record))
+        if changes:
+            self._records += sum(map(len, changes.values()))
+            self._call(shard, Phase.WRITE, changes)
+            return
+        self._call(shard, Phase.END)
+        self._left.popleft()
+        if not self._left:
+            self._feed.close()
+        self._observer.restoring(len(self._left), self._records)
+
+    def _call(
+        self,
+        shard: _Shard,
+        phase: Phase,
+        changes: Mapping[int, Sequence[Change]] | None = None,
+        forget: Sequence[tuple[Index, str]] = (),
+    ) -> None:
+        """Carry out a step for the homes it is about. Raises Superseded if somebody else restores."""
+        bases = shard.homes if changes is None else {home: shard.homes[home] for home in changes}
+        homes = tuple(HomeCall(home, base) for home, base in bases.items())
+        all_changes = tuple(change for each in (changes or {}).values() for change in each)
+        restoring = Restoring(shard.token, phase)
+        call = ShardCall(shard.number, self._incarnation, homes, all_changes, restoring, tuple(forget))
+        if self._store.apply([call]) != [Verdict.APPLIED]:
+            raise Superseded("another worker restores a home of this one, or has taken it over")

@@ -1,0 +1,196 @@
+"""Marks, verified homes, and how a shard that has lost something is filled again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from runner.actions.decision import Skipped
+from runner.errors import StoreLost
+from runner.store.calls import Change, HomeCall, Index, Phase, Restoring, ShardCall, Verdict, Whole
+from runner.tasks.record import Record, TaskKey
+from runner.tasks.source import Source
+from tests.contract.samples import (
+    DOMAINS,
+    HOMES,
+    PAST,
+    SHARDS,
+    apply,
+    closed,
+    deadlines,
+    indexes_equal_records,
+    kept_at,
+    key_in,
+    opened,
+    started,
+)
+from tests.contract.subjects import RestorableSubject
+
+HOME = 1
+TOKEN = "restorer-1"
+
+
+@pytest.fixture
+def store(restorable: RestorableSubject) -> RestorableSubject:
+    """An opened store whose server was adopted."""
+    restorable.adopt()
+    return restorable
+
+
+def marked(store: RestorableSubject, until: int, base: int = 0, shard: int = 0) -> Verdict:
+    return apply(store, HomeCall(HOME, base, until=until), shard=shard)
+
+
+def step(
+    store: RestorableSubject,
+    phase: Phase,
+    *changes: Change,
+    base: int = 0,
+    token: str = TOKEN,
+    forget: Sequence[tuple[Index, str]] = (),
+) -> Verdict:
+    """Do one step of restoring shard 0 of the home."""
+    homes = (HomeCall(HOME, base),)
+    call = ShardCall(0, 1, homes, changes, Restoring(token, phase), tuple(forget))
+    return store.apply([call])[0]
+
+
+def load(store: RestorableSubject, key: TaskKey, base: int) -> Record | None:
+    source = Source(1, HOME, base)
+    return store.load(1, [(key, source)], Whole({HOME: base})).records[key]
+
+
+class TestMarks:
+    def test_a_call_whose_base_lies_beyond_the_mark_is_lost_and_changes_nothing(
+        self, store: RestorableSubject
+    ) -> None:
+        record = opened(key_in(store, 0), Source(1, HOME, 9))
+        call = HomeCall(HOME, 9, ((9, Skipped(5)),), until=10)
+        assert apply(store, call, Change(record.key, None, record)) is Verdict.LOST
+        assert store.records() == []
+        assert kept_at(store, 0, HOME, [9]) == set()
+
+    def test_a_mark_moves_on_and_never_back(self, store: RestorableSubject) -> None:
+        assert marked(store, 10) is Verdict.APPLIED
+        assert marked(store, 5) is Verdict.APPLIED
+        assert store.lost(1, {HOME: 10}) == [(shard, HOME) for shard in range(1, SHARDS)]
+        assert store.lost(1, {HOME: 11}) == [(shard, HOME) for shard in range(SHARDS)]
+        assert marked(store, 12, base=10) is Verdict.APPLIED
+        assert store.lost(1, {HOME: 12}) == [(shard, HOME) for shard in range(1, SHARDS)]
+
+    def test_without_marks_nothing_is_lost(self, store: RestorableSubject) -> None:
+        assert apply(store, HomeCall(HOME, 99), shard=0) is Verdict.APPLIED
+
+    def test_a_home_of_which_nothing_was_committed_lacks_nothing(self, store: RestorableSubject) -> None:
+        assert store.lost(1, {HOME: 0}) == []
+
+    def test_marks_of_an_earlier_topic_of_the_name_say_nothing(self, store: RestorableSubject) -> None:
+        assert marked(store, 10) is Verdict.APPLIED
+        assert (0, HOME) in store.lost(2, {HOME: 10})
+        assert apply(store, HomeCall(HOME, 0, until=3), incarnation=2, shard=0) is Verdict.APPLIED
+        assert (0, HOME) in store.lost(2, {HOME: 4})
+
+
+class TestWhole:
+    def test_what_is_there_is_given_if_the_mark_has_come_to_the_base(self, store: RestorableSubject) -> None:
+        record = started(store, opened(key_in(store, 0), Source(1, HOME, 0)))
+        assert marked(store, 7) is Verdict.APPLIED
+        assert load(store, record.key, 7) == record
+        with pytest.raises(StoreLost):
+            load(store, record.key, 8)
+
+    def test_what_is_not_there_is_said_only_once_every_home_was_verified(
+        self, store: RestorableSubject
+    ) -> None:
+        key = key_in(store, 0)
+        for home in range(HOMES):
+            with pytest.raises(StoreLost):
+                load(store, key, 0)
+            store.verified([home], HOMES)
+        assert load(store, key, 0) is None
+
+    def test_a_home_that_is_being_restored_is_not_verified_any_more(self, store: RestorableSubject) -> None:
+        key = key_in(store, 0)
+        store.verified(range(HOMES), HOMES)
+        assert load(store, key, 0) is None
+        assert step(store, Phase.BEGIN) is Verdict.APPLIED
+        with pytest.raises(StoreLost):
+            load(store, key, 0)
+        assert step(store, Phase.END) is Verdict.APPLIED
+        with pytest.raises(StoreLost):
+            load(store, key, 0)
+        store.verified([HOME], HOMES)
+        assert load(store, key, 0) is None
+
+
+class TestRestoring:
+    def test_a_shard_ends_with_what_is_written_and_its_mark_at_the_base(
+        self, store: RestorableSubject
+    ) -> None:
+        kept = opened(key_in(store, 0, 1), Source(1, HOME, 3), PAST)
+        ended = closed(opened(key_in(store, 0, 2), Source(1, HOME, 4)), Source(1, HOME, 5))
+        undated = opened(key_in(store, 0, 3), Source(1, HOME, 6), None)
+        assert step(store, Phase.BEGIN, base=8) is Verdict.APPLIED
+        records = (kept, ended, undated)
+        assert step(store, Phase.WRITE, *(Change(r.key, None, r) for r in records)) is Verdict.APPLIED
+        assert step(store, Phase.END, base=8) is Verdict.APPLIED
+        assert sorted(r.key for r in store.records()) == sorted(r.key for r in records)
+        assert [store.record(record.key) for record in records] == list(records)
+        assert indexes_equal_records(store)
+        assert (0, HOME) not in store.lost(1, {HOME: 8})
+
+    def test_what_is_held_of_a_home_can_be_taken_out(self, store: RestorableSubject) -> None:
+        mine = started(store, opened(key_in(store, 0, 1), Source(1, HOME, 3), PAST))
+        other = started(store, opened(key_in(store, 0, 2), Source(1, 0, 3), PAST))
+        entries = store.held(0, HOME, DOMAINS, 10)
+        assert entries == [(deadlines(store, mine.key, HOME), f"1/{HOME}@3;0;{mine.key.id}")]
+        assert step(store, Phase.BEGIN) is Verdict.APPLIED
+        gone = Change(mine.key, mine, None, remove=True)
+        assert step(store, Phase.WRITE, gone, forget=entries) is Verdict.APPLIED
+        assert store.held(0, HOME, DOMAINS, 10) == []
+        assert [record.key for record in store.records()] == [other.key]
+        assert indexes_equal_records(store)
+
+    def test_entries_that_stand_for_nothing_go_as_well(self, store: RestorableSubject) -> None:
+        record = started(store, opened(key_in(store, 0), Source(1, HOME, 3), PAST))
+        entries = store.held(0, HOME, DOMAINS, 10)
+        assert step(store, Phase.BEGIN) is Verdict.APPLIED
+        assert step(store, Phase.WRITE, forget=entries) is Verdict.APPLIED
+        assert store.index_entries() == set()
+        assert store.record(record.key) == record
+
+    def test_no_more_is_held_out_than_was_asked_for(self, store: RestorableSubject) -> None:
+        for number in range(5):
+            started(store, opened(key_in(store, 0, number), Source(1, HOME, number), PAST))
+        assert len(store.held(0, HOME, DOMAINS, 3)) == 3
+
+    def test_while_a_home_is_restored_nobody_else_writes_there(self, store: RestorableSubject) -> None:
+        assert marked(store, 5) is Verdict.APPLIED
+        assert step(store, Phase.BEGIN) is Verdict.APPLIED
+        assert marked(store, 6) is Verdict.LOST
+        assert store.lost(1, {HOME: 0}) == [(0, HOME)]
+        assert step(store, Phase.END, base=5) is Verdict.APPLIED
+        assert marked(store, 6, base=5) is Verdict.APPLIED
+
+    def test_decisions_go_when_restoring_begins(self, store: RestorableSubject) -> None:
+        assert apply(store, HomeCall(HOME, 0, ((2, Skipped(5)),), until=3), shard=0) is Verdict.APPLIED
+        assert step(store, Phase.BEGIN) is Verdict.APPLIED
+        assert step(store, Phase.END) is Verdict.APPLIED
+        assert kept_at(store, 0, HOME, [2]) == set()
+
+    def test_who_begins_last_restores_and_others_are_superseded(self, store: RestorableSubject) -> None:
+        record = opened(key_in(store, 0), Source(1, HOME, 3))
+        assert step(store, Phase.BEGIN) is Verdict.APPLIED
+        assert step(store, Phase.BEGIN, token="restorer-2") is Verdict.APPLIED
+        assert step(store, Phase.WRITE, Change(record.key, None, record)) is Verdict.SUPERSEDED
+        assert step(store, Phase.END) is Verdict.SUPERSEDED
+        assert store.records() == []
+        assert step(store, Phase.END, token="restorer-2") is Verdict.APPLIED
+        assert step(store, Phase.WRITE, token="restorer-2") is Verdict.SUPERSEDED
+
+    def test_a_restorer_from_before_the_floor_is_superseded(self, store: RestorableSubject) -> None:
+        assert marked(store, 9, base=0) is Verdict.APPLIED
+        assert marked(store, 12, base=9) is Verdict.APPLIED
+        assert step(store, Phase.BEGIN, base=8) is Verdict.SUPERSEDED
+        assert step(store, Phase.BEGIN, base=9) is Verdict.APPLIED

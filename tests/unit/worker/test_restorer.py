@@ -1,0 +1,154 @@
+"""What the store has lost is filled again, a stretch at a time, and nothing else is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from runner.clock import ManualTicker
+from runner.errors import Superseded
+from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall
+from runner.store.memory_store import MemoryStore
+from runner.tasks.feed import encode_entry, feed_key
+from runner.tasks.record import Record
+from runner.tasks.source import Source
+from runner.worker.restorer import Extent, Restorer, Told
+from tests.contract.samples import DOMAINS, FUTURE, NOW, closed, key_in, opened
+
+HOMES = 2
+SHARDS = 2
+
+
+class ScriptedFeed:
+    """A feed of two shards, read two messages at a time."""
+
+    def __init__(self) -> None:
+        self.messages: dict[int, list[Told]] = {shard: [] for shard in range(SHARDS)}
+        self.begun: list[int] = []
+        self.is_held = False
+        self._left: list[Told] = []
+
+    def tell(self, store: MemoryStore, record: Record) -> None:
+        told = Told(feed_key(record.key), encode_entry(record), record.state.home)
+        self.messages[store.shard(record.key.id)].append(told)
+
+    def tell_gone(self, store: MemoryStore, record: Record) -> None:
+        self.messages[store.shard(record.key.id)].append(Told(feed_key(record.key), None, None))
+
+    def begin(self, shard: int) -> None:
+        self.begun.append(shard)
+        self.is_held = True
+        self._left = list(self.messages[shard])
+
+    def read(self) -> Sequence[Told] | None:
+        if not self._left:
+            return None
+        found, self._left = self._left[:2], self._left[2:]
+        return found
+
+    def close(self) -> None:
+        self.is_held = False
+
+
+class Bench:
+    """A store of two shards, its feed, and the restorer of one worker."""
+
+    def __init__(self) -> None:
+        ticker = ManualTicker()
+        self.store = MemoryStore(lambda: NOW + round(ticker() * 1000), SHARDS)
+        self.store.open(Ownership("cluster", "requests", "topic", "group", HOMES))
+        self.feed = ScriptedFeed()
+        self.said: list[tuple[int, int]] = []
+        self._tokens = 0
+        extent = Extent(DOMAINS, 1, lambda: HOMES)
+        self.restorer = Restorer(self.store, self.feed, extent, self._token, self)
+
+    def restoring(self, shards_left: int, records: int) -> None:
+        self.said.append((shards_left, records))
+
+    def settle(self, positions: dict[int, int]) -> int:
+        """Settle to the end; return how many calls it took."""
+        for count in range(1, 100):
+            if self.restorer.settle(positions):
+                return count
+        raise AssertionError("it never ends")
+
+    def task(self, shard: int, number: int, home: int = 0) -> Record:
+        return opened(key_in(self.store, shard, number), Source(1, home, number), FUTURE)
+
+    def _token(self) -> str:
+        self._tokens += 1
+        return f"token-{self._tokens}"
+
+
+def test_a_store_that_lacks_nothing_is_verified_at_once_and_the_feed_is_not_read() -> None:
+    bench = Bench()
+    assert bench.settle({0: 0, 1: 0}) == 1
+    assert bench.feed.begun == []
+    assert bench.said == []
+
+
+def test_what_was_told_last_of_each_task_of_the_home_is_there_again() -> None:
+    bench = Bench()
+    mine, ended, gone, other = (bench.task(0, number, home=int(number == 4)) for number in (1, 2, 3, 4))
+    for record in (mine, ended, gone, other):
+        bench.feed.tell(bench.store, record)
+    after = closed(ended, Source(1, 0, 5))
+    bench.feed.tell(bench.store, after)
+    bench.feed.tell_gone(bench.store, gone)
+    assert bench.settle({0: 9}) > 1
+    assert sorted(record.key for record in bench.store.records()) == sorted([mine.key, after.key])
+    assert bench.store.record(after.key) == after
+    assert bench.said[0] == (SHARDS, 0)
+    assert bench.said[-1] == (0, 2)
+    assert not bench.feed.is_held
+    assert bench.settle({0: 9}) == 1
+
+
+def test_what_the_feed_does_not_know_goes() -> None:
+    bench = Bench()
+    mine, stale, other = bench.task(0, 1), bench.task(0, 2), bench.task(0, 3, home=1)
+    restoring = Restoring("earlier", Phase.WRITE)
+    for record in (mine, stale, other):
+        _put(bench.store, record, restoring)
+    bench.feed.tell(bench.store, mine)
+    bench.settle({0: 9})
+    assert sorted(record.key for record in bench.store.records()) == sorted([mine.key, other.key])
+
+
+def test_a_home_that_was_taken_over_meanwhile_is_left_alone() -> None:
+    bench = Bench()
+    bench.feed.tell(bench.store, bench.task(0, 1))
+    assert not bench.restorer.settle({0: 9})
+    assert not bench.restorer.settle({0: 9})
+    begin = ShardCall(0, 1, (HomeCall(0, 9),), (), Restoring("another", Phase.BEGIN))
+    bench.store.apply([begin])
+    with pytest.raises(Superseded):
+        bench.settle({0: 9})
+    assert bench.store.records() == []
+
+
+def test_when_a_home_goes_its_restoring_ends() -> None:
+    bench = Bench()
+    assert not bench.restorer.settle({0: 9, 1: 0})
+    assert bench.restorer.is_busy
+    assert bench.restorer.settle({1: 0})
+    assert not bench.restorer.is_busy
+
+
+def test_it_says_once_that_the_store_is_another_now() -> None:
+    bench = Bench()
+    assert not bench.restorer.renewed()
+    bench.settle({0: 9})
+    assert bench.restorer.renewed()
+    assert not bench.restorer.renewed()
+
+
+def _put(store: MemoryStore, record: Record, restoring: Restoring) -> None:
+    """Write a record past all checks."""
+    home = (HomeCall(record.state.home, 0),)
+    for phase in Phase:
+        step = Restoring(restoring.token, phase)
+        changes = (Change(record.key, None, record),) if phase is Phase.WRITE else ()
+        store.apply([ShardCall(store.shard(record.key.id), 1, home, changes, step)])
