@@ -54,6 +54,9 @@ class Metrics:
         self.records_removed: Final = self._counter(
             "records_removed", "Closed records removed after retention."
         )
+        self.records_restored: Final = self._counter(
+            "records_restored", "Records that Redis had lost, written again from the task feed."
+        )
         self.batch_events: Final = self._histogram("batch_events", "Events in a batch.", _BATCH_EVENTS)
         self.commit_seconds: Final = self._histogram(
             "commit_seconds", "From the first produce of a batch to its commit.", _COMMIT_SECONDS
@@ -67,6 +70,9 @@ class Metrics:
             "Partitions paused: too many dead letters in a row, or an answer that no topic takes.",
         )
         self.store_up: Final = self._gauge("store_up", "Whether Redis answers: 1 or 0.")
+        self.shards_restoring: Final = self._gauge(
+            "shards_restoring", "Shards that are still to be filled again from the task feed."
+        )
         self._input_messages = self._counter(
             "input_messages", "Messages of input topics, by what they came to.", "input", "result"
         )

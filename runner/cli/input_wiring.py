@@ -21,7 +21,8 @@ from runner.worker.input_topics.process import InputProcess
 from runner.worker.input_topics.reporter import InputReporter
 from runner.worker.input_topics.thread import InputThread
 from runner.worker.intake import Terms
-from runner.worker.loop import Limits, Loop, Parts
+from runner.worker.loop import Loop
+from runner.worker.parts import Limits, Parts
 from runner.worker.retention import NoRetention
 from runner.worker.store_time import StoreTime
 from runner.worker.timers import NoTimers, TimerSettings

@@ -15,7 +15,7 @@ from runner.store.calls import Opened, Ownership
 from runner.store.redis_store import RedisStore
 from runner.worker.group_offsets import group_offsets
 from runner.worker.kafka_feed import KafkaFeed
-from runner.worker.kafka_log import incarnation_of
+from runner.worker.offset_notes import incarnation_of
 from runner.worker.restorer import Extent, Observer, Restorer
 from runner.worker.topics import Cluster
 

@@ -42,7 +42,8 @@ from runner.worker.health import HealthServer, HealthState
 from runner.worker.input_topics.thread import InputThread
 from runner.worker.intake import Terms
 from runner.worker.kafka_log import KafkaLog
-from runner.worker.loop import Limits, Loop, Parts
+from runner.worker.loop import Loop
+from runner.worker.parts import Limits, Parts
 from runner.worker.permissions import require_permissions
 from runner.worker.process import Process
 from runner.worker.reach import Complaints, first_answer, unanswered

@@ -6,12 +6,9 @@ Where commands go (one server, a Cluster) is for the Connection to know. Reads g
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha1
-from importlib.resources import files
 from typing import Any, Final
 
 from redis import ResponseError
@@ -35,19 +32,19 @@ from runner.store.calls import (
     Whole,
 )
 from runner.store.connection.command import Command, Connection
+from runner.store.connection.identity import identity
 from runner.store.connection.refusals import unavailable
 from runner.store.keys import LAYOUT, Keys
 from runner.store.listing import Stop
 from runner.store.paging import Stretch, page_between
+from runner.store.script import BOUND, Script
 from runner.store.versions import revision_of
 from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey, read_record
 from runner.tasks.source import Source
 
-_BOUND: Final = frozenset({"load", "apply", "verified"})
 _EVICTION: Final = ("CONFIG GET", "maxmemory-policy")
 _LOST: Final = -1
-_IDS: Final = re.compile(rb"^(?:run_id|master_replid):(\w+)", re.MULTILINE)
 _NO_EVICTION: Final = "noeviction"
 # What is given on keys of any slot, in a form that changes nothing. Then what cannot be: it is undone.
 _REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
@@ -66,18 +63,6 @@ _REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
 _UNDONE: Final[Sequence[tuple[Any, ...]]] = (("HSET", "a", "b"), ("DEL",))
 
 
-class _Script:
-    """Lua files in their order, called by a digest and sent whole where a server does not know them yet."""
-
-    def __init__(self, *names: str, server: str | None = None) -> None:
-        """``server``: the script is bound to it, and unknown wherever nobody has verified it."""
-        folder = files("runner.store").joinpath("scripts")
-        text = "".join(folder.joinpath(f"{name}.lua").read_text("utf-8") for name in names)
-        self.is_bound = server is not None
-        self.text = f"local SERVER = '{server or ''}'\n{text}" if _BOUND.issuperset(names) else text
-        self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
 class RedisStore:
     """The Store Protocol over a connection to Redis; safe for use by one thread."""
 
@@ -87,14 +72,14 @@ class RedisStore:
         self._keys = Keys(prefix, shards)
         self._server: str | None = None
         self._ownership: Ownership | None = None
-        self._load = _Script("load")
-        self._apply = _Script("apply")
-        self._due = _Script("due")
-        self._between = _Script("rank", "between")
-        self._verified = _Script("verified")
-        self._open = _Script("open")
-        self._add_homes = _Script("add_homes")
-        self._list = _Script("rank", "list")
+        self._load = Script("load")
+        self._apply = Script("apply")
+        self._due = Script("due")
+        self._between = Script("rank", "between")
+        self._verified = Script("verified")
+        self._open = Script("open")
+        self._add_homes = Script("add_homes")
+        self._list = Script("rank", "list")
 
     @property
     def shards(self) -> int:
@@ -160,15 +145,15 @@ class RedisStore:
         """
         if self._ownership is not None and not self.exists():
             self.open(self._ownership)
-        server = _identity(self._connection)
+        server = identity(self._connection)
         if server == self._server:
             return False
-        bound = {name: _Script(name, server=server) for name in _BOUND}
+        bound = {name: Script(name, server=server) for name in BOUND}
         for script in bound.values():
             for answer in self._connection.run_on_masters(("SCRIPT LOAD", script.text)):
                 if isinstance(answer, Exception):
                     raise unavailable(answer) from answer
-        self._load, self._apply, self._verified = (bound[name] for name in ("load", "apply", "verified"))
+        self._load, self._apply, self._verified = (bound[name] for name in BOUND)
         self._server = server
         return True
 
@@ -356,7 +341,7 @@ class RedisStore:
                     "run CONFIG SET maxmemory-policy noeviction"
                 )
 
-    def _call(self, script: _Script, calls: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
+    def _call(self, script: Script, calls: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
         """Call one script for several shards in one round trip, sending its text if need be."""
         anywhere = self._keys.committed
         commands = [
@@ -386,20 +371,6 @@ class RedisStore:
             if isinstance(answer, Exception) and (passed is None or not isinstance(answer, passed)):
                 raise unavailable(answer) from answer
         return answers
-
-
-def _identity(connection: Connection) -> str:
-    """Return what tells the servers that are masters now from any others, and from themselves before."""
-    told = [
-        answer
-        for section in ("server", "replication")
-        for answer in connection.run_on_masters(("INFO", section))
-    ]
-    for answer in told:
-        if isinstance(answer, Exception):
-            raise unavailable(answer) from answer
-    ids = sorted(found.decode() for answer in told for found in _IDS.findall(answer))
-    return sha1(" ".join(ids).encode(), usedforsecurity=False).hexdigest()[:16]
 
 
 def _mark(told: Sequence[bytes | None], incarnation: int) -> int:

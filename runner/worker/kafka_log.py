@@ -42,10 +42,8 @@ from runner.worker.kafka_errors import (
     refusal,
 )
 from runner.worker.membership import is_incremental, is_member
+from runner.worker.offset_notes import note_of, topic_of
 from runner.worker.opening import EARLIEST
-
-_BEHIND_ID: Final = ";"
-"""No sign of the base64 that topic ids are written in."""
 
 IO_SECONDS: Final = 10.0
 """One call to a broker, at most."""
@@ -355,7 +353,7 @@ class KafkaLog:
     def _offset(self, place: TopicPartition) -> int | None:
         if place.offset == OFFSET_INVALID:
             return None
-        if place.metadata and place.metadata.partition(_BEHIND_ID)[0] != self._topic_id:
+        if place.metadata and topic_of(place.metadata) != self._topic_id:
             # Committed for an earlier topic of this name.
             _log.warning("offset_not_used", topic=self._topic, home=place.partition, offset=place.offset)
             return None
@@ -397,17 +395,3 @@ def _timestamp_ms(found: KafkaMessage) -> int | None:
 def _reason(error: KafkaException) -> KafkaError:
     reason: KafkaError = error.args[0]
     return reason
-
-
-def note_of(topic_id: str, incarnation: int) -> str:
-    """Return what is committed with every offset: the id of the topic and, if it counts, its incarnation.
-
-    A store that has lost everything has lost its count of the topics of this name as well.
-    """
-    return f"{topic_id}{_BEHIND_ID}{incarnation}" if incarnation else topic_id
-
-
-def incarnation_of(note: str, topic_id: str) -> int:
-    """Return the incarnation that was noted with an offset of this topic; 0: none was."""
-    noted_id, _, incarnation = note.partition(_BEHIND_ID)
-    return int(incarnation) if noted_id == topic_id and incarnation.isdigit() else 0

@@ -97,10 +97,20 @@ class Reporter:
 
     def restoring(self, shards_left: int, records: int) -> None:
         """Say how the restoring of what Redis has lost gets on."""
-        if shards_left:
-            _log.warning("restoring", shards_left=shards_left, records=records)
-        else:
-            _log.warning("restored", records=records)
+        self._health.set_trouble("restoring what Redis has lost", f"{shards_left} shards are left")
+        self._metrics.shards_restoring.set(shards_left)
+        _log.warning("restoring", shards_left=shards_left, records=records)
+
+    def restored(self, records: int) -> None:
+        """Say that Redis holds again what it had lost."""
+        self.not_restored()
+        self._metrics.records_restored.inc(records)
+        _log.warning("restored", records=records)
+
+    def not_restored(self) -> None:
+        """Note that nothing is being restored any more."""
+        self._health.set_trouble("restoring what Redis has lost", None)
+        self._metrics.shards_restoring.set(0)
 
     def removed(self, records: int) -> None:
         """Count records that went after their retention."""

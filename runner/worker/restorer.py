@@ -72,7 +72,15 @@ class Observer(Protocol):
     """Is told how restoring gets on."""
 
     def restoring(self, shards_left: int, records: int) -> None:
-        """So many shards are left, and so many records were written; 0 shards: it is done."""
+        """So many shards are left, and so many records were written."""
+        ...
+
+    def restored(self, records: int) -> None:
+        """It is done."""
+        ...
+
+    def not_restored(self) -> None:
+        """It was given up: the homes are somebody else's now, or it begins anew."""
         ...
 
 
@@ -144,12 +152,12 @@ class Restorer:
         """
         bases = {home: max(offset, 0) for home, offset in positions.items()}
         if any(bases.get(home) != base for shard in self._left for home, base in shard.homes.items()):
-            self._left.clear()
+            self._give_up()
         self._positions = bases
         try:
             return self._settled()
         except BaseException:
-            self._left.clear()
+            self._give_up()
             raise
 
     def _settled(self) -> bool:
@@ -220,9 +228,17 @@ class Restorer:
             return
         self._call(shard, Phase.END)
         self._left.popleft()
-        if not self._left:
+        if self._left:
+            self._observer.restoring(len(self._left), self._records)
+            return
+        self._feed.close()
+        self._observer.restored(self._records)
+
+    def _give_up(self) -> None:
+        if self._left:
+            self._left.clear()
             self._feed.close()
-        self._observer.restoring(len(self._left), self._records)
+            self._observer.not_restored()
 
     def _call(
         self,

@@ -16,7 +16,8 @@ from runner.worker.assignment import Batch
 from runner.worker.delivery import Delivery, ExactlyOnce
 from runner.worker.feed import Feed
 from runner.worker.intake import Terms
-from runner.worker.loop import Limits, Loop, Parts
+from runner.worker.loop import Loop
+from runner.worker.parts import Limits, Parts
 from runner.worker.process import Process as Middle
 from runner.worker.processed import Processed
 from runner.worker.restorer import Extent, Restorer
@@ -91,6 +92,12 @@ class Silent:
         """Ignore."""
 
     def restoring(self, shards_left: int, records: int) -> None:
+        """Ignore."""
+
+    def restored(self, records: int) -> None:
+        """Ignore."""
+
+    def not_restored(self) -> None:
         """Ignore."""
 
 
@@ -282,6 +289,6 @@ class WorkerProcess:
             poll_seconds=profile.poll_seconds,
             retry_seconds=0.03,
             blocked_seconds=0.5,
-            verify_seconds=0.5,
+            verify_seconds=0.02 if profile.lease_ms < 100 else 0.5,
         )
         return Loop(parts, limits, Silent() if scene.trace is None else Aborts(self.trace), ticker)

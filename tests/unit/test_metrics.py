@@ -28,6 +28,8 @@ def test_the_catalogue_is_complete() -> None:
         "runner_loop_seconds": "counter",
         "runner_timers_sent": "counter",
         "runner_records_removed": "counter",
+        "runner_records_restored": "counter",
+        "runner_shards_restoring": "gauge",
         "runner_input_messages": "counter",
         "runner_input_up": "gauge",
         "runner_input_paused_partitions": "gauge",

@@ -9,7 +9,7 @@ import pytest
 from runner.config import Config
 from runner.metrics import Metrics
 from runner.worker.health import LIVE_WITHIN_SECONDS
-from runner.worker.loop import Limits
+from runner.worker.parts import Limits
 from runner.worker.topics import EVERY_SECONDS
 from runner.worker.watchdog import STUCK_SECONDS
 from tests.unit.deploy.log_calls import events

@@ -21,7 +21,8 @@ from runner.worker.delivery import Delivery, ExactlyOnce
 from runner.worker.event_log import Message
 from runner.worker.feed import Feed
 from runner.worker.intake import Terms
-from runner.worker.loop import Limits, Loop, Parts
+from runner.worker.loop import Loop
+from runner.worker.parts import Limits, Parts
 from runner.worker.process import Process
 from runner.worker.processed import Processed
 from runner.worker.retention import Retention

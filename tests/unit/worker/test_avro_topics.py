@@ -15,7 +15,7 @@ from runner.clock import ManualTicker
 from runner.envelope import avro_schema
 from runner.envelope.avro import AvroCodec, ConfluentCodec
 from runner.envelope.codec import Codec, JsonCodec
-from runner.worker.loop import Limits
+from runner.worker.parts import Limits
 from runner.worker.schema_registry import SchemaRegistry
 from runner.worker.topics import TopicOutlet
 from tests.unit.worker.input_topics.bench import input_process

@@ -9,7 +9,7 @@ import pytest
 
 from runner.errors import Fenced, LogUnavailable, PositionUnknown, StoreUnavailable, Superseded
 from runner.worker.delivery import AtLeastOnce
-from runner.worker.loop import Limits
+from runner.worker.parts import Limits
 from runner.worker.timers import NoTimers
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Middle, Worker, event, sent, topics
 

@@ -77,6 +77,12 @@ class Bench:
     def task(self, shard: int, number: int, home: int = 0) -> Record:
         return opened(key_in(self.store, shard, number), Source(1, home, number), FUTURE)
 
+    def restored(self, records: int) -> None:
+        self.said.append((0, records))
+
+    def not_restored(self) -> None:
+        self.said.append((-1, 0))
+
     def _token(self) -> str:
         self._tokens += 1
         return f"token-{self._tokens}"
@@ -132,8 +138,9 @@ def test_a_home_that_was_taken_over_meanwhile_is_left_alone() -> None:
 def test_when_a_home_goes_its_restoring_ends() -> None:
     bench = Bench()
     assert not bench.restorer.settle({0: 9, 1: 0})
-    assert bench.restorer.is_busy
+    assert bench.said == [(SHARDS, 0)]
     assert bench.restorer.settle({1: 0})
+    assert bench.said == [(SHARDS, 0), (-1, 0)]
     assert not bench.restorer.is_busy
 
 

@@ -11,7 +11,8 @@ from runner.actions.policy import Policy
 from runner.errors import Fenced, LogUnavailable, StoreUnavailable, TransientError
 from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from runner.worker.input_topics.positions import EveryPartition, InputPositions
-from runner.worker.loop import Limits, Loop, Parts
+from runner.worker.loop import Loop
+from runner.worker.parts import Limits, Parts
 from runner.worker.retention import NoRetention
 from runner.worker.store_time import StoreTime
 from runner.worker.timers import NoTimers, TimerSettings
