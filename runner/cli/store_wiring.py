@@ -46,6 +46,22 @@ def open_store(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
         raise FatalError(said_with_remedy(error, config)) from error
 
 
+def require_kept(config: Config, cluster: Cluster) -> None:
+    """FatalError where Kafka would throw away what is needed, as far as topics tell how they are kept."""
+    requests, tasks = config.topics.requests, config.topics.tasks
+    if "compact" in cluster.topics[requests].cleanup_policy:
+        raise FatalError(
+            f"topic {requests} (topics.requests) is compacted: of events with the same key all but the last "
+            "would vanish unread; set its cleanup.policy to delete"
+        )
+    policy = "compact" if tasks is None else cluster.topics[tasks].cleanup_policy
+    if policy not in {"compact", ""}:
+        raise FatalError(
+            f"topic {tasks} (topics.tasks) has cleanup.policy {policy}: what it tells of open tasks would be "
+            "deleted one day; set it to compact"
+        )
+
+
 def require_partitions(config: Config, cluster: Cluster) -> None:
     """FatalError unless the task feed has a partition for each shard: a task stays in one of either."""
     feed, shards = config.topics.tasks, config.redis.shards

@@ -19,7 +19,7 @@ from runner import log
 from runner.cli.codecs import build_codecs
 from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
 from runner.cli.log_wiring import Listener, make_log
-from runner.cli.store_wiring import make_restorer, open_store, require_partitions
+from runner.cli.store_wiring import make_restorer, open_store, require_kept, require_partitions
 from runner.cli.wiring import (
     build_policy,
     build_rules,
@@ -120,6 +120,7 @@ class _Worker:
         require_topics(cluster, required_topics(config), exactly_once=exactly_once)
         require_permissions(cluster, topic_operations(config))
         require_partitions(config, cluster)
+        require_kept(config, cluster)
         require_inputs(config, cluster)
         self._codecs.prepare()
         store = assembly.store(config)

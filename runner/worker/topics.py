@@ -38,6 +38,8 @@ class Topic:
     limit_bytes: int
     operations: frozenset[str] = frozenset()
     """What this client may do with it, as READ and WRITE; empty where the broker does not tell."""
+    cleanup_policy: str = ""
+    """``delete``, ``compact`` or both; empty where the broker does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,15 +185,9 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
         raise LogUnavailable(f"Kafka does not answer: {_said(error)}") from error
     forbidden = frozenset(name for name, topic in found.items() if topic is _FORBIDDEN)
     there = {name: topic for name, topic in found.items() if topic is not None and name not in forbidden}
-    limits = _limits(admin, list(there))
+    settings = _settings(admin, list(there))
     topics = {
-        name: Topic(
-            str(topic.topic_id),
-            len(topic.partitions),
-            limits.get(name, USUAL_LIMIT_BYTES),
-            frozenset(operation.name for operation in topic.authorized_operations or ()),
-        )
-        for name, topic in there.items()
+        name: _told(topic, *settings.get(name, (USUAL_LIMIT_BYTES, ""))) for name, topic in there.items()
     }
     return replace(cluster, topics=topics, forbidden=forbidden)
 
@@ -241,15 +237,21 @@ def _described(future: Any) -> Any:
         raise
 
 
-def _limits(admin: AdminClient, names: list[str]) -> dict[str, int]:
-    """Return max.message.bytes by topic; topics whose settings may not be read are left out."""
+def _told(topic: Any, limit_bytes: int, cleanup_policy: str) -> Topic:
+    operations = frozenset(operation.name for operation in topic.authorized_operations or ())
+    return Topic(str(topic.topic_id), len(topic.partitions), limit_bytes, operations, cleanup_policy)
+
+
+def _settings(admin: AdminClient, names: list[str]) -> dict[str, tuple[int, str]]:
+    """Return max.message.bytes and cleanup.policy; topics whose settings may not be read are left out."""
     if not names:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
     found = {}
     for resource, future in admin.describe_configs(resources, request_timeout=ASK_SECONDS).items():
         try:
-            found[resource.name] = int(future.result(ASK_SECONDS)["max.message.bytes"].value)
+            told = future.result(ASK_SECONDS)
+            found[resource.name] = int(told["max.message.bytes"].value), str(told["cleanup.policy"].value)
         except (KafkaException, TimeoutError, KeyError, TypeError) as error:
             _log.warning("topic_limit_unknown", topic=resource.name, reason=_said(error))
     return found
