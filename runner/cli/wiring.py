@@ -111,7 +111,7 @@ def topic_operations(config: Config) -> dict[str, tuple[str, ...]]:
     """Return what a worker must be allowed to do with each topic."""
     written = (*required_topics(config), *config.responses.streams)
     operations: dict[str, tuple[str, ...]] = dict.fromkeys(written, (WRITE,))
-    for name in topics_read(config):
+    for name in (*topics_read(config), *filter(None, (config.topics.tasks,))):
         operations[name] = (READ, *operations.get(name, ()))
     return operations
 
