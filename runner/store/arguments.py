@@ -53,7 +53,8 @@ class ShardRead:
         """Return KEYS and ARGV of ``load.lua``."""
         names = [self._names.home(self._shard, partition) for partition in self._homes]
         names += [self._names.task(key, self._shard) for key in self._tasks]
-        names.append(self._names.verified(self._shard))
+        if whole is not None:
+            names.append(self._names.verified(self._shard))
         offsets = [[source.offset for source in found] for found in self._homes.values()]
         bases = False if whole is None else [whole.bases[partition] for partition in self._homes]
         return names, [_pack((incarnation, offsets, bases))]

@@ -52,7 +52,7 @@ def desk(
 ) -> Iterator[tuple[Terminal, Site]]:
     """A terminal at a site with a worker that runs all the time; use task ids of your own."""
     settings = {
-        "RUNNER_DOMAINS": json.dumps({"default": {}, "orders": {}, "quiet": {}}),
+        "RUNNER_DOMAINS": json.dumps({"default": {}, "orders": {}, "quiet": {}, "listed": {}}),
         "RUNNER_WORKER__POLLMS": "10",
         "RUNNER_WORKER__POISONLIMIT": "0",
     }

@@ -25,7 +25,7 @@ from runner.clock import Ticker, monotonic_seconds
 from runner.config import load
 from runner.config.model import Config
 from runner.errors import FatalError, TransientError
-from runner.store.calls import Loaded, ShardCall, Verdict
+from runner.store.calls import Loaded, ShardCall, Verdict, Whole
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
@@ -99,8 +99,10 @@ class FaultyStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
-        loaded = self._store.load(incarnation, reads)
+    def load(
+        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+    ) -> Loaded:
+        loaded = self._store.load(incarnation, reads, whole)
         if reads:
             self._fault.pass_by(AFTER_LOAD)
         return loaded

@@ -284,7 +284,7 @@ def test_a_broker_that_is_not_there_is_named_with_the_reason(terminal: Terminal,
     for command in ended:
         failed(command, 1, f"Kafka at {NOWHERE} does not answer (", "Connection refused")
         assert len(command.err.splitlines()) == 1
-    failed(worker, 1, "Kafka does not answer")
+    failed(worker, 1, f"Kafka at {NOWHERE} does not answer (", "Connection refused")
 
 
 def test_a_topic_that_is_not_there_is_named_with_the_remedy(bare_terminal: tuple[Terminal, Site]) -> None:

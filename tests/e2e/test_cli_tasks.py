@@ -146,12 +146,13 @@ def test_without_a_worker_the_reply_is_missed_and_said_to_come(
 
 
 def test_tasks_are_listed_page_by_page(terminal: Terminal, name: str) -> None:
+    # Nothing else is in this domain: it is listed whole.
     dated = [(f"{name}-{number}", {"timeoutOn": FAR_MS + number}) for number in range(7)]
     undated = [(f"{name}-{word}", {"taskRoles": "clerk,manager", "taskName": "Approve"}) for word in "xy"]
-    started(terminal, [*dated, *undated], "orders")
+    started(terminal, [*dated, *undated], "listed")
     assert terminal.run("task", "proceed", f"{name}-3").code == 0
     assert terminal.run("task", "timeout", f"{name}-x").code == 0
-    mine = ("task", "list", "--domain", "orders", "--limit", "3")
+    mine = ("task", "list", "--domain", "listed", "--limit", "3")
 
     first = terminal.run(*mine)
     assert [row[0] for row in rows(first)] == ["task", f"{name}-0", f"{name}-1", f"{name}-2"]
@@ -169,7 +170,7 @@ def test_tasks_are_listed_page_by_page(terminal: Terminal, name: str) -> None:
     )
     assert {key: open_one[key] for key in ("id", "domain", "status", "deadlineMs", "roles", "name")} == {
         "id": f"{name}-y",
-        "domain": "orders",
+        "domain": "listed",
         "status": "OPEN",
         "deadlineMs": None,
         "roles": ["clerk", "manager"],

@@ -1,6 +1,6 @@
 -- Reads records and kept decisions of one shard. Writes nothing.
 --
--- KEYS     the home hashes, as many as ARGV[1] has lists, then the task hashes, then the hash of verified homes
+-- KEYS     the home hashes, as many as ARGV[1] has lists, then the task hashes, then, with bases, the hash of verified homes
 -- ARGV[1]  msgpack: { incarnation, { { offset, ... }, ... one list a home }, { base, ... of the homes } or false }
 -- Returns  with bases, { -1, what is missing } unless all that is asked for is sure to be there; else
 --          { now_ms, { kept or false, ... in the order of homes and offsets }, { { version, state, start }, ... } }
@@ -30,7 +30,7 @@ for h, offsets in ipairs(homes) do
 end
 
 local records, is_missing = {}, false
-for t = #homes + 1, #KEYS - 1 do
+for t = #homes + 1, bases and #KEYS - 1 or #KEYS do
   local record = redis.call('HMGET', KEYS[t], 'version', 'state', 'start')
   records[#records + 1] = record
   is_missing = is_missing or not record[1]
