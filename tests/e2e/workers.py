@@ -178,7 +178,13 @@ class Fleet:
         return self.one(settings, faulty=settings is not None)
 
     def stop(self) -> list[int]:
-        """Ask all to stop; return their exit codes."""
+        """Ask all to stop; return their exit codes.
+
+        One that has just been started again is waited for: until it listens to signals, it would end
+        by the signal itself.
+        """
+        for worker in self.slots:
+            worker.wait_for("started")
         for worker in self.slots:
             worker.terminate()
         return [worker.wait() for worker in self.slots]
