@@ -24,7 +24,7 @@ from tests.bench.codecs import CODECS, measure_codec
 from tests.bench.events import EVENT_BYTES
 from tests.bench.latency import measure_latency, measure_lateness
 from tests.bench.memory import measure_bytes_per_task
-from tests.bench.stage import new_stage
+from tests.bench.stage import new_stage, with_feed
 from tests.bench.throughput import measure_forwarded, measure_throughput
 from tests.servers.kafka_server import KafkaServer, running_kafka
 from tests.servers.redis_server import RedisServer, running_redis
@@ -53,6 +53,8 @@ class Bench:
         self._note("worker events/s", measure_throughput(stage, tasks))
         for ceiling in CEILINGS:
             self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(stage, 2 * tasks, ceiling))
+        told = with_feed(new_stage(self._kafka, self._redis, "feed"))
+        self._note("worker events/s, task feed", measure_throughput(told, tasks))
         stage = new_stage(self._kafka, self._redis, "forwarded")
         self._note("worker forwarded ProceedTasks/s", measure_forwarded(stage, tasks))
 
@@ -89,9 +91,9 @@ class Bench:
         found = {name: median(values) for name, values in self.figures.items()}
         if "ceiling c store events/s" in found:
             found["worker / ceiling c"] = found["worker events/s"] / found["ceiling c store events/s"]
-        for encoding in ("avro", "confluent-avro"):
-            if f"worker events/s, {encoding}" in found:
-                found[f"{encoding} / json"] = found[f"worker events/s, {encoding}"] / found["worker events/s"]
+        for other in ("avro", "confluent-avro", "task feed"):
+            if f"worker events/s, {other}" in found:
+                found[f"{other} / without"] = found[f"worker events/s, {other}"] / found["worker events/s"]
         return found
 
     def _note(self, name: str, value: float) -> None:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -26,6 +26,8 @@ from tests.servers.redis_server import RedisServer
 from tests.servers.schema_registry import SchemaRegistryServer
 
 HOMES: Final = 12
+SHARDS: Final = 16
+"""As many as ``redis.shards`` is by default."""
 WAIT_SECONDS: Final = 120.0
 _number = count(1)
 
@@ -41,6 +43,8 @@ class Stage:
     """How requests and responses are written."""
     registry: SchemaRegistryServer | None = None
     """Where the schemas of confluent-avro are."""
+    has_feed: bool = False
+    """Whether every change is told to a task feed."""
 
     @property
     def requests(self) -> str:
@@ -57,12 +61,19 @@ class Stage:
         """Where what cannot be handled goes; must stay empty."""
         return f"{self.name}-dead"
 
+    @property
+    def tasks(self) -> str:
+        """The task feed, if there is one."""
+        return f"{self.name}-tasks"
+
     def environment(self) -> dict[str, str]:
         """Return the environment of a worker on this stage."""
         registry = {} if self.registry is None else {"RUNNER_SCHEMAREGISTRY__URL": self.registry.url}
+        feed = {"RUNNER_TOPICS__TASKS": self.tasks} if self.has_feed else {}
         return (
             os.environ
             | registry
+            | feed
             | {
                 "RUNNER_ENCODING__DEFAULT": self.encoding,
                 "RUNNER_KAFKA__BROKERS": self.kafka.bootstrap,
@@ -115,6 +126,13 @@ def new_stage(
     stage = Stage(kafka, redis, f"bench-{what}-{os.getpid()}-{next(_number)}", encoding, registry)
     kafka.create_topics({stage.requests: HOMES, stage.responses: HOMES, stage.dead_letters: 1})
     return stage
+
+
+def with_feed(stage: Stage) -> Stage:
+    """Return the same stage, where every change is told to a task feed."""
+    told = replace(stage, has_feed=True)
+    told.kafka.create_topics({told.tasks: SHARDS}, {"cleanup.policy": "compact"})
+    return told
 
 
 @contextmanager
