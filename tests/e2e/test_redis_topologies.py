@@ -26,6 +26,7 @@ from tests.servers.redis_cluster import (
     RedisCluster,
     ask,
     follows,
+    hand_over,
     is_well,
     kill_caught_up,
     role,
@@ -112,7 +113,7 @@ def test_slots_that_move_and_masters_that_are_replaced_under_load_lose_and_doubl
         master, replica = cluster.masters[0], cluster.replicas[0]
         ask(replica, "CLUSTER FAILOVER")
         load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 200))
-        assert role(replica) == "master"
+        hand_over(replica)
         wait_for(lambda: follows(master), "the old master to follow")
         load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 200))
         kill_caught_up(replica, master)

@@ -39,6 +39,7 @@ from tests.servers.redis_cluster import (
     RedisCluster,
     ask,
     follows,
+    hand_over,
     is_well,
     kill_caught_up,
     role,
@@ -223,8 +224,7 @@ class TestNodes:
             started(store, opened(key_in(store, shard), Source(1, 0, shard))) for shard in range(SHARDS)
         ]
         master, replica = cluster.masters[0], cluster.replicas[0]
-        ask(replica, "CLUSTER FAILOVER")
-        wait_for(lambda: role(replica) == "master", "the replica to be master")
+        hand_over(replica)
         store.ping()
         assert store.records_of([record.key for record in records]) == records
         wait_for(lambda: role(master) == "slave", "the old master to follow")

@@ -20,6 +20,8 @@ from tests.servers.redis_server import VALKEY, RedisServer, server_folder
 NODE_TIMEOUT_MS: Final = 3_000
 """Long enough for a node that only waits for a core."""
 SETTLE_SECONDS: Final = 30
+TRY_SECONDS: Final = 6
+"""A little longer than the servers try one failover."""
 POLL_SECONDS: Final = 0.02
 MIGRATE_MS: Final = 5_000
 START_TRIES: Final = 3
@@ -136,6 +138,24 @@ def is_well(node: RedisServer) -> bool:
     with node.client() as client:
         state = client.execute_command("CLUSTER INFO")["cluster_state"]
         return bool(state == "ok")
+
+
+def hand_over(replica: RedisServer) -> None:
+    """Make a replica the master of its slots, in good order.
+
+    Asked again where it came to nothing: the other masters vote for a replica only once all agree on who
+    has which slots, and a try that fails is not repeated by the servers.
+    """
+
+    def is_master() -> bool:
+        if role(replica) == "master":
+            return True
+        with contextlib.suppress(TimeoutError):
+            ask(replica, "CLUSTER FAILOVER")
+            wait_for(lambda: role(replica) == "master", "the replica to be master", TRY_SECONDS)
+        return role(replica) == "master"
+
+    wait_for(is_master, "the replica to be master, asked again and again")
 
 
 def kill_caught_up(master: RedisServer, replica: RedisServer) -> None:
