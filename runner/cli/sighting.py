@@ -124,10 +124,10 @@ def read_sighting(message: Message, codec: Codec = _JSON) -> Sighting:
 def _headers(message: Message) -> RawHeaders | None:
     try:
         given: Any = message.headers() or ()
-    except SystemError:
-        # The library's word for a header name that is not UTF-8.
+        return tuple((name, _bytes(value)) for name, value in given)
+    except (SystemError, UnicodeDecodeError):
+        # The library's word for a header name that is not UTF-8; a warm interpreter may hear it later.
         return None
-    return tuple((name, _bytes(value)) for name, value in given)
 
 
 def described(seen: Sighting) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from runner.errors import LogUnavailable
+from runner.errors import FeedUnreadable, LogUnavailable
 from runner.tasks.feed import HOME
 from runner.worker.restorer import Told
 
@@ -93,6 +93,11 @@ class KafkaFeed:
 
 
 def _told(message: Message) -> Told:
-    headers: Any = message.headers() or ()
-    home = next((int(value) for name, value in headers if name == HOME), None)
+    try:
+        headers: Any = message.headers() or ()
+        home = next((int(value) for name, value in headers if name == HOME), None)
+    except (SystemError, ValueError) as error:
+        # Names that are no UTF-8 are a SystemError of the library, or a UnicodeDecodeError.
+        place = f"{message.topic()}/{message.partition()}@{message.offset()}"
+        raise FeedUnreadable(f"{place} is not a message of the task feed: {error}") from error
     return Told(message.key() or b"", message.value(), home)

@@ -332,11 +332,12 @@ class KafkaLog:
             self._read.add(partition)
         try:
             given: Any = found.headers() or ()
-        except SystemError as error:
-            # The library's word for a header name that is not UTF-8.
-            reason = f"a header name cannot be read, all headers are left out: {error.__cause__}"
+            headers = tuple((name, value or b"") for name, value in given)
+        except (SystemError, UnicodeDecodeError) as error:
+            # The library's word for a header name that is not UTF-8; an interpreter that is warm may
+            # notice it one step later, and then without the former round the latter.
+            reason = f"a header name cannot be read, all headers are left out: {error.__cause__ or error}"
             return Message(partition, offset, found.key(), found.value(), (), reason, _timestamp_ms(found))
-        headers = tuple((name, value or b"") for name, value in given)
         return Message(partition, offset, found.key(), found.value(), headers, "", _timestamp_ms(found))
 
     def _earliest(self, partition: int) -> int:

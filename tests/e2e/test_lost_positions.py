@@ -126,7 +126,9 @@ def test_offsets_that_were_committed_for_an_earlier_topic_are_not_read_on_from(
 def test_another_group_on_the_same_key_space_is_refused(site: Site, fleets: Callable[..., Fleet]) -> None:
     fleet = fleets(site)
     fleet.start().wait_for("homes")
-    stranger = replace(site, settings={"RUNNER_KAFKA__GROUP": f"other-{site.group}"})
+    folder = site.folder / "stranger"
+    folder.mkdir()
+    stranger = replace(site, folder=folder, settings={"RUNNER_KAFKA__GROUP": f"other-{site.group}"})
     refused = fleets(stranger).one()
     assert refused.wait() == MISMATCH
     _assert_says(refused, site.group, "redis.prefix")

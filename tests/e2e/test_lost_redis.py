@@ -72,8 +72,6 @@ def test_nothing_is_lost_or_doubled_when_a_redis_without_persistence_is_killed_a
     def lose() -> None:
         server.kill()
         server.start()
-        with server.client() as client:
-            assert client.dbsize() == 0 or client.keys("*") == []
 
     _lose_under_load(told_site(redis_url=server.url), fleets, lose)
 
