@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from cloudcoil.models.keda.v1alpha1 import ScaledObject, TriggerAuthentication
+from pydantic import BaseModel, ValidationError
 
 from runner.cli.topics_command import PARTITIONS
 from runner.config import Config
@@ -27,7 +30,12 @@ from tests.unit.deploy.manifests import (
 )
 
 OLDEST = "1.30"
+KEDA: dict[str, type[BaseModel]] = {
+    "ScaledObject": ScaledObject,
+    "TriggerAuthentication": TriggerAuthentication,
+}
 BUILT_IN = [each for each in resources() if "keda.sh" not in each[1]["apiVersion"]]
+SCALING = [found for _, found in resources() if "keda.sh" in found["apiVersion"]]
 
 
 @pytest.fixture
@@ -48,6 +56,26 @@ def test_a_misspelt_key_would_not_be_valid() -> None:
     found["spec"]["template"]["spec"]["terminationGracePeriod"] = 35
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(found, OLDEST, strict=True)
+
+
+@pytest.mark.parametrize("found", SCALING, ids=lambda found: found["kind"])
+def test_the_resources_of_keda_are_valid(found: dict[str, Any]) -> None:
+    assert read_back(found) == found
+
+
+def test_a_misspelt_key_or_a_wrong_type_for_keda_would_not_be_valid() -> None:
+    misspelt, wrong = deepcopy(resource("ScaledObject")), deepcopy(resource("ScaledObject"))
+    misspelt["spec"]["maxReplicas"] = misspelt["spec"].pop("maxReplicaCount")
+    wrong["spec"]["maxReplicaCount"] = "twelve"
+    assert read_back(misspelt) != misspelt
+    with pytest.raises(ValidationError):
+        read_back(wrong)
+
+
+def read_back(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what KEDA makes of a resource: its models take only types that fit, and drop unknown keys."""
+    read = KEDA[found["kind"]].model_validate(found)
+    return read.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def test_the_kustomization_has_every_resource_but_the_example_of_a_secret() -> None:
