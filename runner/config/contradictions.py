@@ -209,6 +209,16 @@ def _registry_named(config: Config) -> Iterator[Contradiction]:
             )
 
 
+def _empty_or_restored(config: Config) -> Iterator[Contradiction]:
+    if config.topics.tasks is not None and config.redis.start_empty:
+        yield Contradiction(
+            ("redis", "startEmpty"),
+            ("topics", "tasks"),
+            "is true, while topics.tasks is set",
+            "remove it: the tasks that Redis has lost are restored from that topic",
+        )
+
+
 def _password_once(config: Config) -> Iterator[Contradiction]:
     redis = config.redis
     url = urlsplit(redis.url.get_secret_value())
@@ -361,6 +371,7 @@ _RULES: Final[tuple[Callable[[Config], Iterator[Contradiction]], ...]] = (
     _input_ids,
     _input_callers,
     _feed_in_transactions,
+    _empty_or_restored,
     _encoded_topics,
     _registry_named,
     _password_once,

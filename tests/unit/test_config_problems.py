@@ -190,6 +190,31 @@ def test_a_wrong_value_is_refused_with_its_remedy(file: Path, content: str, prob
             ),
         ),
         (
+            "topics: {tasks: requests}",
+            "topics.tasks is requests, as is topics.requests; give each its own topic",
+        ),
+        (
+            "{topics: {tasks: a}, responses: {streams: [a]}}",
+            (
+                "responses.streams lists a, which is topics.tasks; "
+                "remove it from the list: a response there would be taken for something else"
+            ),
+        ),
+        (
+            "{topics: {tasks: a}, delivery: at_least_once}",
+            (
+                "topics.tasks is set, while delivery is at_least_once; "
+                "leave it out: without transactions its messages may differ from what is committed"
+            ),
+        ),
+        (
+            "{topics: {tasks: a}, redis: {startEmpty: true}}",
+            (
+                "redis.startEmpty is true, while topics.tasks is set; "
+                "remove it: the tasks that Redis has lost are restored from that topic"
+            ),
+        ),
+        (
             "kafka: {producer: {max.in.flight: 6}}",
             (
                 "kafka.producer.max.in.flight is more than 5, where the broker no longer keeps the order; "
