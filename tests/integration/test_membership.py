@@ -13,6 +13,7 @@ from runner.errors import LogUnavailable
 from runner.worker.event_log import Message
 from runner.worker.kafka_log import KafkaLog
 from runner.worker.membership import is_member
+from tests.e2e.facts import until
 from tests.servers.fixtures import skip_unless_shared_by
 from tests.servers.kafka_server import KafkaServer
 
@@ -119,10 +120,7 @@ def test_who_stops_to_poll_cannot_commit_until_it_was_told_what_it_lost(member: 
     one = member(partitions=1)
     one.poll_until(lambda: one.owned)
     one.commit(one.log.membership())
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not one.is_refused(one.log.membership()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: one.is_refused(one.log.membership()), PATIENCE_SECONDS, "the group gives it up")
     for _ in range(5):
         assert one.is_refused(one.log.membership()), "joined again before it was told"
         time.sleep(0.1)

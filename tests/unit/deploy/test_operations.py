@@ -14,7 +14,7 @@ from runner.worker.topics import EVERY_SECONDS
 from runner.worker.watchdog import STUCK_SECONDS
 from tests.unit.deploy.log_calls import events
 from tests.unit.deploy.manifests import ROOT, pod, resource
-from tests.unit.test_docs import rows, text_of
+from tests.unit.docs.pages import rows, text_of
 
 PAGE = ROOT / "docs" / "operations.md"
 

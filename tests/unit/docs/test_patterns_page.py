@@ -12,8 +12,8 @@ import pytest
 from runner.envelope import patterns, units
 from runner.envelope.functions import moments, objects, paths, regex
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
+from tests.unit.docs.pages import ROOT, SPAN, blocks, prose_of, rows
 from tests.unit.functions.calls import called, refused
-from tests.unit.test_docs import ROOT, SPAN, blocks, prose_of, rows
 
 PAGE: Final = ROOT / "docs" / "patterns.md"
 EXAMPLE: Final = re.compile(r"(?P<call>.+?)  on  (?P<data>.+?)  (?:gives  (?P<result>.+)|is refused)")

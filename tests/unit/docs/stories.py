@@ -1,0 +1,182 @@
+"""Stories: the examples of docs/protocol.md, played by an empty runner.
+
+Blocks opened with ``json in STORY partition=N`` are fed, in their order, to the worker's middle over the
+memory store, and what it sends must be the ``json out STORY`` blocks, whose last line of prose before them
+names topic, key and headers. ``after=MS`` lets time pass; what falls due then is part of the story.
+``input=NAME`` feeds a payload to an input topic of the page's own configuration, with
+``headers=name:value,…``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final
+
+import yaml
+
+from runner.actions.decision import Emit
+from runner.actions.incoming import Headers
+from runner.actions.policy import DomainPolicy, Policy
+from runner.cli.input_wiring import build_inputs
+from runner.config import Config
+from runner.envelope.codec import JsonCodec, Sections
+from runner.envelope.event import NO_RULES
+from runner.store.calls import Ownership
+from runner.store.memory_store import MemoryStore
+from runner.worker.assignment import Batch
+from runner.worker.event_log import Message
+from runner.worker.input_topics.input_topic import InputTopic
+from runner.worker.input_topics.process import InputProcess
+from runner.worker.intake import Terms
+from runner.worker.process import Process
+from runner.worker.store_time import StoreTime
+from runner.worker.timers import Timers, TimerSettings
+from tests.unit.docs.pages import (
+    PROTOCOL,
+    Block,
+    blocks,
+)
+
+NOW: Final = 1_795_000_000_000
+HOMES: Final = 4
+TOPIC_ID: Final = "w8pP3cZzQ1S7a0bN5dXJ4g"
+FIRST_OFFSET: Final = 100
+LIMITS: Final = {
+    "requests": 1_000_000,
+    "responses": 1_000_000,
+    "approvals": 1_000_000,
+    "dead-letters": 2_000_000,
+}
+FEED: Final = ["json", "feed"]
+
+
+def documented_inputs() -> list[InputTopic]:
+    """The input topics of the page's example."""
+    (example,) = (b.text for b in blocks(PROTOCOL) if b.words == ["yaml"] and b.text.startswith("inputs:"))
+    settings = {**yaml.safe_load(example), "domains": {"orders": {}}}
+    return build_inputs(Config.model_validate(settings))
+
+
+class Outlet:
+    """Topics with limits; JSON on all of them."""
+
+    def encode(self, stream: str, sections: Sections) -> bytes:
+        assert stream in {"requests", *LIMITS}
+        return JsonCodec().encode(sections)
+
+    def limit_bytes(self, stream: str) -> int | None:
+        return LIMITS.get(stream)
+
+    def partition(self, stream: str, request_id: str) -> int | None:  # noqa: ARG002 - as the Outlet has it
+        return None
+
+
+class Runner:
+    """The worker's middle over a memory store; what it sends to requests comes back to it at once."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.now_ms = NOW
+        self._policy = policy
+        self._store = MemoryStore(lambda: self.now_ms)
+        self._store.open(Ownership("cluster", "requests", "topic-1", "group", HOMES))
+        self._offsets = dict.fromkeys(range(HOMES), FIRST_OFFSET)
+        terms = Terms(policy, JsonCodec(), NO_RULES, 1, 1_000_000, 0)
+        self._process = Process(terms, self._store, Outlet(), "dead-letters")
+        self._inputs = {
+            each.name: InputProcess(each, TOPIC_ID, terms, self._store, Outlet(), "dead-letters")
+            for each in documented_inputs()
+        }
+        self._input_offsets = dict.fromkeys(self._inputs, FIRST_OFFSET)
+
+    def receive(self, value: bytes, partition: int, key: bytes, headers: Headers = ()) -> list[Emit]:
+        """Everything that is sent on account of one message, in its order."""
+        waiting = deque([(partition, key, value, headers)])
+        sent: list[Emit] = []
+        while waiting:
+            for emit in self._processed(*waiting.popleft()):
+                sent.append(emit)
+                if emit.stream == self._policy.requests:
+                    waiting.append((emit.partition or 0, emit.key or b"", emit.value or b"", emit.headers))
+        return sent
+
+    def receive_input(self, name: str, value: bytes, partition: int, headers: Headers) -> list[Emit]:
+        """Everything that is sent on account of one message on an input topic."""
+        offset = self._input_offsets[name]
+        self._input_offsets[name] += 1
+        message = Message(partition, offset, b"k-9", value, headers, timestamp_ms=self.now_ms)
+        made = self._inputs[name].run(Batch((message,), {partition: offset}), {}).emits
+        sent = list(made)
+        for emit in made:
+            sent += self.receive(emit.value or b"", emit.partition or 0, emit.key or b"", emit.headers)
+        return sent
+
+    def pass_time(self, duration_ms: int) -> list[Emit]:
+        """Let time pass, and return everything that is sent on account of deadlines."""
+        self.now_ms += duration_ms
+        time = StoreTime(lambda: 0.0)
+        timers = Timers(self._store, self._policy, Outlet(), TimerSettings(), time, lambda: 0.0)
+        timers.own(range(HOMES))
+        sent: list[Emit] = []
+        for emit in timers.due():
+            follow = self.receive(emit.value or b"", emit.partition or 0, emit.key or b"", emit.headers)
+            sent += [emit, *follow]
+        return sent
+
+    def _processed(self, partition: int, key: bytes, value: bytes, headers: Headers) -> list[Emit]:
+        offset = self._offsets[partition]
+        self._offsets[partition] += 1
+        message = Message(partition, offset, key, value, headers, timestamp_ms=self.now_ms)
+        return self._process.run(Batch((message,), {partition: offset}), {}).emits
+
+
+def shown(emit: Emit) -> tuple[str, Any]:
+    """An emit as the page shows it: the line before it, and its value."""
+    at = "" if emit.partition is None else f", partition {emit.partition},"
+    headers = ", ".join(f"`{name}: {value.decode()}`" for name, value in emit.headers)
+    line = f"On `{emit.stream}`{at} with key `{(emit.key or b'').decode()}` and headers {headers}:"
+    return line, json.loads(emit.value or b"")
+
+
+def story(name: str) -> list[Block]:
+    return [block for block in story_blocks() if block.words[2] == name]
+
+
+def stories() -> list[str]:
+    return sorted({block.words[2] for block in story_blocks()})
+
+
+def story_blocks() -> list[Block]:
+    """The JSON examples of the protocol but for that of the task feed, which is no event."""
+    return [block for block in blocks(PROTOCOL) if block.words[:1] == ["json"] and block.words != FEED]
+
+
+def told(blocks_of_story: list[Block]) -> Iterator[tuple[Block | None, Emit | None]]:
+    """Play a story: each block that it shows beside what was sent, and what was sent but is not shown.
+
+    Messages to requests need not be shown: they are the runner's own.
+    """
+    runner = Runner(Policy({"orders": DomainPolicy()}, allowed_streams=frozenset({"approvals"})))
+    sent: deque[Emit] = deque()
+    for block in blocks_of_story:
+        passed_ms = block.option("after")
+        if block.words[1] == "in":
+            yield from ((None, emit) for emit in sent if emit.stream != "requests")
+            runner.now_ms += passed_ms or 0
+            key = re.search(r'"id": "([^"]+)"', block.text)
+            value, partition = block.text.strip().encode(), block.option("partition")
+            assert partition is not None, block.place
+            if "input=" in block.info:
+                sent = deque(runner.receive_input(block.text_of("input"), value, partition, block.headers))
+                continue
+            sent = deque(runner.receive(value, partition, b"k-9" if key is None else key[1].encode()))
+            continue
+        if passed_ms is not None:
+            yield from ((None, emit) for emit in sent)
+            sent = deque(runner.pass_time(passed_ms))
+        while sent and sent[0].stream == "requests" and "On `requests`" not in block.before:
+            sent.popleft()
+        yield block, sent.popleft() if sent else None
+    yield from ((None, emit) for emit in sent if emit.stream != "requests")

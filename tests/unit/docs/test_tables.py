@@ -1,0 +1,133 @@
+"""Every table says what the code has, all of it and no more."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from runner import errors
+from runner.actions import inputs
+from runner.actions.incoming import HOPS, MAX_HOPS, ORIGIN, PERIOD, TIME, TIMER, TRACE_HEADERS
+from runner.cli.app import INTERRUPTED
+from runner.cli.worker_command import STOPPED_LATE
+from runner.config import load
+from runner.envelope import codec, jsonpath, paths, patterns, units
+from runner.tasks.feed import encode_entry, entry_headers, feed_key, read_entry
+from runner.worker.input_topics.normalise import INPUT
+from runner.worker.process import UNANSWERABLE
+from tests.unit.docs.pages import (
+    PAGES,
+    PROTOCOL,
+    README,
+    ROOT,
+    blocks,
+    code_of,
+    rows,
+    text_of,
+)
+from tests.unit.docs.stories import (
+    FEED,
+    stories,
+    story,
+    told,
+)
+
+
+def test_the_table_of_error_codes_is_that_of_the_code() -> None:
+    codes = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)}
+    table = {int(code): int(http) for code, _, http, _ in rows(PROTOCOL, r"\d+")}
+    assert table == {code: errors.EventError(code, "").http for code in codes}
+
+
+def test_every_header_is_documented_and_no_other() -> None:
+    sent = [emit for name in stories() for _, emit in told(story(name)) if emit is not None]
+    known = {name for emit in sent for name, _ in emit.headers} | {
+        ORIGIN,
+        HOPS,
+        TIME,
+        TIMER,
+        INPUT,
+        PERIOD,
+        *TRACE_HEADERS,
+    }
+    table = [cells[0] for cells in rows(PROTOCOL, r"`[a-z]+-?[a-z-]*`(, `[a-z-]+`)*")]
+    named = {name for cell in table for name in re.findall(r"`([a-z-]+)`", cell)}
+    headers = {name for name in named if "-" in name and not name.startswith("dead-letters")}
+    assert headers | set(TRACE_HEADERS) == known
+    assert named >= set(TRACE_HEADERS)
+
+
+def test_the_message_of_the_task_feed_is_one() -> None:
+    (example,) = [block for block in blocks(PROTOCOL) if block.words == FEED]
+    record = read_entry(example.text.encode()).record
+    assert json.loads(encode_entry(record)) == json.loads(example.text)
+    section = text_of(PROTOCOL).partition("## The task feed")[2]
+    assert f"| key | domain and task id, `{feed_key(record.key).decode()}`;" in section
+    assert re.findall(r"\| header `(\w+)` \|", section) == [name for name, _ in entry_headers(record)]
+
+
+def test_every_reason_of_a_dead_letter_is_documented_and_no_other() -> None:
+    source = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "runner").rglob("*.py"))
+    reasons = set(re.findall(r'PoisonError\(\s*"([A-Z_0-9]+)"', source))
+    table = {cells[0].strip("`") for cells in rows(PROTOCOL, r"`[A-Z_0-9]{6,}`") if len(cells) == 2}
+    assert table == reasons | {UNANSWERABLE}
+
+
+def test_every_exit_code_is_documented_and_no_other() -> None:
+    table = {int(cells[0]) for cells in rows(README, r"\d+")}
+    fatal = {kind.exit_code for kind in _below(errors.FatalError)}
+    assert table == fatal | {0, 1, 2, STOPPED_LATE, INTERRUPTED}
+
+
+def _below(kind: type[errors.FatalError]) -> set[type[errors.FatalError]]:
+    return {kind}.union(*(_below(below) for below in kind.__subclasses__()))
+
+
+def test_every_action_is_documented_with_all_its_parameters() -> None:
+    for schema in (ROOT / "schemas" / "event-meta").glob("*.json"):
+        action = schema.name.partition(".")[0]
+        described = json.loads(schema.read_text(encoding="utf-8"))["properties"]
+        section = text_of(PROTOCOL).partition(f"\n## {action}\n")[2]
+        assert section, action
+        for name in (*described, *described["parameters"]["properties"]):
+            assert f"`{name}`" in text_of(PROTOCOL), f"{action}: {name}"
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    config = load(None, {})
+    bounds = {
+        "event": (config.worker.max_event_bytes,),
+        "nesting of an event": (codec.MAX_DEPTH,),
+        "task id": (inputs.MAX_ID_BYTES,),
+        "path": (paths.MAX_CHARACTERS, paths.MAX_SEGMENTS, jsonpath.MAX_STEPS),
+        "pattern": (patterns.MAX_CHARACTERS, patterns.MAX_UNITS, units.MAX_DEPTH),
+        "hops to a home": (MAX_HOPS,),
+    }
+    table = {what: bound for what, bound, _ in rows(PROTOCOL, "|".join(bounds))}
+    read = {
+        what: tuple(int(n.replace(",", "")) for n in re.findall(r"[\d,]+\d|\d", table[what]))
+        for what in table
+    }
+    assert read == bounds
+    assert inputs.MAX_TIME_MS == 2**53 - 1
+
+
+def test_every_setting_that_is_named_exists() -> None:
+    known = set(_flat(load(None, {}).describe(), ()))
+    sections = "|".join(sorted({path.partition(".")[0] for path in known}))
+    for page in PAGES:
+        for span in code_of(page):
+            for name in re.findall(rf"(?<![\w./@-])((?:{sections})\.[a-z][A-Za-z]+(?:\.[A-Za-z]+)*)\b", span):
+                is_file = name.endswith((".py", ".yaml", ".md", ".lua", ".json"))
+                is_free = name.startswith(("meta.", "domains."))
+                assert is_file or is_free or name in known, f"{page.name}: {name}"
+
+
+def _flat(tree: Any, above: tuple[str, ...]) -> Iterator[str]:
+    if above:
+        yield ".".join(above)
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            yield from _flat(value, (*above, name))
