@@ -56,8 +56,8 @@ limits: $(STAMP) ## a million open tasks, 100,000 deadlines in a second, 1 to 4 
 lock: ## pin every dependency again, with hashes
 	$(PYTHON) -m venv $(LOCK_VENV)
 	$(LOCK_VENV)/bin/pip install --quiet uv==$(UV_VERSION)
-	$(COMPILE) pyproject.toml --upgrade --extra embedded --extra registry --group dev --output-file $(LOCK)
-	$(COMPILE) pyproject.toml --upgrade --extra registry --constraints $(LOCK) --output-file $(RUNTIME_LOCK)
+	$(COMPILE) pyproject.toml --upgrade --extra embedded --extra registry --extra traces --group dev --output-file $(LOCK)
+	$(COMPILE) pyproject.toml --upgrade --extra registry --extra traces --constraints $(LOCK) --output-file $(RUNTIME_LOCK)
 	$(COMPILE) --upgrade --group build --constraints $(LOCK) --output-file $(BUILD_LOCK)
 
 clean: ## remove .venv and everything the tools left

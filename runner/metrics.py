@@ -18,9 +18,11 @@ from runner.clock import Ticker
 Part = Literal["poll", "decode", "load", "decide", "apply", "commit", "timers", "other"]
 """The parts of the loop's time, which add up to the wall: what belongs to none of the others is other."""
 Result = Literal["committed", "aborted"]
+SpanResult = Literal["sent", "dropped"]
 
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 RESULTS: Final[tuple[Result, ...]] = get_args(Result)
+SPAN_RESULTS: Final[tuple[SpanResult, ...]] = get_args(SpanResult)
 OTHER_ACTION: Final = "other"
 
 _NAMESPACE: Final = "runner"
@@ -80,7 +82,9 @@ class Metrics:
         self._input_paused = self._gauge(
             "input_paused_partitions", "Partitions of an input topic that are paused.", "input"
         )
+        self._spans = self._counter("spans", "Spans of traces, by what became of them.", "result")
         self._result_counters = {result: self._transactions.labels(result) for result in RESULTS}
+        self._span_counters = {result: self._spans.labels(result) for result in SPAN_RESULTS}
         self._part_counters = {part: self._loop_seconds.labels(part) for part in PARTS}
 
     def count_events(self, counts: Mapping[tuple[str, str], int]) -> None:
@@ -110,6 +114,10 @@ class Metrics:
     def count_transaction(self, result: Result) -> None:
         """One more batch that was committed or aborted."""
         self._result_counters[result].inc()
+
+    def count_spans(self, result: SpanResult, spans: int) -> None:
+        """Adds spans that a collector took, or nobody did. Called from several threads."""
+        self._span_counters[result].inc(spans)
 
     def add_loop_seconds(self, part: Part, seconds: float) -> None:
         """More time spent in a part of the loop; ``LoopClock`` does this so that the parts add up."""

@@ -18,8 +18,9 @@ from confluent_kafka.admin import AdminClient
 from runner import log
 from runner.cli.codecs import build_codecs
 from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
-from runner.cli.log_wiring import Listener, make_log
+from runner.cli.log_wiring import Listener, make_log, topic_id
 from runner.cli.store_wiring import make_restorer, open_store, require_kept, require_partitions
+from runner.cli.trace_wiring import open_traces
 from runner.cli.wiring import (
     build_policy,
     build_rules,
@@ -111,8 +112,10 @@ class _Worker:
     def __init__(self, config: Config, stack: ExitStack, assembly: Assembly) -> None:
         self._config = config
         self._assembly = assembly
+        self._metrics = Metrics()
         self._codecs = build_codecs(config)
         stack.callback(self._codecs.close)
+        self._tracer = open_traces(config, self._metrics, stack)
         needed = topic_names(config)
         admin, cluster = _reached(config, needed)
         exactly_once = config.delivery == "exactly_once"
@@ -195,13 +198,14 @@ class _Worker:
         settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)
         kind = Timers if config.timers.enabled else NoTimers
         timers = kind(store, policy, outlet, settings, time, ticker)
-        metrics, self._state = Metrics(), HealthState(ticker())
-        self._metrics = metrics
+        metrics, self._state = self._metrics, HealthState(ticker())
         listener = Listener()
-        kafka = make_log(config, cluster, config.topics.requests, config.kafka.group, listener, opened)
+        requests, group = config.topics.requests, config.kafka.group
+        kafka = make_log(config, cluster, requests, group, listener, opened)
         tasks = config.topics.tasks
         feed = None if tasks is None else Feed(tasks, outlet, store.shard)
-        reporter = Reporter(metrics, self._state, ticker)
+        tracer = self._tracer(requests, topic_id(config, cluster, requests), group)
+        reporter = Reporter(metrics, self._state, ticker, tracer)
         restorer = make_restorer(config, store, opened, self._watch.homes, reporter)
         parts = Parts(
             log=kafka,

@@ -26,6 +26,7 @@ from runner.config.sections import (
     Task,
     Timers,
     TopicNames,
+    Traces,
     Worker,
 )
 from runner.config.values import Frozen, KeyPart, Text, Topic
@@ -97,6 +98,7 @@ class Config(Section):
     worker: Worker = Field(default_factory=Worker, description="The pace of the loop.")
     http: Http = Field(default_factory=Http, description="Where /metrics and /health are served.")
     log: Log = Field(default_factory=Log, description="What is written to stderr.")
+    traces: Traces = Field(default_factory=Traces, description="Where spans go; needs the extra traces.")
 
     _source: str = PrivateAttr(default=DEFAULTS)
 

@@ -98,15 +98,23 @@ def _node(text: str) -> str:
 
 
 def _registry_url(url: SecretStr) -> SecretStr:
-    for each in url.get_secret_value().split(","):
-        try:
-            parts = urlsplit(each.strip())
-            readable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            readable = False
-        if not readable:
-            raise unfit("is no address of a schema registry", "write it like http://registry:8081")
+    if not all(_is_http(each.strip()) for each in url.get_secret_value().split(",")):
+        raise unfit("is no address of a schema registry", "write it like http://registry:8081")
     return url
+
+
+def _collector_url(url: str) -> str:
+    if not _is_http(url):
+        raise unfit("is no address of a collector", "write it like http://collector:4318")
+    return url
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _proceeded_status(status: str) -> str:
@@ -199,6 +207,7 @@ SecretFiles = Annotated[
     Mapping[PropertyName, Text], AfterValidator(_freeze), Field(json_schema_extra=_REFUSED_NAMES)
 ]
 RegistryUrl = Annotated[SecretStr, AfterValidator(_registry_url), WithJsonSchema({"type": "string"})]
+CollectorUrl = Annotated[str, AfterValidator(_collector_url)]
 _RegistryName = Annotated[str, AfterValidator(_registry_property)]
 _REGISTRY_NAMES: Final[dict[str, Any]] = {"propertyNames": {"not": {"enum": sorted(REGISTRY_REFUSED)}}}
 RegistryProperties = Annotated[

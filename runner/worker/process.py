@@ -86,7 +86,7 @@ class Process:
         limit_poison(items, progress, runs, self._terms.poison_limit)
         lap("decode")
         self._settle_tasks(Asked.of(items), progress, lap)
-        done = Processed(now_ms=progress.now_ms, conflicts=progress.conflicts)
+        done = Processed(items, now_ms=progress.now_ms, conflicts=progress.conflicts)
         for item in items:
             if not progress.is_cut(item.message):
                 self._finish(item, progress, done)

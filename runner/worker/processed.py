@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from runner.actions.decision import Emit
 from runner.tasks.due import DueTask
@@ -11,11 +13,16 @@ from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.worker.event_log import Message
 
+if TYPE_CHECKING:
+    from runner.worker.intake import Item
+
 
 @dataclass(slots=True)
 class Processed:
     """What a batch came to; everything in it has been applied to the store."""
 
+    items: Sequence[Item] = ()
+    """All events of the batch, also those that wait for the next, for whoever wants to look closer."""
     emits: list[Emit] = field(default_factory=list)
     changes: dict[bytes | None, Emit] = field(default_factory=dict)
     """Messages of the task feed, the last one of every task; among the emits as well."""

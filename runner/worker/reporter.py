@@ -12,6 +12,7 @@ from runner.metrics import LoopClock, Metrics, Part
 from runner.worker.assignment import Batch
 from runner.worker.health import HealthState
 from runner.worker.processed import Processed
+from runner.worker.tracer import NoTraces, Tracer
 
 REFUSED_IN_A_ROW: Final = 3
 """After so many batches that Kafka did not take, it is no longer a rebalance that passes by."""
@@ -23,10 +24,13 @@ _log: Final = log.get("worker")
 class Reporter:
     """Keeps the numbers of one worker; events are counted once per batch."""
 
-    def __init__(self, metrics: Metrics, health: HealthState, ticker: Ticker) -> None:
+    def __init__(
+        self, metrics: Metrics, health: HealthState, ticker: Ticker, tracer: Tracer | None = None
+    ) -> None:
         self._metrics = metrics
         self._health = health
         self._ticker = ticker
+        self._tracer = tracer or NoTraces()
         self._clock = LoopClock(metrics)
         self._down = False
         self._refused = 0
@@ -37,6 +41,7 @@ class Reporter:
     def lap(self, part: str) -> None:
         """Attribute the time since the last lap, and show that the loop is alive."""
         self._clock.lap(cast("Part", part))
+        self._tracer.lap(part)
         if part == "poll":
             self._health.tick(self._ticker())
 
@@ -45,6 +50,7 @@ class Reporter:
         metrics = self._metrics
         self._refused = 0
         self._health.set_log(up=True)
+        self._tracer.processed(done)
         metrics.count_transaction("committed")
         metrics.commit_seconds.observe(seconds)
         metrics.batch_events.observe(len(batch.messages))
@@ -62,6 +68,7 @@ class Reporter:
 
     def aborted(self, error: TransientError) -> None:
         """Say once what does not answer; it is asked again until it does."""
+        self._tracer.aborted()
         self._metrics.count_transaction("aborted")
         if isinstance(error, StoreUnavailable):
             self._health.set_store(up=False)

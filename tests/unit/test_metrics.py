@@ -25,6 +25,7 @@ def test_the_catalogue_is_complete() -> None:
         "runner_redelivered": "counter",
         "runner_conflicts": "counter",
         "runner_transactions": "counter",
+        "runner_spans": "counter",
         "runner_loop_seconds": "counter",
         "runner_timers_sent": "counter",
         "runner_records_removed": "counter",

@@ -15,6 +15,7 @@ from runner.config.sections.schema_registry import SchemaRegistry
 from runner.config.sections.section import Section
 from runner.config.sections.tasks import Domain, OnProceed, Task
 from runner.config.sections.topics import Responses, TopicNames
+from runner.config.sections.traces import Traces
 from runner.config.sections.worker import Http, Log, Timers, Worker
 
 __all__ = [
@@ -36,5 +37,6 @@ __all__ = [
     "Task",
     "Timers",
     "TopicNames",
+    "Traces",
     "Worker",
 ]

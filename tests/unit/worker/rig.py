@@ -250,6 +250,7 @@ class Worker:
         delivery: Delivery | None = None,
         timers: type[Timers] = Timers,
         settings: TimerSettings | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self.middle = middle or Middle()
         self.ticker, self.faults, self.store = self.middle.ticker, self.middle.faults, self.middle.store
@@ -257,7 +258,7 @@ class Worker:
         self.log = ScriptedLog(
             self.ticker, self.faults, HOMES, transactions=isinstance(delivery, ExactlyOnce)
         )
-        self.watcher = Watcher()
+        self.watcher = watcher or Watcher()
         self.topic = KnownTopic()
         time = StoreTime(self.ticker)
         policy = self.middle.terms.policy

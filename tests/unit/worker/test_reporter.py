@@ -17,12 +17,29 @@ from runner.worker.processed import Processed
 from runner.worker.reporter import Reporter
 
 
+class ToldTracer:
+    """A tracer that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def lap(self, part: str) -> None:
+        self.told.append(part)
+
+    def processed(self, done: Processed) -> None:
+        self.told.append(done)
+
+    def aborted(self) -> None:
+        self.told.append("aborted")
+
+
 class Bench:
     def __init__(self) -> None:
         self.metrics = Metrics()
+        self.tracer = ToldTracer()
         self.ticker = ManualTicker()
         self.health = HealthState(0.0)
-        self.reporter = Reporter(self.metrics, self.health, self.ticker)
+        self.reporter = Reporter(self.metrics, self.health, self.ticker, self.tracer)
 
     def number(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"runner_{name}", labels)
@@ -123,6 +140,15 @@ def test_the_time_of_every_part_is_counted(bench: Bench) -> None:
         bench.reporter.lap(part)
     for part in parts:
         assert bench.number("loop_seconds_total", part=part) is not None
+
+
+def test_the_tracer_hears_of_every_lap_and_of_how_a_batch_ended(bench: Bench) -> None:
+    done = Processed()
+    bench.reporter.lap("poll")
+    bench.reporter.lap("commit")
+    bench.reporter.processed(BATCH, done, timers=0, seconds=0)
+    bench.reporter.aborted(LogUnavailable("no answer"))
+    assert bench.tracer.told == ["poll", "commit", done, "aborted"]
 
 
 def test_removed_records_are_counted(bench: Bench) -> None:

@@ -1,0 +1,36 @@
+"""Who hears of batches for the sake of traces; by default nobody, at the price of an empty call a lap."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from runner.worker.processed import Processed
+
+
+class Tracer(Protocol):
+    """Is told what the loop does. Must not raise, and waits for nobody."""
+
+    def lap(self, part: str) -> None:
+        """A part of the loop ended."""
+        ...
+
+    def processed(self, done: Processed) -> None:
+        """A batch was committed: all laps since the last poll are its own."""
+        ...
+
+    def aborted(self) -> None:
+        """A batch was abandoned; it comes again."""
+        ...
+
+
+class NoTraces:
+    """Traces are off. Trace context is passed on all the same, by the actions."""
+
+    def lap(self, part: str) -> None:
+        """Do nothing."""
+
+    def processed(self, done: Processed) -> None:
+        """Do nothing."""
+
+    def aborted(self) -> None:
+        """Do nothing."""

@@ -1,0 +1,108 @@
+"""What spans say: OpenTelemetry's names for messaging, and a few of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from runner.actions.decision import Closed, Decision, Emit, Refused
+from runner.actions.plan import PeriodPlan, TaskPlan
+from runner.worker.intake import Item
+
+Attributes: TypeAlias = dict[str, str | int | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the messages are read."""
+
+    topic: str
+    topic_id: str
+    """What tells the topic from an earlier one of its name."""
+    group: str
+
+
+def of_request(item: Item, place: Place) -> Attributes:
+    """Return what the span of a message that was read says."""
+    message = item.message
+    said: Attributes = {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": place.topic,
+        "messaging.destination.partition.id": str(message.partition),
+        "messaging.kafka.offset": message.offset,
+        "messaging.consumer.group.name": place.group,
+        "runner.redelivered": item.redelivered,
+    }
+    if message.key is not None:
+        said["messaging.kafka.message.key"] = _text(message.key)
+    if message.value is None:
+        said["messaging.kafka.message.tombstone"] = True
+    else:
+        said["messaging.message.body.size"] = len(message.value)
+    return said | _of_event(item)
+
+
+def of_resumed(emit: Emit) -> Attributes:
+    """Return what the span of a resumed event says."""
+    headers = {name: _text(value) for name, value in emit.headers}
+    return {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": emit.stream,
+        "messaging.kafka.message.key": _text(emit.key or b""),
+        "messaging.message.body.size": len(emit.value or b""),
+        "runner.status": headers.get("event-status", ""),
+        "runner.task.id": headers.get("task-id", ""),
+        "runner.task.domain": headers.get("task-domain", ""),
+    }
+
+
+def of_batch(events: int, place: Place) -> Attributes:
+    """Return what the span of a batch says."""
+    return {
+        "messaging.system": "kafka",
+        "messaging.destination.name": place.topic,
+        "messaging.consumer.group.name": place.group,
+        "messaging.batch.message_count": events,
+    }
+
+
+def error_of(item: Item) -> tuple[str, str] | None:
+    """Return (type, description) of what went wrong with an event; None: nothing."""
+    if item.poison is not None:
+        return item.poison.reason, str(item.poison)
+    outcome = None if item.decision is None else item.decision.outcome
+    if isinstance(outcome, Refused) and not outcome.ignored:
+        return str(outcome.code), outcome.message
+    return None
+
+
+def resumed_by(decision: Decision | None) -> Emit | None:
+    """Return the resumed event among the messages of a decision."""
+    return decision.emits[0] if decision is not None and isinstance(decision.outcome, Closed) else None
+
+
+def _of_event(item: Item) -> Attributes:
+    plan, decision = item.plan, item.decision
+    if plan is None:
+        return {"runner.status": "DEAD" if item.poison is not None else "IGNORED"}
+    event = plan.incoming.event
+    said: Attributes = {
+        "messaging.message.conversation_id": event.request_id,
+        "runner.action": event.action,
+        "runner.timer": plan.incoming.is_timer,
+    }
+    if decision is not None:
+        said["runner.status"] = decision.status
+    elif isinstance(plan, PeriodPlan):
+        said["runner.status"] = "SUCCESS"
+    if isinstance(plan, TaskPlan):
+        said |= {"runner.task.id": plan.key.id, "runner.task.domain": plan.key.domain}
+    return said
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

@@ -1,0 +1,124 @@
+"""Sends spans to a collector, from a thread of its own; the loop never waits for it.
+
+What waits is bounded: while the collector is away or slow, further spans are dropped and counted.
+OpenTelemetry's own processor counts nothing, and waits for half a minute at the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from runner import log
+from runner.metrics import SpanResult
+
+QUEUE_SPANS: Final = 8192
+"""Most spans that wait; some 20 MB."""
+SEND_SPANS: Final = 512
+"""Most spans in one request."""
+EVERY_SECONDS: Final = 1.0
+"""Longest wait of a span while the collector answers."""
+LAST_SECONDS: Final = 2.0
+"""Spent at the end on what still waits."""
+
+_log: Final = log.get("traces")
+
+
+class Sender(SpanProcessor):
+    """Takes ended spans from any thread. Never raises, never waits but in ``shutdown``."""
+
+    def __init__(
+        self,
+        exporter: SpanExporter,
+        count: Callable[[SpanResult, int], None],
+        queue_spans: int = QUEUE_SPANS,
+        every_seconds: float = EVERY_SECONDS,
+    ) -> None:
+        """``count`` is told what became of spans."""
+        self._exporter = exporter
+        self._count = count
+        self._room = queue_spans
+        self._every_seconds = every_seconds
+        self._waiting: deque[ReadableSpan] = deque()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._away = False
+        self._words = _LastWords()
+        self._thread = threading.Thread(target=self._run, name="traces", daemon=True)
+        self._thread.start()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Take a span, or drop it where too many wait."""
+        if self._stopping or len(self._waiting) >= self._room:
+            self._count("dropped", 1)
+            return
+        self._waiting.append(span)
+        if len(self._waiting) >= SEND_SPANS:
+            self._wake.set()
+
+    def shutdown(self) -> None:
+        """Send what waits, for two seconds at most; then give up."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(LAST_SECONDS)
+        # Ends the exporter's own waiting between two tries, and so the thread.
+        self._exporter.shutdown()
+        self._thread.join(LAST_SECONDS)
+        self._words.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.wait(self._every_seconds)
+            self._wake.clear()
+            self._send_all()
+        self._send_all()
+
+    def _send_all(self) -> None:
+        while self._waiting:
+            spans = [self._waiting.popleft() for _ in range(min(len(self._waiting), SEND_SPANS))]
+            is_sent = self._is_sent(spans)
+            self._count("sent" if is_sent else "dropped", len(spans))
+            self._tell(away=not is_sent)
+
+    def _is_sent(self, spans: list[ReadableSpan]) -> bool:
+        try:
+            return self._exporter.export(spans) is SpanExportResult.SUCCESS
+        except Exception as error:  # noqa: BLE001 - whatever the exporter meets, the next spans are tried
+            self._words.text = str(error)
+            return False
+
+    def _tell(self, *, away: bool) -> None:
+        """Say once that the collector does not take spans, and once that it does again."""
+        if away:
+            log_it = _log.debug if self._away else _log.warning
+            log_it("spans_not_sent", reason=self._words.text)
+        elif self._away:
+            _log.info("spans_sent_again")
+        self._away = away
+
+
+class _LastWords(logging.Handler):
+    """Keeps what OpenTelemetry last complained of, instead of writing a line for every try."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self._logger = logging.getLogger("opentelemetry")
+        self._logger.addHandler(self)
+        self._logger.propagate = False
+
+    def emit(self, record: Any) -> None:
+        """Keep the line."""
+        self.text = record.getMessage()
+
+    def close(self) -> None:
+        """Let OpenTelemetry's lines go their usual way again."""
+        self._logger.removeHandler(self)
+        self._logger.propagate = True
+        super().close()

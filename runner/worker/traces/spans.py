@@ -1,0 +1,182 @@
+"""The spans of a worker: what became of each event, and what its batch took.
+
+    request ──▶ process requests          one for each event, below the context of its traceparent
+                  ├─ decode, load, decide, apply, commit      where the batch has one recorded event
+                  ⋯ link ⋯ batch ─ the same steps             where it has several
+    start   ──▶ send responses            the resumed event, in the trace of its StartTask,
+                                          linked to the request that caused it
+
+They are made once a batch is committed, from the times noted on the way: an event costs nothing
+before its answer is out, and what was abandoned leaves no spans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
+
+from runner import __version__, log
+from runner.actions.decision import Emit
+from runner.worker.intake import Item
+from runner.worker.processed import Processed
+from runner.worker.traces.attributes import (
+    Place,
+    error_of,
+    of_batch,
+    of_request,
+    of_resumed,
+    resumed_by,
+)
+from runner.worker.traces.context import Ids, below, context_of, is_sampled, trace_of
+
+_NOT_STEPS: Final = frozenset({"poll", "timers", "other"})
+_log: Final = log.get("traces")
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    part: str
+    began_ns: int
+    ended_ns: int
+
+
+class Spans:
+    """Makes the spans of one loop; used by its thread only."""
+
+    def __init__(
+        self,
+        processor: SpanProcessor,
+        resource: Resource,
+        place: Place,
+        sample: float,
+        now_ns: Callable[[], int],
+    ) -> None:
+        """Make spans for ``processor``.
+
+        ``sample`` is the share of requests without trace context that are recorded; ``now_ns`` gives the
+        time of day, which spans share with those of others.
+        """
+        self._ids = Ids()
+        provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=self._ids)
+        provider.add_span_processor(processor)
+        self._tracer = provider.get_tracer("saga-task-runner", __version__)
+        self._place = place
+        self._sample = sample
+        self._now_ns = now_ns
+        self._last_ns = now_ns()
+        self._steps: list[_Step] = []
+        self._failed = False
+
+    def lap(self, part: str) -> None:
+        """Note when a part of the loop ended; a poll begins a new batch."""
+        now_ns = self._now_ns()
+        if part == "poll":
+            self._steps.clear()
+        elif part not in _NOT_STEPS:
+            self._steps.append(_Step(part, self._last_ns, now_ns))
+        self._last_ns = now_ns
+
+    def aborted(self) -> None:
+        """Forget the batch: it comes again."""
+        self._steps.clear()
+
+    def processed(self, done: Processed) -> None:
+        """Make the spans of a batch; whatever goes wrong with that stays here."""
+        try:
+            self._record(done)
+        except Exception:  # noqa: BLE001 - a span is never worth a worker, whatever an event held
+            if not self._failed:
+                _log.exception("spans_failed")
+            self._failed = True
+
+    def _record(self, done: Processed) -> None:
+        finished = [
+            item for item in done.items if item.message.offset < done.positions.get(item.message.partition, 0)
+        ]
+        if not self._steps or not finished:
+            return
+        spans = [span for item in finished if (span := self._event(item)) is not None]
+        if spans:
+            self._batch(spans, len(finished))
+        for span in spans:
+            span.end(self._steps[-1].ended_ns)
+
+    def _event(self, item: Item) -> Span | None:
+        """Return the span of an event, still open, or None; that of its resumed event is ended here."""
+        parent = context_of(item.message.headers)
+        resumed = resumed_by(item.decision)
+        start = context_of(() if resumed is None else resumed.headers)
+        span = self._request(item, parent) if self._is_wanted(item, parent, start) else None
+        if resumed is not None:
+            self._resumed(resumed, start, parent if span is None else span.get_span_context())
+        return span
+
+    def _is_wanted(self, item: Item, parent: SpanContext, start: SpanContext) -> bool:
+        """Whether an event is recorded: its own context decides, else that of the saga it resumes."""
+        for context in (parent, start):
+            if context.is_valid:
+                return context.trace_flags.sampled
+        return is_sampled(self._trace_of(item), self._sample)
+
+    def _trace_of(self, item: Item) -> int:
+        source = item.source if item.plan is None else item.plan.incoming.first_source
+        return trace_of(self._place.topic_id, source)
+
+    def _request(self, item: Item, parent: SpanContext) -> Span:
+        self._ids.next_trace = None if parent.is_valid else self._trace_of(item)
+        span = self._tracer.start_span(
+            f"process {self._place.topic}",
+            below(parent),
+            SpanKind.CONSUMER,
+            of_request(item, self._place),
+            start_time=self._steps[0].began_ns,
+        )
+        error = error_of(item)
+        if error is not None:
+            span.set_attribute("error.type", error[0])
+            span.set_status(Status(StatusCode.ERROR, error[1]))
+        return span
+
+    def _resumed(self, emit: Emit, start: SpanContext, cause: SpanContext) -> None:
+        """Record a resumed event in the trace of its start; in that of its cause where the start had none."""
+        parent = start if start.is_valid else cause
+        if not (parent.is_valid and parent.trace_flags.sampled):
+            return
+        commit = self._steps[-1]
+        span = self._tracer.start_span(
+            f"send {emit.stream}",
+            below(parent),
+            SpanKind.PRODUCER,
+            of_resumed(emit),
+            [Link(cause)] if cause.is_valid else [],
+            commit.began_ns,
+        )
+        span.end(commit.ended_ns)
+
+    def _batch(self, spans: Sequence[Span], events: int) -> None:
+        """Record the steps: below the only event, or below a span of the batch, linked to and fro."""
+        if len(spans) == 1:
+            self._record_steps(spans[0].get_span_context())
+            return
+        batch = self._tracer.start_span(
+            "batch",
+            below(context_of(())),
+            attributes=of_batch(events, self._place),
+            links=[Link(span.get_span_context()) for span in spans],
+            start_time=self._steps[0].began_ns,
+        )
+        for span in spans:
+            span.add_link(batch.get_span_context())
+        self._record_steps(batch.get_span_context())
+        batch.end(self._steps[-1].ended_ns)
+
+    def _record_steps(self, parent: SpanContext) -> None:
+        for step in self._steps:
+            span = self._tracer.start_span(step.part, below(parent), start_time=step.began_ns)
+            span.end(step.ended_ns)

@@ -1,0 +1,1 @@
+"""Spans, their context and their way to a collector."""
