@@ -65,10 +65,12 @@ class EventError(RunnerError):
 
     label = "FAIL"
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, *, over_limit: bool = False) -> None:
+        """``over_limit``: refused by a limit that may have been another one before."""
         super().__init__(message)
         self.code = code
         self.message = message
+        self.over_limit = over_limit
 
     @property
     def http(self) -> int:
@@ -85,9 +87,11 @@ class PoisonError(RunnerError):
 
     label = "POISON"
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, *, over_limit: bool = False) -> None:
+        """``over_limit``: refused by a limit that may have been another one before."""
         super().__init__(message)
         self.reason = reason
+        self.over_limit = over_limit
 
 
 class TransientError(RunnerError):

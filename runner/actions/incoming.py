@@ -22,6 +22,12 @@ PERIOD: Final = "runner-period"
 TRACE_HEADERS: Final = ("traceparent", "tracestate")
 TIMEOUT_TASK: Final = "TimeoutTask"
 
+MARKS: Final = 4
+"""Headers that an event may get where the runner sends it on: origin, time, hops, period."""
+
+MARKS_BYTES: Final = 65_536
+"""What they have at most, names and values: the period names a task, whose id may be escaped."""
+
 _MAX_HOPS_DIGITS: Final = 9
 _MAX_TIME_DIGITS: Final = 15
 

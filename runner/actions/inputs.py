@@ -10,9 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.actions.incoming import Incoming
+import msgspec
+
+from runner.actions.incoming import MARKS, MARKS_BYTES, ORIGIN, Incoming
 from runner.actions.policy import Policy
 from runner.envelope.event import Event, as_text
+from runner.envelope.limits import WIDEST, EventLimits
 from runner.envelope.paths import MISSING, Root, compile_path, read
 from runner.envelope.patterns import search
 from runner.envelope.scope import Scope
@@ -29,7 +32,9 @@ from runner.errors import (
 )
 from runner.tasks.record import TaskKey
 
-MAX_ID_BYTES: Final = 8192
+MAX_ID_BYTES: Final = WIDEST.id_bytes
+"""Of a task that an event names; new tasks may have less (``limits.idBytes``)."""
+
 MAX_TIME_MS: Final = 2**53 - 1
 """Largest epoch that survives every JSON reader and a Redis score unrounded."""
 
@@ -44,6 +49,8 @@ class Input:
     data: Any
     is_payload: bool
     """Whether ``data`` is the payload as it stands."""
+    encoded: bytes | None = None
+    """``data`` as JSON, where a pattern made it."""
 
 
 def check_version(event: Event) -> None:
@@ -54,6 +61,32 @@ def check_version(event: Event) -> None:
             UNSUPPORTED_VERSION,
             f"version {str(version)[:40]!r} of {event.action} is not supported; use 0",
         )
+
+
+def require_small(incoming: Incoming, limits: EventLimits) -> None:
+    """EventError 10011 unless request id and headers of a message are within the limits."""
+    if is_longer(incoming.event.request_id, limits.id_bytes):
+        raise over_limit(f"requestMeta.id is longer than {limits.id_bytes} bytes")
+    headers = incoming.headers
+    if not headers:
+        return
+    # Sent on, an event has some more, which its sender did not give it.
+    sent_on = incoming.header(ORIGIN) is not None
+    if len(headers) > limits.headers + MARKS * sent_on:
+        raise over_limit(f"the message has {len(headers)} headers, more than {limits.headers}")
+    size = sum(len(name) + len(value) for name, value in headers)
+    if size > limits.header_bytes + MARKS_BYTES * sent_on:
+        raise over_limit(f"the headers have {size} bytes, more than {limits.header_bytes}")
+
+
+def is_longer(text: str, limit_bytes: int) -> bool:
+    """Whether a text has more bytes than that in UTF-8; a short one is not encoded to find out."""
+    return len(text) * 4 > limit_bytes and len(text.encode()) > limit_bytes
+
+
+def over_limit(message: str) -> EventError:
+    """Return the refusal of what is beyond a limit."""
+    return EventError(NOT_CONVERTIBLE, message, over_limit=True)
 
 
 def stream_of(event: Event, policy: Policy) -> str:
@@ -69,11 +102,13 @@ def stream_of(event: Event, policy: Policy) -> str:
     return stream
 
 
-def is_skipped(incoming: Incoming) -> bool:
+def is_skipped(incoming: Incoming, limits: EventLimits) -> bool:
     """Whether parameters.skipPattern holds on the payload."""
     event = incoming.event
     pattern = event.parameter("skipPattern")
-    return pattern is not None and truthy(search(pattern, event.payload, Scope(incoming, "skipPattern")))
+    if pattern is None:
+        return False
+    return truthy(search(pattern, event.payload, Scope(incoming, "skipPattern"), limits))
 
 
 def ignores(event: Event, code: int) -> bool:
@@ -99,8 +134,11 @@ def domain_of(event: Event, policy: Policy) -> str:
     return domain
 
 
-def input_of(incoming: Incoming) -> Input:
-    """Return inputPattern(inputElement); EventError 10008 where there is nothing to read."""
+def input_of(incoming: Incoming, limits: EventLimits) -> Input:
+    """Return inputPattern(inputElement).
+
+    EventError 10008 where there is nothing to read, 10011 where the pattern gives too much.
+    """
     event = incoming.event
     payload = event.payload
     if payload is None:
@@ -110,8 +148,21 @@ def input_of(incoming: Incoming) -> Input:
     element = payload if path is None else find(path, event, payload)
     if element is MISSING:
         raise EventError(INPUT_MISSING, f"inputElement {path!r} leads to nothing in the payload")
-    data = element if pattern is None else search(pattern, element, Scope(incoming, "inputPattern"))
-    return Input(element, data, is_payload=path is None and pattern is None)
+    if pattern is None:
+        return Input(element, element, is_payload=path is None)
+    data = search(pattern, element, Scope(incoming, "inputPattern"), limits)
+    return Input(element, data, is_payload=False, encoded=encoded_data(data, limits))
+
+
+def encoded_data(data: Any, limits: EventLimits) -> bytes:
+    """Return data as it is stored; EventError 10011 if it is larger than data may be."""
+    encoded = msgspec.json.encode(data)
+    if len(encoded) > limits.data_bytes:
+        raise over_limit(
+            f"the data that inputElement and inputPattern give has {len(encoded)} bytes, "
+            f"more than {limits.data_bytes}"
+        )
+    return encoded
 
 
 def find(path: str, event: Event, node: Any) -> Any:

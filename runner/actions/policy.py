@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from runner.envelope.codec import Sections
+from runner.envelope.limits import USUAL, EventLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class Policy:
     allowed_streams: frozenset[str] = frozenset()
     period_chunk: int = 1000
     """Tasks that one event of a TimeoutBetween pass tells to time out."""
+    limits: EventLimits = USUAL
+
+    def within(self, limits: EventLimits) -> Policy:
+        """Return the same policy with other limits."""
+        return replace(self, limits=limits)
 
 
 class Outlet(Protocol):

@@ -16,6 +16,7 @@ from runner.actions.inputs import (
     ignores,
     input_of,
     is_skipped,
+    require_small,
     stream_of,
     task_key,
 )
@@ -69,14 +70,15 @@ def _planned(incoming: Incoming, policy: Policy) -> Plan:
         return TaskPlan(incoming, timer_key(event, policy), given, timeout_task)
     if event.action not in TASK_ACTIONS and event.action not in PERIOD_ACTIONS:
         raise EventError(UNKNOWN_ACTION, f"action {event.action[:100]!r} is unknown")
+    require_small(incoming, policy.limits)
     check_version(event)
     require_sound(event)
     stream_of(event, policy)
-    if is_skipped(incoming):
+    if is_skipped(incoming, policy.limits):
         return SettledPlan(incoming)
     if event.action in PERIOD_ACTIONS:
         return plan_period(incoming, policy)
-    given = input_of(incoming)
+    given = input_of(incoming, policy.limits)
     key = task_key(incoming, given, policy)
     return TaskPlan(incoming, key, given, TASK_ACTIONS[event.action])
 

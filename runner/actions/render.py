@@ -133,7 +133,7 @@ class Renderer:
 
     def _resume(self, outcome: Closed, incoming: Incoming, record: Record, started: Event) -> Emit:
         result = _result(self._resumed_status(outcome.status), outcome.now_ms)
-        enrichment = None if incoming.is_timer else _enrichment(incoming)
+        enrichment = None if incoming.is_timer else _enrichment(incoming, self._policy)
         if enrichment is None:
             sections = started.answered(result)
         else:
@@ -145,7 +145,7 @@ class Renderer:
         event = incoming.event
         pattern = event.parameter("outputPattern")
         data = record.data(started)
-        output = data if pattern is None else search(pattern, data, Scope(incoming, "outputPattern"))
+        output = data if pattern is None else self._output(pattern, data, incoming)
         payload = write_output(
             event.payload or {},
             output,
@@ -154,6 +154,9 @@ class Renderer:
         )
         sections = event.answered(_result(SUCCESS, now_ms), payload)
         return self._reply(incoming, SUCCESS, sections, record.key)
+
+    def _output(self, pattern: str, data: Any, incoming: Incoming) -> Any:
+        return search(pattern, data, Scope(incoming, "outputPattern"), self._policy.limits)
 
     def _refusal(self, outcome: Refused, incoming: Incoming, key: TaskKey | None) -> Emit:
         """Reply FAIL, without payload where it is too large, on ``responses`` where the stream is no good."""
@@ -228,13 +231,13 @@ def _trace_of(record: Record) -> Headers:
     return tuple((name, text.encode("latin-1")) for name, text in record.start.headers)
 
 
-def _enrichment(incoming: Incoming) -> Any:
+def _enrichment(incoming: Incoming, policy: Policy) -> Any:
     """Return the value at enrichPath of the incoming input, or None."""
     event = incoming.event
     path = event.parameter("enrichPath")
     if path is None:
         return None
-    found = find(path, event, input_of(incoming).data)
+    found = find(path, event, input_of(incoming, policy.limits).data)
     return None if found is MISSING else found
 
 

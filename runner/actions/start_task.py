@@ -8,7 +8,14 @@ from msgspec import UNSET
 from runner.actions.callers import required_roles
 from runner.actions.decision import Acknowledged, Outcome
 from runner.actions.incoming import Incoming
-from runner.actions.inputs import MAX_TIME_MS, Input, epoch_ms
+from runner.actions.inputs import (
+    MAX_TIME_MS,
+    Input,
+    encoded_data,
+    epoch_ms,
+    is_longer,
+    over_limit,
+)
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
 from runner.envelope.event import Event
@@ -21,12 +28,12 @@ def start_task(
     record: Record | None,
     plan: TaskPlan,
     now_ms: int,
-    policy: Policy,  # noqa: ARG001 - every action is called alike
+    policy: Policy,
 ) -> tuple[Outcome, Record | None]:
     """Return ACK with the new record, or ACK alone for a duplicate.
 
     A closed record is followed by a new generation. Raises EventError 11006 (another task is open
-    under this id) or 10011 (timeout, taskRoles, outputElement).
+    under this id) or 10011 (timeout, taskRoles, outputElement; id or data beyond the limits).
     """
     event, key = plan.incoming.event, plan.key
     if record is not None:
@@ -35,9 +42,11 @@ def start_task(
         if record.is_open:
             raise EventError(TASK_EXISTS, f"another task is open under the id {key.id[:200]!r}")
     _check_output(event)
+    if is_longer(key.id, policy.limits.id_bytes):
+        raise over_limit(f"the id of a new task is longer than {policy.limits.id_bytes} bytes")
     state = _state(plan.incoming, now_ms)
     revision = 1 if record is None else record.revision + 1
-    started = Record(key, revision, state, _start(plan.incoming, plan.given))
+    started = Record(key, revision, state, _start(plan.incoming, plan.given, policy))
     return Acknowledged(now_ms, state.home, state.deadline_ms), started
 
 
@@ -54,9 +63,9 @@ def _state(incoming: Incoming, now_ms: int) -> TaskState:
     )
 
 
-def _start(incoming: Incoming, given: Input) -> TaskStart:
+def _start(incoming: Incoming, given: Input, policy: Policy) -> TaskStart:
     event = incoming.event
-    data = UNSET if given.is_payload else msgspec.Raw(msgspec.json.encode(given.data))
+    data = UNSET if given.is_payload else msgspec.Raw(_encoded(given, policy))
     return TaskStart(
         event=msgspec.Raw(event.raw),
         data=data,
@@ -65,6 +74,10 @@ def _start(incoming: Incoming, given: Input) -> TaskStart:
         action=event.parameter("taskAction"),
         headers=tuple((name, value.decode("latin-1")) for name, value in incoming.trace),
     )
+
+
+def _encoded(given: Input, policy: Policy) -> bytes:
+    return encoded_data(given.data, policy.limits) if given.encoded is None else given.encoded
 
 
 def _check_output(event: Event) -> None:

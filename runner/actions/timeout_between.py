@@ -44,8 +44,8 @@ def plan_period(incoming: Incoming, policy: Policy) -> PeriodPlan:
     """Return the period an event asks for; EventError 10011, 10027, or 10121 (from after to)."""
     event = incoming.event
     domains = (domain_of(event, policy),) if event.text("domain") else tuple(sorted(policy.domains))
-    from_ms = _time(incoming, "fromTimePath")
-    to_ms = _time(incoming, "toTimePath")
+    from_ms = _time(incoming, "fromTimePath", policy)
+    to_ms = _time(incoming, "toTimePath", policy)
     if from_ms is not None and to_ms is not None and from_ms > to_ms:
         raise EventError(PERIOD_FAILED, f"the period ends ({to_ms}) before it begins ({from_ms})")
     progress = _progress(incoming)
@@ -92,9 +92,9 @@ def _progress(incoming: Incoming) -> _Progress | None:
         return None
 
 
-def _time(incoming: Incoming, parameter: str) -> int | None:
+def _time(incoming: Incoming, parameter: str, policy: Policy) -> int | None:
     for path in _time_paths(incoming.event, parameter):
-        found = _found(path, incoming)
+        found = _found(path, incoming, policy)
         if found is not MISSING:
             return epoch_ms(found, f"the value at {parameter}")
     return None
@@ -109,7 +109,7 @@ def _time_paths(event: Event, parameter: str) -> tuple[str, ...]:
     return _COMMAND_PATHS[parameter] if is_command else ()
 
 
-def _found(path: str, incoming: Incoming) -> Any:
-    event, given = incoming.event, input_of(incoming)
+def _found(path: str, incoming: Incoming, policy: Policy) -> Any:
+    event, given = incoming.event, input_of(incoming, policy.limits)
     found = find(path, event, given.data)
     return find(path, event, event.payload) if found is MISSING else found

@@ -73,7 +73,5 @@ def _event_line(number: int, line: bytes, rules: MetaRules, max_event_bytes: int
     require_answerable(event)
     value = line if isinstance(codec, JsonCodec) else codec.encode(sections)
     if len(value) > max_event_bytes:
-        raise PoisonError(
-            "TOO_LARGE", f"it has {len(value)} bytes; worker.maxEventBytes is {max_event_bytes}"
-        )
+        raise PoisonError("TOO_LARGE", f"it has {len(value)} bytes; limits.eventBytes is {max_event_bytes}")
     return EventLine(number, value, event)

@@ -120,7 +120,7 @@ def _read(file: Path, config: Config) -> list[EventLine]:
         raise typer.BadParameter(f"{name} cannot be read: {error.strerror}") from error
     with closing(build_codecs(config)) as codecs:
         codec = codecs.of(config.topics.requests)
-        events, bad = read_lines(data.split(b"\n"), build_rules(config), config.worker.max_event_bytes, codec)
+        events, bad = read_lines(data.split(b"\n"), build_rules(config), config.limits.event_bytes, codec)
     if bad:
         raise FatalError(f"{name} has lines that are no events; nothing was sent\n{describe_bad(bad)}")
     if not events:

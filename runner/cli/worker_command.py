@@ -191,8 +191,7 @@ class _Worker:
             codec=self._codecs.of(config.topics.requests),
             rules=build_rules(config),
             incarnation=opened.incarnation,
-            max_event_bytes=config.worker.max_event_bytes,
-            poison_limit=config.worker.poison_limit,
+            poison_limit=config.limits.poison_in_a_row,
         )
         time = StoreTime(ticker)
         settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)

@@ -309,25 +309,25 @@ def _in_flight(config: Config) -> Iterator[Contradiction]:
 
 
 def _event_fits(config: Config) -> Iterator[Contradiction]:
-    largest = config.worker.max_event_bytes
+    largest = config.limits.event_bytes
     if config.worker.batch_bytes < largest:
         yield Contradiction(
             ("worker", "batchBytes"),
-            ("worker", "maxEventBytes"),
-            f"is less than worker.maxEventBytes ({largest})",
+            ("limits", "eventBytes"),
+            f"is less than limits.eventBytes ({largest})",
             "raise it to that",
         )
 
 
 def _producer_fits(config: Config) -> Iterator[Contradiction]:
-    largest = config.worker.max_event_bytes
+    largest = config.limits.event_bytes
     for key, properties in (("properties", config.kafka.properties), ("producer", config.kafka.producer)):
         if _whole_number(properties.get(_MESSAGE_MAX_BYTES), largest) < largest:
             yield Contradiction(
                 ("kafka", key, _MESSAGE_MAX_BYTES),
-                ("worker", "maxEventBytes"),
-                f"is less than worker.maxEventBytes ({largest})",
-                "lower worker.maxEventBytes as well, or remove it",
+                ("limits", "eventBytes"),
+                f"is less than limits.eventBytes ({largest})",
+                "lower limits.eventBytes as well, or remove it",
             )
 
 

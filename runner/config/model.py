@@ -15,6 +15,7 @@ from runner.config.sections import (
     Http,
     Input,
     Kafka,
+    Limits,
     Log,
     Meta,
     MetaValue,
@@ -94,6 +95,7 @@ class Config(Section):
             "events of them."
         ),
     )
+    limits: Limits = Field(default_factory=Limits, description="What one event may cost its worker.")
     timers: Timers = Field(default_factory=Timers, description="Deadlines that fire by themselves.")
     worker: Worker = Field(default_factory=Worker, description="The pace of the loop.")
     http: Http = Field(default_factory=Http, description="Where /metrics and /health are served.")

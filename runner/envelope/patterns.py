@@ -26,18 +26,15 @@ from jmespath.visitor import TreeInterpreter
 
 from runner.envelope.functions.signature import Misuse
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
+from runner.envelope.limits import USUAL, EventLimits
 from runner.envelope.refusal import refusal
-from runner.envelope.units import Refused, characters, units_of
+from runner.envelope.units import Refused, TooMuch, characters, units_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.envelope.merge import Json
     from runner.envelope.scope import Scope
-
-MAX_CHARACTERS: Final = 4096
-MAX_UNITS: Final = 1_000_000
-"""Values visited and built by one search, about a second; 32 characters of text count as one."""
 
 MAX_CACHED: Final = 512
 
@@ -51,7 +48,6 @@ _UNITS_A_CHARACTER: Final = 4
 """Of an expression that comes from the data, parsed or found in the cache alike."""
 
 _CHANCE_BYTES: Final = 20
-_TOO_MUCH: Final = f"visits or builds more than {MAX_UNITS} values"
 _STANDARD: Final = Functions()
 _LARGEST: Final = 2**1023
 """Beyond it no reader of JSON can take a number for a float."""
@@ -62,7 +58,7 @@ _FRAMES: Final = {"function_expression": 8, "comparator": 3, "multi_select_list"
 _FRAMES_OF_OTHERS: Final = 2
 
 
-def search(expression: str, value: Json, scope: Scope | None = None) -> Json:
+def search(expression: str, value: Json, scope: Scope | None = None, limits: EventLimits = USUAL) -> Json:
     """Give what a JMESPath expression selects or builds from a value: plain JSON, null for null.
 
     The result shares structure with ``value`` and with the cached expression: treat it as
@@ -74,14 +70,21 @@ def search(expression: str, value: Json, scope: Scope | None = None) -> Json:
         return None
     if type(expression) is not str:
         raise refusal("pattern", expression, "is not text")
+    if len(expression) > limits.pattern_characters:
+        raise refusal("pattern", expression, _too_long(limits), over_limit=True)
     compiled = _compiled(expression)
     if isinstance(compiled, str):
         raise refusal("pattern", expression, compiled)
     try:
-        return _Interpreter(scope, MAX_FRAMES - compiled.frames).evaluated(compiled, value)
+        return _Interpreter(scope, limits, MAX_FRAMES - compiled.frames).evaluated(compiled, value)
     except Exception as error:
         # The library raises whatever odd data makes it: all of it is the pattern's fault.
-        raise refusal("pattern", expression, _reason(error)) from error
+        over_limit = isinstance(error, TooMuch)
+        raise refusal("pattern", expression, _reason(error), over_limit=over_limit) from error
+
+
+def _too_long(limits: EventLimits) -> str:
+    return f"is longer than {limits.pattern_characters} characters"
 
 
 class _Tree:
@@ -97,8 +100,6 @@ class _Tree:
 @lru_cache(maxsize=MAX_CACHED)
 def _compiled(expression: str) -> _Tree | str:
     """Parse, or give the reason why not: a bad pattern in a busy saga is not parsed each time."""
-    if len(expression) > MAX_CHARACTERS:
-        return f"is longer than {MAX_CHARACTERS} characters"
     if expression.count("(") > MAX_PARENTHESES:
         return f"is nested too deep: it has more than {MAX_PARENTHESES} parentheses"
     try:
@@ -109,7 +110,7 @@ def _compiled(expression: str) -> _Tree | str:
         tree = _Tree(root)
         if tree.frames > MAX_FRAMES:
             return "is nested too deep"
-        units_of(root, MAX_UNITS)
+        units_of(root, USUAL.pattern_values)
     except Exception as error:  # noqa: BLE001 - lexer and parser raise more than their own errors
         return _reason(error)
     return tree
@@ -134,12 +135,13 @@ class _Interpreter(TreeInterpreter):
     """
 
     _dict_cls = dict
-    _units_left = MAX_UNITS
     _drawn = 0
 
-    def __init__(self, scope: Scope | None, frames_left: int) -> None:
+    def __init__(self, scope: Scope | None, limits: EventLimits, frames_left: int) -> None:
         # Not super().__init__: it builds a function table per search, half the cost of a short pattern.
         self._scope = scope
+        self._limits = limits
+        self._units_left = limits.pattern_values
         self._frames_left = frames_left
 
     def evaluated(self, tree: _Tree, value: Json) -> Json:
@@ -152,7 +154,7 @@ class _Interpreter(TreeInterpreter):
     def visit(self, node: Any, value: Any) -> Any:
         self._units_left -= 1
         if self._units_left < 0:
-            raise Refused(_TOO_MUCH)
+            raise self._too_much()
         return _VISITS[node["type"]](self, node, value)
 
     def visit_comparator(self, node: Any, value: Any) -> Any:
@@ -196,7 +198,7 @@ class _Interpreter(TreeInterpreter):
     def spend(self, units: int) -> None:
         self._units_left -= units
         if self._units_left < 0:
-            raise Refused(_TOO_MUCH)
+            raise self._too_much()
 
     def measure(self, value: Any) -> None:
         self.spend(units_of(value, self._units_left))
@@ -205,6 +207,8 @@ class _Interpreter(TreeInterpreter):
         self.spend(len(expression) * _UNITS_A_CHARACTER)
         if value is None:
             return None
+        if len(expression) > self._limits.pattern_characters:
+            raise TooMuch(f"an expression from the data {_too_long(self._limits)}")
         tree = _compiled(expression)
         if isinstance(tree, str):
             raise Misuse(f"the expression {tree}")
@@ -231,6 +235,9 @@ class _Interpreter(TreeInterpreter):
         return blake2b(text.encode(), digest_size=_CHANCE_BYTES).digest()
 
     # -- its own -----------------------------------------------------------------------------------
+
+    def _too_much(self) -> TooMuch:
+        return TooMuch(f"visits or builds more than {self._limits.pattern_values} values")
 
     def _built(self, value: Any) -> Any:
         self.measure(value)

@@ -14,12 +14,14 @@ SHOWN_CHARACTERS: Final = 80
 REASON_CHARACTERS: Final = 240
 
 
-def refusal(kind: str, text: object, reason: str) -> EventError:
+def refusal(kind: str, text: object, reason: str, *, over_limit: bool = False) -> EventError:
     """Error 10011 that names what was refused: its kind, its text (shortened) and the reason.
 
-    ``kind`` is the word for it in the protocol: ``path``, ``pattern``, ``outputElement``.
+    ``kind`` is the word for it in the protocol: ``path``, ``pattern``, ``outputElement``;
+    ``over_limit`` is that of the error.
     """
-    return EventError(NOT_CONVERTIBLE, f"{kind} {_quoted(text)}: {_printable(reason)}")
+    message = f"{kind} {_quoted(text)}: {_printable(reason)}"
+    return EventError(NOT_CONVERTIBLE, message, over_limit=over_limit)
 
 
 def _quoted(text: object) -> str:

@@ -21,6 +21,10 @@ class Refused(Exception):
     """The pattern cannot be evaluated to plain JSON within its bounds; the text says why."""
 
 
+class TooMuch(Refused):
+    """More than the limits of patterns allow."""
+
+
 def units_of(value: Any, limit: int) -> int:
     """Size of a value written out, shared parts as often as they appear.
 

@@ -12,11 +12,12 @@ from typing import Final
 
 from runner.actions.decision import Decision, Emit
 from runner.actions.incoming import Incoming
-from runner.actions.plan import Plan
+from runner.actions.plan import Plan, SettledPlan
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed, plan
 from runner.envelope.codec import Codec, JsonCodec
 from runner.envelope.event import MetaRules, read_event, require_answerable
+from runner.envelope.limits import WIDEST
 from runner.errors import PoisonError
 from runner.tasks.source import Source
 from runner.worker.event_log import Message
@@ -35,9 +36,13 @@ class Terms:
     """Of the requests topic."""
     rules: MetaRules
     incarnation: int
-    max_event_bytes: int
     poison_limit: int
     """Consecutive poison messages after which a home is blocked; 0: never."""
+
+    @property
+    def widest(self) -> Terms:
+        """The same, within the widest limits: for what was decided under others."""
+        return replace(self, policy=self.policy.within(WIDEST))
 
 
 @dataclass(slots=True)
@@ -53,6 +58,14 @@ class Item:
     change: Emit | None = None
     """The message of the task feed: the task as this event left it; None if it changed none."""
     redelivered: bool = False
+
+    @property
+    def is_over_limit(self) -> bool:
+        """Whether a limit refuses it that may have been another one when it was read before."""
+        if self.poison is not None:
+            return self.poison.over_limit
+        plan = self.plan
+        return isinstance(plan, SettledPlan) and plan.error is not None and plan.error.over_limit
 
 
 def take_in(message: Message, terms: Terms) -> Item:
@@ -105,12 +118,19 @@ def poison_runs(items: Sequence[Item], progress: Progress, before: Mapping[int, 
     return runs
 
 
+def require_size(value: bytes, limit_bytes: int) -> None:
+    """PoisonError TOO_LARGE for a value that is larger than an event may be."""
+    if len(value) > limit_bytes:
+        raise PoisonError(
+            "TOO_LARGE", f"{len(value)} bytes; limits.eventBytes is {limit_bytes}", over_limit=True
+        )
+
+
 def _planned(message: Message, source: Source, terms: Terms) -> Plan | None:
     value = message.value
     if value is None:
         raise PoisonError("TOMBSTONE", "the message has no value")
-    if len(value) > terms.max_event_bytes:
-        raise PoisonError("TOO_LARGE", f"{len(value)} bytes; worker.maxEventBytes is {terms.max_event_bytes}")
+    require_size(value, terms.policy.limits.event_bytes)
     if message.unreadable:
         raise PoisonError("BAD_HEADERS", message.unreadable)
     text = terms.codec.to_json(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Final, Protocol
 
 from runner.actions.decision import Acknowledged, Closed, Decision, Dropped, Emit, Outcome
@@ -27,6 +28,7 @@ from runner.actions.registry import (
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
 from runner.actions.timer_mark import parse_mark
+from runner.envelope.limits import WIDEST
 from runner.errors import EventError, StoreLost, StoreUnavailable, Superseded
 from runner.store.calls import Change, HomeCall, Loaded, Page, ShardCall, Store, Verdict, Whole
 from runner.tasks.due import DueTask
@@ -74,6 +76,8 @@ class Process:
         self._dead_letters = dead_letters
         self._feed = feed
         self._renderer = Renderer(terms.policy, outlet)
+        self._again = Renderer(terms.policy.within(WIDEST), outlet)
+        """For what was decided before, perhaps within other limits."""
 
     def run(self, batch: Batch, runs: Mapping[int, int], lap: Lap = lambda _: None) -> Processed:
         """Return what a batch came to, applied.
@@ -83,6 +87,7 @@ class Process:
         """
         progress = Progress(batch)
         items = [take_in(message, self._terms) for message in batch.messages]
+        self._take_in_again([item for item in items if item.is_over_limit], progress)
         limit_poison(items, progress, runs, self._terms.poison_limit)
         lap("decode")
         self._settle_tasks(Asked.of(items), progress, lap)
@@ -94,6 +99,31 @@ class Process:
         conclude(items, progress, runs, self._terms.poison_limit, done)
         lap("decide")
         return done
+
+    def _take_in_again(self, refused: list[Item], progress: Progress) -> None:
+        """Let pass what a limit refuses now, but what was decided while the limit was higher.
+
+        Which task such an event is about cannot be told before it is read, so every shard is asked.
+        """
+        if not refused:
+            return
+        reads = [(key, item.source) for item in refused for key in self._key_of_each_shard()]
+        whole = None if self._feed is None else Whole(progress.bases)
+        kept = self._store.load(self._terms.incarnation, reads, whole).kept
+        for item in refused:
+            if item.source in kept:
+                again = take_in(item.message, self._terms.widest)
+                item.plan, item.poison = again.plan, again.poison
+
+    def _key_of_each_shard(self) -> list[TaskKey]:
+        """Return a key in every shard; whether there is such a task does not matter."""
+        found: dict[int, TaskKey] = {}
+        for number in count():
+            key = TaskKey("", str(number))
+            found.setdefault(self._store.shard(key.id), key)
+            if len(found) == self._store.shards:
+                return list(found.values())
+        raise AssertionError
 
     def _settle_tasks(self, asked: list[Asked], progress: Progress, lap: Lap) -> None:
         """Load, decide and apply until every shard has taken its call."""
@@ -185,7 +215,7 @@ class Process:
         try:
             if self._feed is not None and record is not None:
                 each.item.change = self._feed.left_by(record, each.item.source)
-            return replay(each.plan, record, kept, self._renderer)
+            return replay(each.plan, record, kept, self._again)
         except EventError as error:
             # It has been applied already and must be sent as it was: its topic has to return.
             message = each.item.message

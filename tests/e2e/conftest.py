@@ -54,7 +54,7 @@ def desk(
     settings = {
         "RUNNER_DOMAINS": json.dumps({"default": {}, "orders": {}, "quiet": {}, "listed": {}}),
         "RUNNER_WORKER__POLLMS": "10",
-        "RUNNER_WORKER__POISONLIMIT": "0",
+        "RUNNER_LIMITS__POISONINAROW": "0",
     }
     folder = tmp_path_factory.mktemp("desk")
     site = Site(kafka, valkey.url, folder, session_ms(kafka), settings=settings)

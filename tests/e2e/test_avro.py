@@ -48,7 +48,7 @@ def estate(make_site: Callable[..., Site], tmp_path: Path) -> Iterator[Estate]:
             "RUNNER_ENCODING__TOPICS": json.dumps(encodings),
             "RUNNER_SCHEMAREGISTRY__URL": registry.url,
             "RUNNER_SCHEMAREGISTRY__TIMEOUTMS": "1000",
-            "RUNNER_WORKER__POISONLIMIT": "0",
+            "RUNNER_LIMITS__POISONINAROW": "0",
         }
         ours = registry.register(f"requests-{name}-value", ENVELOPE)
         other = registry.register(f"requests-{name}-value", turned())

@@ -67,7 +67,7 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], int]]] = {
 @pytest.fixture
 def roomy_site(make_site: Callable[..., Site]) -> Site:
     """A site whose topics take messages of any size."""
-    made = make_site(settings={"RUNNER_WORKER__POISONLIMIT": "0"})
+    made = make_site(settings={"RUNNER_LIMITS__POISONINAROW": "0"})
     made.create_topics(ROOM)
     return made
 
@@ -110,7 +110,7 @@ def test_too_much_poison_pauses_its_partition_until_a_worker_starts_anew(
     make_site: Callable[..., Site], fleets: Callable[..., Fleet]
 ) -> None:
     health, settings = health_settings()
-    site = make_site(settings={"RUNNER_WORKER__POISONLIMIT": str(POISON_LIMIT)})
+    site = make_site(settings={"RUNNER_LIMITS__POISONINAROW": str(POISON_LIMIT)})
     site.create_topics()
     fleet = fleets(site)
     with desk_at(site) as desk, desk_at(site, site.dead_letters) as graves:

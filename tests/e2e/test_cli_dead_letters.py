@@ -138,7 +138,7 @@ def broken(make_site: Callable[..., Site]) -> tuple[Terminal, Site]:
     site.create_topics()
     terminal = Terminal(site.folder, site.environment())
     with terminal.start(
-        "worker", RUNNER_WORKER__MAXEVENTBYTES="1024", RUNNER_WORKER__POISONLIMIT="0"
+        "worker", RUNNER_LIMITS__EVENTBYTES="1024", RUNNER_LIMITS__POISONINAROW="0"
     ) as worker:
         worker.wait_for('"open": [0, 1, 2, 3]')
         bury(site, [Odd(event(number), number % 4, f"r-{number}".encode()) for number in range(6)])

@@ -122,7 +122,7 @@ def terms_of(profile: Profile) -> Terms:
         domains={name: DomainPolicy(retention_ms=profile.retention_ms) for name in profile.domains},
         period_chunk=profile.period_chunk,
     )
-    return Terms(policy, JsonCodec(), NO_RULES, 1, MAX_MESSAGE_BYTES, 0)
+    return Terms(policy, JsonCodec(), NO_RULES, 1, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def test_all_problems_are_told_at_once_with_file_key_and_remedy(file: Path) -> N
         'worker.batchSize must be a whole number, not "many"; correct it, or remove it for the default 1000',
         "kafkka is not a setting; did you mean kafka?",
         "topics.responses is same, as is topics.requests; give each its own topic",
-        "worker.batchBytes is less than worker.maxEventBytes (1000000); raise it to that",
+        "worker.batchBytes is less than limits.eventBytes (1000000); raise it to that",
     ]
 
 
@@ -231,8 +231,8 @@ def test_a_wrong_value_is_refused_with_its_remedy(file: Path, content: str, prob
         (
             "kafka: {producer: {message.max.bytes: 2000}}",
             (
-                "kafka.producer.message.max.bytes is less than worker.maxEventBytes (1000000); "
-                "lower worker.maxEventBytes as well, or remove it"
+                "kafka.producer.message.max.bytes is less than limits.eventBytes (1000000); "
+                "lower limits.eventBytes as well, or remove it"
             ),
         ),
         (

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runner.envelope.limits import USUAL
 from runner.envelope.merge import Json
-from runner.envelope.patterns import MAX_CHARACTERS, MAX_UNITS, search
+from runner.envelope.patterns import search
 from runner.envelope.truth import truthy
 from runner.errors import NOT_CONVERTIBLE, EventError
 
@@ -142,8 +143,8 @@ def test_a_refusal_is_the_same_every_time() -> None:
 
 
 def test_a_long_expression_is_refused_and_shown_shortened() -> None:
-    assert search("a" * MAX_CHARACTERS, {}) is None
-    message = refused("a" * (MAX_CHARACTERS + 1))
+    assert search("a" * USUAL.pattern_characters, {}) is None
+    message = refused("a" * (USUAL.pattern_characters + 1))
     assert "longer than" in message
     assert len(message) < 300
 
@@ -213,17 +214,17 @@ def test_half_a_character_pair_is_refused(expression: str) -> None:
     ],
 )
 def test_a_pattern_that_multiplies_is_stopped(expression: str) -> None:
-    assert str(MAX_UNITS) in refused(expression, 'quote " and backslash \\')
+    assert str(USUAL.pattern_values) in refused(expression, 'quote " and backslash \\')
 
 
 def test_a_joined_text_is_measured_before_it_is_built() -> None:
     value: Json = {"glue": "x" * 1_000_000, "parts": [""] * 900_000}
-    assert str(MAX_UNITS) in refused("length(join(glue, parts))", value)
+    assert str(USUAL.pattern_values) in refused("length(join(glue, parts))", value)
 
 
 def test_a_pattern_that_visits_too_much_is_stopped() -> None:
     row: Json = [0] * 1_000
-    assert str(MAX_UNITS) in refused("[*][*].a", [row] * 1_000)
+    assert str(USUAL.pattern_values) in refused("[*][*].a", [row] * 1_000)
 
 
 def test_a_pattern_over_ten_thousand_objects_is_within_the_bound() -> None:

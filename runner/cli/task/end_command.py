@@ -162,9 +162,7 @@ class _Command:
         value = msgspec.json.encode(event)
         with closing(build_codecs(self.config)) as codecs:
             codec = codecs.of(self.config.topics.requests)
-            lines, bad = read_lines(
-                [value], build_rules(self.config), self.config.worker.max_event_bytes, codec
-            )
+            lines, bad = read_lines([value], build_rules(self.config), self.config.limits.event_bytes, codec)
         if bad:
             raise FatalError(f"this cannot be sent: {describe_bad(bad)}")
         return lines[0]

@@ -10,6 +10,7 @@ from runner.config.sections.encoding import Encoding
 from runner.config.sections.events import Caller, Meta, MetaValue
 from runner.config.sections.inputs import Input
 from runner.config.sections.kafka import Kafka
+from runner.config.sections.limits import Limits
 from runner.config.sections.redis import DEFAULT_REDIS_URL, Redis
 from runner.config.sections.schema_registry import SchemaRegistry
 from runner.config.sections.section import Section
@@ -26,6 +27,7 @@ __all__ = [
     "Http",
     "Input",
     "Kafka",
+    "Limits",
     "Log",
     "Meta",
     "MetaValue",

@@ -37,15 +37,6 @@ class Worker(Section):
     batch_bytes: int = Field(
         default=8 * _MIB, ge=1024, le=1024 * _MIB, description="Most bytes of events in one batch."
     )
-    max_event_bytes: int = Field(
-        default=1_000_000,
-        ge=1024,
-        le=64 * _MIB,
-        description=(
-            "Largest event that is read, in bytes: a larger message is a dead letter. "
-            "Responses are bounded by max.message.bytes of their topic."
-        ),
-    )
     poll_ms: int = Field(
         default=100,
         ge=1,
@@ -67,14 +58,6 @@ class Worker(Section):
         ge=1,
         le=3600,
         description="Time to finish the batch in hand after SIGTERM, in seconds.",
-    )
-    poison_limit: int = Field(
-        default=100,
-        ge=0,
-        le=1_000_000,
-        description=(
-            "Dead letters in a row on one partition before it is paused and /health/ready says no; 0: never."
-        ),
     )
 
 

@@ -112,13 +112,13 @@ class InputProcess:
     def _made(self, message: Message) -> _Made | None:
         """Return the event of a message; PoisonError where ``requests`` could not take or give it."""
         terms, requests = self._terms, self._terms.policy.requests
-        _require_size(len(message.value or b""), terms.max_event_bytes)
+        _require_size(len(message.value or b""), terms.policy.limits.event_bytes)
         sections = normalise(message, self._topic, self._topic_id)
         if sections is None:
             return None
         value = self._outlet.encode(requests, sections)
         # Read as the worker will read it: what would be poison there is poison here.
-        _require_size(len(value), terms.max_event_bytes)
+        _require_size(len(value), terms.policy.limits.event_bytes)
         text = terms.codec.to_json(value)
         event = read_event(_JSON.decode(text), text, terms.rules)
         require_answerable(event)

@@ -42,7 +42,7 @@ def test_every_line_that_is_no_event_is_named_with_its_reason() -> None:
 def test_a_line_larger_than_an_event_may_be_is_refused() -> None:
     _, bad = read_lines([EVENT], NO_RULES, len(EVENT) - 1)
 
-    assert bad == [BadLine(1, f"it has {len(EVENT)} bytes; worker.maxEventBytes is {len(EVENT) - 1}")]
+    assert bad == [BadLine(1, f"it has {len(EVENT)} bytes; limits.eventBytes is {len(EVENT) - 1}")]
 
 
 def test_what_the_runner_would_answer_with_fail_is_an_event() -> None:

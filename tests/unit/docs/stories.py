@@ -83,7 +83,7 @@ class Runner:
         self._store = MemoryStore(lambda: self.now_ms)
         self._store.open(Ownership("cluster", "requests", "topic-1", "group", HOMES))
         self._offsets = dict.fromkeys(range(HOMES), FIRST_OFFSET)
-        terms = Terms(policy, JsonCodec(), NO_RULES, 1, 1_000_000, 0)
+        terms = Terms(policy, JsonCodec(), NO_RULES, 1, 0)
         self._process = Process(terms, self._store, Outlet(), "dead-letters")
         self._inputs = {
             each.name: InputProcess(each, TOPIC_ID, terms, self._store, Outlet(), "dead-letters")

@@ -12,6 +12,7 @@ import pytest
 from runner.envelope import patterns, units
 from runner.envelope.functions import moments, objects, paths, regex
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
+from runner.envelope.limits import USUAL
 from tests.unit.docs.pages import ROOT, SPAN, blocks, prose_of, rows
 from tests.unit.functions.calls import called, refused
 
@@ -69,9 +70,11 @@ def test_every_letter_of_date_patterns_is_documented_and_no_other() -> None:
 
 def test_the_bounds_are_those_of_the_code() -> None:
     bounds = {
-        "characters of a pattern, and of an expression from the data": [patterns.MAX_CHARACTERS],
+        "characters of a pattern, and of an expression from the data (`limits.patternCharacters`)": [
+            USUAL.pattern_characters
+        ],
         "parentheses of a pattern": [patterns.MAX_PARENTHESES],
-        "values that one search visits, looks at and builds": [patterns.MAX_UNITS],
+        "values that one search visits, looks at and builds (`limits.patternValues`)": [USUAL.pattern_values],
         "levels of what it builds": [units.MAX_DEPTH],
         "levels that `deep_diff` and `remove_nulls` go down": [objects.MAX_LEVELS],
         "regular expression": [regex.MAX_CHARACTERS, regex.MAX_BYTES],

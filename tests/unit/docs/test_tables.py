@@ -13,7 +13,7 @@ from runner.actions.incoming import HOPS, MAX_HOPS, ORIGIN, PERIOD, TIME, TIMER,
 from runner.cli.app import INTERRUPTED
 from runner.cli.worker_command import STOPPED_LATE
 from runner.config import load
-from runner.envelope import codec, jsonpath, paths, patterns, units
+from runner.envelope import codec, jsonpath, paths, units
 from runner.tasks.feed import encode_entry, entry_headers, feed_key, read_entry
 from runner.worker.input_topics.normalise import INPUT
 from runner.worker.process import UNANSWERABLE
@@ -97,21 +97,35 @@ def test_every_action_is_documented_with_all_its_parameters() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     config = load(None, {})
+    limits = config.limits
     bounds = {
-        "event": (config.worker.max_event_bytes,),
+        "event": (limits.event_bytes,),
         "nesting of an event": (codec.MAX_DEPTH,),
-        "task id": (inputs.MAX_ID_BYTES,),
+        "headers of a message": (limits.headers, limits.header_bytes),
+        "request id, id of a new task": (limits.id_bytes,),
+        "id of a task that is there": (inputs.MAX_ID_BYTES,),
         "path": (paths.MAX_CHARACTERS, paths.MAX_SEGMENTS, jsonpath.MAX_STEPS),
-        "pattern": (patterns.MAX_CHARACTERS, patterns.MAX_UNITS, units.MAX_DEPTH),
+        "pattern": (limits.pattern_characters,),
+        "what a pattern visits and builds": (limits.pattern_values,),
+        "levels of what a pattern builds": (units.MAX_DEPTH,),
+        "data: what `inputPattern` gives, what a task stores": (limits.data_bytes,),
         "hops to a home": (MAX_HOPS,),
+        "dead letters in a row on one partition": (limits.poison_in_a_row,),
     }
-    table = {what: bound for what, bound, _ in rows(PROTOCOL, "|".join(bounds))}
+    table = {what: bound for what, bound, *_ in rows(PROTOCOL, "|".join(bounds))}
     read = {
         what: tuple(int(n.replace(",", "")) for n in re.findall(r"[\d,]+\d|\d", table[what]))
         for what in table
     }
     assert read == bounds
     assert inputs.MAX_TIME_MS == 2**53 - 1
+
+
+def test_every_limit_is_in_the_table_of_limits() -> None:
+    section = text_of(PROTOCOL).partition("\n## Limits\n")[2]
+    assert {f"limits.{name}" for name in load(None, {}).describe()["limits"]} == set(
+        re.findall(r"`(limits\.\w+)`", section)
+    )
 
 
 def test_every_setting_that_is_named_exists() -> None:

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import pytest
 
-from runner.envelope.patterns import MAX_UNITS, search
+from runner.envelope.limits import USUAL
+from runner.envelope.patterns import search
 from runner.envelope.scope import Scope
 from runner.errors import EventError
 from tests.unit.functions.calls import EVENT
@@ -22,7 +23,7 @@ MAX_SECONDS: Final = 15.0
 EVENT_BYTES: Final = 1_000_000
 """What an event may have by default: all of the data below fits into one."""
 
-TOO_MUCH: Final = str(MAX_UNITS)
+TOO_MUCH: Final = str(USUAL.pattern_values)
 
 
 def deep(levels: int, name: str) -> Any:

@@ -130,11 +130,10 @@ class Middle:
         self.store.open(Ownership("cluster", "requests", "topic-1", "group", HOMES))
         self.outlet = TopicOutlet(cluster or topics(), {}, JsonCodec())
         self.terms = Terms(
-            policy=policy,
+            policy=policy.within(replace(policy.limits, event_bytes=max_event_bytes)),
             codec=JsonCodec(),
             rules=rules,
             incarnation=1,
-            max_event_bytes=max_event_bytes,
             poison_limit=poison_limit,
         )
         self.store.verified(range(HOMES), HOMES)
