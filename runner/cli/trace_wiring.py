@@ -58,7 +58,7 @@ def _opened(
     from runner.worker.traces.sender import Sender  # noqa: PLC0415 - the same
     from runner.worker.traces.spans import Spans  # noqa: PLC0415 - the same
 
-    sender = Sender(OTLPSpanExporter(endpoint), metrics.count_spans)
+    sender = Sender(OTLPSpanExporter(endpoint), endpoint, metrics.count_spans)
     stack.callback(sender.shutdown)
     resource, sample = _resource(config), config.traces.sample
 

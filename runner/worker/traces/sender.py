@@ -36,12 +36,14 @@ class Sender(SpanProcessor):
     def __init__(
         self,
         exporter: SpanExporter,
+        endpoint: str,
         count: Callable[[SpanResult, int], None],
         queue_spans: int = QUEUE_SPANS,
         every_seconds: float = EVERY_SECONDS,
     ) -> None:
-        """``count`` is told what became of spans."""
+        """``endpoint`` is named where it does not answer; ``count`` is told what became of spans."""
         self._exporter = exporter
+        self._endpoint = endpoint
         self._count = count
         self._room = queue_spans
         self._every_seconds = every_seconds
@@ -90,32 +92,38 @@ class Sender(SpanProcessor):
         try:
             return self._exporter.export(spans) is SpanExportResult.SUCCESS
         except Exception as error:  # noqa: BLE001 - whatever the exporter meets, the next spans are tried
-            self._words.text = str(error)
+            self._words.said.append(str(error))
             return False
 
     def _tell(self, *, away: bool) -> None:
         """Say once that the collector does not take spans, and once that it does again."""
         if away:
             log_it = _log.debug if self._away else _log.warning
-            log_it("spans_not_sent", reason=self._words.text)
+            log_it("spans_not_sent", endpoint=self._endpoint, reason=self._words.taken())
         elif self._away:
             _log.info("spans_sent_again")
         self._away = away
 
 
 class _LastWords(logging.Handler):
-    """Keeps what OpenTelemetry last complained of, instead of writing a line for every try."""
+    """Keeps what OpenTelemetry last complained of, the cause and the end of it, for one line of ours."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.text = ""
+        self.said: deque[str] = deque(maxlen=2)
         self._logger = logging.getLogger("opentelemetry")
         self._logger.addHandler(self)
         self._logger.propagate = False
 
     def emit(self, record: Any) -> None:
         """Keep the line."""
-        self.text = record.getMessage()
+        self.said.append(record.getMessage())
+
+    def taken(self) -> str:
+        """Return what was kept, which is forgotten."""
+        said = " ".join(self.said)
+        self.said.clear()
+        return said
 
     def close(self) -> None:
         """Let OpenTelemetry's lines go their usual way again."""

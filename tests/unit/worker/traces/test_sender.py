@@ -22,6 +22,7 @@ from runner.metrics import SpanResult
 from runner.worker.traces.sender import LAST_SECONDS, SEND_SPANS, Sender
 
 ROOM = 20
+ENDPOINT = "http://collector:4318/v1/traces"
 PATIENCE_SECONDS = 20.0
 
 
@@ -60,7 +61,7 @@ class Bench:
         self.exporter = ScriptedExporter()
         self.counts: Counter[SpanResult] = Counter()
         self._counted = threading.Condition()
-        self.sender = Sender(exporter or self.exporter, self._count, ROOM, every_seconds=0.005)
+        self.sender = Sender(exporter or self.exporter, ENDPOINT, self._count, ROOM, every_seconds=0.005)
 
     def end(self, *names: str) -> None:
         for name in names:
@@ -135,7 +136,7 @@ def test_what_the_collector_refuses_is_dropped_and_told_once_until_it_takes_span
         ("warning", "spans_not_sent"),
         ("info", "spans_sent_again"),
     ]
-    assert lines[0]["reason"] == "Failed to export: refused"
+    assert (lines[0]["endpoint"], lines[0]["reason"]) == (ENDPOINT, "Failed to export: refused")
 
 
 def test_an_exporter_that_raises_loses_its_spans_and_nothing_else(bench: Bench) -> None:
