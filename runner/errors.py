@@ -12,6 +12,7 @@ RunnerError
 │   └── Superseded         another worker has taken over a home partition of this batch
 └── FatalError       the process exits non-zero and says what to do
     ├── StoreMismatch      the key space belongs to another group, topic or layout
+    ├── StoreUnreadable    a key of ours holds what no runner of this version wrote
     ├── FeedUnreadable     the task feed holds what no runner of this version wrote
     ├── PositionUnknown    no offset says where to begin reading
     ├── Fenced             the producer was fenced; a fresh process must take over
@@ -156,6 +157,13 @@ class StoreMismatch(FatalError):
     """The Redis key space belongs to another group, topic, cluster or layout."""
 
     label = "STORE_MISMATCH"
+    exit_code = 4
+
+
+class StoreUnreadable(FatalError):
+    """What Redis holds under a key of ours is not what a runner of this version wrote there."""
+
+    label = "STORE_UNREADABLE"
     exit_code = 4
 
 

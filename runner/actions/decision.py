@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from runner.actions.incoming import Headers
+from runner.errors import StoreUnreadable
 from runner.tasks.record import Record, Status
 
 
@@ -74,8 +75,14 @@ encode_outcome: Final = msgspec.msgpack.Encoder().encode
 
 
 def decode_outcome(kept: bytes) -> Outcome:
-    """Return the outcome that ``encode_outcome`` wrote."""
-    outcome: Outcome = _decoder.decode(kept)
+    """Return the outcome that ``encode_outcome`` wrote. Raises StoreUnreadable for anything else."""
+    try:
+        outcome: Outcome = _decoder.decode(kept)
+    except (ValueError, RecursionError) as error:
+        raise StoreUnreadable(
+            f"Redis holds a decision that is none of this version: {error}; "
+            "run the version that wrote it, or restore Redis"
+        ) from None
     return outcome
 
 

@@ -23,7 +23,14 @@ class Problem:
 
     def __str__(self) -> str:
         subject = f"{self.key} {self.what}" if self.key else self.what
-        return f"{self.where}: {subject}; {self.remedy}"
+        return _on_one_line(f"{self.where}: {subject}; {self.remedy}")
+
+
+def _on_one_line(text: str) -> str:
+    """What a file or a variable may hold and no terminal should be given is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 class ConfigError(FatalError):

@@ -265,7 +265,7 @@ def _request_id(raw: Any) -> str:
         raise PoisonError("NOT_AN_ENVELOPE", "requestMeta is missing: nobody can be answered")
     try:
         request_id = _request_head.decode(raw).id
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise PoisonError("NOT_AN_ENVELOPE", "requestMeta.id cannot be read") from None
     if request_id is None or request_id == "":
         raise PoisonError("NOT_AN_ENVELOPE", "requestMeta.id is missing: nobody can be answered")
@@ -288,7 +288,7 @@ def _plain(value: Any, name: str) -> Any:
         return value
     try:
         return _decode(value)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise EventError(NOT_CONVERTIBLE, f"{name} cannot be read: {error}") from None
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from runner.store.calls import Change, Index, IndexKind
+from runner.tasks.due import parse_member, unreadable_entry
 from runner.tasks.record import Record
 
 Entry: TypeAlias = tuple[Index, str, int]
@@ -35,21 +36,24 @@ def moves(change: Change, shard: int) -> tuple[Entry | None, Entry | None]:
     return (None, None) if old == new else (old, new)
 
 
-def parse_removal(member: str) -> tuple[int, str]:
-    """Return revision and id of an entry of a removal index."""
+def parse_removal(index: Index, member: str) -> tuple[int, str]:
+    """Return revision and id of an entry of a removal index. Raises StoreUnreadable for what is none."""
     revision, _, task_id = member.partition(";")
-    return int(revision), task_id
+    try:
+        return int(revision), task_id
+    except ValueError:
+        raise unreadable_entry(member, index.domain, index.home) from None
 
 
 def task_id_of(index: Index, member: str) -> str:
-    """Return the id of the task that an entry stands for."""
+    """Return the id of the task that an entry stands for. Raises StoreUnreadable for what is no entry."""
     match index.kind:
         case IndexKind.DEADLINES:
-            return member.split(";", 2)[2]
+            return parse_member(member, index.domain, index.home, 0).key.id
         case IndexKind.UNDATED:
             return member
         case IndexKind.REMOVALS:
-            return parse_removal(member)[1]
+            return parse_removal(index, member)[1]
 
 
 @lru_cache(maxsize=8192)

@@ -15,7 +15,7 @@ from redis import ResponseError
 from redis.exceptions import NoScriptError
 
 from runner.actions.decision import Outcome, decode_outcome
-from runner.errors import StoreLost, StoreMismatch
+from runner.errors import StoreLost, StoreMismatch, StoreUnreadable
 from runner.store.arguments import apply_arguments, by_shard
 from runner.store.calls import (
     Due,
@@ -381,7 +381,7 @@ def _mark(told: Sequence[bytes | None], incarnation: int) -> int:
 
 
 def _record(key: TaskKey, version: bytes | None, state: bytes, start: bytes) -> Record | None:
-    return None if version is None else read_record(key, revision_of(version.decode()), state, start)
+    return None if version is None else read_record(key, revision_of(_text(version)), state, start)
 
 
 def _begin(indexes: Sequence[Index], stops: Mapping[Index, Stop]) -> list[Any]:
@@ -399,8 +399,18 @@ def _begin(indexes: Sequence[Index], stops: Mapping[Index, Stop]) -> list[Any]:
 def _pairs(answer: Any) -> tuple[tuple[str, int], ...]:
     """Return (member, epoch ms) of a WITHSCORES answer, flat (RESP2) or in pairs (RESP3)."""
     if answer and isinstance(answer[0], list):
-        return tuple((member.decode(), int(score)) for member, score in answer)
-    return tuple((answer[i].decode(), int(float(answer[i + 1]))) for i in range(0, len(answer), 2))
+        return tuple((_text(member), int(score)) for member, score in answer)
+    return tuple((_text(answer[i]), int(float(answer[i + 1]))) for i in range(0, len(answer), 2))
+
+
+def _text(held: bytes) -> str:
+    try:
+        return held.decode()
+    except UnicodeDecodeError:
+        raise StoreUnreadable(
+            f"Redis holds {held[:100]!r} where a version or the entry of an index belongs; "
+            "take it out, or restore Redis"
+        ) from None
 
 
 def _ms(score: Any) -> int | None:

@@ -7,6 +7,7 @@ it would take the one for the other. The source of its StartTask tells every gen
 
 from __future__ import annotations
 
+from runner.errors import StoreUnreadable
 from runner.tasks.record import Record
 
 ABSENT = ""
@@ -19,5 +20,10 @@ def version_of(record: Record | None) -> str:
 
 
 def revision_of(version: str) -> int:
-    """Return the revision of a version."""
-    return int(version.partition(";")[0])
+    """Return the revision of a version. Raises StoreUnreadable for text that is none."""
+    try:
+        return int(version.partition(";")[0])
+    except ValueError:
+        raise StoreUnreadable(
+            f"Redis holds {version[:100]!r} where the version of a record belongs; restore Redis"
+        ) from None

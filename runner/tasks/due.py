@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runner.errors import EventError, StoreUnreadable
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source, parse_source
 
@@ -25,10 +26,21 @@ class DueTask:
 
 
 def parse_member(member: str, domain: str, home: int, deadline_ms: int) -> DueTask:
-    """Return the task of an index entry and its score."""
+    """Return the task of an index entry and its score. Raises StoreUnreadable for what is no entry."""
     source, _, rest = member.partition(";")
     epoch, _, task_id = rest.partition(";")
-    return DueTask(TaskKey(domain, task_id), home, parse_source(source), deadline_ms, int(epoch))
+    try:
+        return DueTask(TaskKey(domain, task_id), home, parse_source(source), deadline_ms, int(epoch))
+    except (EventError, ValueError):
+        raise unreadable_entry(member, domain, home) from None
+
+
+def unreadable_entry(member: str, domain: str, home: int) -> StoreUnreadable:
+    """Return the error for what stands in an index and was not put there by this runner."""
+    return StoreUnreadable(
+        f"Redis holds {member[:100]!r} in an index of domain {domain!r} on home {home}; "
+        "take it out (ZREM), or restore Redis"
+    )
 
 
 @dataclass(frozen=True, slots=True)

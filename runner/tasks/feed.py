@@ -58,7 +58,7 @@ def read_entry(value: bytes) -> Entry:
     """Return what ``encode_entry`` wrote. Raises FeedUnreadable."""
     try:
         entry = _decoder.decode(value)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise FeedUnreadable(f"not a message of the task feed: {error}") from None
     if entry.format != FORMAT:
         raise FeedUnreadable(f"format {entry.format} of the task feed is not known, only {FORMAT}")

@@ -22,7 +22,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from runner.envelope.event import Event, stored_event
+from runner.envelope.event import Event, require_answerable, stored_event
+from runner.errors import PoisonError, StoreUnreadable
 from runner.tasks.source import Source, parse_source
 
 
@@ -114,14 +115,22 @@ class Record:
         return parse_source(self.state.source)
 
     def starting_event(self) -> Event:
-        """Return the stored starting event."""
-        return stored_event(bytes(self.start.event))
+        """Return the stored starting event. Raises StoreUnreadable where it is none."""
+        try:
+            event = stored_event(bytes(self.start.event))
+            require_answerable(event)
+        except (*_UNREADABLE, PoisonError) as error:
+            raise _unreadable(self.key, error) from None
+        return event
 
     def data(self, started: Event) -> Any:
         """Return the stored data as plain JSON values; ``started`` is the starting event, read once."""
-        if isinstance(self.start.data, msgspec.Raw):
+        if not isinstance(self.start.data, msgspec.Raw):
+            return started.payload
+        try:
             return msgspec.json.decode(self.start.data)
-        return started.payload
+        except _UNREADABLE as error:
+            raise _unreadable(self.key, error) from None
 
 
 def as_left_by(record: Record, source: str) -> Record | None:
@@ -141,6 +150,8 @@ def as_left_by(record: Record, source: str) -> Record | None:
     return Record(record.key, record.revision - 1, opened, record.start)
 
 
+# TypeError: a part is not there at all.
+_UNREADABLE: Final = (ValueError, TypeError, RecursionError)
 _state_decoder: Final = msgspec.json.Decoder(TaskState)
 _start_decoder: Final = msgspec.json.Decoder(TaskStart)
 encode_part: Final = msgspec.json.Encoder().encode
@@ -148,5 +159,18 @@ encode_part: Final = msgspec.json.Encoder().encode
 
 
 def read_record(key: TaskKey, revision: int, state: bytes, start: bytes) -> Record:
-    """Return the record of what Redis holds; both parts as ``encode_part`` wrote them."""
-    return Record(key, revision, _state_decoder.decode(state), _start_decoder.decode(start))
+    """Return the record of what Redis holds; both parts as ``encode_part`` wrote them.
+
+    Raises StoreUnreadable for anything else.
+    """
+    try:
+        return Record(key, revision, _state_decoder.decode(state), _start_decoder.decode(start))
+    except _UNREADABLE as error:
+        raise _unreadable(key, error) from None
+
+
+def _unreadable(key: TaskKey, error: Exception) -> StoreUnreadable:
+    return StoreUnreadable(
+        f"Redis holds no record of this version under task {key.id[:100]!r} of domain {key.domain!r}: "
+        f"{error}; run the version that wrote it, or restore Redis"
+    )

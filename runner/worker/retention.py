@@ -119,7 +119,7 @@ class Retention:
         for index in indexes:
             entries = due.found[index]
             for member, _ in entries.entries:
-                revision, task_id = parse_removal(member)
+                revision, task_id = parse_removal(index, member)
                 found.append((index, TaskKey(index.domain, task_id), revision))
             if entries.next_ms is not None:
                 self._agenda.expect(index, entries.next_ms)

@@ -80,7 +80,7 @@ class TestRoundTrip:
         after = closed(record, Source(1, 1, 4), PAST)
         assert apply(store, HomeCall(1, 0), Change(key, record, after)) is Verdict.APPLIED
         [(member, _)] = store.due([removals(store, key, 1)], 10).found[removals(store, key, 1)].entries
-        assert parse_removal(member) == (2, id_)
+        assert parse_removal(removals(store, key, 1), member) == (2, id_)
         assert apply(store, HomeCall(1, 0), Change(key, after, None, remove=True)) is Verdict.APPLIED
         assert store.records() == []
         assert store.index_entries() == set()
