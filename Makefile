@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SEEDS ?= 100000
+SECONDS ?= 60
 MINUTES ?= 10
 UV_VERSION := 0.13.9
 
@@ -12,13 +13,16 @@ LOCK := requirements.lock
 # What the image of deploy/Dockerfile holds, and what builds it: the versions of $(LOCK), and no more.
 RUNTIME_LOCK := requirements-runtime.lock
 BUILD_LOCK := requirements-build.lock
+# What only `make fuzz` needs, and where there is none of it nothing is installed.
+FUZZ_LOCK := requirements-fuzz.lock
+FUZZ_STAMP := $(VENV)/.fuzz-installed
 LOCK_VENV := .lock-venv
 SOURCES := runner tests deploy
 COMPILE = $(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format simulate soak bench limits lock clean
+.PHONY: help install demo test check format simulate fuzz soak bench limits lock clean
 
 help: ## list what there is to run
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +48,9 @@ format: $(STAMP) ## rewrite the sources in the project's format
 simulate: $(STAMP) ## random histories on all cores: make simulate SEEDS=100000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
+fuzz: $(FUZZ_STAMP) ## coverage-guided fuzzing of all that reads what others wrote: make fuzz SECONDS=600
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
 soak: $(STAMP) ## load and disturbances on a Kafka and a Redis of its own: make soak MINUTES=30
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
@@ -59,9 +66,10 @@ lock: ## pin every dependency again, with hashes
 	$(COMPILE) pyproject.toml --upgrade --extra embedded --extra registry --extra traces --group dev --output-file $(LOCK)
 	$(COMPILE) pyproject.toml --upgrade --extra registry --extra traces --constraints $(LOCK) --output-file $(RUNTIME_LOCK)
 	$(COMPILE) --upgrade --group build --constraints $(LOCK) --output-file $(BUILD_LOCK)
+	$(COMPILE) --upgrade --group fuzz --constraints $(LOCK) --output-file $(FUZZ_LOCK)
 
 clean: ## remove .venv and everything the tools left
-	rm -rf $(VENV) $(LOCK_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOCK_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): $(LOCK) pyproject.toml
@@ -72,4 +80,8 @@ $(STAMP): $(LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(FUZZ_STAMP): $(STAMP) $(FUZZ_LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(FUZZ_LOCK)
 	@touch $@

@@ -1,0 +1,1 @@
+"""What fuzzing has found so far stays found."""
