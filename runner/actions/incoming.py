@@ -14,6 +14,9 @@ Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 MAX_HOPS: Final = 3
 """How often an event is forwarded before it is refused: homes do not chase each other."""
 
+HEADER_BYTES: Final = 8
+"""What a header takes besides its name and value: the length of each, in at most four bytes."""
+
 ORIGIN: Final = "runner-origin"
 HOPS: Final = "runner-hops"
 TIME: Final = "runner-time"
@@ -95,6 +98,14 @@ class Incoming:
     def trace(self) -> Headers:
         """The trace context, to be carried over unchanged."""
         return tuple(header for header in self.headers if header[0] in TRACE_HEADERS)
+
+
+def size_of(headers: Headers) -> int:
+    """Return how many bytes headers take in a message, at most."""
+    size = HEADER_BYTES * len(headers)
+    for name, value in headers:
+        size += (len(name) if name.isascii() else len(name.encode())) + len(value)
+    return size
 
 
 def header_text(headers: Headers, name: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from runner.actions.incoming import MARKS, MARKS_BYTES, ORIGIN, Incoming
+from runner.actions.incoming import HEADER_BYTES, MARKS, MARKS_BYTES, ORIGIN, Incoming, size_of
 from runner.actions.policy import Policy
 from runner.envelope.event import Event, as_text
 from runner.envelope.limits import WIDEST, EventLimits
@@ -74,7 +74,7 @@ def require_small(incoming: Incoming, limits: EventLimits) -> None:
     sent_on = incoming.header(ORIGIN) is not None
     if len(headers) > limits.headers + MARKS * sent_on:
         raise over_limit(f"the message has {len(headers)} headers, more than {limits.headers}")
-    size = sum(len(name) + len(value) for name, value in headers)
+    size = size_of(headers) - HEADER_BYTES * len(headers)
     if size > limits.header_bytes + MARKS_BYTES * sent_on:
         raise over_limit(f"the headers have {size} bytes, more than {limits.header_bytes}")
 

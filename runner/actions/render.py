@@ -19,7 +19,7 @@ from runner.actions.decision import (
     Repeated,
     Skipped,
 )
-from runner.actions.incoming import HOPS, ORIGIN, TIME, Headers, Incoming
+from runner.actions.incoming import HOPS, ORIGIN, TIME, Headers, Incoming, size_of
 from runner.actions.inputs import find, input_of, stream_of
 from runner.actions.policy import Outlet, Policy
 from runner.envelope.codec import Sections
@@ -112,8 +112,7 @@ class Renderer:
         """
         stream = self._policy.requests
         limit = self._outlet.limit_bytes(stream)
-        size = len(incoming.key or b"") + len(incoming.value) + OVERHEAD_BYTES
-        size += sum(len(name) + len(text) for name, text in headers)
+        size = len(incoming.key or b"") + len(incoming.value) + OVERHEAD_BYTES + size_of(headers)
         if limit is not None and size > limit:
             raise EventError(
                 UNDELIVERABLE, f"passed on, the event has {size} bytes; {stream!r} takes {limit}"
@@ -165,11 +164,16 @@ class Renderer:
         error = EventError(outcome.code, outcome.message)
         said = {"code": outcome.code, "message": outcome.message, "http": error.http}
         result = {**_result(FAIL, outcome.now_ms), "error": said}
-        event, headers = incoming.event, _headers("reply", FAIL, key, incoming.trace)
+        event, headers = incoming.event, _headers("reply", FAIL, key, self._trace_for_refusal(incoming))
         try:
             return self._shortened(event, result, headers, self.stream_of(event))
         except EventError:
             return self._shortened(event, result, headers, self._policy.responses)
+
+    def _trace_for_refusal(self, incoming: Incoming) -> Headers:
+        """Return the trace, unless that is what makes the headers too large: a FAIL must be small."""
+        trace, limits = incoming.trace, self._policy.limits
+        return trace if len(trace) <= limits.headers and size_of(trace) <= limits.header_bytes else ()
 
     def _shortened(self, event: Event, result: dict[str, Any], headers: Headers, stream: str) -> Emit:
         try:
@@ -200,9 +204,7 @@ class Renderer:
             raise EventError(UNDELIVERABLE, f"there is no topic {stream!r} to answer on")
         value = self._outlet.encode(stream, sections)
         key = event.request_id.encode()
-        size = len(key) + len(value) + OVERHEAD_BYTES + spare_bytes
-        for name, text in headers:
-            size += len(name) + len(text)
+        size = len(key) + len(value) + OVERHEAD_BYTES + spare_bytes + size_of(headers)
         if size > limit:
             raise EventError(UNDELIVERABLE, f"the response has {size} bytes; topic {stream!r} takes {limit}")
         partition = self._outlet.partition(stream, event.request_id)

@@ -15,15 +15,16 @@ specification says and the library does not. The functions beyond the standard a
 from __future__ import annotations
 
 import warnings
-from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import jmespath
 from jmespath import exceptions as jmespath_errors
 from jmespath.functions import Functions
+from jmespath.parser import Parser
 from jmespath.visitor import TreeInterpreter
 
+from runner.envelope.compiled import Compiled
 from runner.envelope.functions.signature import Misuse
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
 from runner.envelope.limits import USUAL, EventLimits
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from runner.envelope.merge import Json
     from runner.envelope.scope import Scope
 
-MAX_CACHED: Final = 512
+KEPT_CHARACTERS: Final = 131_072
+"""Of all patterns that are kept compiled, some 25 MB at worst."""
 
 MAX_FRAMES: Final = 500
 """Calls of Python inside each other that one search may need: far from the thousand at which Python stops."""
@@ -97,8 +99,7 @@ class _Tree:
         self.frames = _frames(root)
 
 
-@lru_cache(maxsize=MAX_CACHED)
-def _compiled(expression: str) -> _Tree | str:
+def _parsed(expression: str) -> _Tree | str:
     """Parse, or give the reason why not: a bad pattern in a busy saga is not parsed each time."""
     if expression.count("(") > MAX_PARENTHESES:
         return f"is nested too deep: it has more than {MAX_PARENTHESES} parentheses"
@@ -107,6 +108,8 @@ def _compiled(expression: str) -> _Tree | str:
             # Old spellings of literals still work; the sender sees no warnings.
             warnings.simplefilter("ignore", PendingDeprecationWarning)
             root: Any = jmespath.compile(expression).parsed
+        # The library would keep hundreds, whatever their size.
+        Parser.purge()
         tree = _Tree(root)
         if tree.frames > MAX_FRAMES:
             return "is nested too deep"
@@ -114,6 +117,9 @@ def _compiled(expression: str) -> _Tree | str:
     except Exception as error:  # noqa: BLE001 - lexer and parser raise more than their own errors
         return _reason(error)
     return tree
+
+
+_compiled: Final = Compiled(_parsed, KEPT_CHARACTERS)
 
 
 def _frames(root: dict[str, Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.actions.decision import Emit
+from runner.actions.incoming import size_of
 from runner.actions.render import OVERHEAD_BYTES
 from runner.errors import UNDELIVERABLE, EventError
 from runner.worker.event_log import Message
@@ -42,8 +43,7 @@ class DeadLetterBox:
             (REASON, reason.encode()),
             (MESSAGE, text[:MAX_MESSAGE_CHARACTERS].encode("utf-8", "replace")),
         )
-        size = len(message.key or b"") + len(message.value or b"") + OVERHEAD_BYTES
-        size += sum(len(name) + len(value or b"") for name, value in headers)
+        size = len(message.key or b"") + len(message.value or b"") + OVERHEAD_BYTES + size_of(headers)
         if self.limit_bytes is None or size > self.limit_bytes:
             raise EventError(
                 UNDELIVERABLE,

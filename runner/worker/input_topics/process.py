@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from runner.actions.decision import Emit
-from runner.actions.incoming import Headers, Incoming
+from runner.actions.incoming import Headers, Incoming, size_of
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Outlet
 from runner.actions.registry import plan
@@ -125,8 +125,7 @@ class InputProcess:
         asked = plan(Incoming(event, self._nowhere, None, value), terms.policy)
         task = asked.key if isinstance(asked, TaskPlan) else None
         made = _Made(message, value, event.request_id, event_headers(message, self._topic), task)
-        size = len(made.key) + len(value) + OVERHEAD_BYTES
-        size += sum(len(name) + len(text) for name, text in made.headers)
+        size = len(made.key) + len(value) + OVERHEAD_BYTES + size_of(made.headers)
         limit = self._outlet.limit_bytes(requests)
         _require_size(size, size if limit is None else limit)
         return made

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner.actions.incoming import Headers, Incoming
+from runner.actions.incoming import Headers, Incoming, size_of
 from runner.tasks.source import Source
 from tests.unit.actions.events import proceed
 
@@ -43,3 +43,13 @@ def test_the_same_event_sent_again_has_another_seed_and_so_has_another_request()
 @pytest.mark.parametrize("time", [b"", b"x", b"-1", b"1.5", b"\xff", "²".encode(), b"9" * 16, b"9" * 5000])
 def test_a_time_that_no_runner_wrote_counts_as_none(time: bytes) -> None:
     assert given((("runner-time", time),)).given_ms == SENT_MS
+
+
+def test_the_size_of_headers_is_never_less_than_what_kafka_writes() -> None:
+    """Length of the name, name, length of the value, value; lengths as zigzag varints."""
+    headers = (("a", b""), ("ä" * 40, b"x" * 64), ("日" * 3000, b"y" * 1_100_000), *((("", b""),) * 100))
+    written = 0
+    for name, value in headers:
+        for part in (name.encode(), value):
+            written += len(part) + max(1, -(-(len(part) * 2).bit_length() // 7))
+    assert written <= size_of(headers) <= written + 8 * len(headers)

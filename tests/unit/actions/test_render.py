@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner.actions.decision import Closed, Decision, Refused, Repeated
-from runner.actions.incoming import HOPS, ORIGIN, TIMER, Incoming
+from runner.actions.incoming import HOPS, ORIGIN, TIMER, Incoming, size_of
 from runner.actions.policy import Policy
 from runner.actions.render import OVERHEAD_BYTES, Renderer
 from runner.errors import (
@@ -180,23 +180,23 @@ def test_the_partition_is_that_of_the_key_unless_the_outlet_says_otherwise() -> 
 # Sizes.
 
 
-def size_of(decision: Decision) -> int:
+def message_size(decision: Decision) -> int:
     emit = decision.emits[-1]
     assert emit.key is not None
     assert emit.value is not None
-    headers = sum(len(name) + len(text) for name, text in emit.headers)
+    headers = size_of(emit.headers)
     return len(emit.key) + len(emit.value) + headers + OVERHEAD_BYTES
 
 
 def test_a_response_may_be_as_large_as_its_topic_takes_and_not_a_byte_larger() -> None:
     one, record = proceed(payload=LARGE), started()
-    size = size_of(answer(one, record))
+    size = message_size(answer(one, record))
     assert answer(one, record, outlet=FakeOutlet(responses=size)).record is not None
     refused = answer(one, record, outlet=FakeOutlet(responses=size - 1))
     error = failure(refused)
     assert error["code"] == UNDELIVERABLE
     assert str(size - 1) in error["message"]
-    assert size_of(refused) < size
+    assert message_size(refused) < size
 
 
 def test_a_fail_that_is_too_large_is_sent_without_the_payload_and_says_so() -> None:
@@ -262,7 +262,7 @@ def test_an_event_that_its_marks_make_too_large_for_requests_is_refused() -> Non
     record = started(incoming(envelope("StartTask"), partition=3))
     one = proceed(payload=LARGE)
     (emit,) = answer(one, record).emits
-    headers = sum(len(name) + len(text) for name, text in emit.headers)
+    headers = size_of(emit.headers)
     size = len(one.key or b"") + len(one.value) + headers + OVERHEAD_BYTES
     assert answer(one, record, outlet=FakeOutlet(requests=size)).emits == (emit,)
     error = failure(answer(one, record, outlet=FakeOutlet(requests=size - 1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runner.actions.incoming import size_of
 from runner.actions.render import OVERHEAD_BYTES
 from runner.errors import EventError
 from runner.worker.dead_letters import MAX_MESSAGE_CHARACTERS, DeadLetterBox
@@ -50,7 +51,7 @@ def test_the_text_is_shortened_and_can_always_be_written() -> None:
 def test_the_largest_letter_is_one_of_exactly_the_limit() -> None:
     message = Message(0, 0, b"key", b"value", (("name", b"text"),))
     letter = BOX.letter(message, "WHY", "text")
-    size = sum(len(name) + len(value) for name, value in letter.headers) + len(b"keyvalue") + OVERHEAD_BYTES
+    size = size_of(letter.headers) + len(b"keyvalue") + OVERHEAD_BYTES
     assert DeadLetterBox("dead-letters", "requests", size).letter(message, "WHY", "text") == letter
     with pytest.raises(EventError, match="does not take a dead letter") as caught:
         DeadLetterBox("dead-letters", "requests", size - 1).letter(message, "WHY", "text")

@@ -202,6 +202,13 @@ def test_a_task_with_a_longer_id_than_is_allowed_now_can_still_be_ended() -> Non
     assert statuses(within(middle, SMALL).run(batch([ended]), {}).emits) == ["PROCEEDED", "SUCCESS"]
 
 
+@pytest.mark.parametrize("name", ["x", "traceparent", "runner-origin", "event-kind"])
+def test_a_hundred_thousand_headers_are_a_fail_that_has_none_of_them(name: str) -> None:
+    refused, taken = handled_with_next(Middle(), start(), ((name, b"0" * 8),) * 100_000).emits
+    assert (sent(refused).code, sent(taken).status) == (NOT_CONVERTIBLE, "ACK")
+    assert [header for header, _ in refused.headers] == ["event-kind", "event-status"]
+
+
 def test_an_event_at_the_limit_of_headers_is_still_taken_when_it_was_sent_on() -> None:
     middle = middle_within(SMALL)
     middle.handle(start(), home=2)
