@@ -310,9 +310,10 @@ class Loop:
     def _try_again(self) -> bool:
         if self._down_until is None or self._ticker() < self._down_until:
             return False
-        self._step_back()
-        self._parts.store.ping()
-        self._parts.ping()
+        if not self._is_restoring():
+            self._step_back()
+            self._parts.store.ping()
+            self._parts.ping()
         # Whatever it was away for: it may have been another server meanwhile, or have lost something.
         if not self._is_whole({**self._opening, **self._assignment.positions}):
             return False

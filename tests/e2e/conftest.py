@@ -2,7 +2,8 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,19 @@ def site(make_site: Callable[..., Site]) -> Site:
     made = make_site()
     made.create_topics()
     return made
+
+
+@pytest.fixture
+def told_site(make_site: Callable[..., Site]) -> Callable[..., Site]:
+    """Make sites of 6 partitions with a task feed, and their topics."""
+
+    def make(settings: Mapping[str, str] | None = None, **more: Any) -> Site:
+        feed = {"RUNNER_TOPICS__TASKS": f"tasks-{uuid.uuid4().hex[:10]}"}
+        made = make_site(**{"partitions": 6, **more}, settings={**feed, **(settings or {})})
+        made.create_topics()
+        return made
+
+    return make
 
 
 @pytest.fixture(scope="session")

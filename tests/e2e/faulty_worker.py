@@ -6,7 +6,8 @@
     RUNNER_TEST_WATCH_SECONDS, _STUCK_SECONDS      how often topics are looked at; when a loop is given up
     RUNNER_TEST_CLOCK=420/1.5                      a clock 420 s ahead that runs half as fast again
 
-Run by path, without pytest; without these variables it is the worker as it is.
+Several faults are parted by commas. Run by path, without pytest; without these variables it is the worker as
+it is.
 """
 
 import os
@@ -14,8 +15,10 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
+
+import redis
 
 from runner import log
 from runner.actions.decision import Emit
@@ -25,7 +28,7 @@ from runner.clock import Ticker, monotonic_seconds
 from runner.config import load
 from runner.config.model import Config
 from runner.errors import FatalError, TransientError
-from runner.store.calls import Loaded, ShardCall, Verdict, Whole
+from runner.store.calls import Loaded, Phase, ShardCall, Verdict, Whole
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
@@ -60,33 +63,69 @@ POINTS: Final = (
 )
 """In the order in which a batch comes by them."""
 
+RESTORE_BEGUN: Final = "restore-begun"
+RESTORE_WRITTEN: Final = "restore-written"
+RESTORE_ENDED: Final = "restore-ended"
+_RESTORE_POINTS: Final[Mapping[Phase, str]] = {
+    Phase.BEGIN: RESTORE_BEGUN,
+    Phase.WRITE: RESTORE_WRITTEN,
+    Phase.END: RESTORE_ENDED,
+}
+"""By what was just done in a shard that Redis has lost."""
+
 BETWEEN_TRANSACTIONS: Final = "between-transactions"
 OFFSETS_FIRST: Final = "offsets-first"
 EMITS_FIRST: Final = "emits-first"
 KILL: Final = "kill"
 STOP: Final = "stop"
 HANG: Final = "hang"
+FLUSH: Final = "flush"
+FLUSH_AND_KILL: Final = "flush-and-kill"
 SIGNALS: Final[Mapping[str, int]] = {KILL: signal.SIGKILL, STOP: signal.SIGSTOP}
 STUCK_SECONDS: Final = "RUNNER_TEST_STUCK_SECONDS"
 
 
 @dataclass(slots=True)
-class Fault:
-    """Ends this process, stops it or lets it hang when the n-th batch comes by a point."""
+class Moment:
+    """What happens when the n-th batch comes by a point."""
 
-    point: str = ""
-    left: int = 0
-    what: str = KILL
+    point: str
+    left: int
+    what: str
+
+
+@dataclass(slots=True)
+class Fault:
+    """Ends this process, stops it, lets it hang or empties its Redis, each at its moment."""
+
+    moments: list[Moment] = field(default_factory=list)
 
     def pass_by(self, point: str) -> None:
         """Tell that a batch has come to this point."""
-        if point != self.point:
-            return
-        self.left -= 1
-        if self.left == 0:
-            if self.what == HANG:
-                threading.Event().wait()
-            os.kill(os.getpid(), SIGNALS[self.what])
+        for moment in self.moments:
+            if moment.point == point:
+                moment.left -= 1
+                if moment.left == 0:
+                    _do(moment)
+
+
+def _do(moment: Moment) -> None:
+    log.get("fault").warning("fault", point=moment.point, what=moment.what)
+    match moment.what:
+        case what if what == HANG:
+            threading.Event().wait()
+        case "flush":
+            _empty_redis()
+        case "flush-and-kill":
+            _empty_redis()
+            os.kill(os.getpid(), signal.SIGKILL)
+        case what:
+            os.kill(os.getpid(), SIGNALS[what])
+
+
+def _empty_redis() -> None:
+    with redis.Redis.from_url(os.environ["RUNNER_REDIS__URL"]) as client:
+        client.flushall()
 
 
 class FaultyStore:
@@ -113,6 +152,8 @@ class FaultyStore:
             if i == 1:
                 self._fault.pass_by(BETWEEN_SHARDS)
             verdicts += self._store.apply([call])
+            if call.restoring is not None:
+                self._fault.pass_by(_RESTORE_POINTS[call.restoring.phase])
         return verdicts
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
@@ -237,10 +278,8 @@ def _ticker(text: str) -> Ticker:
 
 
 def _fault(text: str) -> Fault:
-    if not text:
-        return Fault()
-    point, count, what = text.split("/")
-    return Fault(point, int(count), what)
+    parts = [each.split("/") for each in text.split(",") if each]
+    return Fault([Moment(point, int(count), what) for point, count, what in parts])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Compares the task feed with the records in Redis, knowing only what is documented of both."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -9,8 +10,11 @@ from tests.e2e.answers import read_all
 from tests.e2e.site import Site
 
 
-def feed_findings(site: Site) -> list[str]:
-    """Return what the feed says otherwise than Redis; call it once nothing happens any more."""
+def feed_findings(site: Site, urls: Sequence[str] = ()) -> list[str]:
+    """Return what the feed says otherwise than Redis; call it once nothing happens any more.
+
+    ``urls``: the masters, where they are others than the site's one.
+    """
     assert site.tasks is not None
     told: dict[str, Any] = {}
     for message in read_all(site, site.tasks):
@@ -18,7 +22,9 @@ def feed_findings(site: Site) -> list[str]:
         told.pop(key, None)
         if message.value is not None:
             told[key] = message.event
-    stored = _records(site)
+    stored: dict[str, Any] = {}
+    for url in urls or [site.redis_url]:
+        stored |= _records(site, url)
     assert stored, "there is nothing to compare"
     missing = [f"{key} is in Redis and not in the feed" for key in stored.keys() - told.keys()]
     extra = [f"{key} is in the feed and not in Redis" for key in told.keys() - stored.keys()]
@@ -30,10 +36,10 @@ def feed_findings(site: Site) -> list[str]:
     return [*missing, *extra, *other]
 
 
-def _records(site: Site) -> dict[str, Any]:
+def _records(site: Site, url: str) -> dict[str, Any]:
     """Return the records by ``domain:id``."""
     found = {}
-    with redis.Redis.from_url(site.redis_url) as client:
+    with redis.Redis.from_url(url) as client:
         for name in client.scan_iter(f"{site.prefix}:*:task:*", count=1000):
             space, _, task_id = name.decode().removeprefix(f"{site.prefix}:").partition(":task:")
             state, start = client.hmget(name, "state", "start")

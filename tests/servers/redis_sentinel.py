@@ -106,6 +106,14 @@ class SentinelPair:
             wait_for(lambda: _accepts(client, "SENTINEL FAILOVER", MASTER, *how), "a replica to promote")
         wait_for(lambda: self.master() is not before, "the Sentinel to name the new master")
 
+    def cut_off(self) -> None:
+        """Let the first master go on without its replica: what it is given from now on, it has alone."""
+        master, replica = self.servers
+        with master.client() as client:
+            client.execute_command("ACL SETUSER", "default", "-psync", "-sync")
+            client.execute_command("CLIENT KILL", "TYPE", "replica")
+        wait_for(lambda: not follows(replica), "the replica to be cut off")
+
     def _knows_replica(self) -> bool:
         with self.sentinel() as client:
             found = client.execute_command("SENTINEL REPLICAS", MASTER)

@@ -1,0 +1,28 @@
+"""How a history ends in which Redis lost something: every task has ended, and all agree."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tests.e2e.answers import read_all, wait_until_drained
+from tests.e2e.checker import check
+from tests.e2e.feed_check import feed_findings
+from tests.e2e.load import Load
+from tests.e2e.site import Site
+from tests.e2e.workers import Fleet
+
+END_SECONDS: Final = 90
+
+
+def end_and_check(site: Site, fleet: Fleet, load: Load, urls: Sequence[str] = ()) -> None:
+    """Let every task end and the workers stop; nothing may be lost, doubled, or other than the feed has it.
+
+    ``urls``: the masters of Redis, where they are others than the site's one.
+    """
+    load.enough()
+    load.run(END_SECONDS, fleet.tend)
+    wait_until_drained(site)
+    assert set(fleet.stop()) == {0}
+    report = check(load.sent, read_all(site, site.responses))
+    print(f"{load.answered} answers; {dict(report.counts)}")
+    assert not report.findings, report.say()
+    assert feed_findings(site, urls) == []
