@@ -11,7 +11,14 @@ import time
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from runner.clock import Ticker
 
@@ -41,6 +48,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry(auto_describe=True)
+        # Memory, processor time and file handles, by the names that every process has them under.
+        ProcessCollector(registry=self.registry)
         self._events = self._counter("events", "Events answered, by action and status.", "action", "status")
         self._dead_letters = self._counter("dead_letters", "Messages sent to the dead letters.", "code")
         self._transactions = self._counter("transactions", "Batches by how they ended.", "result")
