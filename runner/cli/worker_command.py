@@ -19,6 +19,7 @@ from runner import log
 from runner.cli.codecs import build_codecs
 from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
 from runner.cli.log_wiring import Listener, make_log, topic_id
+from runner.cli.room import require_room
 from runner.cli.store_wiring import make_restorer, open_store, require_kept, require_partitions
 from runner.cli.trace_wiring import open_traces
 from runner.cli.wiring import (
@@ -124,6 +125,8 @@ class _Worker:
         require_permissions(cluster, topic_operations(config))
         require_partitions(config, cluster)
         require_kept(config, cluster)
+        for reason in require_room(config, cluster):
+            _log.warning("little_room", reason=reason)
         require_inputs(config, cluster)
         self._codecs.prepare()
         store = assembly.store(config)

@@ -21,7 +21,9 @@ from runner.config.sections import DEFAULT_REDIS_URL, MetaValue
 from runner.config.shape import Path
 
 _OF_ONE_TASK: Final = ("ProceedTask", "TimeoutTask")
-_MESSAGE_MAX_BYTES: Final = "message.max.bytes"
+_SIZES: Final = (("producer", "message.max.bytes", 0), ("consumer", "receive.message.max.bytes", 1024))
+"""Client, property, and what comes round the largest event: a fetch comes whole, or never."""
+
 _NODES: Final = "list host:port of some of them"
 _TOPOLOGY_OR_NODES: Final = "set redis.topology to sentinel or cluster, or name the server in redis.url"
 
@@ -319,16 +321,20 @@ def _event_fits(config: Config) -> Iterator[Contradiction]:
         )
 
 
-def _producer_fits(config: Config) -> Iterator[Contradiction]:
-    largest = config.limits.event_bytes
-    for key, properties in (("properties", config.kafka.properties), ("producer", config.kafka.producer)):
-        if _whole_number(properties.get(_MESSAGE_MAX_BYTES), largest) < largest:
-            yield Contradiction(
-                ("kafka", key, _MESSAGE_MAX_BYTES),
-                ("limits", "eventBytes"),
-                f"is less than limits.eventBytes ({largest})",
-                "lower limits.eventBytes as well, or remove it",
-            )
+def _clients_fit(config: Config) -> Iterator[Contradiction]:
+    largest, kafka = config.limits.event_bytes, config.kafka
+    of_clients = {"properties": kafka.properties, "producer": kafka.producer, "consumer": kafka.consumer}
+    for client, name, more in _SIZES:
+        least = largest + more
+        for key in ("properties", client):
+            if _whole_number(of_clients[key].get(name), least) < least:
+                beside = f" with the {more} bytes that come with it" if more else ""
+                yield Contradiction(
+                    ("kafka", key, name),
+                    ("limits", "eventBytes"),
+                    f"is less than limits.eventBytes ({largest}){beside}",
+                    "lower limits.eventBytes as well, or remove it",
+                )
 
 
 def _whole_number(value: str | SecretStr | None, otherwise: int) -> int:
@@ -379,7 +385,7 @@ _RULES: Final[tuple[Callable[[Config], Iterator[Contradiction]], ...]] = (
     _tls,
     _in_flight,
     _event_fits,
-    _producer_fits,
+    _clients_fit,
     _trust,
     _default_or_override,
 )

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -33,7 +33,7 @@ class Desk:
         value: bytes | dict[str, Any] | None,
         partition: int = 0,
         key: bytes | None = None,
-        headers: Mapping[str, bytes] | None = None,
+        headers: Mapping[str, bytes] | Sequence[tuple[str, bytes]] = (),
         topic: str | None = None,
     ) -> int:
         """Send one message, to ``requests`` unless another topic is named, and return its offset."""
@@ -51,7 +51,7 @@ class Desk:
             key,
             partition,
             on_delivery=delivered,
-            headers=list((headers or {}).items()),
+            headers=list(headers.items() if isinstance(headers, Mapping) else headers),
         )
         self._producer.flush(FLUSH_SECONDS)
         return offsets[0]

@@ -236,6 +236,13 @@ def test_a_wrong_value_is_refused_with_its_remedy(file: Path, content: str, prob
             ),
         ),
         (
+            "kafka: {consumer: {receive.message.max.bytes: 1001023}}",
+            (
+                "kafka.consumer.receive.message.max.bytes is less than limits.eventBytes (1000000) with "
+                "the 1024 bytes that come with it; lower limits.eventBytes as well, or remove it"
+            ),
+        ),
+        (
             "redis: {nodes: ['one:7000']}",
             (
                 "redis.nodes is set, while redis.topology is standalone; "
