@@ -68,7 +68,6 @@ class Reporter:
 
     def aborted(self, error: TransientError) -> None:
         """Say once what does not answer; it is asked again until it does."""
-        self._tracer.aborted()
         self._metrics.count_transaction("aborted")
         if isinstance(error, StoreUnavailable):
             self._health.set_store(up=False)

@@ -18,10 +18,6 @@ class Tracer(Protocol):
         """A batch was committed: all laps since the last poll are its own."""
         ...
 
-    def aborted(self) -> None:
-        """A batch was abandoned; it comes again."""
-        ...
-
 
 class NoTraces:
     """Traces are off. Trace context is passed on all the same, by the actions."""
@@ -30,7 +26,4 @@ class NoTraces:
         """Do nothing."""
 
     def processed(self, done: Processed) -> None:
-        """Do nothing."""
-
-    def aborted(self) -> None:
         """Do nothing."""

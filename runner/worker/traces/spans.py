@@ -74,17 +74,13 @@ class Spans:
         self._failed = False
 
     def lap(self, part: str) -> None:
-        """Note when a part of the loop ended; a poll begins a new batch."""
+        """Note when a part of the loop ended; a poll begins a new batch, whatever became of the last."""
         now_ns = self._now_ns()
         if part == "poll":
             self._steps.clear()
         elif part not in _NOT_STEPS:
             self._steps.append(_Step(part, self._last_ns, now_ns))
         self._last_ns = now_ns
-
-    def aborted(self) -> None:
-        """Forget the batch: it comes again."""
-        self._steps.clear()
 
     def processed(self, done: Processed) -> None:
         """Make the spans of a batch; whatever goes wrong with that stays here."""

@@ -13,7 +13,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext
 
 from runner.actions.incoming import Headers
-from runner.errors import TransientError
 from runner.worker.assignment import Batch
 from runner.worker.processed import Processed
 from runner.worker.traces.attributes import Place
@@ -46,10 +45,6 @@ class TracedWatcher(Watcher):
     def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
         self.spans.processed(done)
         super().processed(batch, done, timers, seconds)
-
-    def aborted(self, error: TransientError) -> None:
-        self.spans.aborted()
-        super().aborted(error)
 
 
 class Traced:
