@@ -57,7 +57,7 @@ soak: $(STAMP) ## load and disturbances on a Kafka and a Redis of its own: make 
 bench: $(STAMP) ## measure on a real Kafka and Redis on this machine; a table and JSON
 	$(BIN)/python -m tests.bench
 
-limits: $(STAMP) ## a million open tasks, 100,000 deadlines in a second, 1 to 4 workers; ten minutes
+limits: $(STAMP) ## a million open tasks, the same restored, 100,000 deadlines in a second, 1 to 4 workers; a quarter of an hour
 	$(BIN)/python -m tests.bench.limits
 
 lock: ## pin every dependency again, with hashes

@@ -30,6 +30,7 @@ from runner.cli.dlq import list_command as dlq_list
 from runner.cli.dlq import replay_command
 from runner.cli.dlq import show_command as dlq_show
 from runner.cli.options import ConfigFile, read_config
+from runner.cli.restore import restore_command
 from runner.cli.screen import plain, stderr
 from runner.cli.task import end_command, list_command, show_command
 from runner.cli.worker_command import run_worker
@@ -69,7 +70,7 @@ PROCEEDED or TIMEOUT, and the saga branches on that.
     1  something failed     5  nobody knows where to begin reading
     2  wrong usage          6  fenced: start the worker again
     3  configuration        7  stopped before the batch was finished
-                          130  interrupted
+  130  interrupted          8  Redis differs from the task feed
 """
 
 
@@ -116,6 +117,7 @@ def build_app() -> typer.Typer:
     app.command()(completion_command.completion)
     app.command()(dev_command.dev)
     app.command()(demo_command.demo)
+    app.command()(restore_command.restore)
     app.command()(send_command.send)
     app.command()(tail_command.tail)
     tasks = _group("Tasks as they stand in Redis, and events that end one.")

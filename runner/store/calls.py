@@ -177,6 +177,10 @@ class KeySpace:
     topic: str
     group: str
     partitions: int
+    incarnation: int
+    """Of the topic that was opened last."""
+    feed: str
+    """Id of the topic that is told every change; empty: none is."""
 
 
 @dataclass(frozen=True, slots=True)

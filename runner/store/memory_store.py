@@ -255,6 +255,13 @@ class MemoryStore:
             ]
         return found
 
+    def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
+        """Return the moments of index entries; None where there is no such entry."""
+        held = {
+            index: {m.decode(): score for score, m in self._indexes.get(index, ())} for index, _ in entries
+        }
+        return [held[index].get(member) for index, member in entries]
+
     def records(self) -> list[Record]:
         """Return every record; for checkers and tests."""
         return [_read(key, *stored) for key, stored in self._tasks.items()]

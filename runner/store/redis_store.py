@@ -290,14 +290,28 @@ class RedisStore:
             found.update(zip(indexes, map(_pairs, answer), strict=True))
         return found
 
+    def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
+        """Return the moments of index entries, in one round trip; None where there is no such entry."""
+        names = [self._keys.index(index) for index, _ in entries]
+        asked = [
+            Command(("ZSCORE", name, member), name) for name, (_, member) in zip(names, entries, strict=True)
+        ]
+        return [_ms(score) for score in self._run(asked)]
+
     def key_space(self) -> KeySpace | None:
         """Return whose key space this is, as it was written; None: nobody opened it yet."""
-        names = ("layout", "shards", "topic", "group", "partitions")
+        names = ("layout", "shards", "topic", "group", "partitions", "incarnation", "feed")
         found = self._ask("HMGET", self._keys.owner, *names)
         if found[0] is None:
             return None
-        layout, shards, topic, group, partitions = (part.decode() for part in found)
-        return KeySpace(int(layout), int(shards), topic, group, int(partitions))
+        *told, feed = ((part or b"").decode() for part in found)
+        layout, shards, topic, group, partitions, incarnation = told
+        homes, era = int(partitions), int(incarnation)
+        return KeySpace(int(layout), int(shards), topic, group, homes, era, "" if feed == "none" else feed)
+
+    def incarnation_of(self, topic_id: str) -> int:
+        """Return as which incarnation a topic was opened; 0: it was not."""
+        return int(self._ask("HGET", self._keys.owner, f"topic:{topic_id}") or 0)
 
     def drop_key_space(self, tasks: Sequence[TaskKey], domains: Sequence[str], homes: int) -> None:
         """Remove all that a key space with these tasks holds: for one that was made to be thrown away."""

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from runner.errors import FeedUnreadable, LogUnavailable
 from runner.tasks.feed import HOME
-from runner.worker.restorer import Told
+from runner.worker.last_told import Told
 
 ASK_SECONDS: Final = 10.0
 STRETCH: Final = 5000
@@ -39,9 +39,16 @@ class KafkaFeed:
     def begin(self, shard: int) -> None:
         """Go to the first message; the end is that of all messages, of open transactions as well."""
         self._partition, self._reached = shard, 0
+        self.extend()
+        try:
+            self._reader().assign([TopicPartition(self._topic, shard, _FIRST)])
+        except KafkaException as error:
+            raise LogUnavailable(f"the task feed cannot be read: {error.args[0]}") from error
+
+    def extend(self) -> None:
+        """Let the end be where it is by now; ``read`` goes on from where it is."""
         try:
             self._end = self._latest()
-            self._reader().assign([TopicPartition(self._topic, shard, _FIRST)])
         except KafkaException as error:
             raise LogUnavailable(f"the task feed cannot be read: {error.args[0]}") from error
 

@@ -10,13 +10,20 @@ added to the topic, from which nobody has read before the store knew of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final, Protocol
 
 from runner.errors import PositionUnknown
-from runner.worker.event_log import EventLog
 
 EARLIEST: Final = -1
+
+
+class GroupOffsets(Protocol):
+    """What the group says."""
+
+    def committed(self, partitions: Collection[int]) -> Mapping[int, int | None]:
+        """Return the committed offsets. Raises LogUnavailable."""
+        ...
 
 
 class Known(Protocol):
@@ -36,7 +43,7 @@ class Known(Protocol):
 
 
 def open_positions(
-    partitions: Collection[int], log: EventLog, store: Known, incarnation: int
+    partitions: Collection[int], log: GroupOffsets, store: Known, incarnation: int
 ) -> dict[int, int]:
     """Return where each partition begins; EARLIEST: at the first message kept.
 

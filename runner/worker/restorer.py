@@ -9,6 +9,7 @@ agree with anybody about who restores what.
                                3 read the shard's partition of the feed, to where it ended when 1 was done
                                4 write the last record of each task of the home
                                5 end: the mark is the committed offset
+                           3 and 4 again where there are more tasks than fit into memory
   note      the home is verified in every shard; nothing is missing from a shard once all homes are
 
 Everything committed of a home lies before the end of the feed that is read in step 3: its messages
@@ -19,7 +20,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Protocol
 
 from runner.errors import Superseded
@@ -37,19 +39,10 @@ from runner.store.indexing import task_id_of
 from runner.tasks.feed import read_entry
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
+from runner.worker.last_told import LastTold, Told
 
-CHUNK: Final = 500
+CHUNK: Final = 1000
 """Records of one call: other homes wait for as long as it takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One message of the task feed."""
-
-    key: bytes
-    value: bytes | None
-    home: int | None
-    """Home of the task; None where it was removed."""
 
 
 class FeedReader(Protocol):
@@ -102,8 +95,8 @@ class _Shard:
     homes: Mapping[int, int]
     """Committed offset by home."""
     token: str
+    last: LastTold
     phase: str = "begin"
-    told: dict[bytes, bytes] = field(default_factory=dict)
 
 
 class Restorer:
@@ -144,6 +137,11 @@ class Restorer:
         renewed, self._is_renewed = self._is_renewed, False
         return renewed
 
+    def redo(self, places: Collection[tuple[int, int]], positions: Mapping[int, int]) -> None:
+        """Begin to restore these (shard, home), whatever their marks say; ``settle`` goes on with it."""
+        self._positions = {home: max(offset, 0) for home, offset in positions.items()}
+        self._begin(places)
+
     def settle(self, positions: Mapping[int, int]) -> bool:
         """Whether the store holds all that was committed of these homes below their positions.
 
@@ -165,17 +163,23 @@ class Restorer:
             self._step(self._left[0])
             return False
         self.adopt()
-        lost: dict[int, dict[int, int]] = {}
-        for shard, home in self._store.lost(self._incarnation, self._positions):
-            lost.setdefault(shard, {})[home] = self._positions[home]
-        if lost:
-            self._is_renewed = True
-            self._records = 0
-            self._left.extend(_Shard(shard, homes, self._new_token()) for shard, homes in lost.items())
-            self._observer.restoring(len(self._left), 0)
+        places = self._store.lost(self._incarnation, self._positions)
+        if places:
+            self._begin(places)
             return False
         self._store.verified(list(self._positions), self._homes())
         return True
+
+    def _begin(self, places: Collection[tuple[int, int]]) -> None:
+        lost: dict[int, dict[int, int]] = {}
+        for shard, home in places:
+            lost.setdefault(shard, {})[home] = self._positions[home]
+        self._is_renewed = True
+        self._records = 0
+        self._left.extend(
+            _Shard(shard, homes, self._new_token(), LastTold(homes)) for shard, homes in lost.items()
+        )
+        self._observer.restoring(len(self._left), 0)
 
     def _step(self, shard: _Shard) -> None:
         match shard.phase:
@@ -211,20 +215,21 @@ class Restorer:
         if found is None:
             shard.phase = "write"
             return
-        for message in found:
-            if message.value is not None and message.home in shard.homes:
-                shard.told[message.key] = message.value
-            else:
-                shard.told.pop(message.key, None)
+        shard.last.take(found)
 
     def _write(self, shard: _Shard) -> None:
         changes: dict[int, list[Change]] = {}
-        for key in list(shard.told)[:CHUNK]:
-            record = read_entry(shard.told.pop(key)).record
+        told = shard.last.told
+        for key in list(islice(told, CHUNK)):
+            record = read_entry(told.pop(key)).record
             changes.setdefault(record.state.home, []).append(Change(record.key, None, record))
         if changes:
             self._records += sum(map(len, changes.values()))
             self._call(shard, Phase.WRITE, changes)
+            return
+        if shard.last.go_on():
+            self._feed.begin(shard.number)
+            shard.phase = "read"
             return
         self._call(shard, Phase.END)
         self._left.popleft()

@@ -2,6 +2,7 @@
 
     python -m tests.bench.limits tasks          a million open tasks: start, idling, memory
     python -m tests.bench.limits deadlines      100,000 deadlines within one second
+    python -m tests.bench.limits restoring      a million open tasks, lost by Redis and restored
     python -m tests.bench.limits workers        1, 2 and 4 workers on the same work
 
 Without a name all of them are measured. Prints a table, and the same as JSON on the last line.
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.crowd import measure_crowd
+from tests.bench.restoring import measure_restoring
 from tests.bench.rush import measure_rush
 from tests.bench.scaling import measure_scaling
 from tests.bench.stage import Stage, new_stage
@@ -33,6 +35,7 @@ def main() -> None:
     measures: dict[str, Callable[[Stage], Figures]] = {
         "tasks": lambda stage: measure_crowd(stage, asked.tasks),
         "deadlines": lambda stage: measure_rush(stage, asked.deadlines),
+        "restoring": lambda stage: measure_restoring(stage, asked.tasks),
         "workers": lambda stage: measure_scaling(stage, asked.events // 2, (1, 2, 4)),
     }
     figures: Figures = {}
@@ -52,7 +55,8 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.limits", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=("tasks", "deadlines", "workers"), help="default: all")
+    what = ("tasks", "deadlines", "restoring", "workers")
+    parser.add_argument("what", nargs="*", choices=what, help="default: all")
     parser.add_argument("--tasks", type=int, default=1_000_000, help="open tasks (default a million)")
     parser.add_argument("--deadlines", type=int, default=100_000, help="deadlines within one second")
     parser.add_argument("--events", type=int, default=60_000, help="events that the workers share")

@@ -187,12 +187,14 @@ def _wait_until_shared(stage: Stage, shares: list[int]) -> None:
     wait_for(is_shared, "the workers to share the homes", 0.25)
 
 
-def wait_for(fact: Callable[[], bool], what: str, every_seconds: float = 0.05) -> None:
-    """Return once a fact holds; RuntimeError after WAIT_SECONDS."""
-    end = time.monotonic() + WAIT_SECONDS
+def wait_for(
+    fact: Callable[[], bool], what: str, every_seconds: float = 0.05, longest_seconds: float = WAIT_SECONDS
+) -> None:
+    """Return once a fact holds; RuntimeError if it takes longer."""
+    end = time.monotonic() + longest_seconds
     while not fact():
         if time.monotonic() > end:
-            raise RuntimeError(f"waited {WAIT_SECONDS:.0f} s in vain for {what}")
+            raise RuntimeError(f"waited {longest_seconds:.0f} s in vain for {what}")
         time.sleep(every_seconds)
 
 

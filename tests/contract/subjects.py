@@ -43,6 +43,10 @@ class Subject(Store, Protocol):
         """Return a stretch of each index."""
         ...
 
+    def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
+        """Return the moments of index entries; None where there is no such entry."""
+        ...
+
     def index_entries(self) -> set[tuple[Index, str, int]]:
         """Return every index entry: (index, member, epoch ms)."""
         ...

@@ -6,7 +6,7 @@ from itertools import count
 import msgspec
 import pytest
 
-from runner.store.calls import Change, HomeCall, Page, Verdict
+from runner.store.calls import Change, HomeCall, Index, IndexKind, Page, Verdict
 from runner.store.listing import BadCursor, TaskPage, Wanted, list_tasks
 from runner.tasks.record import Record, Status, TaskKey
 from runner.tasks.source import Source
@@ -173,3 +173,13 @@ def test_any_id_may_stand_in_a_cursor(store: Subject, task_id: str, deadline_ms:
 def test_what_is_no_cursor_is_refused(store: Subject, text: str) -> None:
     with pytest.raises(BadCursor):
         list_tasks(store, ALL, Page(10, text))
+
+
+def test_the_moments_of_single_entries_are_told(store: Subject) -> None:
+    dated, undated = filled(store, [FUTURE, None])
+    entries = {(index, member): moment for index, member, moment in store.index_entries()}
+    nowhere = Index(IndexKind.REMOVALS, DOMAIN, 0, 0)
+    asked = [*entries, (nowhere, "1;none")]
+    assert store.scores(asked) == [*entries.values(), None]
+    assert len(entries) == len({dated, undated})
+    assert store.scores([]) == []

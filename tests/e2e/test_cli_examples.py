@@ -14,8 +14,9 @@ from tests.e2e.site import Site
 from tests.e2e.terminal import Terminal
 from tests.e2e.typed import lines, start
 
-ENDLESS: Final = ("runner worker", "runner dev", "runner demo")
-"""They go on until somebody ends them, or play for half a minute; tests of their own start them."""
+ELSEWHERE: Final = ("runner worker", "runner dev", "runner demo", "runner restore")
+"""They go on until somebody ends them, play for half a minute, or want no workers:
+tests of their own start them."""
 
 SMALLER: Final = {"--tasks 20000": "--tasks 50", "--in-flight 10": "--in-flight 10 --tasks 50"}
 """So many tasks only take longer."""
@@ -40,7 +41,7 @@ def examples(command: Any) -> list[str]:
 ALL: Final = [
     pytest.param(example, id=example[:60])
     for name, command in commands(typer.main.get_command(build_app()), "runner")
-    if name not in ENDLESS
+    if name not in ELSEWHERE
     for example in examples(command)
 ]
 

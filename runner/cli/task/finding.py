@@ -66,6 +66,13 @@ def _matching(space: KeySpace | None, config: Config) -> KeySpace:
             f"there are no tasks at all under redis.prefix {prefix}: no worker has run on this "
             "Redis with it; check the redis section, redis.prefix above all"
         )
+    require_layout(space, config)
+    return space
+
+
+def require_layout(space: KeySpace, config: Config) -> None:
+    """StoreMismatch where tasks lie elsewhere than this configuration would look for them."""
+    prefix = config.redis.prefix
     if space.layout != LAYOUT:
         raise StoreMismatch(
             f"the tasks under redis.prefix {prefix} are laid out in version {space.layout}, this program "
@@ -80,4 +87,3 @@ def _matching(space: KeySpace | None, config: Config) -> KeySpace:
                 f"the tasks under redis.prefix {prefix} were written with {setting} {stored}, the "
                 f"configuration has {given}, so none would be found; set {setting} to {stored}"
             )
-    return space

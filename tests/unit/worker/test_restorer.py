@@ -13,7 +13,8 @@ from runner.store.memory_store import MemoryStore
 from runner.tasks.feed import encode_entry, feed_key
 from runner.tasks.record import Record
 from runner.tasks.source import Source
-from runner.worker.restorer import Extent, Restorer, Told
+from runner.worker.last_told import Told
+from runner.worker.restorer import Extent, Restorer
 from tests.contract.samples import DOMAINS, FUTURE, NOW, closed, key_in, opened
 
 HOMES = 2

@@ -1,0 +1,141 @@
+"""What ``runner restore`` works on: a group, its topics, and the store, from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import KafkaException
+
+from runner.cli.kafka_clients import ANSWER_SECONDS, connect_admin
+from runner.cli.log_wiring import topic_id
+from runner.cli.store_wiring import require_kept, require_partitions
+from runner.cli.task.finding import require_layout
+from runner.cli.wiring import connect_store, said_with_remedy
+from runner.config import Config
+from runner.config.clients import client_properties
+from runner.errors import FatalError, StoreMismatch, StoreUnavailable
+from runner.store.redis_store import RedisStore
+from runner.worker.comparison import Comparison, Scope, Standing
+from runner.worker.group_offsets import Committed, group_offsets
+from runner.worker.kafka_feed import KafkaFeed
+from runner.worker.offset_notes import incarnation_of, topic_of
+from runner.worker.topics import Cluster, ask_cluster, require_topics
+
+_NO_GROUP: Final = "GROUP_ID_NOT_FOUND"
+_LAST_COMMITTED: Final[Mapping[str, Any]] = {"isolation.level": "read_uncommitted"}
+"""Offsets as they are, whatever transaction is open just now; without it they are waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A group and its store; nothing is changed by what is asked here."""
+
+    config: Config
+    cluster: Cluster
+    store: RedisStore
+    feed: KafkaFeed
+    admin: Any
+
+    def members(self) -> int:
+        """Return how many workers are in the group."""
+        group = self.config.kafka.group
+        asked = self.admin.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS)[group]
+        try:
+            return len(asked.result(ANSWER_SECONDS).members)
+        except KafkaException as error:
+            reason = error.args[0]
+            if reason.name() == _NO_GROUP:
+                return 0
+            raise FatalError(f"Kafka does not tell who is in group {group}: {reason.str()}") from error
+
+    @property
+    def homes(self) -> int:
+        """Partitions of requests."""
+        return self.cluster.topics[self.config.topics.requests].partitions
+
+    @property
+    def topic_id(self) -> str:
+        """What tells the requests topic from an earlier one of its name."""
+        return topic_id(self.config, self.cluster, self.config.topics.requests)
+
+    def committed(self, partitions: Collection[int]) -> Mapping[int, int | None]:
+        """Return the group's offsets; a transaction that is open is waited for. Raises LogUnavailable."""
+        found = self._offsets({})
+        return {partition: found[partition].offset for partition in partitions if partition in found}
+
+    def last_committed(self) -> dict[int, int]:
+        """Return the group's offsets as they are just now."""
+        return {partition: told.offset for partition, told in self._offsets(_LAST_COMMITTED).items()}
+
+    def incarnation(self) -> int:
+        """Return as what the topic is known to the store or, if that is empty, to the group.
+
+        StoreMismatch where the store is another's, FatalError where it does not know the topic.
+        """
+        space = self.store.key_space()
+        if space is None:
+            notes = [told.note for told in self._offsets(_LAST_COMMITTED).values()]
+            return max((incarnation_of(note, self.topic_id) for note in notes), default=0) or 1
+        require_layout(space, self.config)
+        tasks = str(self.config.topics.tasks)
+        for name, stored, given in (
+            ("kafka.group", space.group, self.config.kafka.group),
+            ("the task feed", space.feed or "none", self.cluster.topics[tasks].id),
+        ):
+            if stored != given:
+                raise StoreMismatch(
+                    f"the tasks under redis.prefix {self.config.redis.prefix} were written with {name} "
+                    f"{stored}, the configuration has {given}; compare with the settings of its workers"
+                )
+        found = self.store.incarnation_of(self.topic_id)
+        if found != space.incarnation:
+            raise FatalError(
+                f"topic {space.topic} was made again since the tasks were written, and no worker has read it "
+                "yet; start one first"
+            )
+        return found
+
+    def comparison(self, incarnation: int) -> Comparison:
+        """Return what compares the store with the feed."""
+        scope = Scope(tuple(self.config.domains), self.homes, incarnation)
+        return Comparison(self.store, self.feed, scope, self._standing)
+
+    def _standing(self) -> Standing:
+        return Standing(self.last_committed(), self.store.load(0, []).now_ms)
+
+    def _offsets(self, more: Mapping[str, Any]) -> dict[int, Committed]:
+        config = self.config
+        properties = {**client_properties(config), **more}
+        found = group_offsets(properties, config.kafka.group, config.topics.requests, self.homes)
+        # Those without an id were set by a person; those with another are of an earlier topic.
+        return {p: told for p, told in found.items() if topic_of(told.note) in {"", self.topic_id}}
+
+
+@contextmanager
+def open_place(config: Config) -> Iterator[Place]:
+    """Give the place, for the length of the block. FatalError says what is missing of it."""
+    requests, tasks = config.topics.requests, config.topics.tasks
+    if tasks is None:
+        raise FatalError(
+            "topics.tasks is not set, so there is no task feed to compare Redis with, or to restore it from; "
+            "set it as the workers have it, or restore a backup (docs/operations.md)"
+        )
+    admin = connect_admin(config)
+    admin.metadata()
+    cluster = ask_cluster(admin.client, (requests, tasks))
+    require_topics(cluster, (requests, tasks), exactly_once=True)
+    if cluster.forbidden:
+        raise FatalError(f"Kafka does not let this user see topic {', '.join(sorted(cluster.forbidden))}")
+    require_partitions(config, cluster)
+    require_kept(config, cluster)
+    store, feed = connect_store(config), KafkaFeed(tasks, client_properties(config))
+    try:
+        yield Place(config, cluster, store, feed, admin.client)
+    except StoreUnavailable as error:
+        raise StoreUnavailable(said_with_remedy(error, config)) from error
+    finally:
+        feed.close()
+        store.close()

@@ -1,0 +1,216 @@
+"""``runner restore``: does by hand what workers do by themselves when Redis has lost something."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+import typer
+
+from runner.cli.options import AsJson, ConfigFile, read_config
+from runner.cli.progress import Step, progress
+from runner.cli.restore.place import Place, open_place
+from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
+from runner.cli.store_wiring import open_store
+from runner.errors import FatalError, StoreDiffers, Superseded
+from runner.worker.comparison import Compared, Difference, Finding
+from runner.worker.opening import open_positions
+from runner.worker.restorer import Extent, Restorer
+
+EXAMPLES: Final = 10
+"""Ids of tasks that are named of a place."""
+
+_SHOWN: Final = 40
+_COLUMNS: Final = (
+    Column("shard", 5, align_right=True),
+    Column("home", 4, align_right=True),
+    Column("behind", 6),
+    *(Column(each.value, 10, align_right=True) for each in Difference),
+    Column("for example", 11),
+)
+
+Where = tuple[int, int]
+"""(shard, home)."""
+
+
+def restore(
+    config: ConfigFile = None,
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare, and change nothing; workers may run.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fill Redis again from the task feed (topics.tasks), or compare the two.
+
+    Workers notice by themselves what Redis has lost, and restore it. This does
+    it by hand, before they start: on a fresh Redis, or where single keys were
+    deleted or evicted, which workers do not notice. All workers of the group
+    must have stopped. What differs is made equal to the feed; the rest is left
+    alone. It may be ended and repeated at any time.
+
+    With --check nothing is changed, and workers may run: what moves meanwhile
+    is looked at again. Exit code 0: Redis holds what the feed tells; 8: it
+    does not. Each part of Redis (shard) that differs about the tasks of a
+    partition (home) is one row: whether it lacks all that was committed last
+    (behind), and how many tasks are missing, stale, unexpected, or cannot be
+    found by their deadline (unindexed).
+
+    With --json each row is one line, with the ids of up to ten tasks, and the
+    last line says how many tasks were compared and whether all is equal; or,
+    without --check, how many records were restored.
+
+    [bold]Examples[/bold]
+
+      runner restore --check
+      runner restore --check --json
+      runner restore
+    """
+    settings = read_config(config)
+    with open_place(settings) as place:
+        if check:
+            _check(place, as_json=as_json)
+        else:
+            _restore(place, as_json=as_json)
+
+
+# -- comparing ------------------------------------------------------------------------------------------
+
+
+def _check(place: Place, *, as_json: bool) -> None:
+    incarnation = place.incarnation()
+    # In this order: a worker applies first and commits then.
+    bases = place.last_committed()
+    behind = set(place.store.lost(incarnation, bases))
+    tasks, findings = _compare(place, incarnation, range(place.store.shards))
+    where = _by_place(findings)
+    report = _Report(as_json=as_json)
+    for at in sorted(behind | where.keys()):
+        report.tell(at, where.get(at, []), is_behind=at in behind)
+    if as_json:
+        print_json({"tasks": tasks, "equal": not behind and not findings})
+    if behind or findings:
+        raise StoreDiffers(
+            f"Redis does not hold what the task feed tells: {len(findings)} of {tasks} tasks differ, "
+            f"{len(behind)} places are behind; workers restore those that are behind by themselves, "
+            '"runner restore" restores all, with the workers stopped'
+        )
+    if not as_json:
+        say(stdout(), f"Redis holds what the task feed tells: {tasks} tasks", "green")
+
+
+def _compare(place: Place, incarnation: int, shards: Collection[int]) -> tuple[int, list[Finding]]:
+    comparison = place.comparison(incarnation)
+    compared: list[Compared] = []
+    with progress(stderr(), "comparing, shards", len(shards)) as step:
+        for shard in shards:
+            compared.append(comparison.shard(shard))
+            step(1)
+    return sum(each.tasks for each in compared), [found for each in compared for found in each.findings]
+
+
+def _by_place(findings: Collection[Finding]) -> dict[Where, list[Finding]]:
+    found: dict[Where, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        found[finding.shard, finding.home].append(finding)
+    return found
+
+
+class _Report:
+    """Shows the places that differ."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._rows: Rows | None = None
+
+    def tell(self, at: Where, findings: Collection[Finding], *, is_behind: bool) -> None:
+        """Print one place."""
+        counts = Counter(finding.what for finding in findings)
+        ids = sorted(finding.key.id for finding in findings)
+        if self._as_json:
+            told: dict[str, Any] = {"shard": at[0], "home": at[1], "behind": is_behind}
+            told |= {each.value: counts[each] for each in Difference}
+            print_json(told | {"ids": ids[:EXAMPLES]})
+            return
+        if self._rows is None:
+            self._rows = Rows(stdout(), _COLUMNS)
+            self._rows.head()
+        numbers = [str(counts[each]) for each in Difference]
+        behind = "yes" if is_behind else "no"
+        self._rows.row(str(at[0]), str(at[1]), behind, *numbers, ids[0][:_SHOWN] if ids else "")
+
+
+# -- restoring ------------------------------------------------------------------------------------------
+
+
+def _restore(place: Place, *, as_json: bool) -> None:
+    config = place.config
+    members = place.members()
+    if members:
+        raise FatalError(
+            f"group {config.kafka.group} has {members} members: running workers restore by themselves "
+            "what they find lost; stop all of them to do it by hand, or only look, with --check"
+        )
+    opened = open_store(place.store, config, place.cluster)
+    homes = range(place.homes)
+    positions = open_positions(homes, place, place.store, opened.incarnation)
+    try:
+        with progress(stderr(), "restoring, shards", place.store.shards) as step:
+            done = _Done(step)
+            extent = Extent(tuple(config.domains), opened.incarnation, lambda: place.homes)
+            restorer = Restorer(place.store, place.feed, extent, lambda: uuid4().hex, done)
+            lost = set(place.store.lost(opened.incarnation, {h: max(at, 0) for h, at in positions.items()}))
+            _settle(restorer, positions)
+        rest = {shard for shard in range(place.store.shards) for home in homes if (shard, home) not in lost}
+        tasks, findings = _compare(place, opened.incarnation, sorted(rest))
+        differing = _by_place(findings).keys() - lost
+        if differing:
+            with progress(stderr(), "restoring, shards", len({shard for shard, _ in differing})) as step:
+                done.step = step
+                restorer.redo(sorted(differing), positions)
+                _settle(restorer, positions)
+    except Superseded as error:
+        raise FatalError(
+            "a worker has started, or another restore: it goes on by itself with what is left; "
+            '"runner restore --check" shows how it gets on'
+        ) from error
+    places = lost | differing
+    if as_json:
+        print_json({"records": done.records, "places": len(places), "compared": tasks})
+    elif places:
+        say(stdout(), f"restored {done.records} records in {len(places)} places", "green")
+    else:
+        say(stdout(), f"nothing to restore: Redis holds what the task feed tells, {tasks} tasks", "green")
+
+
+def _settle(restorer: Restorer, positions: Mapping[int, int]) -> None:
+    while not restorer.settle(positions):
+        pass
+
+
+class _Done:
+    """Counts what was restored, and moves the bar."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.records = 0
+        self._left = 0
+
+    def restoring(self, shards_left: int, records: int) -> None:
+        """Move the bar on by what is done."""
+        del records
+        if self._left:
+            self.step(self._left - shards_left)
+        self._left = shards_left
+
+    def restored(self, records: int) -> None:
+        """Count the records."""
+        self.records += records
+        self.step(self._left)
+        self._left = 0
+
+    def not_restored(self) -> None:
+        """Begin the count of shards anew."""
+        self._left = 0
