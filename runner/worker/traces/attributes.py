@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from runner.actions.decision import Closed, Decision, Emit, Refused
 from runner.actions.plan import PeriodPlan, TaskPlan
 from runner.worker.intake import Item
 
 Attributes: TypeAlias = dict[str, str | int | bool]
+
+LONGEST: Final = 256
+"""Most characters of a text in a span: thousands of them may wait, and senders write what they like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,10 @@ def of_batch(events: int, place: Place) -> Attributes:
 def error_of(item: Item) -> tuple[str, str] | None:
     """Return (type, description) of what went wrong with an event; None: nothing."""
     if item.poison is not None:
-        return item.poison.reason, str(item.poison)
+        return item.poison.reason, _short(str(item.poison))
     outcome = None if item.decision is None else item.decision.outcome
     if isinstance(outcome, Refused) and not outcome.ignored:
-        return str(outcome.code), outcome.message
+        return str(outcome.code), _short(outcome.message)
     return None
 
 
@@ -91,8 +94,8 @@ def _of_event(item: Item) -> Attributes:
         return {"runner.status": "DEAD" if item.poison is not None else "IGNORED"}
     event = plan.incoming.event
     said: Attributes = {
-        "messaging.message.conversation_id": event.request_id,
-        "runner.action": event.action,
+        "messaging.message.conversation_id": _short(event.request_id),
+        "runner.action": _short(event.action),
         "runner.timer": plan.incoming.is_timer,
     }
     if decision is not None:
@@ -100,9 +103,14 @@ def _of_event(item: Item) -> Attributes:
     elif isinstance(plan, PeriodPlan):
         said["runner.status"] = "SUCCESS"
     if isinstance(plan, TaskPlan):
-        said |= {"runner.task.id": plan.key.id, "runner.task.domain": plan.key.domain}
+        said |= {"runner.task.id": _short(plan.key.id), "runner.task.domain": _short(plan.key.domain)}
     return said
 
 
 def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+    # A character takes four bytes at the most; the rest need not be read.
+    return _short(value[: 4 * LONGEST].decode("utf-8", "replace"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -19,7 +19,7 @@ from runner import log
 from runner.metrics import SpanResult
 
 QUEUE_SPANS: Final = 8192
-"""Most spans that wait; some 20 MB."""
+"""Most spans that wait; some 35 MB."""
 SEND_SPANS: Final = 512
 """Most spans in one request."""
 EVERY_SECONDS: Final = 1.0

@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from runner.actions.incoming import Headers
 from runner.errors import LogUnavailable
+from runner.worker.traces.attributes import LONGEST
 from runner.worker.traces.context import context_of
 from tests.unit.worker.rig import MINUTE, event, sent
 from tests.unit.worker.traces.traced import (
@@ -219,6 +220,19 @@ def test_whatever_stands_in_the_headers_the_event_is_answered_and_has_its_span(
     assert traced.worker.statuses == ["ACK"]
     read = context_of(tuple(headers))
     assert bool(requests_in(spans)) is (not read.is_valid or read.trace_flags.sampled)
+
+
+def test_texts_of_senders_are_cut_since_thousands_of_spans_may_wait() -> None:
+    traced = Traced()
+    long = "ä" * 2000
+    traced.worker.log.append(event("StartTask", long, long, taskName=long), key=long.encode())
+    traced.worker.log.append(event(long, long, long, meta={"domain": long}), key=long.encode())
+    traced.worker.log.append(event("ProceedTask", f"{long}!", "end"))
+    requests = requests_in(traced.run())
+    texts = [text for span in requests for text in (span.attributes or {}).values() if isinstance(text, str)]
+    assert said(requests[0], "runner.task.id") == "ä" * 255 + "…"
+    assert max(map(len, texts)) == LONGEST
+    assert all(len(span.status.description or "") <= LONGEST for span in requests)
 
 
 class Broken(SpanProcessor):
