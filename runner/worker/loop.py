@@ -29,8 +29,11 @@ from runner.worker.assignment import Assignment, Batch
 from runner.worker.feed import Feed
 from runner.worker.opening import open_positions
 from runner.worker.parts import Limits, Observer, Parts
+from runner.worker.poison_rate import PoisonRate
 from runner.worker.processed import Processed
 from runner.worker.retention import Removals
+
+TOO_MUCH_POISON: Final = "more than {} dead letters in a minute; it goes on when that is over"
 
 RESTORING_SECONDS: Final = 0.001
 """Longest wait for events between two stretches of restoring."""
@@ -46,6 +49,7 @@ class Loop:
         self._ticker = ticker
         self._assignment = Assignment()
         self._poison_runs: dict[int, int] = {}
+        self._poison_rate = PoisonRate(limits.poison_per_minute, ticker)
         self._retry_at: dict[int, float] = {}
         self._down_until: float | None = None
         self._single_until: dict[int, int] = {}
@@ -62,6 +66,7 @@ class Loop:
     def revoked(self, partitions: Collection[int]) -> None:
         """Partitions are gone; what was read of them is forgotten, what was applied is kept."""
         self._assignment.revoked(partitions)
+        self._poison_rate.forget(partitions)
         for partition in partitions:
             self._opening.pop(partition, None)
             self._poison_runs.pop(partition, None)
@@ -220,7 +225,10 @@ class Loop:
         parts.retention.expect(done.removals)
         self._assignment.hold(done.held)
         for home, reason in done.blocked.items():
-            self._block(home, reason, for_good=home in done.poisoned)
+            self._block(home, reason, None if home in done.poisoned else self._limits.blocked_seconds)
+        for home, seconds in self._poison_rate.count(done.buried).items():
+            if home not in self._assignment.blocked:
+                self._block(home, TOO_MUCH_POISON.format(self._limits.poison_per_minute), seconds)
         for home, offset in tuple(self._single_until.items()):
             if self._assignment.positions.get(home, offset) >= offset:
                 del self._single_until[home]
@@ -253,14 +261,14 @@ class Loop:
 
     # -- homes that cannot go on -----------------------------------------------------------------
 
-    def _block(self, home: int, reason: str, *, for_good: bool = False) -> None:
-        """Pause a home: for good (until it is assigned anew), or until it is tried again."""
+    def _block(self, home: int, reason: str, seconds: float | None) -> None:
+        """Pause a home until it is tried again after so many seconds; None: until it is assigned anew."""
         if home not in self._assignment.positions:
             return
         self._assignment.blocked[home] = reason
         self._single_until.pop(home, None)
-        if not for_good:
-            self._retry_at[home] = self._ticker() + self._limits.blocked_seconds
+        if seconds is not None:
+            self._retry_at[home] = self._ticker() + seconds
         self._observer.blocked(home, reason)
         self._own()
         self._rewind({home})
@@ -294,7 +302,7 @@ class Loop:
             return
         messages, self._in_hand = self._in_hand.messages, None
         if len(messages) == 1:
-            self._block(messages[0].partition, str(error))
+            self._block(messages[0].partition, str(error), self._limits.blocked_seconds)
         else:
             self._single_until.update((m.partition, m.offset + 1) for m in messages)
 

@@ -33,6 +33,8 @@ class Limits:
     """Between two looks whether the store still holds what it must."""
     blocked_seconds: float = 5.0
     """Until a home that could not go on is tried again; poison stays blocked."""
+    poison_per_minute: int = 0
+    """Dead letters of one home in a minute, after which it waits for the next; 0: no bound."""
 
 
 class Observer(Protocol):

@@ -305,6 +305,7 @@ class Process:
         if decision is None:
             return None
         done.dead[reason] += 1
+        done.buried[item.message.partition] += 1
         done.refused.append((item.source, reason, text))
         return decision.emits
 
@@ -328,6 +329,7 @@ class Process:
         done.redelivered += item.redelivered
         if decision.status == DEAD and isinstance(decision.outcome, Dropped):
             done.dead[UNANSWERABLE] += 1
+            done.buried[item.message.partition] += 1
             done.refused.append((item.source, UNANSWERABLE, decision.outcome.reason))
         if isinstance(asked, TaskPlan):
             self._note_task(Asked(item, asked), decision.outcome, done)

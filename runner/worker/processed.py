@@ -50,6 +50,8 @@ class Processed:
     """Events by (action, status)."""
     dead: Counter[str] = field(default_factory=Counter)
     """Dead letters by reason."""
+    buried: Counter[int] = field(default_factory=Counter)
+    """Dead letters by home."""
     refused: list[tuple[Source, str, str]] = field(default_factory=list)
     """(source, what, why) for the log: dead letters and dropped timers."""
     redelivered: int = 0

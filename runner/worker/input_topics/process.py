@@ -166,6 +166,7 @@ class InputProcess:
             progress.block(item.message.partition, item.message.offset, error.message)
             return None
         done.dead[why.reason] += 1
+        done.buried[item.message.partition] += 1
         done.refused.append((item.source, why.reason, str(why)))
         return letter
 
