@@ -195,6 +195,8 @@ class _Worker:
             rules=build_rules(config),
             incarnation=opened.incarnation,
             poison_limit=config.limits.poison_in_a_row,
+            batch_seconds=config.worker.batch_ms / 1000,
+            batch_bytes=config.worker.batch_bytes,
         )
         time = StoreTime(ticker)
         settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)

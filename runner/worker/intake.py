@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Final
 
 from runner.actions.decision import Decision, Emit
 from runner.actions.incoming import Incoming
-from runner.actions.plan import Plan, SettledPlan
+from runner.actions.plan import Plan, SettledPlan, TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed, plan
 from runner.envelope.codec import Codec, JsonCodec
@@ -23,6 +24,7 @@ from runner.tasks.source import Source
 from runner.worker.event_log import Message
 from runner.worker.processed import Processed
 from runner.worker.progress import Progress
+from runner.worker.room import Room
 
 _JSON: Final = JsonCodec()
 
@@ -38,6 +40,10 @@ class Terms:
     incarnation: int
     poison_limit: int
     """Consecutive poison messages after which a home is blocked; 0: never."""
+    batch_seconds: float = inf
+    """How long events may be decoded, and again decided, before the others wait for the next batch."""
+    batch_bytes: int = 8 * 1_048_576
+    """What their patterns may give together before the others wait; four times as much is sent of it."""
 
     @property
     def widest(self) -> Terms:
@@ -60,6 +66,12 @@ class Item:
     redelivered: bool = False
 
     @property
+    def built_bytes(self) -> int:
+        """What its patterns gave."""
+        given = self.plan.given.encoded if isinstance(self.plan, TaskPlan) else None
+        return 0 if given is None else len(given)
+
+    @property
     def is_over_limit(self) -> bool:
         """Whether a limit refuses it that may have been another one when it was read before."""
         if self.poison is not None:
@@ -80,6 +92,23 @@ def take_in(message: Message, terms: Terms) -> Item:
     except PoisonError as error:
         item.poison = error
     return item
+
+
+def take_in_all(messages: Sequence[Message], terms: Terms, progress: Progress, room: Room) -> list[Item]:
+    """Return the items of a batch; those for which there is no room are cut, and not looked at.
+
+    At least one is taken in. Raises as ``take_in``.
+    """
+    items: list[Item] = []
+    for message in messages:
+        if items and room.is_spent:
+            progress.cut(message.partition, message.offset)
+            items.append(Item(message, Source(terms.incarnation, message.partition, message.offset)))
+            continue
+        item = take_in(message, terms)
+        room.spend(item.built_bytes)
+        items.append(item)
+    return items
 
 
 def limit_poison(items: Sequence[Item], progress: Progress, runs: Mapping[int, int], limit: int) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from itertools import count
 from typing import Final, Protocol
 
 from runner.actions.decision import Acknowledged, Closed, Decision, Dropped, Emit, Outcome
@@ -28,6 +27,7 @@ from runner.actions.registry import (
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
 from runner.actions.timer_mark import parse_mark
+from runner.clock import Ticker, monotonic_seconds
 from runner.envelope.limits import WIDEST
 from runner.errors import EventError, StoreLost, StoreUnavailable, Superseded
 from runner.store.calls import Change, HomeCall, Loaded, Page, ShardCall, Store, Verdict, Whole
@@ -36,12 +36,20 @@ from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
 from runner.worker.dead_letters import DeadLetterBox
 from runner.worker.feed import Feed
-from runner.worker.intake import Item, Terms, conclude, limit_poison, take_in
+from runner.worker.intake import Item, Terms, conclude, limit_poison, take_in_all
 from runner.worker.processed import Processed
 from runner.worker.progress import Progress
+from runner.worker.room import Room
+from runner.worker.second_look import let_pass
 
 MAX_ATTEMPTS: Final = 30
 """How often a shard is decided again: every conflict means that somebody else got on."""
+
+SENT_TO_READ: Final = 4
+"""How much more may be sent than read: a reply, a resumed event and the task feed have the event in them."""
+
+EMITS_BEFORE_PERIOD: Final = 10_000
+"""With so much to send, a pass over a period, which sends a chunk of its own, waits for the next batch."""
 
 UNANSWERABLE: Final = "UNANSWERABLE"
 """Why an event is a dead letter although it can be read: not even a FAIL can be delivered."""
@@ -67,9 +75,16 @@ class Process:
     """Processes batches against one store. Keeps nothing between batches."""
 
     def __init__(
-        self, terms: Terms, store: ShardedStore, outlet: Outlet, dead_letters: str, feed: Feed | None = None
+        self,
+        terms: Terms,
+        store: ShardedStore,
+        outlet: Outlet,
+        dead_letters: str,
+        feed: Feed | None = None,
+        ticker: Ticker = monotonic_seconds,
     ) -> None:
         """``feed`` gets every change of a task; None: nobody does."""
+        self._ticker = ticker
         self._terms = terms
         self._store = store
         self._outlet = outlet
@@ -86,8 +101,8 @@ class Process:
         Superseded: nothing of the batch may be delivered then.
         """
         progress = Progress(batch)
-        items = [take_in(message, self._terms) for message in batch.messages]
-        self._take_in_again([item for item in items if item.is_over_limit], progress)
+        items = take_in_all(batch.messages, self._terms, progress, self._room(1))
+        let_pass(items, self._terms, self._store, self._whole(progress))
         limit_poison(items, progress, runs, self._terms.poison_limit)
         lap("decode")
         self._settle_tasks(Asked.of(items), progress, lap)
@@ -100,42 +115,19 @@ class Process:
         lap("decide")
         return done
 
-    def _take_in_again(self, refused: list[Item], progress: Progress) -> None:
-        """Let pass what a limit refuses now, but what was decided while the limit was higher.
-
-        Which task such an event is about cannot be told before it is read, so every shard is asked.
-        """
-        if not refused:
-            return
-        reads = [(key, item.source) for item in refused for key in self._key_of_each_shard()]
-        whole = None if self._feed is None else Whole(progress.bases)
-        kept = self._store.load(self._terms.incarnation, reads, whole).kept
-        for item in refused:
-            if item.source in kept:
-                again = take_in(item.message, self._terms.widest)
-                item.plan, item.poison = again.plan, again.poison
-
-    def _key_of_each_shard(self) -> list[TaskKey]:
-        """Return a key in every shard; whether there is such a task does not matter."""
-        found: dict[int, TaskKey] = {}
-        for number in count():
-            key = TaskKey("", str(number))
-            found.setdefault(self._store.shard(key.id), key)
-            if len(found) == self._store.shards:
-                return list(found.values())
-        raise AssertionError
-
     def _settle_tasks(self, asked: list[Asked], progress: Progress, lap: Lap) -> None:
         """Load, decide and apply until every shard has taken its call."""
-        whole = None if self._feed is None else Whole(progress.bases)
+        whole = self._whole(progress)
         # Where marks are kept, every shard is told how far the batch goes: what it lacks shows by that.
         everywhere = [] if self._feed is None else list(range(self._store.shards))
-        for _ in range(MAX_ATTEMPTS):
+        for attempt in range(MAX_ATTEMPTS):
             reads = [(each.plan.key, each.item.source) for each in asked]
             loaded = self._store.load(self._terms.incarnation, reads, whole)
             progress.now_ms = loaded.now_ms
             lap("load")
-            shards = self._decide_all(asked, loaded, progress)
+            # What was applied in the first attempt is done; only that one may leave something out.
+            room = self._room(SENT_TO_READ) if attempt == 0 else None
+            shards = self._decide_all(asked, loaded, progress, room)
             shards |= {shard: shards.get(shard, []) for shard in everywhere}
             calls = [self._call(shard, of, loaded, progress) for shard, of in shards.items()]
             calls = [call for call in calls if call.homes]
@@ -158,18 +150,31 @@ class Process:
             everywhere = [shard for shard in everywhere if shard in again]
         raise StoreUnavailable(f"records kept changing through {MAX_ATTEMPTS} attempts")
 
-    def _decide_all(self, asked: list[Asked], loaded: Loaded, progress: Progress) -> dict[int, list[Asked]]:
-        """Decide events in order; those on one task build on each other."""
+    def _whole(self, progress: Progress) -> Whole | None:
+        return None if self._feed is None else Whole(progress.bases)
+
+    def _room(self, times: int) -> Room:
+        return Room(self._ticker, self._terms.batch_seconds, times * self._terms.batch_bytes)
+
+    def _decide_all(
+        self, asked: list[Asked], loaded: Loaded, progress: Progress, room: Room | None
+    ) -> dict[int, list[Asked]]:
+        """Decide events in order, at least one; those on one task build on each other."""
         current: dict[TaskKey, Record | None] = dict(loaded.records)
         shards: dict[int, list[Asked]] = defaultdict(list)
         for each in asked:
             each.item.decision = None
             if progress.is_cut(each.item.message):
                 continue
+            if room is not None and shards and room.is_spent:
+                progress.cut(each.item.message.partition, each.item.message.offset)
+                continue
             decision = self._decided(each, current[each.plan.key], loaded, progress)
             if decision is None:
                 continue
             each.item.decision = decision
+            if room is not None:
+                room.spend(sum(len(emit.value or b"") for emit in decision.emits))
             if decision.record is not None:
                 current[each.plan.key] = decision.record
             shards[self._store.shard(each.plan.key.id)].append(each)
@@ -285,6 +290,9 @@ class Process:
         self, item: Item, asked: PeriodPlan, progress: Progress, done: Processed
     ) -> tuple[Emit, ...] | None:
         page = Page(self._terms.policy.period_chunk, asked.cursor)
+        if len(done.emits) > EMITS_BEFORE_PERIOD:
+            progress.cut(item.message.partition, item.message.offset)
+            return None
         period = (asked.from_ms, asked.to_ms)
         # As the store counts them: a home that another worker has just opened is among them.
         homes = self._store.homes()

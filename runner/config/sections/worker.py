@@ -35,7 +35,22 @@ class Worker(Section):
 
     batch_size: int = Field(default=1000, ge=1, le=100_000, description="Most events in one batch.")
     batch_bytes: int = Field(
-        default=8 * _MIB, ge=1024, le=1024 * _MIB, description="Most bytes of events in one batch."
+        default=8 * _MIB,
+        ge=1024,
+        le=1024 * _MIB,
+        description=(
+            "Most bytes of events in one batch, and of what their patterns give; of what is sent four times "
+            "as many."
+        ),
+    )
+    batch_ms: int = Field(
+        default=2000,
+        ge=10,
+        le=10_000,
+        description=(
+            "How long the events of one batch may take, in milliseconds, before those that are left wait for "
+            "the next: patterns may take a second each."
+        ),
     )
     poll_ms: int = Field(
         default=100,

@@ -1,0 +1,125 @@
+"""A batch ends where its events take too long or build too much; what is left comes next, unchanged."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from itertools import count
+from math import inf
+from typing import Any
+
+import pytest
+
+from runner.actions.decision import Emit
+from runner.clock import ManualTicker
+from runner.worker.event_log import Message
+from runner.worker.process import EMITS_BEFORE_PERIOD, Process
+from runner.worker.room import Room
+from tests.unit.worker.rig import DEAD_LETTERS, Middle, batch, event, sent, statuses
+
+MANY = 12
+TEXT = "x" * 1000
+
+
+def narrow(middle: Middle, *, seconds: float = inf, size_bytes: int = 1_000_000) -> Process:
+    """A process with so little room; its clock goes on by a second whenever it is looked at."""
+    terms = replace(middle.terms, batch_seconds=seconds, batch_bytes=size_bytes)
+    seconds_passed = count(0.0)
+    return Process(
+        terms, middle.store, middle.outlet, DEAD_LETTERS, middle.feed, lambda: next(seconds_passed)
+    )
+
+
+def start(number: int, **parameters: Any) -> bytes:
+    return event("StartTask", f"t{number}", f"s{number}", payload={"text": TEXT}, **parameters)
+
+
+def patterned(number: int) -> bytes:
+    return start(number, inputPattern="{taskId: taskId, text: text}")
+
+
+def worked_off(process: Process, messages: list[Message]) -> list[list[Emit]]:
+    """What each batch sent, until nothing was left: what is held comes first in the next."""
+    waiting, batches = deque(messages), []
+    while waiting:
+        taken = list(waiting)
+        done = process.run(batch(taken), {})
+        assert done.positions, "a batch without progress would go on for ever"
+        assert not done.blocked
+        waiting = deque(done.held)
+        assert len(waiting) < len(taken)
+        batches.append(done.emits)
+    return batches
+
+
+def flat(batches: list[list[Emit]]) -> list[Emit]:
+    return [emit for emits in batches for emit in emits]
+
+
+@pytest.mark.parametrize("with_feed", [False, True])
+def test_a_batch_ends_when_its_time_is_over_and_every_event_is_answered_once_in_order(
+    with_feed: bool,
+) -> None:
+    middle = Middle(with_feed=with_feed)
+    messages = [middle.message(start(n), home=n % 3) for n in range(MANY)]
+    batches = worked_off(narrow(middle, seconds=3), messages)
+    assert 2 < len(batches) < MANY
+    emits = [emit for emit in flat(batches) if emit.stream == "responses"]
+    for home in range(3):
+        asked = [f"s{n}" for n in range(MANY) if n % 3 == home]
+        assert [sent(emit).request_id for emit in emits if sent(emit).request_id in asked] == asked
+    assert statuses(emits) == ["ACK"] * MANY
+
+
+def test_without_time_there_is_still_one_event_a_batch() -> None:
+    middle = Middle()
+    batches = worked_off(narrow(middle, seconds=0), [middle.message(start(n)) for n in range(4)])
+    assert [statuses(emits) for emits in batches] == [["ACK"]] * 4
+
+
+def test_a_batch_ends_when_its_patterns_have_given_too_much() -> None:
+    middle = Middle()
+    messages = [middle.message(patterned(n)) for n in range(MANY)]
+    batches = worked_off(narrow(middle, size_bytes=5 * len(TEXT)), messages)
+    assert [len(emits) for emits in batches] == [5, 5, 2]
+
+
+def test_a_batch_ends_when_it_would_send_too_much() -> None:
+    """A few bytes end a task of many: reply and resumed event have them."""
+    middle = Middle()
+    middle.run(*(middle.message(start(n)) for n in range(MANY)))
+    messages = [middle.message(event("ProceedTask", f"t{n}", f"p{n}")) for n in range(MANY)]
+    batches = worked_off(narrow(middle, size_bytes=2 * len(TEXT)), messages)
+    assert len(batches) > 2
+    assert statuses(flat(batches)) == ["PROCEEDED", "SUCCESS"] * MANY
+
+
+def test_what_was_applied_and_is_cut_when_it_comes_again_gets_the_same_answer() -> None:
+    middle = Middle(with_feed=True)
+    messages = [middle.message(start(n)) for n in range(MANY)]
+    messages += [middle.message(event("ProceedTask", f"t{n}", f"p{n}")) for n in range(MANY)]
+    first = middle.run(*messages)
+    again = flat(worked_off(narrow(middle, seconds=5, size_bytes=3 * len(TEXT)), messages))
+    responses = [emit for emit in first.emits if emit.stream == "responses"]
+    assert [emit for emit in again if emit.stream == "responses"] == responses
+
+
+def test_a_pass_over_a_period_waits_where_much_is_to_be_sent_already() -> None:
+    middle = Middle(policy=replace(Middle().terms.policy, period_chunk=EMITS_BEFORE_PERIOD))
+    tasks = EMITS_BEFORE_PERIOD // 2 + 1
+    for number in range(tasks):
+        middle.handle(event("StartTask", f"t{number}", f"s{number}", timeout=0))
+    passes = [middle.message(event("TimeoutBetween", None, f"pass{n}")) for n in range(4)]
+    batches = worked_off(middle.process, passes)
+    assert [len(emits) for emits in batches] == [2 * (tasks + 1), 2 * (tasks + 1)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "size_bytes", "spent"), [(1.0, 10, False), (1.1, 0, True), (0, 11, True)]
+)
+def test_room_is_spent_by_time_or_by_size(seconds: float, size_bytes: int, spent: bool) -> None:
+    ticker = ManualTicker()
+    room = Room(ticker, 1.0, 10)
+    room.spend(size_bytes)
+    ticker.advance(seconds)
+    assert room.is_spent == spent
