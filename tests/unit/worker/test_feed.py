@@ -43,6 +43,18 @@ def test_a_start_and_an_end_are_told_as_the_records_they_leave() -> None:
     assert [record and record.state.status for record in ended] == [Status.PROCEEDED]
 
 
+def test_the_trace_of_a_start_is_told_with_its_record() -> None:
+    middle = Middle(with_feed=True)
+    trace = (
+        ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"),
+        ("tracestate", b"a=1"),
+    )
+    for value in (start(), proceed()):
+        (record,) = told_by(middle.handle(value, headers=trace))
+        assert record is not None
+        assert record.start.headers == tuple((name, text.decode()) for name, text in trace)
+
+
 def test_a_message_of_the_feed_says_whose_it_is_in_key_headers_and_partition() -> None:
     middle = Middle(with_feed=True)
     middle.run(middle.message(start("other"), home=2))
