@@ -103,6 +103,6 @@ def make_restorer(
     """Return what restores the store from the task feed; None where there is no feed."""
     if config.topics.tasks is None:
         return None
-    feed = KafkaFeed(config.topics.tasks, client_properties(config))
+    feed = KafkaFeed(config.topics.tasks, client_properties(config), config.kafka.group)
     extent = Extent(tuple(config.domains), opened.incarnation, homes)
     return Restorer(store, feed, extent, lambda: uuid4().hex, observer)

@@ -18,18 +18,19 @@ _AT_ONCE_BYTES: Final = 4_194_304
 _FIRST: Final = 0
 _AHEAD_KBYTES: Final = 16_384
 """What is fetched before it is asked for; the client would take four times as much."""
-_GROUP: Final = "never-joined"
-"""The client wants a name; it joins no group and commits nothing."""
-
 _PASSING: Final = frozenset({"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"})
 
 
 class KafkaFeed:
     """The FeedReader Protocol over Apache Kafka. Connects when it is first needed."""
 
-    def __init__(self, topic: str, properties: Mapping[str, Any]) -> None:
+    def __init__(self, topic: str, properties: Mapping[str, Any], group: str) -> None:
+        """``group``: one that this user may read; nobody joins it, and nothing is committed.
+
+        The client asks who coordinates it, and gives nothing at all where that is not allowed.
+        """
         self._topic = topic
-        self._properties = dict(properties)
+        self._properties = {**properties, "group.id": group, "enable.auto.commit": False}
         self._consumer: Consumer | None = None
         self._watcher: Consumer | None = None
         self._partition = 0
@@ -87,9 +88,7 @@ class KafkaFeed:
         The admin client answers the same, but now and then three seconds late.
         """
         if self._watcher is None:
-            self._watcher = Consumer(
-                {**self._properties, "group.id": _GROUP, "isolation.level": "read_uncommitted"}
-            )
+            self._watcher = Consumer({**self._properties, "isolation.level": "read_uncommitted"})
         place = TopicPartition(self._topic, self._partition)
         found = self._watcher.get_watermark_offsets(place, ASK_SECONDS)
         if found is None:
@@ -101,9 +100,7 @@ class KafkaFeed:
             self._consumer = Consumer(
                 {
                     **self._properties,
-                    "group.id": _GROUP,
                     "isolation.level": "read_committed",
-                    "enable.auto.commit": False,
                     "enable.partition.eof": True,
                     # Compaction and deletion move the first message.
                     "auto.offset.reset": "earliest",

@@ -24,9 +24,11 @@ from tests.e2e.desk import desk_at, proceed_event, start_event
 from tests.e2e.facts import until
 from tests.e2e.health import health_settings
 from tests.e2e.site import Site
+from tests.e2e.values import single_object
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.fixtures import REQUIRE_KAFKA
 from tests.servers.lanes import LaneMissing, skip_or_fail
+from tests.servers.redis_rights import PASSWORD, USER, allow, further_commands
 from tests.servers.redis_server import RedisServer
 from tests.servers.secure_kafka import Grant, SecureKafka
 
@@ -222,6 +224,45 @@ def test_the_documented_permissions_are_enough_and_what_is_taken_away_is_waited_
         assert settings[f"{PROPERTY}SASL_PASSWORD"] not in worker.log
         desk.read_to_the_end()
     assert len([answer for answer in desk.answers if answer.key == b"three"]) == 1
+
+
+def test_a_task_feed_needs_what_is_documented_for_it_in_kafka_and_redis_and_no_more(
+    place: Place, start_redis: Callable[..., RedisServer]
+) -> None:
+    """In Avro, and after Redis has lost everything."""
+    server = start_redis()
+    name = secrets.token_hex(5)
+    told = {"RUNNER_TOPICS__TASKS": f"tasks-{name}", "RUNNER_ENCODING__DEFAULT": "avro"}
+    avro = single_object()
+    site = dataclasses.replace(
+        place.site, redis_url=server.url, name=name, settings=told, written=avro, answered=avro
+    )
+    site.create_topics()
+    further = {"info", "script|load"}
+    assert further <= further_commands()
+    allow(server, site.prefix, *further)
+    settings = Place(place.secure, site).user()
+    settings |= {"RUNNER_REDIS__USERNAME": USER, "RUNNER_REDIS__PASSWORD": PASSWORD}
+    operations = re.findall(r"`topics.tasks` needs (\w+), (\w+) and (\w+)\.", OPERATIONS.read_text())
+    names = ["DESCRIBE_CONFIGS" if name == "DescribeConfigs" else name.upper() for name in operations[0]]
+    grants = [Grant(operation, "TOPIC", f"tasks-{site.name}") for operation in names]
+    place.secure.grant(settings[f"{PROPERTY}SASL_USERNAME"], grants)
+    with Fleet(site) as fleet, desk_at(site) as desk:
+        worker = fleet.one(settings)
+        worker.wait_for("homes", open=[0, 1])
+        desk.put(start_event("one", {"taskId": "task"}, timeout="600000"))
+        desk.reply_to("one")
+        with server.client() as client:
+            client.flushall()
+        worker.wait_for("restored", records=1)
+        desk.put(proceed_event("two", "task"), 1)
+        assert desk.resume_of("one").status == "PROCEEDED"
+        checked = _runner(site, settings, "restore", "--check")
+        assert checked.returncode == 0, checked.stderr
+        worker.terminate()
+        assert worker.wait() == 0
+    restored = _runner(site, settings, "restore")
+    assert restored.returncode == 0, restored.stderr
 
 
 def test_the_command_line_comes_in_with_the_same_settings_and_says_why_it_does_not(place: Place) -> None:

@@ -131,7 +131,7 @@ def open_place(config: Config) -> Iterator[Place]:
         raise FatalError(f"Kafka does not let this user see topic {', '.join(sorted(cluster.forbidden))}")
     require_partitions(config, cluster)
     require_kept(config, cluster)
-    store, feed = connect_store(config), KafkaFeed(tasks, client_properties(config))
+    store, feed = connect_store(config), KafkaFeed(tasks, client_properties(config), config.kafka.group)
     try:
         yield Place(config, cluster, store, feed, admin.client)
     except StoreUnavailable as error:
