@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from runner.actions.incoming import HEADER_BYTES, MARKS, MARKS_BYTES, ORIGIN, Incoming, size_of
+from runner.actions.incoming import HEADER_BYTES, MARKS, MARKS_BYTES, ORIGIN, Headers, Incoming, size_of
 from runner.actions.policy import Policy
 from runner.envelope.event import Event, as_text
 from runner.envelope.limits import WIDEST, EventLimits
@@ -67,9 +67,20 @@ def require_small(incoming: Incoming, limits: EventLimits) -> None:
     """EventError 10011 unless request id and headers of a message are within the limits."""
     if is_longer(incoming.event.request_id, limits.id_bytes):
         raise over_limit(f"requestMeta.id is longer than {limits.id_bytes} bytes")
+    if incoming.headers and not _are_few(incoming.headers, limits):
+        _require_small_headers(incoming, limits)
+
+
+def _are_few(headers: Headers, limits: EventLimits) -> bool:
+    """Whether headers are small at the first look, as nearly all are: four bytes a character at most."""
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value)
+    return size * 4 <= limits.header_bytes and len(headers) <= limits.headers
+
+
+def _require_small_headers(incoming: Incoming, limits: EventLimits) -> None:
     headers = incoming.headers
-    if not headers:
-        return
     # Sent on, an event has some more, which its sender did not give it.
     sent_on = incoming.header(ORIGIN) is not None
     if len(headers) > limits.headers + MARKS * sent_on:

@@ -66,12 +66,6 @@ class Item:
     redelivered: bool = False
 
     @property
-    def built_bytes(self) -> int:
-        """What its patterns gave."""
-        given = self.plan.given.encoded if isinstance(self.plan, TaskPlan) else None
-        return 0 if given is None else len(given)
-
-    @property
     def is_over_limit(self) -> bool:
         """Whether a limit refuses it that may have been another one when it was read before."""
         if self.poison is not None:
@@ -106,7 +100,8 @@ def take_in_all(messages: Sequence[Message], terms: Terms, progress: Progress, r
             items.append(Item(message, Source(terms.incarnation, message.partition, message.offset)))
             continue
         item = take_in(message, terms)
-        room.spend(item.built_bytes)
+        if isinstance(item.plan, TaskPlan) and item.plan.given.encoded is not None:
+            room.spend(len(item.plan.given.encoded))
         items.append(item)
     return items
 

@@ -174,7 +174,8 @@ class Process:
                 continue
             each.item.decision = decision
             if room is not None:
-                room.spend(sum(len(emit.value or b"") for emit in decision.emits))
+                for emit in decision.emits:
+                    room.spend(len(emit.value or b""))
             if decision.record is not None:
                 current[each.plan.key] = decision.record
             shards[self._store.shard(each.plan.key.id)].append(each)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Protocol
 
+from runner.actions.plan import TaskPlan
 from runner.store.calls import Loaded, Whole
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
@@ -41,7 +42,7 @@ def let_pass(items: Iterable[Item], terms: Terms, store: Decisions, whole: Whole
     Which task such an event is about cannot be told before it is read, so every shard is asked.
     StoreUnavailable if the store does not answer.
     """
-    refused = [item for item in items if item.is_over_limit]
+    refused = [item for item in items if not isinstance(item.plan, TaskPlan) and item.is_over_limit]
     if not refused:
         return
     keys = _key_of_each_shard(store)
