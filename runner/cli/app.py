@@ -20,6 +20,7 @@ from runner.cli import (
     completion_command,
     config_command,
     dev_command,
+    explain_command,
     send_command,
     tail_command,
     topics_command,
@@ -133,6 +134,7 @@ def build_app() -> typer.Typer:
     topics.command()(topics_command.create)
     configuration = _group("The configuration.")
     configuration.command()(config_command.check)
+    configuration.command()(explain_command.explain)
     groups = {"task": tasks, "dlq": letters, "topics": topics, "config": configuration}
     for name, group in groups.items():
         app.add_typer(group, name=name)

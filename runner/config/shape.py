@@ -29,6 +29,7 @@ class Shape:
     choices: tuple[str, ...]
     limits: tuple[int, int] | None
     default: Any
+    description: str
 
     @property
     def is_text(self) -> bool:
@@ -67,6 +68,7 @@ def _shape(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Shape:
         choices=tuple(whole.get("enum", ())),
         limits=limits,
         default=whole.get("default"),
+        description=whole.get("description", ""),
     )
 
 

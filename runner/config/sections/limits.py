@@ -54,7 +54,7 @@ class Limits(Section):
         le=5_000_000,
         description=(
             "Most values that one pattern visits and builds, 32 characters of text for one; FAIL 10011 "
-            "beyond. A million takes about a second and at most 250 MB while it is evaluated."
+            "beyond. A million takes about a second and at most 150 MB while it is evaluated."
         ),
     )
     data_bytes: int = Field(

@@ -38,6 +38,7 @@ COMMANDS = [
     ["dlq", "replay"],
     ["topics", "create"],
     ["config", "check"],
+    ["config", "explain"],
     ["restore"],
 ]
 
