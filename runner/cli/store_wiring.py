@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
 
@@ -16,7 +15,7 @@ from runner.store.redis_store import RedisStore
 from runner.worker.group_offsets import group_offsets
 from runner.worker.kafka_feed import KafkaFeed
 from runner.worker.offset_notes import incarnation_of
-from runner.worker.restorer import Extent, Observer, Restorer
+from runner.worker.restorer import Extent, Group, Observer, Restorer
 from runner.worker.topics import Cluster
 
 
@@ -98,11 +97,11 @@ def _known_before(config: Config, ownership: Ownership) -> int:
 
 
 def make_restorer(
-    config: Config, store: RedisStore, opened: Opened, homes: Callable[[], int], observer: Observer
+    config: Config, store: RedisStore, opened: Opened, group: Group, observer: Observer
 ) -> Restorer | None:
     """Return what restores the store from the task feed; None where there is no feed."""
     if config.topics.tasks is None:
         return None
     feed = KafkaFeed(config.topics.tasks, client_properties(config), config.kafka.group)
-    extent = Extent(tuple(config.domains), opened.incarnation, homes)
+    extent = Extent(tuple(config.domains), opened.incarnation, group)
     return Restorer(store, feed, extent, lambda: uuid4().hex, observer)

@@ -210,7 +210,7 @@ class _Worker:
         feed = None if tasks is None else Feed(tasks, outlet, store.shard)
         tracer = self._tracer(requests, topic_id(config, cluster, requests), group)
         reporter = Reporter(metrics, self._state, ticker, tracer)
-        restorer = make_restorer(config, store, opened, self._watch.homes, reporter)
+        restorer = make_restorer(config, store, opened, kafka, reporter)
         parts = Parts(
             log=kafka,
             topic=self._watch,

@@ -35,7 +35,8 @@ class Whole:
     bases: Mapping[int, int]
     """Where the batch of each home began: the marks of its shards must have come so far.
 
-    Whether something is *not* there can be told only once all homes were verified in its shard.
+    Whether something is *not* there, or closed, can be told only once all homes were verified in its
+    shard: what is closed may have been removed, and started anew in a home of which the shard lost all.
     """
 
 
@@ -282,6 +283,10 @@ class RestorableStore(Store, Protocol):
     A shard keeps a *mark* for each home, and which homes were verified since this server took over.
     """
 
+    def add_homes(self, incarnation: int, homes: int) -> None:
+        """Note that there are so many home partitions now."""
+        ...
+
     def adopt(self) -> bool:
         """Take the server that answers now for the one to be verified; all others are StoreLost.
 
@@ -293,8 +298,16 @@ class RestorableStore(Store, Protocol):
         """Return (shard, home) of the shards whose mark of a home lies below its base."""
         ...
 
-    def verified(self, homes: Collection[int], of: int) -> None:
-        """Note in every shard that these homes, of so many, lack nothing on this server."""
+    def unverified(self, homes: Collection[int], note: str) -> Mapping[int, str]:
+        """Return the note of each shard that does not say of all these homes that they were verified.
+
+        It is ``note``, text that nobody had before, where the shard had none on this server: so a note
+        that is still there tells that nothing was lost since, and that no home is being restored anew.
+        """
+        ...
+
+    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
+        """Note in these shards that these homes, of so many, lack nothing; where the note is another, not."""
         ...
 
     def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:

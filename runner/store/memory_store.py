@@ -33,10 +33,17 @@ from runner.store.indexing import moves
 from runner.store.keys import Keys
 from runner.store.listing import Stop
 from runner.store.paging import Stretch, page_between
-from runner.store.versions import ABSENT, revision_of, version_of
+from runner.store.versions import ABSENT, is_open, revision_of, version_of
 from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey, encode_part, read_record
 from runner.tasks.source import Source
+
+
+@dataclass(slots=True)
+class _Verified:
+    note: str
+    homes: set[int] = field(default_factory=set)
+    is_whole: bool = False
 
 
 @dataclass(slots=True)
@@ -61,8 +68,7 @@ class MemoryStore:
         self._incarnations: dict[str, int] = {}
         self._committed: dict[tuple[int, int], int] = {}
         self._timeouts: dict[str, int] = {}
-        self._verified: dict[int, set[int]] = {}
-        self._verified_of = 1
+        self._verified: dict[int, _Verified] = {}
 
     @property
     def shards(self) -> int:
@@ -162,11 +168,18 @@ class MemoryStore:
             if self._mark(incarnation, shard, home) < base
         ]
 
-    def verified(self, homes: Collection[int], of: int) -> None:
-        """Note that these homes lack nothing."""
-        self._verified_of = of
-        for shard in range(self.shards):
-            self._verified.setdefault(shard, set()).update(homes)
+    def unverified(self, homes: Collection[int], note: str) -> dict[int, str]:
+        """Return the notes of the shards in which not all of these homes were verified."""
+        notes = {shard: self._verified.setdefault(shard, _Verified(note)) for shard in range(self.shards)}
+        return {shard: kept.note for shard, kept in notes.items() if not kept.homes.issuperset(homes)}
+
+    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
+        """Note that these homes lack nothing, where the note is still the same."""
+        for shard, note in notes.items():
+            kept = self._verified.get(shard)
+            if kept is not None and kept.note == note:
+                kept.homes.update(homes)
+                kept.is_whole = kept.is_whole or kept.homes.issuperset(range(of))
 
     def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
         """Return some index entries of a home in a shard."""
@@ -185,8 +198,11 @@ class MemoryStore:
             shard = self.shard(key.id)
             if self._mark(incarnation, shard, source.partition) < whole.bases[source.partition]:
                 raise StoreLost(f"shard {shard} lacks what was committed of home {source.partition}")
-            if key not in self._tasks and len(self._verified.get(shard, ())) < self._verified_of:
+            if not is_open(self._version(key)) and not self._is_whole(shard):
                 raise StoreLost(f"shard {shard} is not verified for every home")
+
+    def _is_whole(self, shard: int) -> bool:
+        return shard in self._verified and self._verified[shard].is_whole
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
         """Return what is due now."""
@@ -314,7 +330,9 @@ class MemoryStore:
         place = (call.shard, asked.partition)
         if restoring.phase is Phase.BEGIN:
             self._homes[place] = _Home(call.incarnation, asked.base, restorer=restoring.token)
-            self._verified.get(call.shard, set()).discard(asked.partition)
+            kept = self._verified.setdefault(call.shard, _Verified(restoring.token))
+            kept.note, kept.is_whole = restoring.token, False
+            kept.homes.discard(asked.partition)
         elif restoring.phase is Phase.END:
             home = self._homes[place]
             home.mark, home.restorer = asked.base, None

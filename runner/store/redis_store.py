@@ -76,6 +76,7 @@ class RedisStore:
         self._apply = Script("apply")
         self._due = Script("due")
         self._between = Script("rank", "between")
+        self._unverified = Script("unverified")
         self._verified = Script("verified")
         self._open = Script("open")
         self._add_homes = Script("add_homes")
@@ -153,7 +154,7 @@ class RedisStore:
             for answer in self._connection.run_on_masters(("SCRIPT LOAD", script.text)):
                 if isinstance(answer, Exception):
                     raise unavailable(answer) from answer
-        self._load, self._apply, self._verified = (bound[name] for name in BOUND)
+        self._load, self._apply, self._unverified, self._verified = (bound[name] for name in BOUND)
         self._server = server
         return True
 
@@ -165,9 +166,15 @@ class RedisStore:
         found = zip(places, self._run(asked), strict=True)
         return [place for place, told in found if _mark(told, incarnation) < bases[place[1]]]
 
-    def verified(self, homes: Collection[int], of: int) -> None:
+    def unverified(self, homes: Collection[int], note: str) -> dict[int, str]:
+        """Return the notes of shards in which homes are yet to be verified: one script call per shard."""
+        calls = [([self._keys.verified(shard)], [note, *homes]) for shard in range(self.shards)]
+        notes = self._call(self._unverified, calls)
+        return {shard: kept.decode() for shard, kept in enumerate(notes) if kept is not None}
+
+    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
         """Note homes that lack nothing: one script call per shard, in one round trip."""
-        calls = [([self._keys.verified(shard)], [of, *homes]) for shard in range(self.shards)]
+        calls = [([self._keys.verified(shard)], [note, of, *homes]) for shard, note in notes.items()]
         self._call(self._verified, calls)
 
     def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:

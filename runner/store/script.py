@@ -6,7 +6,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Final
 
-BOUND: Final = ("load", "apply", "verified")
+BOUND: Final = ("load", "apply", "unverified", "verified")
 """Scripts that are bound to the servers that were verified: all that tasks are read and changed by."""
 
 

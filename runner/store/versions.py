@@ -19,6 +19,11 @@ def version_of(record: Record | None) -> str:
     return ABSENT if record is None else f"{record.revision};{record.state.source}"
 
 
+def is_open(version: str) -> bool:
+    """Whether this is the version of an open record: every second revision is."""
+    return version != ABSENT and revision_of(version) % 2 == 1
+
+
 def revision_of(version: str) -> int:
     """Return the revision of a version. Raises StoreUnreadable for text that is none."""
     try:

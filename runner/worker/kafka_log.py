@@ -168,6 +168,11 @@ class KafkaLog:
                 raise LogUnavailable(f"no committed offset of {place.partition}: {place.error}")
         return {place.partition: self._offset(place) for place in found}
 
+    def homes(self) -> int:
+        """Return how many partitions the topic has, as the broker says now."""
+        listed = self._guarded(lambda: self._consumer.list_topics(self._topic, IO_SECONDS))
+        return len(listed.topics[self._topic].partitions)
+
     def membership(self) -> Any:
         """Return the group metadata as it is now; None: of nobody.
 

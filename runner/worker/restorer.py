@@ -3,14 +3,16 @@
 The owner of a home answers for what every shard holds of it, and for nothing else: so nobody has to
 agree with anybody about who restores what.
 
-  verify    the mark of each shard has come as far as the home's committed offset, on this server
+  verify    the mark of each shard has come as far as the home's committed offset, on this server; and
+            where this was not noted before, Kafka says that nobody has come further than we know of
   restore   where it has not:  1 begin: decisions and mark go, everybody else is refused from now on
             (by shard)         2 clear: what is left of the home's records goes
                                3 read the shard's partition of the feed, to where it ended when 1 was done
                                4 write the last record of each task of the home
                                5 end: the mark is the committed offset
                            3 and 4 again where there are more tasks than fit into memory
-  note      the home is verified in every shard; nothing is missing from a shard once all homes are
+  note      the home is verified in every shard; nothing is missing from a shard once all homes are. It
+            is not taken where something was lost, or began to be restored, since we began to look
 
 Everything committed of a home lies before the end of the feed that is read in step 3: its messages
 were written before its offsets were committed, and those are what the positions are.
@@ -37,7 +39,7 @@ from runner.store.calls import (
 )
 from runner.store.indexing import task_id_of
 from runner.tasks.feed import read_entry
-from runner.tasks.record import TaskKey
+from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
 from runner.worker.last_told import LastTold, Told
 
@@ -77,14 +79,25 @@ class Observer(Protocol):
         ...
 
 
+class Group(Protocol):
+    """How far the group has come, as Kafka says now and not a while ago. Raises LogUnavailable."""
+
+    def committed(self, partitions: Collection[int]) -> Mapping[int, int | None]:
+        """Return the group's committed offsets; None where there is none."""
+        ...
+
+    def homes(self) -> int:
+        """Return how many home partitions there are."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """What there is of tasks."""
 
     domains: Collection[str]
     incarnation: int
-    homes: Callable[[], int]
-    """How many home partitions there are by now."""
+    group: Group
 
 
 @dataclass(slots=True)
@@ -115,7 +128,7 @@ class Restorer:
         self._feed = feed
         self._domains = extent.domains
         self._incarnation = extent.incarnation
-        self._homes = extent.homes
+        self._group = extent.group
         self._new_token = new_token
         self._observer = observer
         self._positions: dict[int, int] = {}
@@ -163,12 +176,29 @@ class Restorer:
             self._step(self._left[0])
             return False
         self.adopt()
+        notes = self._store.unverified(list(self._positions), self._new_token())
+        homes = self._asked() if notes else 0
         places = self._store.lost(self._incarnation, self._positions)
         if places:
             self._begin(places)
             return False
-        self._store.verified(list(self._positions), self._homes())
+        if notes:
+            self._store.verified(list(self._positions), homes, notes)
         return True
+
+    def _asked(self) -> int:
+        """Return how many homes there are. Raises Superseded if one of ours has been taken over.
+
+        Asked once the notes are known: whatever was committed before something was lost is told now,
+        also to a worker that slept meanwhile, and so are homes that were added; the store that was begun
+        anew by somebody who had not heard of them is told.
+        """
+        homes = self._group.homes()
+        self._store.add_homes(self._incarnation, homes)
+        for home, offset in self._group.committed(list(self._positions)).items():
+            if offset is not None and offset > self._positions[home]:
+                raise Superseded(f"home {home} was committed up to {offset} by another worker")
+        return homes
 
     def _begin(self, places: Collection[tuple[int, int]]) -> None:
         lost: dict[int, dict[int, int]] = {}
@@ -204,11 +234,15 @@ class Restorer:
 
     def _take_out(self, shard: _Shard, home: int, entries: Sequence[tuple[Index, str]]) -> None:
         keys = [TaskKey(index.domain, task_id_of(index, member)) for index, member in entries]
-        reads = [(key, Source(self._incarnation, home, -1)) for key in dict.fromkeys(keys)]
-        records = self._store.load(self._incarnation, reads).records
-        gone = [record for record in records.values() if record is not None and record.state.home == home]
+        records = self._there([(key, home) for key in dict.fromkeys(keys)]).values()
+        gone = [record for record in records if record is not None and record.state.home == home]
         changes = [Change(record.key, record, None, remove=True) for record in gone]
         self._call(shard, Phase.WRITE, {home: changes}, entries)
+
+    def _there(self, keys: Sequence[tuple[TaskKey, int]]) -> Mapping[TaskKey, Record | None]:
+        """Return the records that the store has for these keys."""
+        reads = [(key, Source(self._incarnation, home, -1)) for key, home in keys]
+        return self._store.load(self._incarnation, reads).records
 
     def _read(self, shard: _Shard) -> None:
         found = self._feed.read()
@@ -220,9 +254,12 @@ class Restorer:
     def _write(self, shard: _Shard) -> None:
         changes: dict[int, list[Change]] = {}
         told = shard.last.told
-        for key in list(islice(told, CHUNK)):
-            record = read_entry(told.pop(key)).record
-            changes.setdefault(record.state.home, []).append(Change(record.key, None, record))
+        records = [read_entry(told.pop(key)).record for key in list(islice(told, CHUNK))]
+        there = self._there([(record.key, record.state.home) for record in records])
+        for record in records:
+            # What is there is of another home, and older: it was removed, and its task started anew.
+            change = Change(record.key, there[record.key], record)
+            changes.setdefault(record.state.home, []).append(change)
         if changes:
             self._records += sum(map(len, changes.values()))
             self._call(shard, Phase.WRITE, changes)

@@ -113,10 +113,6 @@ class TopicWatch:
         """Begin to ask."""
         self._thread.start()
 
-    def homes(self) -> int:
-        """Return how many partitions the requests topic has, as far as is known."""
-        return self._outlet.cluster.topics[self._requests].partitions
-
     def has_home(self, partition: int) -> bool:
         """Whether the requests topic has this partition, by the last answer; if not, asks anew soon."""
         topic = self._outlet.cluster.topics.get(self._requests)

@@ -56,6 +56,10 @@ def step(
     return store.apply([call])[0]
 
 
+def verify(store: RestorableSubject, homes: Sequence[int]) -> None:
+    store.verified(homes, HOMES, store.unverified(homes, "a note"))
+
+
 def load(store: RestorableSubject, key: TaskKey, base: int) -> Record | None:
     source = Source(1, HOME, base)
     return store.load(1, [(key, source)], Whole({HOME: base})).records[key]
@@ -107,12 +111,25 @@ class TestWhole:
         for home in range(HOMES):
             with pytest.raises(StoreLost):
                 load(store, key, 0)
-            store.verified([home], HOMES)
+            verify(store, [home])
         assert load(store, key, 0) is None
+
+    def test_what_is_closed_is_given_only_once_every_home_was_verified(
+        self, store: RestorableSubject
+    ) -> None:
+        record = started(store, opened(key_in(store, 0), Source(1, HOME, 0)))
+        ended = closed(record, Source(1, HOME, 1))
+        assert load(store, record.key, 0) == record
+        order = HomeCall(HOME, 0)
+        assert apply(store, order, Change(record.key, record, ended)) is Verdict.APPLIED
+        with pytest.raises(StoreLost):
+            load(store, record.key, 0)
+        verify(store, range(HOMES))
+        assert load(store, record.key, 0) == ended
 
     def test_a_home_that_is_being_restored_is_not_verified_any_more(self, store: RestorableSubject) -> None:
         key = key_in(store, 0)
-        store.verified(range(HOMES), HOMES)
+        verify(store, range(HOMES))
         assert load(store, key, 0) is None
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
         with pytest.raises(StoreLost):
@@ -120,8 +137,31 @@ class TestWhole:
         assert step(store, Phase.END) is Verdict.APPLIED
         with pytest.raises(StoreLost):
             load(store, key, 0)
-        store.verified([HOME], HOMES)
+        verify(store, [HOME])
         assert load(store, key, 0) is None
+
+    def test_a_look_from_before_a_home_was_restored_verifies_nothing(self, store: RestorableSubject) -> None:
+        key = key_in(store, 0)
+        verify(store, [home for home in range(HOMES) if home != HOME])
+        notes = store.unverified([HOME], "before")
+        assert notes.keys() == set(range(SHARDS))
+        assert step(store, Phase.BEGIN) is Verdict.APPLIED
+        assert step(store, Phase.END) is Verdict.APPLIED
+        store.verified([HOME], HOMES, notes)
+        with pytest.raises(StoreLost):
+            load(store, key, 0)
+        assert store.unverified([HOME], "after") == {0: TOKEN}
+        verify(store, [HOME])
+        assert load(store, key, 0) is None
+
+    def test_the_note_of_a_shard_stays_until_all_homes_asked_for_are_verified(
+        self, store: RestorableSubject
+    ) -> None:
+        first = store.unverified([0, HOME], "first")
+        assert first == dict.fromkeys(range(SHARDS), "first")
+        store.verified([0], HOMES, first)
+        assert store.unverified([0], "second") == {}
+        assert store.unverified([0, HOME], "second") == first
 
 
 class TestRestoring:

@@ -51,7 +51,6 @@ class Place:
                 return 0
             raise FatalError(f"Kafka does not tell who is in group {group}: {reason.str()}") from error
 
-    @property
     def homes(self) -> int:
         """Partitions of requests."""
         return self.cluster.topics[self.config.topics.requests].partitions
@@ -100,7 +99,7 @@ class Place:
 
     def comparison(self, incarnation: int) -> Comparison:
         """Return what compares the store with the feed."""
-        scope = Scope(tuple(self.config.domains), self.homes, incarnation)
+        scope = Scope(tuple(self.config.domains), self.homes(), incarnation)
         return Comparison(self.store, self.feed, scope, self._standing)
 
     def _standing(self) -> Standing:
@@ -109,7 +108,7 @@ class Place:
     def _offsets(self, more: Mapping[str, Any]) -> dict[int, Committed]:
         config = self.config
         properties = {**client_properties(config), **more}
-        found = group_offsets(properties, config.kafka.group, config.topics.requests, self.homes)
+        found = group_offsets(properties, config.kafka.group, config.topics.requests, self.homes())
         # Those without an id were set by a person; those with another are of an earlier topic.
         return {p: told for p, told in found.items() if topic_of(told.note) in {"", self.topic_id}}
 

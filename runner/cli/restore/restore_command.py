@@ -154,12 +154,12 @@ def _restore(place: Place, *, as_json: bool) -> None:
             "what they find lost; stop all of them to do it by hand, or only look, with --check"
         )
     opened = open_store(place.store, config, place.cluster)
-    homes = range(place.homes)
+    homes = range(place.homes())
     positions = open_positions(homes, place, place.store, opened.incarnation)
     try:
         with progress(stderr(), "restoring, shards", place.store.shards) as step:
             done = _Done(step)
-            extent = Extent(tuple(config.domains), opened.incarnation, lambda: place.homes)
+            extent = Extent(tuple(config.domains), opened.incarnation, place)
             restorer = Restorer(place.store, place.feed, extent, lambda: uuid4().hex, done)
             lost = set(place.store.lost(opened.incarnation, {h: max(at, 0) for h, at in positions.items()}))
             _settle(restorer, positions)

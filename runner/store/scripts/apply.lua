@@ -102,6 +102,8 @@ local function restore(h, home)
     in_chunks('HDEL', key, kept_offsets(key))
     redis.call('HDEL', key, 'mark')
     redis.call('HDEL', verified, home[5], 'all')
+    -- Whoever looked at it before must not call it verified.
+    redis.call('HSET', verified, 'note', restoring[1])
   elseif phase == 'END' then
     redis.call('HSET', key, 'mark', home[1])
     redis.call('HDEL', key, 'restorer')

@@ -29,14 +29,18 @@ for h, offsets in ipairs(homes) do
   end
 end
 
-local records, is_missing = {}, false
+local records = {}
 for t = #homes + 1, bases and #KEYS - 1 or #KEYS do
   local record = redis.call('HMGET', KEYS[t], 'version', 'state', 'start')
   records[#records + 1] = record
-  is_missing = is_missing or not record[1]
 end
-if bases and is_missing and redis.call('HGET', KEYS[#KEYS], 'all') ~= SERVER then
-  return { -1, KEYS[#KEYS] }
+if bases and redis.call('HGET', KEYS[#KEYS], 'all') ~= SERVER then
+  for _, record in ipairs(records) do
+    -- What is closed (every second revision) may have been removed, and its task started anew in another
+    -- home, of which this shard has lost all: it is no better than nothing.
+    local revision = record[1] and tonumber(string.match(record[1], '^%d+')) or 0
+    if revision % 2 == 0 then return { -1, KEYS[#KEYS] } end
+  end
 end
 
 local time = redis.call('TIME')

@@ -136,7 +136,7 @@ class Middle:
             incarnation=1,
             poison_limit=poison_limit,
         )
-        self.store.verified(range(HOMES), HOMES)
+        self.store.verified(range(HOMES), HOMES, self.store.unverified(range(HOMES), "note"))
         self.feed = Feed(TASKS, self.outlet, self.store.shard) if with_feed else None
         self.process = self.another()
         self._next: dict[int, int] = {}

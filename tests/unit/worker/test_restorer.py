@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
 from runner.clock import ManualTicker
-from runner.errors import Superseded
-from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall
+from runner.errors import StoreLost, Superseded
+from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall, Whole
 from runner.store.memory_store import MemoryStore
 from runner.tasks.feed import encode_entry, feed_key
 from runner.tasks.record import Record
 from runner.tasks.source import Source
 from runner.worker.last_told import Told
 from runner.worker.restorer import Extent, Restorer
-from tests.contract.samples import DOMAINS, FUTURE, NOW, closed, key_in, opened
+from tests.contract.samples import DOMAINS, FUTURE, NOW, closed, indexes_equal_records, key_in, opened
 
 HOMES = 2
 SHARDS = 2
@@ -52,6 +52,22 @@ class ScriptedFeed:
         self.is_held = False
 
 
+class ScriptedGroup:
+    """What Kafka says of the requests topic."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[int, int] = {}
+        self.partitions = HOMES
+        self.asked = 0
+
+    def committed(self, partitions: Collection[int]) -> dict[int, int | None]:
+        self.asked += 1
+        return {partition: self.offsets.get(partition) for partition in partitions}
+
+    def homes(self) -> int:
+        return self.partitions
+
+
 class Bench:
     """A store of two shards, its feed, and the restorer of one worker."""
 
@@ -62,7 +78,8 @@ class Bench:
         self.feed = ScriptedFeed()
         self.said: list[tuple[int, int]] = []
         self._tokens = 0
-        extent = Extent(DOMAINS, 1, lambda: HOMES)
+        self.group = ScriptedGroup()
+        extent = Extent(DOMAINS, 1, self.group)
         self.restorer = Restorer(self.store, self.feed, extent, self._token, self)
 
     def restoring(self, shards_left: int, records: int) -> None:
@@ -124,6 +141,17 @@ def test_what_the_feed_does_not_know_goes() -> None:
     assert sorted(record.key for record in bench.store.records()) == sorted([mine.key, other.key])
 
 
+def test_an_older_record_of_another_home_leaves_nothing_behind() -> None:
+    bench = Bench()
+    before = bench.task(0, 1, home=1)
+    _put(bench.store, closed(before, Source(1, 1, 2)), Restoring("earlier", Phase.WRITE))
+    after = opened(before.key, Source(1, 0, 3), FUTURE)
+    bench.feed.tell(bench.store, after)
+    bench.settle({0: 9})
+    assert bench.store.record(before.key) == after
+    assert indexes_equal_records(bench.store)
+
+
 def test_a_home_that_was_taken_over_meanwhile_is_left_alone() -> None:
     bench = Bench()
     bench.feed.tell(bench.store, bench.task(0, 1))
@@ -134,6 +162,37 @@ def test_a_home_that_was_taken_over_meanwhile_is_left_alone() -> None:
     with pytest.raises(Superseded):
         bench.settle({0: 9})
     assert bench.store.records() == []
+
+
+def test_who_slept_through_its_replacement_verifies_nothing() -> None:
+    bench = Bench()
+    bench.group.offsets = {0: 10}
+    with pytest.raises(Superseded):
+        bench.restorer.settle({0: 9})
+    assert bench.store.unverified([0], "other").keys() == set(range(SHARDS))
+
+
+def test_kafka_is_asked_once_for_homes_that_are_verified_again_and_again() -> None:
+    bench = Bench()
+    bench.settle({0: 0, 1: 0})
+    bench.settle({0: 0, 1: 0})
+    bench.settle({0: 0})
+    assert bench.group.asked == 1
+    bench.store._verified.clear()
+    bench.settle({0: 0})
+    assert bench.group.asked == 2
+
+
+def test_nothing_is_said_to_be_missing_before_homes_that_were_just_added_are_verified() -> None:
+    bench = Bench()
+    bench.group.partitions = HOMES + 1
+    key = key_in(bench.store, 0, 1)
+    bench.settle({0: 0, 1: 0})
+    assert bench.store.homes() == HOMES + 1
+    with pytest.raises(StoreLost):
+        bench.store.load(1, [(key, Source(1, 0, 0))], Whole({0: 0}))
+    bench.settle({2: 0})
+    assert bench.store.load(1, [(key, Source(1, 0, 0))], Whole({0: 0})).records == {key: None}
 
 
 def test_when_a_home_goes_its_restoring_ends() -> None:
