@@ -24,8 +24,10 @@ from runner.worker.feed import Feed
 from runner.worker.process import Asked, Process
 from runner.worker.progress import Progress
 from runner.worker.restorer import Restorer
-from runner.worker.retention import Retention
+from runner.worker.retention import Removals, Retention
+from tests.simulation.losses import Lost
 from tests.simulation.simulation import Rules
+from tests.simulation.watch import WatchedRedis
 from tests.simulation.worker_model import Makers
 
 
@@ -94,10 +96,10 @@ class HasNoMarks(MemoryStore):
 class TrustsWhatIsMissing(MemoryStore):
     """Says that a task is not there although not every home of its shard was verified."""
 
-    def verified(self, homes: Collection[int], of: int) -> None:
+    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
         """Note homes as if they were all."""
         del of
-        super().verified(homes, 1)
+        super().verified(homes, 0, notes)
 
 
 class LetsAnyoneRestore(MemoryStore):
@@ -166,9 +168,9 @@ class ReadsHalf(Restorer):
     """Restores from what the feed holds up to the first open transaction."""
 
     def _read(self, shard: Any) -> None:
-        before = len(shard.told)
+        before = len(shard.last.told)
         super()._read(shard)
-        if shard.phase == "read" and len(shard.told) == before:
+        if shard.phase == "read" and len(shard.last.told) == before:
             shard.phase = "write"
 
 
@@ -177,8 +179,11 @@ class NeverLooks(Restorer):
 
     def settle(self, positions: Mapping[int, int]) -> bool:
         """Verify nothing."""
+        self._positions = dict(positions)
         self.adopt()
-        self._store.verified(list(positions), self._homes())
+        homes = list(positions)
+        notes = self._store.unverified(homes, self._new_token())
+        self._store.verified(homes, self._group.homes(), notes)
         return True
 
 
@@ -228,6 +233,50 @@ class RemovesUncommitted(Retention):
         return not record.is_open
 
 
+class RemovesFirst(Retention):
+    """Removes records, and then lets the feed be told of it."""
+
+    def due(self, positions: Mapping[int, int]) -> Removals:
+        """Return what has been removed."""
+        removals = super().due(positions)
+        super().remove(removals, positions)
+        return removals
+
+
+class TakesAnyServer(WatchedRedis):
+    """A Redis whose scripts are bound to no server: one that takes over goes on where it stands."""
+
+    def lose(self, taken: Lost) -> None:
+        """Lose it, and nobody can tell."""
+        super().lose(replace(taken, replaced=False))
+
+
+class CountsOnce(Restorer):
+    """Knows as many homes as there were when it first asked."""
+
+    _first = 0
+
+    def _asked(self) -> int:
+        homes = super()._asked()
+        self._first = self._first or homes
+        return self._first
+
+
+class TrustsItself(Restorer):
+    """Verifies homes up to where it has come itself, whoever has come further."""
+
+    def _asked(self) -> int:
+        return self._group.homes()
+
+
+class TakesOldLooks(MemoryStore):
+    """Takes homes for verified although something was lost since somebody looked."""
+
+    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
+        """Note homes whatever the notes are."""
+        super().verified(homes, of, {**notes, **self.unverified((*homes, -1), "-")})
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     """A rule that is removed, and how."""
@@ -261,5 +310,19 @@ BREAKS: Final[dict[str, Break]] = {
         "a task is told to be gone before its closing is committed",
         Rules(makers=Makers(retention=RemovesUncommitted)),
     ),
+    "removal-first": Break(
+        "a record is removed before that is told and committed",
+        Rules(makers=Makers(retention=RemovesFirst)),
+    ),
+    "bound": Break("the scripts are bound to no server", Rules(redis=TakesAnyServer), 100_000),
+    "homes": Break(
+        "homes that were added are not counted", Rules(makers=Makers(restorer=CountsOnce)), 100_000
+    ),
+    "standing": Break(
+        "who verifies a home does not ask whether it was taken over",
+        Rules(makers=Makers(restorer=TrustsItself)),
+        100_000,
+    ),
+    "note": Break("a look from before something was lost is taken", Rules(TakesOldLooks), 1_000_000),
     "offsets": Break("offsets are committed before the emits", Rules(makers=Makers(delivery=OffsetsFirst))),
 }

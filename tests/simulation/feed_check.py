@@ -34,8 +34,11 @@ class Change:
     transaction: Transaction
 
 
-def check_feed(broker: Broker, records: Iterable[Record]) -> None:
-    """Raise Violation unless the feed tells every change with its offsets, and ends as the records are."""
+def check_feed(broker: Broker, records: Iterable[Record]) -> set[TaskKey]:
+    """Raise Violation unless the feed tells every change with its offsets, and ends as the records are.
+
+    Return the tasks that were told to be gone: they may be, whether or not their removal was seen.
+    """
     changes = list(_changes(broker))
     last = {change.key: change.task for change in changes}
     told = {key: task for key, task in last.items() if task is not None}
@@ -48,11 +51,7 @@ def check_feed(broker: Broker, records: Iterable[Record]) -> None:
         by_transaction[change.transaction][change.key] = change
     _check_answers(broker, by_transaction)
     _check_removals(changes)
-
-
-def told_removed(broker: Broker) -> set[TaskKey]:
-    """Return the tasks that were told to be gone: they may be, whether or not their removal was seen."""
-    gone = (change.key.partition(":") for change in _changes(broker) if change.task is None)
+    gone = (change.key.partition(":") for change in changes if change.task is None)
     return {TaskKey(domain, task_id) for domain, _, task_id in gone}
 
 

@@ -88,6 +88,12 @@ class Group:
             self._rebalance(joined=None)
             self._complete_if_all()
 
+    def grow(self, partitions: int) -> None:
+        """Share more partitions from now on: the topic was seen to have so many."""
+        self._partitions = partitions
+        if self.members:
+            self._rebalance(joined=None)
+
     def accept(self, offsets: Mapping[int, int], membership: Membership, transaction: Transaction) -> bool:
         """Whether the offsets were put into the transaction: only a present member's are."""
         if membership.member not in self.members or membership.generation != self.generation:

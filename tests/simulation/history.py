@@ -33,6 +33,8 @@ class Sent:
     timeout_ms: int | None = None
     to_ms: int | None = None
     """Of TimeoutBetween: the end of its period; None: when it was handled."""
+    draws: bool = False
+    """Whether its patterns draw."""
     offset: int = -1
     at_ms: int = 0
 

@@ -64,7 +64,7 @@ class Ledger:
             return
         generation = reply.payload.get("g", "")
         start = self._sent.get(generation)
-        said = {**sent.payload, **_drawn(sent, reply)} if sent.kind is Kind.PROCEED else sent.payload
+        said = {**sent.payload, **_drawn(sent, reply)}
         right = start is not None and reply.payload == {**start.payload, **said}
         _require(right, f"{told} with the payload {reply.payload}")
         self._closers[generation].append(reply)
@@ -152,4 +152,6 @@ def _require(holds: bool, told: str) -> None:
 
 def _drawn(command: Sent, answer: Answer) -> dict[str, Any]:
     """Return what the patterns of a command drew: whatever uuid, and the time at which it was sent."""
+    if not command.draws:
+        return {}
     return {DRAWN: [answer.payload.get(DRAWN, [""])[0], command.at_ms]}

@@ -25,8 +25,12 @@ DRAWN: Final = "drawn"
 """Field of what a ProceedTask writes that its patterns drew: [uuid, the time it was sent]."""
 
 _DRAW: Final = "[uuid(), now()]"
-_PROCEED: Final = {
-    "enrichPath": "done",
+_DRAWING: Final = 0.2
+"""How often a command has such patterns: they take as long as all the rest."""
+
+_PLAIN: Final = {"enrichPath": "done"}
+_DRAWN: Final = {
+    **_PLAIN,
     "inputPattern": f"set_element(@, 'done.{DRAWN}', {_DRAW})",
     "outputPattern": f"set_element(@, '{DRAWN}', {_DRAW})",
 }
@@ -49,7 +53,7 @@ class Load:
         self._broker = broker
         self._rng = rng
         self._profile = profile
-        self._starts_left = profile.starts + 4
+        self._starts_left = profile.starts + 3
         self._count = 0
         self._seen = [0] * len(broker.topics[RESPONSES])
         self._looking = False
@@ -82,7 +86,7 @@ class Load:
     def removed(self, key: TaskKey) -> None:
         """Start a task that was just removed anew, on any partition: the nastiest moment for it."""
         if key.id.startswith("t") and self._rng.random() < self._profile.loops * 0.7:
-            partition = self._rng.randrange(self._profile.partitions)
+            partition = self._any_partition()
             self._later(self._rng.choice((0, 0, 1, 20)), lambda: self._start(key.domain, key.id, partition))
 
     # -- tasks -------------------------------------------------------------------------------------
@@ -90,11 +94,11 @@ class Load:
     def _start_some(self) -> None:
         """Start a task on an id of its own or on one of the few that all share."""
         rng = self._rng
-        home = rng.randrange(self._profile.partitions)
+        home = self._any_partition()
         domain = rng.choice(self._profile.domains)
         task_id = f"t{rng.randrange(self._profile.ids)}" if rng.random() < 0.75 else None
         if task_id is not None and rng.random() > self._profile.wrong_partition:
-            home = int(task_id[1:]) % self._profile.partitions
+            home = int(task_id[1:]) % len(self._broker.requests)
         self._start(domain, task_id, home)
 
     def _start(self, domain: str, task_id: str | None, home: int) -> None:
@@ -138,18 +142,24 @@ class Load:
     def _command(self, task: Sent) -> None:
         kind = Kind.PROCEED if self._rng.random() < 0.8 else Kind.TIMEOUT
         marker = self._marker("c")
-        self._send_command(kind, marker, marker, task)
+        draws = kind is Kind.PROCEED and self._rng.random() < _DRAWING
+        command = Sent(marker, kind, marker, 0, None, task.domain, task.task_id, draws=draws)
+        self._send_command(command, task)
         if self._rng.random() < 0.25:
-            self._later(self._gap(), lambda: self._send_command(kind, self._marker("c"), marker, task))
+            self._later(self._gap(), lambda: self._send_again(command, task))
         if self._rng.random() < self._profile.loops * 0.5:
             self._later(self._rng.choice((0, 0, 1, 5)), lambda: self._loop(task))
 
-    def _send_command(self, kind: Kind, marker: str, identity: str, task: Sent) -> None:
+    def _send_again(self, command: Sent, task: Sent) -> None:
+        self._send_command(replace(command, marker=self._marker("c")), task)
+
+    def _send_command(self, command: Sent, task: Sent) -> None:
+        marker, kind = command.marker, command.kind
         payload = {"c": marker, "taskId": task.task_id, "done": {"by": marker}}
-        parameters = _PROCEED if kind is Kind.PROCEED else {}
-        value = _envelope(kind, identity, task.domain, payload, parameters)
+        parameters = {} if kind is Kind.TIMEOUT else _DRAWN if command.draws else _PLAIN
+        value = _envelope(kind, command.identity, task.domain, payload, parameters)
         partition = self._mostly(task.partition)
-        self._send(Sent(marker, kind, identity, partition, value, task.domain, task.task_id, payload))
+        self._send(replace(command, partition=partition, value=value, payload=payload))
 
     def _loop(self, task: Sent) -> None:
         """Start the same id again: the saga has come back to the step."""
@@ -162,7 +172,7 @@ class Load:
     def _poison(self) -> None:
         marker = self._marker("p")
         value = None if self._rng.random() < 0.3 else f"no envelope {marker}".encode()
-        partition = self._rng.randrange(self._profile.partitions)
+        partition = self._any_partition()
         self._send(Sent(marker, Kind.POISON, marker, partition, value))
 
     def _foreign(self) -> None:
@@ -183,7 +193,7 @@ class Load:
             payload["from"], parameters["fromTimePath"] = self._scheduler.now_ms - 300, "from"
         domain = self._rng.choice((None, *self._profile.domains))
         value = _envelope(Kind.BETWEEN, marker, domain, payload, parameters)
-        partition = self._rng.randrange(self._profile.partitions)
+        partition = self._any_partition()
         self._send(
             Sent(marker, Kind.BETWEEN, marker, partition, value, domain or "", payload=payload, to_ms=to_ms)
         )
@@ -237,9 +247,10 @@ class Load:
 
     def _mostly(self, home: int) -> int:
         """Return the home of a task or, now and then, another partition."""
-        if self._rng.random() >= self._profile.wrong_partition:
-            return home
-        return self._rng.randrange(self._profile.partitions)
+        return home if self._rng.random() >= self._profile.wrong_partition else self._any_partition()
+
+    def _any_partition(self) -> int:
+        return self._rng.randrange(len(self._broker.requests))
 
 
 def header(headers: Headers, name: str) -> str | None:

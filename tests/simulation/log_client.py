@@ -15,6 +15,7 @@ from tests.simulation.profile import Profile
 from tests.simulation.scheduler import Scheduler
 
 PENDING_WAIT_MS = 50
+MARKERS_WAIT_MS = 1000
 
 
 class Process(Protocol):
@@ -27,8 +28,12 @@ class Process(Protocol):
         """Whether it runs."""
         ...
 
-    def point(self, name: str, ms: int = 0) -> None:
-        """Suspend; the process may not come back from it."""
+    def point(self, name: str, ms: int = 0, until: Callable[[], bool] | None = None) -> None:
+        """Suspend, for so long or until something is so; the process may not come back from it."""
+        ...
+
+    def passing(self, name: str) -> None:
+        """Pass a point at which only the process itself may suffer."""
         ...
 
     def trace(self, *said: object) -> None:
@@ -53,11 +58,10 @@ class LogClient:
         self._is_member = False
         self._owned: tuple[int, ...] = ()
         self._seen = 0
-        """The generation whose callbacks have run (cooperative)."""
+        """The generation whose callbacks have run."""
         self._read_at: dict[int, int] = {}
         self._paused: set[int] = set()
         self._transaction: Transaction | None = None
-        self.is_polling = False
 
     def attach(self, process: Process, listener: AssignmentListener) -> None:
         """Note who polls, and who is told of rebalances."""
@@ -70,18 +74,26 @@ class LogClient:
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return what is there, waiting for the first."""
-        self._process.point("poll")
+        wait_ms = int(timeout_seconds * 1000)
+        if wait_ms > 0:
+            self._process.point("poll", wait_ms, self._has_news)
+        else:
+            self._process.point("poll")
         self._rebalance()
-        found = self._fetch(max_messages)
-        if not found and timeout_seconds > 0:
-            self.is_polling = True
-            try:
-                self._process.point("poll", max(1, int(timeout_seconds * 1000)))
-            finally:
-                self.is_polling = False
-            self._rebalance()
-            found = self._fetch(max_messages)
-        return found
+        return self._fetch(max_messages)
+
+    def _has_news(self) -> bool:
+        """Whether a poll has something to do at once: a message, or a rebalance."""
+        group, member = self._group, self._group.members.get(self._process.name)
+        if member is None or (not group.is_stable and not member.joined):
+            return True
+        if member.generation != self._seen and (group.is_stable or group.cooperative):
+            return True
+        requests, paused = self._broker.requests, self._paused
+        return any(
+            number not in paused and requests[number].stable_end > offset
+            for number, offset in self._read_at.items()
+        )
 
     def read_from(self, positions: Mapping[int, int]) -> dict[int, int]:
         """Begin reading."""
@@ -116,6 +128,13 @@ class LogClient:
         self._process.trace("committed offsets", found)
         return found
 
+    def homes(self) -> int:
+        """Return how many partitions there are."""
+        self._process.point("committed")
+        if self._chaos.log_fault():
+            raise LogUnavailable("no answer")
+        return len(self._broker.requests)
+
     def membership(self) -> Membership:
         """Return the membership as of the last poll; cooperative: as it is known now, without a poll."""
         member = self._group.members.get(self._process.name) if self._group.cooperative else None
@@ -126,8 +145,9 @@ class LogClient:
     def begin(self) -> None:
         """Open a transaction, once the last one has all its markers."""
         self._process.point("begin")
-        while self._transaction is not None and not self._transaction.is_complete:
-            self._process.point("begin", 1 + self._profile.marker_ms // 4)
+        last = self._transaction
+        while last is not None and not last.is_complete:
+            self._process.point("begin", MARKERS_WAIT_MS, lambda: last.is_complete)
         if self._chaos.log_fault():
             raise LogUnavailable("no answer")
         transaction = self._broker.begin(self._process.name)
@@ -136,7 +156,10 @@ class LogClient:
 
     def produce(self, emit: Emit) -> None:
         """Send a message."""
-        self._process.point("produce")
+        if self._transaction is not None and self._transaction.partitions:
+            self._process.passing("produce")
+        else:
+            self._process.point("produce")
         transaction = self._open()
         if self._chaos.log_fault() and self._chaos.log_fault():
             raise LogUnavailable("the queue is full", refused=self._chaos.some_ms(2) == 1)
@@ -256,8 +279,9 @@ class LogClient:
             self._give_up(self._listener.revoked)
             self._is_member = True
             group.join(name)
-        if group.is_stable and self._membership.generation != group.generation:
+        if group.is_stable and self._seen != group.generation:
             self._give_up(self._listener.revoked)
+            self._seen = group.generation
             self._membership = Membership(name, group.generation)
             self._owned = group.assignment.get(name, ())
             self._process.trace("assigned", self._owned, "generation", group.generation)
@@ -278,11 +302,11 @@ class LogClient:
         if len(places) > 1 and self._chaos.some_ms(2):
             places.reverse()
         for number in places:
-            if number in self._paused or len(found) >= max_messages:
+            if number in self._paused:
                 continue
-            for each in self._broker.requests[number].read(self._read_at[number]):
-                if len(found) >= max_messages:
-                    break
-                found.append(each.message)
-                self._read_at[number] = each.offset + 1
+            partition, at = self._broker.requests[number], self._read_at[number]
+            messages, self._read_at[number] = partition.read_some(at, max_messages - len(found))
+            found += messages
+            if len(found) >= max_messages:
+                break
         return found

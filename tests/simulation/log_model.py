@@ -12,10 +12,9 @@ What is modelled because the worker's guarantees meet it:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from runner.actions.decision import Emit
@@ -40,11 +39,12 @@ class TransactionState(Enum):
 class Transaction:
     """What a producer sent between begin and its end."""
 
-    __slots__ = ("name", "offsets", "partitions", "state", "unmarked")
+    __slots__ = ("decided_ms", "name", "offsets", "partitions", "state", "unmarked")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.state = TransactionState.OPEN
+        self.decided_ms = 0
         self.partitions: list[Partition] = []
         self.offsets: dict[int, int] = {}
         self.unmarked = 0
@@ -55,8 +55,7 @@ class Transaction:
         return self.state is not TransactionState.OPEN and self.unmarked == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One offset of a partition: a message, or a marker."""
 
     key: bytes | None
@@ -67,8 +66,7 @@ class Entry:
     timestamp_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A message as a read_committed reader sees it."""
 
     partition: int
@@ -77,6 +75,8 @@ class Found:
     value: bytes | None
     headers: Headers
     timestamp_ms: int
+    committed_ms: int
+    """When its transaction was decided, or it was sent without one."""
 
     @property
     def message(self) -> Message:
@@ -113,17 +113,28 @@ class Partition:
     @property
     def stable_end(self) -> int:
         """The last stable offset: readers get nothing from here on."""
-        return min(self._unstable.values(), default=len(self.entries))
+        return min(self._unstable.values()) if self._unstable else len(self.entries)
 
     def read(self, start: int) -> Iterator[Found]:
         """Give what a read_committed reader sees from an offset on."""
+        entries, number = self.entries, self.number
         for offset in range(start, self.stable_end):
-            entry = self.entries[offset]
-            transaction = entry.transaction
-            if entry.is_marker:
+            key, value, headers, transaction, is_marker, timestamp_ms = entries[offset]
+            if is_marker:
                 continue
-            if transaction is None or transaction.state is TransactionState.COMMITTED:
-                yield Found(self.number, offset, entry.key, entry.value, entry.headers, entry.timestamp_ms)
+            if transaction is None:
+                yield Found(number, offset, key, value, headers, timestamp_ms, timestamp_ms)
+            elif transaction.state is TransactionState.COMMITTED:
+                yield Found(number, offset, key, value, headers, timestamp_ms, transaction.decided_ms)
+
+    def read_some(self, start: int, most: int) -> tuple[list[Message], int]:
+        """Return the next messages, and where to read on: past markers and what was aborted."""
+        found: list[Message] = []
+        for each in self.read(start):
+            if len(found) == most:
+                return found, each.offset
+            found.append(each.message)
+        return found, max(start, self.stable_end)
 
 
 class Broker:
@@ -151,6 +162,11 @@ class Broker:
         """The partitions of the requests topic."""
         return self.topics[REQUESTS]
 
+    def grow(self, more: int) -> None:
+        """Add partitions to the requests topic."""
+        first = len(self.requests)
+        self.requests.extend(Partition(REQUESTS, number) for number in range(first, first + more))
+
     def begin(self, name: str) -> Transaction:
         """Open a transaction."""
         transaction = Transaction(name)
@@ -173,6 +189,7 @@ class Broker:
     def end(self, transaction: Transaction, state: TransactionState) -> None:
         """Decide a transaction; the markers follow."""
         transaction.state = state
+        transaction.decided_ms = self._scheduler.now_ms
         places: list[Partition | None] = [*transaction.partitions]
         if transaction.offsets:
             places.append(None)

@@ -49,14 +49,14 @@ def state_of(store: MemoryStore) -> dict[str, Any]:
     return {part: deepcopy(getattr(store, part)) for part in _PARTS}
 
 
-def some_loss(rng: Random, store: MemoryStore, before: dict[str, Any]) -> Lost:
-    """Draw a loss; ``before`` is an earlier state."""
+def some_loss(rng: Random, store: MemoryStore, before: dict[str, Any] | None) -> Lost:
+    """Draw a loss; ``before`` is an earlier state, where there is one to fall back to."""
     match rng.choice(("all", "restart", "tail", "tail", "shard")):
         case "all":
             return Lost(None, None, replaced=False)
         case "restart":
             return Lost(None, None, replaced=True)
-        case "tail":
+        case "tail" if before is not None:
             return Lost(before, None, replaced=True)
         case _:
             return Lost(None, rng.randrange(store.shards), replaced=bool(rng.randrange(2)))

@@ -20,6 +20,9 @@ POINTS: Final = (
     "due",
     "note",
     "remove",
+    "verify",
+    "restore",
+    "read_feed",
 )
 """Places where a worker may be killed or fall asleep: before the call of that name."""
 
@@ -39,6 +42,10 @@ class Profile:
     period_chunk: int
     retention_ms: int
     lease_ms: int
+    verify_ms: int
+    """Between two looks whether the store has lost something."""
+    topic_ms: int
+    """Between two looks how many partitions there are."""
     session_ms: int
     transaction_ms: int
     marker_ms: int
@@ -59,6 +66,8 @@ class Profile:
     outages: bool
     losses: int
     """How often Redis loses something."""
+    grows: int
+    """How many partitions are added, at some moment."""
     loops: float
     wrong_partition: float
     poll_seconds: float = field(default=0.5)
@@ -67,7 +76,7 @@ class Profile:
 def profile_of(rng: Random) -> Profile:
     """Draw a profile: anything, or one in which something particular is likely."""
     profile = _any(rng)
-    theme = rng.choice((_removals, _replacements, None, None))
+    theme = rng.choice((_removals, _replacements, _restorings, _growths, None, None))
     return profile if theme is None else theme(profile, rng)
 
 
@@ -107,6 +116,47 @@ def _replacements(profile: Profile, rng: Random) -> Profile:
     )
 
 
+def _restorings(profile: Profile, rng: Random) -> Profile:
+    """Losses that several workers mend, of which one dies or sleeps meanwhile."""
+    if rng.random() < 0.3:
+        # Tasks that move to another home with what is lost.
+        profile = replace(profile, ids=1, shards=1, loops=1.0, retention_ms=rng.choice((0, 100)))
+    return replace(
+        profile,
+        workers=rng.choice((2, 2, 3)),
+        partitions=rng.choice((1, 2, 2, 3)),
+        verify_ms=rng.choice((20, 100, 500)),
+        session_ms=60,
+        chaos_ms=rng.choice((1000, 3000)),
+        spread_ms=rng.choice((200, 1000)),
+        kills=0.003,
+        freezes=rng.choice((0.003, 0.01)),
+        focus=rng.choice(("restore", "restore", "restore", "read_feed", "verify")),
+        sleeps=rng.choice(((1.5, 3), (1.5, 6, 20))),
+        store_faults=rng.choice((0.0, 0.01)),
+        log_faults=rng.choice((0.0, 0.02)),
+        losses=rng.choice((2, 3, 4)),
+        wrong_partition=rng.choice((profile.wrong_partition, 0.8)),
+    )
+
+
+def _growths(profile: Profile, rng: Random) -> Profile:
+    """Partitions are added, not everybody sees them at once, and then something is lost."""
+    return replace(
+        profile,
+        workers=rng.choice((2, 2, 3)),
+        partitions=rng.choice((1, 1, 2)),
+        grows=rng.choice((1, 2)),
+        retention_ms=rng.choice((profile.retention_ms, 100_000)),
+        topic_ms=rng.choice((30, 1000, 30_000, 30_000)),
+        verify_ms=rng.choice((20, 100)),
+        chaos_ms=rng.choice((300, 1000, 3000)),
+        spread_ms=rng.choice((200, 1000)),
+        losses=rng.choice((0, 1, 2, 3)),
+        wrong_partition=rng.choice((0.4, 0.8)),
+    )
+
+
 def _any(rng: Random) -> Profile:
     nasty = rng.random() < 0.85
     quiet = rng.random()
@@ -115,13 +165,15 @@ def _any(rng: Random) -> Profile:
         partitions=rng.choice((1, 2, 2, 2, 3, 4)),
         shards=rng.choice((1, 1, 2, 3)),
         domains=rng.choice((("d0",), ("d0",), ("d0", "d1"))),
-        starts=rng.randint(3, 9),
+        starts=rng.choice((1, 2, 2, 3, 3, 4, 5, 6)),
         ids=rng.randint(1, 4),
         batch_events=rng.choice((1, 2, 3, 4, 6, 6)),
         timer_chunk=rng.choice((1, 2, 3, 10)),
         period_chunk=rng.choice((1, 2, 5)),
         retention_ms=rng.choice((0, 0, 0, 50, 400, 100_000)),
         lease_ms=rng.choice((50, 300, 2000)),
+        verify_ms=rng.choice((20, 100, 500)),
+        topic_ms=rng.choice((30, 300, 30_000)),
         session_ms=rng.choice((60, 200, 600)),
         transaction_ms=rng.choice((100, 400, 1500)),
         marker_ms=rng.choice((1, 1, 5, 40, 200)),
@@ -137,6 +189,7 @@ def _any(rng: Random) -> Profile:
         log_faults=rng.choice((0.0, 0.02, 0.1)) if quiet > 0.2 else 0.0,
         outages=rng.random() < 0.15,
         losses=rng.choice((0, 0, 1, 2)),
+        grows=rng.choice((0, 0, 0, 1, 2)),
         loops=rng.choice((0.0, 0.3, 0.8)),
         wrong_partition=rng.choice((0.0, 0.1, 0.4)),
     )

@@ -2,7 +2,8 @@
 
 For every task the committed messages about it are taken partition by partition, in their order, and
 an interleaving is looked for in which the pure actions, on one record, give byte for byte what was
-seen: the reply, the resumed event, the forwarded copy, or nothing. Time comes from the answers (it is
+seen: the reply, the resumed event, the forwarded copy, or nothing. What was answered and committed
+before an event was even sent comes before it. Time comes from the answers (it is
 that of a load, and may be long before the decision took effect); a closed record of a task that was
 removed at least once may vanish. No such order: some answer was wrong.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from runner.actions.decision import Decision, Emit, Forwarded
 from runner.actions.incoming import HOPS, ORIGIN
@@ -24,7 +26,7 @@ from tests.simulation.answers import Answer, Answers
 from tests.simulation.history import Violation
 from tests.simulation.load import TRACE, header
 from tests.simulation.log_model import Found
-from tests.simulation.worker_model import Topics
+from tests.simulation.topic_model import Topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,10 @@ class Event:
     copy: Found | None
     """The forwarded copy."""
     reply: Answer | None
+    sent_ms: int
+    """When it came into the log."""
+    done_ms: float
+    """When its answer was committed; never, where that cannot be told."""
 
     @property
     def is_timer(self) -> bool:
@@ -84,26 +90,29 @@ class Reference:
         for found in requests:
             plan = take_in(found.message, self._terms).plan
             if isinstance(plan, TaskPlan):
-                tasks[plan.key].queues[found.partition].append(self._event(plan, copies))
+                tasks[plan.key].queues[found.partition].append(self._event(plan, copies, found.timestamp_ms))
         return tasks
 
-    def _event(self, plan: TaskPlan, copies: dict[tuple[str, int], Found]) -> Event:
+    def _event(self, plan: TaskPlan, copies: dict[tuple[str, int], Found], sent_ms: int) -> Event:
         incoming = plan.incoming
         at = incoming.header(ORIGIN) or str(incoming.source)
         copy = copies.pop((at, incoming.hops + 1), None)
         replies = [] if copy is not None else self._answers.replies.get(incoming.header(TRACE) or "", [])
-        return Event(plan, str(incoming.source), copy, replies[0] if replies else None)
+        reply = replies[0] if replies else None
+        seen = copy if reply is None else reply.found
+        done_ms = inf if seen is None else seen.committed_ms
+        return Event(plan, str(incoming.source), copy, reply, sent_ms, done_ms)
 
     # -- looking for an order ----------------------------------------------------------------------
 
     def _explain(self, key: TaskKey, task: Task, last: Record | None) -> None:
         partitions = sorted(task.queues)
         start: tuple[int, ...] = (0,) * len(partitions)
-        dead_ends: set[tuple[tuple[int, ...], str]] = set()
+        dead_ends: set[tuple[tuple[int, ...], object]] = set()
         stack: list[tuple[tuple[int, ...], Record | None]] = [(start, None)]
         while stack:
             places, record = stack.pop()
-            known = (places, "" if record is None else f"{record.revision} {record.state}")
+            known = (places, None if record is None else (record.revision, record.state))
             if known in dead_ends:
                 continue
             dead_ends.add(known)
@@ -118,7 +127,10 @@ class Reference:
                 task.furthest = max(task.furthest, (sum(places), f"the record at the end is {last}"))
                 continue
             heads.sort(key=_moment, reverse=True)
+            first_done_ms = min(event.done_ms for _, event in heads)
             for at, event in heads:
+                if event.sent_ms > first_done_ms:
+                    continue
                 moved = (*places[:at], places[at] + 1, *places[at + 1 :])
                 after = [(moved, outcome) for outcome in self._after(event, record)]
                 if not after and sum(places) > task.furthest[0]:

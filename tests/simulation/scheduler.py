@@ -3,6 +3,9 @@
 A fiber is a greenlet. It gives control back at every I/O call of the models, so the code between
 two calls is atomic, as it is for the worker, whose loop is one thread. A fiber that is killed is
 never resumed.
+
+A fiber that waits chooses who goes on by itself, and switches there at once; control comes back to
+whoever runs the scheduler only for timed actions, and where time has to pass.
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ from typing import Final, TypeAlias
 import greenlet
 
 START_MS: Final = 1_000_000
+_TICK: Final = 0.25
+"""How often a millisecond passes with a step."""
+
 Action: TypeAlias = Callable[[], object]
 
 
@@ -25,20 +31,24 @@ class Stuck(Exception):
 class Fiber:
     """A line of execution that is suspended at its I/O calls."""
 
-    __slots__ = ("_greenlet", "_scheduler", "alive", "name", "ready_ms")
+    __slots__ = ("_scheduler", "alive", "greenlet", "name", "ready_ms")
 
     def __init__(self, scheduler: Scheduler, name: str, body: Action) -> None:
         self._scheduler = scheduler
-        self._greenlet = greenlet.greenlet(body, scheduler.hub)
+        self.greenlet = greenlet.greenlet(body, scheduler.hub)
         self.name = name
         self.ready_ms = scheduler.now_ms
         self.alive = True
 
     def wait(self, ms: int = 0) -> None:
         """Suspend this fiber, from inside it, for at least so long."""
-        self.ready_ms = self._scheduler.now_ms + ms
-        self._scheduler.hub.switch()
-        self.check()
+        scheduler = self._scheduler
+        self.ready_ms = scheduler.now_ms + ms
+        chosen = scheduler.choose()
+        if chosen is not self:
+            (scheduler.hub if chosen is None else chosen.greenlet).switch()
+        if not self.alive:
+            raise greenlet.GreenletExit
 
     def check(self) -> None:
         """Leave silently if this fiber is dead: its I/O must reach nobody."""
@@ -49,15 +59,11 @@ class Fiber:
         """Let it go on earlier than it asked for."""
         self.ready_ms = min(self.ready_ms, self._scheduler.now_ms + ms)
 
-    def resume(self) -> None:
-        """Go on until its next I/O call."""
-        self._greenlet.switch()
-
     def discard(self) -> None:
         """Drop a suspended fiber for good: its stack unwinds without any I/O."""
         self.alive = False
-        if self._greenlet:
-            self._greenlet.throw()
+        if self.greenlet:
+            self.greenlet.throw()
 
 
 class Scheduler:
@@ -73,6 +79,7 @@ class Scheduler:
         self._ended: list[Fiber] = []
         self._timed: list[tuple[int, int, Action]] = []
         self._count = 0
+        self._is_hub_next = False
 
     def spawn(self, name: str, body: Action) -> Fiber:
         """Start a fiber; it runs when it is chosen."""
@@ -91,25 +98,35 @@ class Scheduler:
         self._count += 1
         heapq.heappush(self._timed, (self.now_ms + ms, self._count, action))
 
-    def step(self) -> bool:
-        """Do one thing, or let time pass to the next; whether anything was ready."""
+    def run(self, is_over: Callable[[], bool]) -> None:
+        """Go on until nothing is ready and ``is_over`` says so."""
+        while True:
+            fiber = self.choose()
+            if fiber is not None:
+                fiber.greenlet.switch()
+            if not self._is_hub_next:
+                continue
+            if self._timed and self._timed[0][0] <= self.now_ms:
+                heapq.heappop(self._timed)[2]()
+            else:
+                self._pass_time()
+                if is_over():
+                    return
+
+    def choose(self) -> Fiber | None:
+        """Draw which fiber goes on; None: a timed action does, or nothing is ready."""
         self.steps += 1
         if self.steps > self._max_steps:
             raise Stuck(f"not at rest after {self._max_steps} steps")
-        now, drawn = self.now_ms, self._random()
-        ready = [fiber for fiber in self._fibers if fiber.ready_ms <= now]
-        due = bool(self._timed) and self._timed[0][0] <= now
-        if not ready and not due:
-            self._pass_time()
-            return False
-        chosen = int(drawn * (len(ready) + due))
-        if chosen == len(ready):
-            heapq.heappop(self._timed)[2]()
-        else:
-            ready[chosen].resume()
-        if self._random() < 0.25:
+        random = self._random
+        if random() < _TICK:
             self.now_ms += 1
-        return True
+        now = self.now_ms
+        ready = [fiber for fiber in self._fibers if fiber.ready_ms <= now]
+        is_due = bool(self._timed) and self._timed[0][0] <= now
+        chosen = int(random() * (len(ready) + is_due))
+        self._is_hub_next = chosen == len(ready)
+        return None if self._is_hub_next else ready[chosen]
 
     def close(self) -> None:
         """Drop every fiber."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -12,7 +13,7 @@ from runner.store.memory_store import MemoryStore
 from runner.tasks.record import TaskKey
 from tests.simulation.answers import read_answers
 from tests.simulation.chaos import Chaos
-from tests.simulation.feed_check import check_feed, told_removed
+from tests.simulation.feed_check import check_feed
 from tests.simulation.group_model import Group
 from tests.simulation.history import Violation
 from tests.simulation.ledger import Ledger, check_dead_letters
@@ -35,6 +36,7 @@ class Rules:
     """How the parts are made whose rules may be broken."""
 
     store: Callable[[Callable[[], int], int], MemoryStore] = MemoryStore
+    redis: Callable[..., WatchedRedis] = WatchedRedis
     makers: Makers = field(default_factory=Makers)
     cooperative: bool = False
     """Whether the group moves only what has to move."""
@@ -48,6 +50,8 @@ class Result:
     steps: int
     failure: str | None
     profile: Profile
+    counts: Counter[str]
+    """How often what happened."""
 
 
 class History:
@@ -66,7 +70,8 @@ class History:
         )
         self.store = rules.store(lambda: scheduler.now_ms, profile.shards)
         ownership = Ownership("cluster", REQUESTS, "topic", "group", profile.partitions)
-        self.redis = WatchedRedis(self.store, ownership, lambda: scheduler.now_ms, self._happened)
+        self.counts: Counter[str] = Counter()
+        self.redis = rules.redis(self.store, ownership, lambda: scheduler.now_ms, self._happened, self.counts)
         self.terms = terms_of(profile)
         self.load = Load(scheduler, self.broker, rng, profile, self._said)
         scene = Scene(
@@ -78,6 +83,7 @@ class History:
             profile,
             self.terms,
             rules.makers,
+            self.counts,
             self._said if trace is not None else None,
         )
         self.workers = [Worker(scene, number) for number in range(profile.workers)]
@@ -96,7 +102,7 @@ class History:
                 raise
         finally:
             self.scheduler.close()
-        return Result(self.seed, self.scheduler.steps, failure, self.profile)
+        return Result(self.seed, self.scheduler.steps, failure, self.profile, self.counts)
 
     def _live(self) -> None:
         self.store.open(self.redis.ownership)
@@ -107,13 +113,12 @@ class History:
         for worker in self.workers:
             self.scheduler.after(self._rng.choice((0, 0, 100)), worker.start)
         self._plan_accidents()
-        scheduler, calm_ms = self.scheduler, self.scheduler.now_ms + self.profile.chaos_ms
-        while scheduler.now_ms < calm_ms:
-            scheduler.step()
+        self.scheduler.after(self.profile.chaos_ms, self._calm)
+        self.scheduler.run(self._is_at_rest)
+
+    def _calm(self) -> None:
         self._said("calm")
         self.chaos.stop()
-        while scheduler.step() or not self._is_at_rest():
-            pass
 
     def _happened(self, what: str, key: TaskKey) -> None:
         self.chaos.happened(what)
@@ -126,13 +131,15 @@ class History:
 
     def _wake(self) -> None:
         for worker in self.workers:
-            worker.poll_wakes()
+            worker.look()
 
     def _plan_accidents(self) -> None:
         """Plan what does not happen at a call: outages of the store, workers that are told to stop."""
         rng, chaos_ms = self._rng, self.profile.chaos_ms
         for _ in range(self.profile.losses):
             self.scheduler.after(rng.randrange(chaos_ms), self._loss)
+        if self.profile.grows:
+            self.scheduler.after(rng.randrange(chaos_ms), self._grow)
         if self.profile.outages:
             self.scheduler.after(rng.randrange(chaos_ms), self._outage)
         for _ in range(rng.choice((0, 0, 0, 1, 2))):
@@ -142,15 +149,24 @@ class History:
         """Lose something, now or as it was a little while ago."""
         if not self.chaos.active:
             return
-        before = state_of(self.store)
+        before, losses = state_of(self.store), self.redis.losses
 
         def lose() -> None:
             if self.chaos.active:
-                lost = some_loss(self._rng, self.store, before)
+                # A replica that lags by more than one loss is not modelled.
+                lost = some_loss(self._rng, self.store, before if losses == self.redis.losses else None)
                 self._said("Redis loses", "its last writes" if lost.left else lost)
                 self.redis.lose(lost)
 
-        self.scheduler.after(self._rng.choice((0, 5, 50, 300)), lose)
+        self.scheduler.after(self._rng.choice((0, 5, 50, 300, 1000)), lose)
+
+    def _grow(self) -> None:
+        """Add partitions; messages may be there before the group, or a worker, knows."""
+        self.broker.grow(self.profile.grows)
+        self.counts["partitions added"] += 1
+        homes = len(self.broker.requests)
+        self._said("the topic has", homes, "partitions")
+        self.scheduler.after(self._rng.choice((0, 10, 300)), lambda: self.group.grow(homes))
 
     def _outage(self) -> None:
         self.chaos.store_down = self.chaos.active
@@ -165,11 +181,10 @@ class History:
 
     def _is_at_rest(self) -> bool:
         """Whether nothing is left to do, now or later."""
-        if not self.load.is_done or self.broker.open or self.group.pending:
+        if self.chaos.active or not self.load.is_done or self.broker.open or self.group.pending:
             return False
         for partition in self.broker.requests:
-            last = max((found.offset for found in partition.read(0)), default=-1)
-            if last >= 0 and self.group.offsets.get(partition.number, 0) <= last:
+            if next(partition.read(self.group.offsets.get(partition.number, 0)), None) is not None:
                 return False
         if self.store.lost(1, {home: offset for home, offset in self.group.offsets.items() if offset}):
             return False
@@ -186,11 +201,12 @@ class History:
         answers = read_answers(self.broker.visible(RESPONSES))
         Ledger(self.load.sent, answers).check()
         check_dead_letters(self.load.sent.values(), self.broker.visible(DEAD_LETTERS))
-        check_feed(self.broker, self.store.records())
+        records = self.store.records()
+        told_removed = check_feed(self.broker, records)
         reference = Reference(
-            self.terms, answers, self.redis.removed | told_removed(self.broker), lost=self.redis.losses > 0
+            self.terms, answers, self.redis.removed | told_removed, lost=self.redis.losses > 0
         )
-        reference.check(self.broker.visible(REQUESTS), self.store.records())
+        reference.check(self.broker.visible(REQUESTS), records)
 
     def _said(self, *words: object) -> None:
         if self._trace is not None:

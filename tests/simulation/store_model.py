@@ -37,20 +37,21 @@ class Redis(Protocol):
         """Carry out one call."""
         ...
 
-    def verified(self, homes: Collection[int], of: int, life: int) -> None:
-        """Note homes that were verified on the server of that number."""
-        ...
-
 
 class StoreClient:
     """The Store Protocol of one worker process."""
 
-    def __init__(self, redis: Redis, process: Process, chaos: Chaos, scheduler: Scheduler) -> None:
+    def __init__(
+        self, redis: Redis, process: Process, chaos: Chaos, scheduler: Scheduler, ownership: Ownership
+    ) -> None:
+        """``ownership``: with as many partitions as the process found when it began."""
         self._redis = redis
+        self._ownership = ownership
         self._process = process
         self._chaos = chaos
         self._scheduler = scheduler
         self._life = redis.life
+        redis.store.open(ownership)
 
     @property
     def shards(self) -> int:
@@ -90,17 +91,21 @@ class StoreClient:
         """Return where a mark lies below the base."""
         return self._asked("verify", lambda: self._redis.store.lost(incarnation, bases))
 
-    def verified(self, homes: Collection[int], of: int) -> None:
+    def unverified(self, homes: Collection[int], note: str) -> Mapping[int, str]:
+        """Return the notes of shards in which homes are yet to be verified."""
+        return self._asked("verify", lambda: self._bound(lambda: self._redis.store.unverified(homes, note)))
+
+    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
         """Note that these homes lack nothing."""
-        life = self._life
-        self._asked("verify", lambda: self._redis.verified(homes, of, life))
+        self._asked("verify", lambda: self._bound(lambda: self._redis.store.verified(homes, of, notes)))
 
     def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
         """Return some index entries of a home."""
         return self._asked("verify", lambda: self._redis.store.held(shard, home, domains, min(limit, 2)))
 
     def _opened_life(self) -> int:
-        self._redis.store.open(self._redis.ownership)
+        if not self._redis.store.exists():
+            self._redis.store.open(self._ownership)
         return self._redis.life
 
     def _bound(self, call: Callable[[], Answer]) -> Answer:
@@ -114,7 +119,7 @@ class StoreClient:
         verdicts: list[Verdict] = []
         unanswered = False
         for call in calls:
-            point = "remove" if any(change.remove for change in call.changes) else "apply"
+            point = _point_of(call)
             self._process.point(point)
             fault = self._chaos.store_fault(point)
             if fault is Fault.LATE:
@@ -192,6 +197,12 @@ class StoreClient:
         elif fault is Fault.AFTER:
             call()
         raise StoreUnavailable("no answer")
+
+
+def _point_of(call: ShardCall) -> str:
+    if call.restoring is not None:
+        return "restore"
+    return "remove" if any(change.remove for change in call.changes) else "apply"
 
 
 def _unheard(call: Callable[[], Answer]) -> None:

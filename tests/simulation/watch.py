@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable
 
 from runner.store.calls import Index, Ownership, ShardCall, Verdict
 from runner.store.indexing import entry_of
 from runner.store.memory_store import MemoryStore
-from runner.tasks.record import Record, TaskKey
+from runner.store.versions import revision_of
+from runner.tasks.record import Record, TaskKey, read_record
 from tests.simulation.history import Violation
 from tests.simulation.losses import Lost
 
@@ -21,10 +23,12 @@ class WatchedRedis:
         ownership: Ownership,
         now_ms: Callable[[], int],
         happened: Callable[[str, TaskKey], None],
+        counts: Counter[str],
     ) -> None:
         self.store = store
         self._now_ms = now_ms
         self._happened = happened
+        self._counts = counts
         self.life = 0
         self.losses = 0
         self.ownership = ownership
@@ -34,18 +38,20 @@ class WatchedRedis:
     def apply_shard(self, call: ShardCall, said: Callable[..., None]) -> Verdict:
         """Carry out one call, and look at what it changed."""
         keys = [change.key for change in call.changes]
-        before = {key: self.store.record(key) for key in keys}
+        stored = self.store._tasks
+        before = {key: stored.get(key) for key in keys}
         verdict = self.store.apply_shard(call)
         homes = [(home.partition, home.base, [offset for offset, _ in home.kept]) for home in call.homes]
         said("apply shard", call.shard, verdict.value, homes)
         if verdict is not Verdict.APPLIED:
+            self._counts[f"{'restoring' if call.restoring else 'calls'} {verdict.value.lower()}"] += 1
             return verdict
         if call.restoring is not None:
             self.recount()
             return verdict
-        for key, old in before.items():
-            new = self.store.record(key)
-            if old != new:
+        for key, was in before.items():
+            if was != self.store._tasks.get(key):
+                old, new = _read(key, was), self.store.record(key)
                 said("  ", key, _said(old), "->", _said(new))
                 self._check(key, old, new)
                 self._note(key, new, call.shard)
@@ -66,12 +72,8 @@ class WatchedRedis:
         taken.from_store(self.store)
         self.life += taken.replaced
         self.losses += 1
+        self._counts["losses of Redis"] += 1
         self.recount()
-
-    def verified(self, homes: Collection[int], of: int, life: int) -> None:
-        """Note homes that were verified on the server of that number: on another it says nothing."""
-        if life == self.life:
-            self.store.verified(homes, of)
 
     def _note(self, key: TaskKey, new: Record | None, shard: int) -> None:
         entry = entry_of(new, shard)
@@ -107,6 +109,13 @@ class WatchedRedis:
             raise Violation(f"the open record of {key} was removed")
         if old.state.closing.remove_at_ms > self._now_ms():
             raise Violation(f"the record of {key} was removed early")
+
+
+def _read(key: TaskKey, stored: tuple[str, bytes, bytes] | None) -> Record | None:
+    if stored is None:
+        return None
+    version, state, start = stored
+    return read_record(key, revision_of(version), state, start)
 
 
 def _what(old: Record | None, new: Record | None) -> str:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import count
 
 import greenlet
 
 from runner.actions.policy import DomainPolicy, Policy
-from runner.envelope.codec import JsonCodec, Sections
+from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
-from runner.errors import FatalError, TransientError
-from runner.worker.assignment import Batch
+from runner.errors import FatalError
 from runner.worker.delivery import Delivery, ExactlyOnce
 from runner.worker.feed import Feed
 from runner.worker.intake import Terms
 from runner.worker.loop import Loop
 from runner.worker.parts import Limits, Parts
 from runner.worker.process import Process as Middle
-from runner.worker.processed import Processed
 from runner.worker.restorer import Extent, Restorer
 from runner.worker.retention import Retention
 from runner.worker.store_time import StoreTime
@@ -27,93 +26,13 @@ from runner.worker.timers import Timers, TimerSettings
 from tests.simulation.chaos import Chaos
 from tests.simulation.feed_model import FeedModel
 from tests.simulation.group_model import Group
+from tests.simulation.listener import Listener
 from tests.simulation.log_client import LogClient
 from tests.simulation.log_model import DEAD_LETTERS, TASKS, Broker
 from tests.simulation.profile import Profile
 from tests.simulation.scheduler import Fiber, Scheduler
 from tests.simulation.store_model import Redis, StoreClient
-
-MAX_MESSAGE_BYTES = 1_000_000
-
-
-class Topics:
-    """The Outlet: every topic takes everything in JSON."""
-
-    def __init__(self) -> None:
-        self._codec = JsonCodec()
-
-    def encode(self, stream: str, sections: Sections) -> bytes:
-        """Return JSON."""
-        del stream
-        return self._codec.encode(sections)
-
-    def limit_bytes(self, stream: str) -> int | None:
-        """Return a limit that is never met."""
-        del stream
-        return MAX_MESSAGE_BYTES
-
-    def partition(self, stream: str, request_id: str) -> int | None:
-        """Leave it to the hash."""
-        del stream, request_id
-        return None
-
-
-class FixedTopic:
-    """The requests topic: all its partitions are known from the start."""
-
-    def has_home(self, partition: int) -> bool:
-        """Yes."""
-        del partition
-        return True
-
-
-class Silent:
-    """The Observer that nobody listens to."""
-
-    def lap(self, part: str) -> object:
-        """Ignore."""
-
-    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
-        """Ignore."""
-
-    def aborted(self, error: TransientError) -> None:
-        """Ignore."""
-
-    def recovered(self) -> None:
-        """Ignore."""
-
-    def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
-        """Ignore."""
-
-    def blocked(self, home: int, reason: str) -> None:
-        """Ignore."""
-
-    def removed(self, records: int) -> None:
-        """Ignore."""
-
-    def restoring(self, shards_left: int, records: int) -> None:
-        """Ignore."""
-
-    def restored(self, records: int) -> None:
-        """Ignore."""
-
-    def not_restored(self) -> None:
-        """Ignore."""
-
-
-class Aborts(Silent):
-    """Tells the trace what the loop gave up."""
-
-    def __init__(self, trace: Callable[..., None]) -> None:
-        self._trace = trace
-
-    def aborted(self, error: TransientError) -> None:
-        """Say why."""
-        self._trace("abandons its batch:", error.label, error)
-
-    def blocked(self, home: int, reason: str) -> None:
-        """Say why."""
-        self._trace("blocks home", home, reason)
+from tests.simulation.topic_model import KnownTopic, Topics
 
 
 def terms_of(profile: Profile) -> Terms:
@@ -148,6 +67,8 @@ class Scene:
     profile: Profile
     terms: Terms
     makers: Makers
+    counts: Counter[str]
+    """How often what happened."""
     trace: Callable[..., None] | None
 
 
@@ -165,10 +86,10 @@ class Worker:
         self._lives += 1
         self.process = WorkerProcess(self._scene, f"w{self._number}.{self._lives}", self._ended)
 
-    def poll_wakes(self) -> None:
-        """End a waiting poll: there is something new."""
+    def look(self) -> None:
+        """Let it go on if what it waits for is there."""
         if self.process is not None:
-            self.process.poll_wakes()
+            self.process.look()
 
     def _ended(self) -> None:
         self.process = None
@@ -184,6 +105,7 @@ class WorkerProcess:
         self._scene = scene
         self._ended = ended
         self._asleep = False
+        self._until: Callable[[], bool] | None = None
         self._stopping = False
         self._tokens = count()
         self._log = LogClient(scene.scheduler, scene.broker, scene.group, scene.profile, scene.chaos)
@@ -201,9 +123,9 @@ class WorkerProcess:
         """Ask it to finish what it does and to leave."""
         self._stopping = True
 
-    def poll_wakes(self) -> None:
-        """End a waiting poll."""
-        if self._log.is_polling and not self._asleep:
+    def look(self) -> None:
+        """Go on if what it waits for is there."""
+        if self._until is not None and self._until():
             self._fiber.wake()
 
     def trace(self, *said: object) -> None:
@@ -211,15 +133,24 @@ class WorkerProcess:
         if self._scene.trace is not None:
             self._scene.trace(self.name, *said)
 
-    def point(self, name: str, ms: int = 0) -> None:
+    def point(self, name: str, ms: int = 0, until: Callable[[], bool] | None = None) -> None:
         """Suspend before a call; the process may not come back from it."""
+        self.passing(name)
+        if until is None:
+            self._fiber.wait(ms)
+            return
+        self._until = until
+        self._fiber.wait(0 if until() else ms)
+        self._until = None
+
+    def passing(self, name: str) -> None:
+        """Pass a point at which nobody else goes on."""
         self._fiber.check()
         self._scene.chaos.at(name, self)
-        self._fiber.wait(ms)
 
     def kill(self) -> None:
         """End now, from inside; the session ends when nobody has heard of it for long enough."""
-        self.trace("is killed")
+        self._cut_off("killed")
         self._scene.scheduler.after(
             self._scene.profile.session_ms, lambda: self._scene.group.leave(self.name)
         )
@@ -228,13 +159,18 @@ class WorkerProcess:
 
     def sleep(self, ms: int) -> None:
         """Do nothing, not even heartbeats."""
-        self.trace("falls asleep")
+        self._cut_off("asleep")
         self._asleep = True
         self._scene.scheduler.after(self._scene.profile.session_ms, self._missed)
         self._scene.chaos.sleeper(lambda: self._fiber.wake(2))
         self._fiber.wait(ms)
         self._asleep = False
         self.trace("wakes")
+
+    def _cut_off(self, how: str) -> None:
+        """Say and count that it is killed, or falls asleep; in the midst of restoring or not."""
+        self.trace("is killed" if how == "killed" else "falls asleep")
+        self._scene.counts[f"{how} while restoring" if self._restorer.is_busy else how] += 1
 
     def _missed(self) -> None:
         if self._asleep:
@@ -260,14 +196,24 @@ class WorkerProcess:
         def ticker() -> float:
             return (scene.scheduler.now_ms + offset) / 1000
 
-        store = StoreClient(scene.redis, self, scene.chaos, scene.scheduler)
+        topic = KnownTopic(scene.scheduler, scene.broker, profile)
+        ownership = replace(scene.redis.ownership, partitions=topic.homes())
+        store = StoreClient(scene.redis, self, scene.chaos, scene.scheduler, ownership)
         time = StoreTime(ticker)
         settings = TimerSettings(profile.timer_chunk, profile.lease_ms / 1000)
         topics = Topics()
         feed = scene.makers.feed(TASKS, topics, store.shard)
+        observer = Listener(scene.counts, scene.trace and self.trace)
+        self._restorer = scene.makers.restorer(
+            store,
+            FeedModel(scene.broker, self),
+            Extent(tuple(terms.policy.domains), terms.incarnation, self._log),
+            lambda: f"{self.name}-{next(self._tokens)}",
+            observer,
+        )
         parts = Parts(
             log=self._log,
-            topic=FixedTopic(),
+            topic=topic,
             store=store,
             process=scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed),
             delivery=scene.makers.delivery(),
@@ -276,19 +222,13 @@ class WorkerProcess:
             time=time,
             incarnation=terms.incarnation,
             feed=feed,
-            restorer=scene.makers.restorer(
-                store,
-                FeedModel(scene.broker, self),
-                Extent(tuple(terms.policy.domains), terms.incarnation, lambda: profile.partitions),
-                lambda: f"{self.name}-{next(self._tokens)}",
-                Silent(),
-            ),
+            restorer=self._restorer,
         )
         limits = Limits(
             batch_events=profile.batch_events,
             poll_seconds=profile.poll_seconds,
             retry_seconds=0.03,
             blocked_seconds=0.5,
-            verify_seconds=0.02 if profile.lease_ms < 100 else 0.5,
+            verify_seconds=profile.verify_ms / 1000,
         )
-        return Loop(parts, limits, Silent() if scene.trace is None else Aborts(self.trace), ticker)
+        return Loop(parts, limits, observer, ticker)
