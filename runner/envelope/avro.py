@@ -142,7 +142,7 @@ class _Body:
 
     def read(self, value: bytes, start: int, writer: WriterSchema) -> bytes:
         """Return the record as the JSON of an envelope; PoisonError as the codecs say."""
-        source = BytesIO(value)
+        source = BytesIO(value) if writer.is_ours else _Whole(value)
         source.seek(start)
         reader = None if writer.is_ours else self.own.parsed
         try:
@@ -171,6 +171,21 @@ class _Body:
         target = BytesIO()
         schemaless_writer(target, self.own.parsed, record)
         return target.getvalue()
+
+
+class _Whole(BytesIO):
+    """Bytes of which nothing is read beyond the end.
+
+    The library looks at what it gets where it reads a value, but not where it passes over one that our
+    schema does not have: an array of floats could go on for as long as its first bytes say.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return so many bytes; EOFError where there are fewer."""
+        found = super().read(size)
+        if size is None or len(found) != size:
+            raise EOFError(f"{size} bytes were to follow")
+        return found
 
 
 def _envelope(record: Mapping[str, Any]) -> bytes:

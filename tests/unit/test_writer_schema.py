@@ -195,6 +195,39 @@ def test_the_heaviest_message_of_an_accepted_schema_is_bounded(schema: Any) -> N
         assert time.perf_counter() - began < 5
 
 
+UNREAD: Final = (
+    "boolean",
+    "float",
+    "double",
+    {"type": "fixed", "name": "F", "size": 4},
+    record("E", "float"),
+)
+
+
+@pytest.mark.parametrize("kind", UNREAD, ids=str)
+@pytest.mark.parametrize("container", ["array", "map"])
+def test_what_is_not_read_cannot_be_longer_than_the_message(kind: Any, container: str) -> None:
+    listed = {"type": container, "items" if container == "array" else "values": kind}
+    codec = ConfluentCodec(OneSchema(accept(json.dumps(record("Envelope", listed)))), "s")
+    items = (b"" if container == "array" else b"\x02a") + b"\x00" * 8
+    for count in (HUGE, 2**30, 2**24):
+        for filling in (b"", items, items * 20):
+            assert_is_poison_soon(codec, b"\x00" * 5 + zigzag(count) + filling)
+            assert_is_poison_soon(codec, b"\x00" * 5 + zigzag(-count) + zigzag(5) + filling)
+
+
+def test_what_is_not_read_and_whole_is_passed_over() -> None:
+    listed = {"type": "array", "items": "float"}
+    schema = {
+        "type": "record",
+        "name": "Envelope",
+        "fields": [{"name": "more", "type": listed}, {"name": "payload", "type": "string"}],
+    }
+    codec = ConfluentCodec(OneSchema(accept(json.dumps(schema))), "s")
+    value = b"\x00" * 5 + zigzag(2) + b"\x00" * 8 + b"\x00" + zigzag(2) + b"{}"
+    assert codec.to_json(value) == b'{"payload":{}}'
+
+
 @settings(max_examples=300)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_an_envelope_or_poison(body: bytes, is_ours: bool) -> None:
