@@ -2,14 +2,14 @@
 
     file -> tree -> overrides of the environment -> secrets from files -> types -> contradictions
 
-Nothing is printed, nothing is remembered between calls, and the process's own environment is read by
-whoever calls.
+Nothing is printed, nothing that was read is remembered between calls, and the process's own environment
+is read by whoever calls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
+from functools import cache, reduce
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from runner.config.model import DEFAULTS, Config
 from runner.config.problems import ConfigError, Problem
 from runner.config.sections import DEFAULT_REDIS_URL
 from runner.config.shape import Path as Setting
-from runner.config.shape import shape_of
+from runner.config.shape import Shape, shape_of
 
 Tree = dict[str, Any]
 Origins = dict[Setting, str]
@@ -41,7 +41,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     """
     source = DEFAULTS if path is None else str(path)
     tree = {} if path is None else file.read_tree(path)
-    shape = shape_of(Config.model_json_schema())
+    shape = _shape()
     found, problems = overrides(env, shape, tree)
     origins: Origins = {}
     for override in found:
@@ -54,6 +54,12 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     if config is None or problems:
         raise ConfigError(problems)
     return config.from_source(source)
+
+
+@cache
+def _shape() -> Shape:
+    """What may be set; it takes longer to find out than all the rest."""
+    return shape_of(Config.model_json_schema())
 
 
 def _validated(tree: Tree) -> tuple[Config | None, list[ErrorDetails]]:
