@@ -24,6 +24,7 @@ from runner.actions.inputs import find, input_of, stream_of
 from runner.actions.policy import Outlet, Policy
 from runner.envelope.codec import Sections
 from runner.envelope.event import Event
+from runner.envelope.limits import USUAL
 from runner.envelope.paths import MISSING, write_output
 from runner.envelope.patterns import search
 from runner.envelope.scope import Scope
@@ -171,9 +172,12 @@ class Renderer:
             return self._shortened(event, result, headers, self._policy.responses)
 
     def _trace_for_refusal(self, incoming: Incoming) -> Headers:
-        """Return the trace, unless that is what makes the headers too large: a FAIL must be small."""
-        trace, limits = incoming.trace, self._policy.limits
-        return trace if len(trace) <= limits.headers and size_of(trace) <= limits.header_bytes else ()
+        """Return the trace, unless that is what makes the headers too large: a FAIL must be small.
+
+        Whatever the limits are: the same event may come again under others.
+        """
+        trace = incoming.trace
+        return trace if len(trace) <= USUAL.headers and size_of(trace) <= USUAL.header_bytes else ()
 
     def _shortened(self, event: Event, result: dict[str, Any], headers: Headers, stream: str) -> Emit:
         try:

@@ -9,8 +9,11 @@ import pytest
 
 from runner.actions.decision import Closed, Decision, Refused, Repeated
 from runner.actions.incoming import HOPS, ORIGIN, TIMER, Incoming, size_of
+from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
+from runner.actions.registry import decide, plan, replay
 from runner.actions.render import OVERHEAD_BYTES, Renderer
+from runner.envelope.limits import USUAL, WIDEST
 from runner.errors import (
     DOMAIN_UNKNOWN,
     NOT_CONVERTIBLE,
@@ -60,6 +63,19 @@ def every_reply() -> list[tuple[str, Decision]]:
 
 
 # Keys and headers.
+
+
+def test_a_refusal_that_comes_again_under_other_limits_has_the_same_trace() -> None:
+    """What the headers take is counted alike, whatever the limit is by then."""
+    policy = POLICY.within(replace(USUAL, header_bytes=40))
+    one = incoming(envelope("ProceedTask"), headers=(("traceparent", b"x" * 29),))
+    asked = plan(one, policy)
+    assert isinstance(asked, TaskPlan)
+    decision = decide(asked, None, NOW, policy, Renderer(policy, OUTLET))
+    assert decision.status == "FAIL"
+    again = replay(asked, None, decision.outcome, Renderer(POLICY.within(WIDEST), OUTLET))
+    assert again.emits == decision.emits
+    assert message(again.emits[0]).headers["traceparent"] == "x" * 29
 
 
 def test_every_reply_says_so_in_its_headers_with_the_status_of_its_result() -> None:
