@@ -24,6 +24,9 @@ def read_tree(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # ValueError: 2026-13-45 looks like a date and is none. RecursionError: brackets without end.
         raise _refused(path, f"is no YAML: {str(error).splitlines()[0]}", _CORRECT) from error
+    except (AttributeError, LookupError, TypeError) as error:
+        # The library takes a tag at its word: "!!int" with nothing behind it, "!!bool x".
+        raise _refused(path, "is no YAML: a value is not what its tag (!!…) says", _CORRECT) from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):

@@ -198,7 +198,10 @@ def _envelope(record: Mapping[str, Any]) -> bytes:
     return _encode({name: _value(name, text) for name, text in texts.items()})
 
 
-def _value(name: str, text: str) -> msgspec.Raw:
+def _value(name: str, text: Any) -> msgspec.Raw:
+    if type(text) is not str:
+        # The schema gives the text or bytes another meaning: decimal, uuid.
+        raise PoisonError("SCHEMA_MISMATCH", f"{name[:100]!r} is a {type(text).__name__} and no text")
     try:
         return _one_value.decode(text)
     except RecursionError:

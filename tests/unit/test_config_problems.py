@@ -47,6 +47,18 @@ def test_all_problems_are_told_at_once_with_file_key_and_remedy(file: Path) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    "tag", ["timestamp", "int", "float", "bool", "binary", "set", "omap", "pairs", "map"]
+)
+@pytest.mark.parametrize("value", ["", " x", " é", " [a]", " {a: b}", " 1:"])
+def test_a_value_that_is_not_what_its_tag_says_is_a_problem(file: Path, tag: str, value: str) -> None:
+    file.write_text(f"kafka: !!{tag}{value}\n", "utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load(file, {})
+    assert all("kafka" in str(problem) or "is no YAML" in str(problem) for problem in refused.value.problems)
+    assert not any("object" in str(problem) for problem in refused.value.problems)
+
+
 def test_the_error_has_a_label_an_exit_code_and_one_line_per_problem(file: Path) -> None:
     file.write_text("handler: 5\ndeployment: 6\n")
 

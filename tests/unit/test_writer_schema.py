@@ -195,6 +195,22 @@ def test_the_heaviest_message_of_an_accepted_schema_is_bounded(schema: Any) -> N
         assert time.perf_counter() - began < 5
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ({"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}, b"\x02\x01"),
+        ({"type": "string", "logicalType": "uuid"}, b"\x48" + b"8c884321-f740-7e13-15c8-f5628c884321"),
+    ],
+    ids=["decimal", "uuid"],
+)
+def test_a_section_that_is_no_text_is_poison(kind: Any, body: bytes) -> None:
+    schema = {"type": "record", "name": "Envelope", "fields": [{"name": "payload", "type": kind}]}
+    codec = ConfluentCodec(OneSchema(accept(json.dumps(schema))), "s")
+    with pytest.raises(PoisonError, match="payload") as poison:
+        codec.to_json(b"\x00" * 5 + body)
+    assert poison.value.reason == "SCHEMA_MISMATCH"
+
+
 UNREAD: Final = (
     "boolean",
     "float",
