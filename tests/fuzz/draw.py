@@ -5,6 +5,7 @@ The same bytes are the same choices for ever: the kept corpus means what it mean
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
@@ -78,7 +79,7 @@ class Draw:
         """Return any JSON."""
         match self.number(6):
             case 0:
-                return self.of(_ODD)
+                return copy.deepcopy(self.of(_ODD))
             case 1:
                 return self.text()
             case 2:

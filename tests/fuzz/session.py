@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from hashlib import sha1
 from pathlib import Path
@@ -100,12 +101,13 @@ def _engine(target: Target, arguments: list[str], seconds: float) -> tuple[str, 
     command = [sys.executable, "-m", "tests.fuzz.engine", target.name, *arguments]
     command += [f"-timeout={HANGS_SECONDS}", f"-rss_limit_mb={MEMORY_MB}", f"-max_len={MAX_BYTES}"]
     log = WORK / f"{target.name}.log"
-    with log.open("wb") as said:
+    with log.open("wb") as said, tempfile.TemporaryDirectory(dir=WORK) as scratch:
         code = subprocess.run(
             command,
             stdout=said,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"TMPDIR": str(WORK)},
+            # It ends without cleaning up.
+            env=os.environ | {"TMPDIR": scratch},
             check=False,
             timeout=seconds + _PATIENCE_SECONDS,
         ).returncode

@@ -5,19 +5,20 @@ record, time, limits of the topics, partition, headers, action, places of the ev
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from runner.actions.decision import Decision, Dropped, Emit, Refused, decode_outcome, encode_outcome
-from runner.actions.incoming import HOPS, ORIGIN, PERIOD, TIME, TIMER, Headers, Incoming
+from runner.actions.incoming import Headers, Incoming
 from runner.actions.plan import PeriodPlan, SettledPlan, TaskPlan
+from runner.actions.policy import Policy
 from runner.actions.registry import decide, is_addressed, plan, refuse, replay, settle
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import read_event, require_answerable
+from runner.envelope.limits import USUAL, WIDEST, EventLimits
 from runner.errors import EventError, PoisonError
 from runner.tasks.due import DuePage, DueTask
 from runner.tasks.feed import encode_entry, read_entry
@@ -25,6 +26,7 @@ from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
 from tests.fuzz.documented import check_poison, check_refusal
 from tests.fuzz.draw import Draw
+from tests.fuzz.events import ACTIONS, PLACES, RICH, WORDS, sent, sent_headers
 from tests.fuzz.target import Target
 from tests.unit.actions.events import (
     HOUR,
@@ -44,48 +46,24 @@ from tests.unit.actions.events import (
 )
 
 JSON: Final = JsonCodec()
-ACTIONS: Final = ("StartTask", "ProceedTask", "TimeoutTask", "TimeoutBetween", "TIMEOUT", "nothing")
-RICH: Final = {
-    "taskId": "task-1",
-    "a": {"b": [1, {"c": "x"}], "roles": ["manager"]},
-    "user": {"id": "ann", "roles": ["manager"]},
-    "from": 1,
-    "to": NOW,
-}
-PLACES: Final[tuple[tuple[str, ...], ...]] = (
-    *((name,) for name in ("requestMeta", "sagaMeta", "eventMeta", "payload", "result", "other")),
-    *(("requestMeta", name) for name in ("id", "claims", "origin")),
-    *(("payload", name) for name in ("taskId", "a", "user", "from", "to", "b")),
-    *(
-        ("eventMeta", name)
-        for name in ("action", "version", "domain", "handler", "deployments", "parameters")
-    ),
-    *(("eventMeta", name) for name in ("inputElement", "outputElement", "responseStream", "requestTime")),
-    *(
-        ("eventMeta", "parameters", name)
-        for name in (
-            *("inputPattern", "outputPattern", "skipPattern", "taskIdPath", "enrichPath"),
-            *("fromTimePath", "toTimePath", "timeout", "timeoutOn", "taskRoles", "taskUser"),
-            *("taskName", "taskSpec", "taskAction", "ignoreErrors"),
-        )
-    ),
-)
-WORDS: Final = (
-    *("a", "a.b", "a.b.0", "a.b[1].c", "$", "$.a", "@", "@.payload.a", "-", "a[*]", "$..c", "a[?(@.c)]"),
-    *("orders", "trusting", "unchecked", "brief", "orders-out", "nowhere", "user-task", "eu"),
-    *("{a: @, taskId: taskId}", "[@, @]", "length(@)", "[uuid(), now()]", "ann", "manager", "10118,10119"),
-)
-FIELDS: Final = (TIMER, PERIOD, ORIGIN, HOPS, TIME, "traceparent", "tracestate", "other")
-TEXTS: Final = (
-    *(b"1/0@10;%d;0" % (NOW + HOUR), b"1/3@4", b"3", b"1"),
-    b'{"to_ms":1,"cursor":"c","requested":2}',
-)
 OUTLETS: Final = (
     OUTLET,
     FakeOutlet(responses=1500),
     FakeOutlet(responses=None),
     FakeOutlet(orders_out=1000),
     FakeOutlet(requests=700),
+)
+LIMITS: Final = (
+    USUAL,
+    EventLimits(
+        event_bytes=500,
+        headers=1,
+        header_bytes=40,
+        id_bytes=6,
+        pattern_characters=12,
+        pattern_values=20,
+        data_bytes=60,
+    ),
 )
 PAGES: Final = (
     DuePage((), None),
@@ -127,54 +105,44 @@ def records() -> Sequence[Record | None]:
 RECORDS: Final = records()
 
 
+@dataclass(frozen=True)
+class Case:
+    """What an event meets."""
+
+    record: Record | None
+    now_ms: int
+    outlet: FakeOutlet
+    page: DuePage
+    policy: Policy
+
+    @property
+    def renderer(self) -> Renderer:
+        return Renderer(self.policy, self.outlet)
+
+
 def check(data: bytes) -> None:
     """Decide a drawn event on a drawn record, twice and once more from what was kept."""
     draw = Draw(data)
     record, now_ms, outlet = draw.of(RECORDS), draw.of((NOW, NOW + 2 * HOUR)), draw.of(OUTLETS)
+    case = Case(record, now_ms, outlet, draw.of(PAGES), POLICY.within(draw.of(LIMITS)))
     source = Source(1, draw.number(4), 50)
-    headers = tuple((draw.of(FIELDS), _text(draw)) for _ in range(draw.number(3)))
-    page = draw.of(PAGES)
+    headers = sent_headers(draw)
     value = sent(draw)
     first, again = (taken_in(value, source, headers) for _ in range(2))
     if first is None or again is None:
         return
-    renderer = Renderer(POLICY, outlet)
-    decision = answered(first, record, page, now_ms, renderer)
-    assert as_data(answered(again, record, page, now_ms, renderer)) == as_data(decision)
+    decision = answered(first, case)
+    assert as_data(answered(again, case)) == as_data(decision)
     if decision is None:
         return
     if isinstance(decision.outcome, Refused):
         check_refusal(EventError(decision.outcome.code, decision.outcome.message))
     for emit in decision.emits:
         check_emit(emit, first, record)
-    asked = plan(again, POLICY)
-    if isinstance(asked, TaskPlan):
-        check_redelivery(asked, decision, record, renderer)
+    if isinstance(plan(first, case.policy), TaskPlan):
+        check_redelivery(again, decision, case)
     if decision.record is not None:
         check_record(decision.record)
-
-
-def sent(draw: Draw) -> bytes:
-    """The bytes of an event that is sound but in a few places."""
-    action = draw.of(ACTIONS)
-    event = envelope(action, payload=copy.deepcopy(RICH), wrong_meta={"requestTime": 1})
-    for _ in range(draw.number(6)):
-        *way, name = draw.of(PLACES)
-        put(event, way, name, draw.of(WORDS) if draw.number(2) else draw.json())
-    value = json.dumps(event).encode()
-    if draw.number(8) == 7:
-        at = draw.number(256) * len(value) // 256
-        value = value[:at] + draw.rest() + value[at:]
-    return value
-
-
-def put(event: dict[str, Any], way: Sequence[str], name: str, value: Any) -> None:
-    """Put a value in a place, if the way there still is one."""
-    node: Any = event
-    for step in way:
-        node = node.get(step) if isinstance(node, dict) else None
-    if isinstance(node, dict):
-        node[name] = value
 
 
 def taken_in(value: bytes, source: Source, headers: Headers) -> Incoming | None:
@@ -190,30 +158,28 @@ def taken_in(value: bytes, source: Source, headers: Headers) -> Incoming | None:
     return Incoming(event, source, b"key", value, headers, NOW)
 
 
-def answered(
-    one: Incoming, record: Record | None, page: DuePage, now_ms: int, renderer: Renderer
-) -> Decision | None:
+def answered(one: Incoming, case: Case) -> Decision | None:
     """The decision; None where not even a FAIL can be delivered."""
-    asked = plan(one, POLICY)
+    asked = plan(one, case.policy)
     try:
         match asked:
             case SettledPlan():
-                return settle(asked, now_ms, renderer)
+                return settle(asked, case.now_ms, case.renderer)
             case TaskPlan():
-                return decide(asked, record, now_ms, POLICY, renderer)
+                return decide(asked, case.record, case.now_ms, case.policy, case.renderer)
             case PeriodPlan():
-                return period(asked, page, now_ms, renderer)
+                return period(asked, case)
     except EventError as error:
         check_refusal(error)
         return None
 
 
-def period(asked: PeriodPlan, page: DuePage, now_ms: int, renderer: Renderer) -> Decision:
+def period(asked: PeriodPlan, case: Case) -> Decision:
     """What becomes of a chunk of TimeoutBetween."""
     try:
-        return Decision(Dropped(), decide_period(asked, page, now_ms, POLICY, renderer))
+        return Decision(Dropped(), decide_period(asked, case.page, case.now_ms, case.policy, case.renderer))
     except EventError as error:
-        return refuse(asked.incoming, error, None, now_ms, renderer)
+        return refuse(asked.incoming, error, None, case.now_ms, case.renderer)
 
 
 def as_data(decision: Decision | None) -> Any:
@@ -245,11 +211,17 @@ def unanswered(sections: Sections) -> dict[str, bytes]:
     return {name: bytes(raw) for name, raw in sections.items() if name not in {"payload", "result"}}
 
 
-def check_redelivery(asked: TaskPlan, decision: Decision, record: Record | None, renderer: Renderer) -> None:
-    """With what is kept of the decision, and the record as it is by then, the same is sent again."""
+def check_redelivery(again: Incoming, decision: Decision, case: Case) -> None:
+    """With what is kept of the decision, and the record as it is by then, the same is sent again.
+
+    Also by a worker whose limits are others by then.
+    """
     kept = decode_outcome(encode_outcome(decision.outcome))
-    after = record if decision.record is None else stored(decision.record)
-    replayed = replay(asked, after, kept, renderer)
+    after = case.record if decision.record is None else stored(decision.record)
+    wide = case.policy.within(WIDEST)
+    asked = plan(again, wide)
+    assert isinstance(asked, TaskPlan)
+    replayed = replay(asked, after, kept, Renderer(wide, case.outlet))
     assert (replayed.emits, replayed.status) == (decision.emits, decision.status)
 
 
@@ -261,21 +233,20 @@ def check_record(record: Record) -> None:
     assert read_entry(encode_entry(record)).record == record
 
 
-def _text(draw: Draw) -> bytes:
-    return draw.some(40) if draw.number(2) else draw.of(TEXTS)
-
-
 def seeds() -> Iterable[bytes]:
-    """Every action on every record, and every place once with every kind of value."""
-    head = b"\x00\x00\x00\x00\x00"
+    """Every action on every record, within both limits, and every place once with every kind of value."""
+    rest = b"\x00\x00"
     for record in range(len(RECORDS)):
         for action in range(len(ACTIONS)):
-            yield bytes([record]) + head + bytes([action, 0])
+            yield bytes([record, 0, 0, 0, 0]) + rest + bytes([action, 0])
+            yield bytes([record, 1, 0, 1, 1]) + rest + bytes([action, 0])
     for place in range(len(PLACES)):
         for word in range(0, len(WORDS), 5):
-            yield bytes([place % 3]) + head + bytes([place % 5, 1, place, 1, (place + word) % len(WORDS)])
-        yield bytes([place % 8]) + head + bytes([place % 5, 1, place, 0, 0, place % 25])
-    yield b"\x02\x00\x00\x00\x01\x00\x00\x00\x00" + b"\x02\x00"
+            put_there = bytes([place % 5, 1, place, 1, (place + word) % len(WORDS)])
+            yield bytes([place % 3, 0, 0, 0, 0]) + rest + put_there
+        yield bytes([place % 8, 0, 0, 0, place % 2]) + rest + bytes([place % 5, 1, place, 0, 0, place % 25])
+    trusting = bytes([1, 1, PLACES.index(("eventMeta", "domain")), 1, WORDS.index("trusting")])
+    yield b"\x02\x00\x00\x00\x00" + rest + trusting
 
 
 TARGET: Final = Target(

@@ -105,6 +105,21 @@ PATHS: Final = (
 )
 
 
+HOSTILE: Final = (
+    "@|" * 300 + "@",
+    "[@,@]|" * 40 + "@",
+    "wide.*[]|[*].[@,@]|[].[@,@]|[].[@,@]|[]",
+    "repeat({a: @}, wide.*[], 'k')",
+    "dynamic_repeat(@, wide.*[], 'input.wide.*[]')",
+    "find_paths(@, '.*.*.*.*x')",
+    "!" * 400 + "@",
+    "a||" * 1000 + "a",
+    "`" + "[" * 300 + "]" * 300 + "`",
+    "@" + "[]" * 1500,
+)
+HOSTILE_PATHS: Final = ("$..*..*..*", "$.wide..[?($..*)]")
+
+
 def seeds() -> Iterable[bytes]:
     """The syntax of both languages, and a call of every function."""
     for text in STANDARD:
@@ -114,6 +129,10 @@ def seeds() -> Iterable[bytes]:
         for arguments in _ARGUMENTS:
             if arguments.count(",") in {0, len(function.parameters) - 1}:
                 yield b"\x00\x00" + f"{name}({arguments})".encode()
+    for text in HOSTILE:
+        yield b"\x00\x01" + text.encode()
+    for path in HOSTILE_PATHS:
+        yield b"\x01\x01" + path.encode()
     for path in PATHS:
         yield b"\x01\x00" + path.encode()
         yield b"\x02\x00" + b"\x04\x02\x01b\x00\x05\x01c\x01\x07" + b"\x00\x01" + path.encode()

@@ -1,6 +1,6 @@
 """Any text as a writer's schema, and any bytes as a message written with it.
 
-schema, a byte 0, message
+how the schema is given; the schema, as text and a byte 0 or as choices; then the message
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from runner.envelope.codec import JsonCodec
 from runner.envelope.writer_schema import WriterSchema, accept
 from runner.errors import PoisonError
 from tests.fuzz.documented import check_poison
+from tests.fuzz.draw import Draw
 from tests.fuzz.target import MAX_BYTES, Target
 from tests.fuzz.targets.decode import OTHERS
 from tests.unit.test_writer_schema import REFUSED
@@ -42,31 +43,73 @@ class OneSchema:
 
 def check(data: bytes) -> None:
     """Accept the schema and read the message, or say why not."""
-    text, _, body = data.partition(b"\x00")
+    text, body = given(Draw(data))
     try:
-        schema = accept(text.decode("utf-8", "replace"))
+        schema = accept(text)
         JSON.decode(ConfluentCodec(OneSchema(schema), "requests-value").to_json(_PREFIX + body))
     except PoisonError as error:
         check_poison(error)
 
 
-def seeds() -> Iterable[bytes]:
-    """Ours, those of others, and those that are refused; each with a message where there can be one."""
-    for schema, record in WRITTEN:
-        text = json.dumps(schema).encode()
-        yield text + b"\x00" + b"\x02\x04{}\x00" * 3
-        yield text + b"\x00" + written(schema, record)
-    for name in ("boolean", "int", "long", "float", "double", "bytes", "string", "null"):
-        yield json.dumps([name, {"type": "map", "values": name}]).encode() + b"\x00\x02\x02\x02a\x00"
-    yield from (text.encode() for text in REFUSED.values() if len(text) < MAX_BYTES)
+def given(draw: Draw) -> tuple[str, bytes]:
+    """The schema as text, and the message."""
+    if draw.number(2):
+        return json.dumps(envelope(draw)), draw.rest()
+    text, _, body = draw.rest().partition(b"\x00")
+    return text.decode("utf-8", "replace"), body
 
 
-SECTIONS: Final = {"requestMeta": '{"id":"r"}', "eventMeta": '{"action":"x"}', "payload": "{}"}
-LOGICAL: Final = [
-    *("null", {"type": "long", "logicalType": "timestamp-millis"}, {"type": "int", "logicalType": "date"}),
-    {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2},
+def envelope(draw: Draw) -> dict[str, Any]:
+    """A record with sections of any type."""
+    fields = [
+        {"name": draw.of(FIELDS), "type": drawn_type(draw, LEVELS), **draw.of(EXTRAS)}
+        for _ in range(draw.number(6))
+    ]
+    return {"type": "record", "name": draw.of(("Envelope", "saga.task.Envelope", "E")), "fields": fields}
+
+
+def drawn_type(draw: Draw, levels: int) -> Any:
+    """Any type, also a name that nothing has, or one that two have."""
+    kind = draw.number(7 if levels else 3)
+    if kind < 3:
+        return draw.of((PRIMITIVES, LOGICAL, NAMED)[kind])
+    match kind:
+        case 3:
+            return {"type": "array", "items": drawn_type(draw, levels - 1)}
+        case 4:
+            return {"type": "map", "values": drawn_type(draw, levels - 1)}
+        case 5:
+            return [drawn_type(draw, levels - 1) for _ in range(draw.number(4))]
+        case _:
+            types = [drawn_type(draw, levels - 1) for _ in range(draw.number(4))]
+            fields = [{"name": f"f{number}", "type": kind} for number, kind in enumerate(types)]
+            return {"type": "record", "name": draw.of(("R", "S", "E")), "fields": fields}
+
+
+LEVELS: Final = 4
+FIELDS: Final = ("payload", "eventMeta", "requestMeta", "others", "result", "more")
+EXTRAS: Final[tuple[dict[str, Any], ...]] = ({}, {"default": None}, {"aliases": ["payload"]}, {"doc": "x"})
+PRIMITIVES: Final[tuple[Any, ...]] = (
+    *("null", "boolean", "int", "long", "float", "double", "bytes", "string"),
+    {"type": "string"},
+)
+LOGICAL: Final[tuple[Any, ...]] = (
     {"type": "string", "logicalType": "uuid"},
-]
+    {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2},
+    {"type": "int", "logicalType": "date"},
+    {"type": "int", "logicalType": "time-millis"},
+    {"type": "long", "logicalType": "time-micros"},
+    {"type": "long", "logicalType": "timestamp-millis"},
+    {"type": "long", "logicalType": "local-timestamp-micros"},
+)
+NAMED: Final[tuple[Any, ...]] = (
+    {"type": "enum", "name": "N", "symbols": ["A", "B"], "default": "A"},
+    {"type": "fixed", "name": "F", "size": 2},
+    {"type": "fixed", "name": "D", "size": 3, "logicalType": "decimal", "precision": 5, "scale": 1},
+    {"type": "fixed", "name": "P", "size": 12, "logicalType": "duration"},
+    *("R", "S", "N", "F", "Envelope"),
+)
+SECTIONS: Final = {"requestMeta": '{"id":"r"}', "eventMeta": '{"action":"x"}', "payload": "{}"}
 WRITTEN: Final[tuple[tuple[dict[str, Any], dict[str, Any]], ...]] = (
     (SCHEMA, {**SECTIONS, "others": {"o": "1"}}),
     (OTHERS[2], {}),
@@ -75,8 +118,26 @@ WRITTEN: Final[tuple[tuple[dict[str, Any], dict[str, Any]], ...]] = (
         {**SECTIONS, "requestMeta": b"{}", "more": [None, 1, "x"], "others": {"o": b"1"}, "kind": "B"},
     ),
     (OTHERS[4], {"result": b"{}", "others": {"o": "1", "p": 1.5}}),
-    ({"type": "record", "name": "E", "fields": [{"name": "payload", "type": LOGICAL}]}, {"payload": None}),
 )
+
+
+def seeds() -> Iterable[bytes]:
+    """Ours, those of others, those that are refused, and a section of every type; with a message each."""
+    for schema, record in WRITTEN:
+        text = json.dumps(schema).encode()
+        yield b"\x00" + text + b"\x00" + b"\x02\x04{}\x00" * 3
+        yield b"\x00" + text + b"\x00" + written(schema, record)
+    yield from (b"\x00" + text.encode() for text in REFUSED.values() if len(text) < MAX_BYTES)
+    for field in range(len(FIELDS)):
+        for number in range(len(PRIMITIVES)):
+            yield bytes([1, 1, field, 0, number, 0, 0]) + b"\x04{}\x00\x00\x00\x00\x00\x00"
+            yield bytes([1, 1, field, 3 + number % 2, 0, number, 0, 0]) + b"\x02\x02\x30\x00\x00"
+            yield bytes([1, 1, field, 5, 2, 0, 0, 0, number, 0, 0]) + b"\x02\x04{}\x00\x00\x00\x00\x00\x00"
+        for number in range(len(LOGICAL)):
+            yield bytes([1, 1, field, 1, number, 0, 0]) + b"\x04{}\x00"
+        for number in range(len(NAMED)):
+            yield bytes([1, 1, field, 2, number, 0, 0]) + b"{}" * 6
+    yield bytes([1, 1, 5, 6, 2, 0, 2, 2, 4, 0, 0]) + b"\x02"
 
 
 def written(schema: dict[str, Any], record: dict[str, Any]) -> bytes:

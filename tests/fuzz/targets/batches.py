@@ -1,0 +1,101 @@
+"""Any events in a row, on two tasks and two homes: answered once each, and the same when they come again.
+
+feed, poison limit, then for each event: home, header, key, task and request, the event
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from runner.actions.decision import Emit
+from runner.worker.event_log import Message
+from runner.worker.processed import Processed
+from tests.fuzz.documented import codes, reasons
+from tests.fuzz.draw import Draw
+from tests.fuzz.events import ACTIONS, PLACES, WORDS, sent, sent_headers
+from tests.fuzz.target import Target
+from tests.unit.worker.rig import DEAD_LETTERS, HOMES, TASKS, Middle, batch
+
+MOST: Final = 4
+TURNS: Final = 12
+"""Each turn gets on by one event at least."""
+
+
+def check(data: bytes) -> None:
+    """Process some messages to the end, every batch twice."""
+    draw = Draw(data)
+    middle = Middle(with_feed=bool(draw.number(2)))
+    waiting: Sequence[Message] = [message(middle, draw) for _ in range(1 + draw.number(MOST))]
+    for _ in range(TURNS):
+        if not waiting:
+            return
+        done = middle.process.run(batch(waiting), {})
+        again = middle.another().run(batch(waiting), {})
+        assert again.emits == done.emits, "redelivered, it says something else"
+        assert (again.positions, again.held) == (done.positions, done.held)
+        assert not done.blocked
+        check_positions(waiting, done)
+        for emit in done.emits:
+            check_emit(emit, waiting)
+        waiting = done.held
+        middle.ticker.advance(draw.number(8) * 10)
+    raise AssertionError("it does not come to an end")
+
+
+def message(middle: Middle, draw: Draw) -> Message:
+    """An event as it was drawn, about one of two tasks; or no event at all."""
+    home, headers, key = draw.number(2), sent_headers(draw), draw.of((b"key", None))
+    task, request = draw.of((b"task-1", b"task-2")), draw.of((b"req-1", b"req-2"))
+    value = sent(draw).replace(b"task-1", task).replace(b"req-1", request)
+    return middle.message(draw.of((value, value, value, None, b"[]")), home, headers, key)
+
+
+def check_positions(waiting: Sequence[Message], done: Processed) -> None:
+    """What is not held is done with, and something is."""
+    held = {(each.partition, each.offset) for each in done.held}
+    passed = [each for each in waiting if (each.partition, each.offset) not in held]
+    assert passed
+    expected: dict[int, int] = {}
+    for each in passed:
+        expected[each.partition] = each.offset + 1
+    assert done.positions == expected
+
+
+def check_emit(emit: Emit, waiting: Sequence[Message]) -> None:
+    """Every message that is sent has its place, and says what is documented."""
+    headers = dict(emit.headers)
+    if emit.stream == TASKS:
+        assert emit.key
+    elif emit.stream == "requests":
+        assert emit.value
+        assert emit.partition in range(HOMES)
+    elif emit.stream == DEAD_LETTERS:
+        assert headers["dead-letter-reason"].decode() in reasons()
+        assert (emit.key, emit.value) in [(each.key, each.value) for each in waiting]
+    else:
+        result = json.loads(emit.value or b"")["result"]
+        assert headers["event-status"].decode() == result["status"]
+        assert result["status"] != "FAIL" or result["error"]["code"] in codes()
+
+
+def seeds() -> Iterable[bytes]:
+    """Every two actions in a row, on one task and on two, on one home and on two."""
+    for first in range(len(ACTIONS)):
+        for second in range(len(ACTIONS)):
+            one, other = bytes([first, 0, 0, 0]), bytes([second, 0, 0, 0])
+            yield b"\x01\x01" + b"\x00\x00\x00\x00\x00" + one + b"\x00\x00\x00\x00\x01" + other
+            yield b"\x01\x01" + b"\x00\x00\x00\x00\x00" + one + b"\x01\x00\x00\x00\x01" + other
+            yield b"\x00\x02" + b"\x00\x00\x00\x01\x00" + one + b"\x00\x00\x00\x00\x00" + other + b"\x00" * 5
+    due = bytes([0, 1, PLACES.index(("eventMeta", "parameters", "timeoutOn")), 0, 0, 3, 0, 0])
+    yield b"\x00\x03" + b"\x00" * 5 + due + b"\x00" * 5 + bytes([3, 0, 0, 0])
+
+
+TARGET: Final = Target(
+    "batches",
+    "any events in a row on two tasks and two homes, every batch twice",
+    check,
+    seeds,
+    " ".join((*WORDS, "1/0@0;1800000000000;0")),
+)
