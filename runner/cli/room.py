@@ -11,6 +11,7 @@ from typing import Final
 
 from runner.cli.wiring import topics_read
 from runner.config import Config
+from runner.config.sections import Limits
 from runner.errors import FatalError
 from runner.worker.topics import Cluster
 
@@ -19,6 +20,10 @@ DEAD_LETTER_BYTES: Final = 65_536
 
 ANSWER_BYTES: Final = 32_768
 """What an answer may add to its event, generously: result and headers with the longest id."""
+
+
+_USUAL_BYTES: Final = Limits().event_bytes
+"""Nobody chose it, although it may stand in a file."""
 
 
 def require_room(config: Config, cluster: Cluster) -> list[str]:
@@ -57,7 +62,7 @@ def _room_for_answers(config: Config, cluster: Cluster) -> Iterator[str]:
             f"events would be read and could not be answered; set max.message.bytes of {name} to at least "
             f"{largest + ANSWER_BYTES}, or lower limits.eventBytes"
         )
-        if "event_bytes" in config.limits.model_fields_set:
+        if largest != _USUAL_BYTES:
             raise FatalError(said)
         yield said
 

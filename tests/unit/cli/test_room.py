@@ -63,8 +63,9 @@ def test_so_it_is_with_other_streams() -> None:
 
 
 def test_the_usual_size_of_events_is_only_warned_of() -> None:
-    (said,) = require_room(config(), cluster(responses=20_000))
-    assert "max.message.bytes of responses" in said
+    for settings in (config(), config(LIMITS__EVENTBYTES="1000000")):
+        (said,) = require_room(settings, cluster(responses=20_000))
+        assert "max.message.bytes of responses" in said
 
 
 def test_what_the_broker_does_not_tell_is_not_judged() -> None:

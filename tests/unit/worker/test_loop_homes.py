@@ -96,8 +96,8 @@ def test_the_minute_begins_anew_where_a_home_is_assigned_anew() -> None:
     assert worker.watcher.paused == {0}
     worker.log.revoke(0)
     worker.log.assign(0)
-    worker.step(4)
-    assert letters(worker) > 3
+    worker.until_idle()
+    assert (letters(worker), worker.watcher.paused) == (5, set())
 
 
 def test_without_a_limit_poison_never_stops_a_home() -> None:
