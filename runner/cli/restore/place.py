@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 
 from runner.cli.kafka_clients import ANSWER_SECONDS, connect_admin
 from runner.cli.log_wiring import topic_id
+from runner.cli.restore.patience import PatientFeed
 from runner.cli.store_wiring import require_kept, require_partitions
 from runner.cli.task.finding import require_layout
 from runner.cli.wiring import connect_store, said_with_remedy
@@ -36,7 +37,7 @@ class Place:
     config: Config
     cluster: Cluster
     store: RedisStore
-    feed: KafkaFeed
+    feed: PatientFeed
     admin: Any
 
     def members(self) -> int:
@@ -130,7 +131,8 @@ def open_place(config: Config) -> Iterator[Place]:
         raise FatalError(f"Kafka does not let this user see topic {', '.join(sorted(cluster.forbidden))}")
     require_partitions(config, cluster)
     require_kept(config, cluster)
-    store, feed = connect_store(config), KafkaFeed(tasks, client_properties(config), config.kafka.group)
+    store = connect_store(config)
+    feed = PatientFeed(KafkaFeed(tasks, client_properties(config), config.kafka.group), tasks)
     try:
         yield Place(config, cluster, store, feed, admin.client)
     except StoreUnavailable as error:
