@@ -24,9 +24,9 @@ def measure_restoring(plain: Stage, tasks: int) -> dict[str, float]:
             first, end = tasks * step // STEPS, tasks * (step + 1) // STEPS
             send_all(stage, (start_event(n, stage.name, timeout=DAY_MS + n) for n in range(first, end)))
             wait_for(lambda end=end: _open_tasks(stage) >= end, f"{end} open tasks", 0.25)  # type: ignore[misc]
-        before, spent, redis_spent = resident_mb(worker.pid), cpu_seconds(worker.pid), _redis_seconds(stage)
-        emptied = time.monotonic()
         stage.redis.client().flushall()
+        emptied = time.monotonic()
+        before, spent, redis_spent = resident_mb(worker.pid), cpu_seconds(worker.pid), _redis_seconds(stage)
         wait_for(lambda: _open_tasks(stage) > 0, "the worker to notice", EVERY_SECONDS)
         began, largest = time.monotonic(), [before]
 
