@@ -58,6 +58,14 @@ class TestLoad:
         assert kept_at(store, 0, 0, [4], incarnation=1) == set()
         assert kept_at(store, 0, 0, [4], incarnation=3) == set()
 
+    def test_gives_a_decision_to_whoever_names_a_task_of_its_shard_there_or_not(self, store: Subject) -> None:
+        """What a limit refuses is looked for so: which task it is about cannot be told."""
+        home = HomeCall(1, 4, ((4, OUTCOMES[0]),))
+        assert apply(store, home, shard=3) is Verdict.APPLIED
+        reads = [(key_in(store, shard, domain=""), Source(1, 1, 4)) for shard in range(store.shards)]
+        assert store.load(1, reads).kept == {Source(1, 1, 4): OUTCOMES[0]}
+        assert not store.load(1, reads[:3]).kept
+
     def test_of_more_events_than_a_script_may_unpack(self, store: Subject) -> None:
         count = 20_000
         home = HomeCall(0, 0, tuple((offset, KEPT) for offset in range(0, count, 2)))
