@@ -72,7 +72,7 @@ _log: Final = log.get("worker")
 
 def make_delivery(config: Config) -> Delivery:
     """Return the way in which batches reach Kafka."""
-    return ExactlyOnce() if config.delivery == "exactly_once" else AtLeastOnce()
+    return ExactlyOnce if config.delivery == "exactly_once" else AtLeastOnce
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,8 @@ def apply_arguments(call: ShardCall, keys: Keys) -> tuple[list[str], list[bytes]
         names.append(keys.home(call.shard, home.partition))
         offsets = [offset for offset, _ in home.kept]
         until = -1 if home.until is None else home.until
-        homes.append((home.base, home.settled, offsets, until, home.partition))
+        wanted = max(home.base, home.since)
+        homes.append((home.base, home.settled, offsets, until, home.partition, wanted))
         values += [encode_outcome(outcome) for _, outcome in home.kept]
     tasks = []
     for change in call.changes:

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Protocol
 
 from runner.actions.decision import Outcome
+from runner.store.connection.command import Meanwhile, nothing
 from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
@@ -87,6 +88,8 @@ class HomeCall:
 
     It becomes the *mark* of home and shard, and a mark below the base is LOST. None: no marks are kept.
     """
+    since: int = 0
+    """What an earlier call of the same batch left as the mark: a mark below it is LOST as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +234,11 @@ class Store(Protocol):
         ...
 
     def load(
-        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+        self,
+        incarnation: int,
+        reads: Sequence[tuple[TaskKey, Source]],
+        whole: Whole | None = None,
+        meanwhile: Meanwhile = nothing,
     ) -> Loaded:
         """Return the records and kept decisions of these events; an empty list gives the time.
 
@@ -239,7 +246,7 @@ class Store(Protocol):
         """
         ...
 
-    def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
         """Apply each call by itself, in order; one verdict each."""
         ...
 

@@ -29,6 +29,7 @@ from runner.store.calls import (
     Verdict,
     Whole,
 )
+from runner.store.connection.command import Meanwhile, nothing
 from runner.store.indexing import moves
 from runner.store.keys import Keys
 from runner.store.listing import Stop
@@ -118,9 +119,14 @@ class MemoryStore:
         self._owner = replace(self._owner, partitions=homes)
 
     def load(
-        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+        self,
+        incarnation: int,
+        reads: Sequence[tuple[TaskKey, Source]],
+        whole: Whole | None = None,
+        meanwhile: Meanwhile = nothing,
     ) -> Loaded:
         """Return records and kept decisions."""
+        meanwhile()
         if whole is not None:
             self._require_whole(incarnation, reads, whole)
         records = {key: self.record(key) for key, _ in reads}
@@ -133,8 +139,9 @@ class MemoryStore:
                     kept[source] = decode_outcome(outcome)
         return Loaded(self._now_ms(), records, kept)
 
-    def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
         """Apply each call."""
+        meanwhile()
         return [self.apply_shard(call) for call in calls]
 
     def apply_shard(self, call: ShardCall) -> Verdict:
@@ -304,7 +311,8 @@ class MemoryStore:
         return Verdict.APPLIED if call.restoring else self._check_batch(call, asked, home)
 
     def _check_batch(self, call: ShardCall, asked: HomeCall, home: _Home | None) -> Verdict:
-        if asked.until is not None and self._mark(call.incarnation, call.shard, asked.partition) < asked.base:
+        mark = self._mark(call.incarnation, call.shard, asked.partition)
+        if asked.until is not None and mark < max(asked.base, asked.since):
             return Verdict.LOST
         if home is None or home.incarnation < call.incarnation:
             return Verdict.APPLIED

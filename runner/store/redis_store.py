@@ -31,7 +31,7 @@ from runner.store.calls import (
     Verdict,
     Whole,
 )
-from runner.store.connection.command import Command, Connection
+from runner.store.connection.command import Command, Connection, Meanwhile, nothing
 from runner.store.connection.identity import identity
 from runner.store.connection.refusals import unavailable
 from runner.store.keys import LAYOUT, Keys
@@ -184,14 +184,18 @@ class RedisStore:
         return [(index, member) for index in indexes for member, _ in found[index]][:limit]
 
     def load(
-        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+        self,
+        incarnation: int,
+        reads: Sequence[tuple[TaskKey, Source]],
+        whole: Whole | None = None,
+        meanwhile: Meanwhile = nothing,
     ) -> Loaded:
         """Return records and kept decisions: one script call per shard, in one round trip."""
         if not reads:
             seconds, micros = self._run([Command(("TIME",), self._keys.committed)])[0]
             return Loaded(int(seconds) * 1000 + int(micros) // 1000, {}, {})
         asked = by_shard(reads, self._keys)
-        answers = self._call(self._load, [read.arguments(incarnation, whole) for read in asked])
+        answers = self._call(self._load, [read.arguments(incarnation, whole) for read in asked], meanwhile)
         for answer in answers:
             if answer[0] == _LOST:
                 raise StoreLost(f"Redis lacks something, or has not been verified: see {answer[1].decode()}")
@@ -205,11 +209,11 @@ class RedisStore:
                 records[key] = _record(key, *parts)
         return Loaded(max(answer[0] for answer in answers), records, kept)
 
-    def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
         """Apply each call: one script call per shard, in one round trip."""
         if not calls:
             return []
-        answers = self._call(self._apply, [apply_arguments(call, self._keys) for call in calls])
+        answers = self._call(self._apply, [apply_arguments(call, self._keys) for call in calls], meanwhile)
         return [Verdict(answer.decode()) for answer in answers]
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
@@ -362,14 +366,16 @@ class RedisStore:
                     "run CONFIG SET maxmemory-policy noeviction"
                 )
 
-    def _call(self, script: Script, calls: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
+    def _call(
+        self, script: Script, calls: Sequence[tuple[list[str], list[Any]]], meanwhile: Meanwhile = nothing
+    ) -> list[Any]:
         """Call one script for several shards in one round trip, sending its text if need be."""
         anywhere = self._keys.committed
         commands = [
             Command(("EVALSHA", script.digest, len(keys), *keys, *arguments), next(iter(keys), anywhere))
             for keys, arguments in calls
         ]
-        answers = self._run(commands, passed=NoScriptError)
+        answers = self._run(commands, meanwhile, passed=NoScriptError)
         missing = [i for i, a in enumerate(answers) if isinstance(a, Exception)]
         if missing and script.is_bound:
             raise StoreLost("Redis is another server than the one that was verified")
@@ -385,9 +391,14 @@ class RedisStore:
         """Give one command, and return its answer."""
         return self._run([Command((name, key, *arguments), key)])[0]
 
-    def _run(self, commands: Sequence[Command], passed: type[Exception] | None = None) -> list[Any]:
+    def _run(
+        self,
+        commands: Sequence[Command],
+        meanwhile: Meanwhile = nothing,
+        passed: type[Exception] | None = None,
+    ) -> list[Any]:
         """Send commands in one round trip; errors of the type ``passed`` are answers."""
-        answers = self._connection.run(commands)
+        answers = self._connection.run(commands, meanwhile)
         for answer in answers:
             if isinstance(answer, Exception) and (passed is None or not isinstance(answer, passed)):
                 raise unavailable(answer) from answer

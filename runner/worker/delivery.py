@@ -6,59 +6,99 @@ Exactly once                              At least once
 3 send the offsets with the membership    3 commit the offsets
 4 commit: all of it is seen, or nothing
 
-If a step fails, nothing after it happens; the batch comes again from the committed offsets, and the
-kept decisions in the store make its answers the same (design, rule 4).
+What is decided goes on its way while the rest of the batch is still processed (``send``), so that the
+brokers work at the same time. If a step fails, nothing after it happens; the batch comes again from the
+committed offsets, and the kept decisions in the store make its answers the same (design, rule 4).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from runner.actions.decision import Emit
 from runner.errors import TransientError
 from runner.worker.event_log import EventLog
 
 
-class Delivery(Protocol):
-    """One way of handing a batch to the log."""
+class Shipment(Protocol):
+    """One batch on its way to the log.
 
-    def deliver(
-        self, log: EventLog, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any
-    ) -> None:
-        """Return once all is confirmed; LogUnavailable: nothing of it may be relied on."""
+    LogUnavailable, from any method: nothing of the batch may be relied on, and nothing more is sent.
+    """
+
+    def send(self, emits: Sequence[Emit]) -> None:
+        """Put messages on their way."""
+        ...
+
+    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
+        """Send the last messages; return once all is confirmed, and the offsets with it."""
+        ...
+
+    def give_up(self) -> None:
+        """Take back what was sent, as far as that is possible."""
         ...
 
 
-class ExactlyOnce:
-    """Emits and offsets in one Kafka transaction."""
+Delivery: TypeAlias = Callable[[EventLog], Shipment]
+"""One way of handing batches to the log; called for each."""
 
-    def deliver(
-        self, log: EventLog, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any
-    ) -> None:
-        """Commit all, or abort and raise LogUnavailable."""
-        log.begin()
+
+class ExactlyOnce:
+    """Emits and offsets in one Kafka transaction, which begins with the first of them."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._has_begun = False
+
+    def send(self, emits: Sequence[Emit]) -> None:
+        """Produce inside the transaction."""
+        if not self._has_begun:
+            self._log.begin()
+            self._has_begun = True
         try:
             for emit in emits:
-                log.produce(emit)
-            if offsets:
-                log.send_offsets(offsets, membership)
-            log.commit()
+                self._log.produce(emit)
         except TransientError:
-            log.abort()
+            self.give_up()
             raise
+
+    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
+        """Commit all, or abort and raise LogUnavailable."""
+        self.send(emits)
+        try:
+            if offsets:
+                self._log.send_offsets(offsets, membership)
+            self._log.commit()
+        except TransientError:
+            self.give_up()
+            raise
+
+    def give_up(self) -> None:
+        """Abort, unless nothing was begun."""
+        if self._has_begun:
+            self._has_begun = False
+            self._log.abort()
 
 
 class AtLeastOnce:
     """For brokers without transactions: a crash between the steps sends the batch again."""
 
-    def deliver(
-        self, log: EventLog, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any
-    ) -> None:
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    def send(self, emits: Sequence[Emit]) -> None:
+        """Produce."""
+        for emit in emits:
+            self._log.produce(emit)
+
+    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
         """Send all, and only then move the offsets."""
         del membership  # only a transaction can check it
-        for emit in emits:
-            log.produce(emit)
-        log.flush()
+        self.send(emits)
+        self._log.flush()
         if offsets:
-            log.commit_offsets(offsets)
+            self._log.commit_offsets(offsets)
+
+    def give_up(self) -> None:
+        """Leave what was sent: it cannot be taken back, and will be sent again."""

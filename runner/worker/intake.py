@@ -7,6 +7,7 @@ without reply or effect.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
@@ -19,12 +20,14 @@ from runner.actions.registry import is_addressed, plan
 from runner.envelope.codec import Codec, JsonCodec
 from runner.envelope.event import MetaRules, read_event, require_answerable
 from runner.envelope.limits import WIDEST
-from runner.errors import PoisonError
+from runner.errors import PoisonError, TransientError
 from runner.tasks.source import Source
 from runner.worker.event_log import Message
 from runner.worker.processed import Processed
 from runner.worker.progress import Progress
 from runner.worker.room import Room
+
+SLICE_EVENTS: Final = 500
 
 _JSON: Final = JsonCodec()
 
@@ -40,6 +43,8 @@ class Terms:
     incarnation: int
     poison_limit: int
     """Consecutive poison messages after which a home is blocked; 0: never."""
+    slice_events: int = SLICE_EVENTS
+    """How much of a batch is decided at once. What was decided is on its way to the brokers meanwhile."""
     batch_seconds: float = inf
     """How long events may be decoded, and again decided, before the others wait for the next batch."""
     batch_bytes: int = 8 * 1_048_576
@@ -74,6 +79,55 @@ class Item:
         return isinstance(plan, SettledPlan) and plan.error is not None and plan.error.over_limit
 
 
+class Intake:
+    """The messages of a batch, a slice at a time; the next is decoded while somebody else works."""
+
+    def __init__(self, messages: Sequence[Message], terms: Terms, room: Room) -> None:
+        """``room``: what does not fit waits for the next batch, but for the first message."""
+        self._messages = messages
+        self._terms = terms
+        self._room = room
+        self._taken = 0
+        self._ahead: list[Item] = []
+        self._is_full = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can be taken."""
+        return self._is_full or self._taken == len(self._messages)
+
+    @property
+    def left(self) -> Sequence[Message]:
+        """What was not taken."""
+        return self._messages[self._taken :]
+
+    def take(self) -> list[Item]:
+        """Return the next slice; a TransientError where its encoding cannot be looked up for now."""
+        self._is_full = not self._decode(self._terms.slice_events)
+        taken, self._ahead = self._ahead, []
+        self._taken += len(taken)
+        return taken
+
+    def look_ahead(self) -> None:
+        """Decode half of the next slice, as far as that needs nobody else."""
+        half = len(self._ahead) + (self._terms.slice_events + 1) // 2
+        # What cannot be looked up now is asked for again where it is needed.
+        with suppress(TransientError):
+            self._decode(min(half, self._terms.slice_events))
+
+    def _decode(self, count: int) -> bool:
+        """Decode until so many are ahead; whether there was room for them."""
+        ahead = self._ahead
+        for message in self._messages[self._taken + len(ahead) : self._taken + count]:
+            if self._room.is_spent and (ahead or self._taken):
+                return False
+            item = take_in(message, self._terms)
+            if isinstance(item.plan, TaskPlan) and item.plan.given.encoded is not None:
+                self._room.spend(len(item.plan.given.encoded))
+            ahead.append(item)
+        return True
+
+
 def take_in(message: Message, terms: Terms) -> Item:
     """Return the item of a message: planned, ignored, or poison.
 
@@ -88,47 +142,38 @@ def take_in(message: Message, terms: Terms) -> Item:
     return item
 
 
-def take_in_all(messages: Sequence[Message], terms: Terms, progress: Progress, room: Room) -> list[Item]:
-    """Return the items of a batch; those for which there is no room are cut, and not looked at.
+def limit_poison(items: Sequence[Item], progress: Progress, counted: dict[int, int], limit: int) -> None:
+    """Block a home after the poison message that makes ``limit`` in a row; 0: never.
 
-    At least one is taken in. Raises as ``take_in``.
+    ``counted`` are those before these items, by home; they are counted on.
     """
-    items: list[Item] = []
-    for message in messages:
-        if items and room.is_spent:
-            progress.cut(message.partition, message.offset)
-            items.append(Item(message, Source(terms.incarnation, message.partition, message.offset)))
-            continue
-        item = take_in(message, terms)
-        if isinstance(item.plan, TaskPlan) and item.plan.given.encoded is not None:
-            room.spend(len(item.plan.given.encoded))
-        items.append(item)
-    return items
-
-
-def limit_poison(items: Sequence[Item], progress: Progress, runs: Mapping[int, int], limit: int) -> None:
-    """Block a home after the poison message that makes ``limit`` in a row; 0: never."""
-    if limit == 0 or all(item.poison is None for item in items):
-        return
-    counted = dict(runs)
     for item in items:
         home = item.message.partition
-        counted[home] = counted.get(home, 0) + 1 if item.poison is not None else 0
-        if counted[home] >= limit:
+        if item.poison is None:
+            counted[home] = 0
+            continue
+        counted[home] = counted.get(home, 0) + 1
+        if counted[home] >= limit > 0:
             progress.block(home, item.message.offset + 1, f"{limit} poison messages in a row")
 
 
 def conclude(
-    items: Sequence[Item], progress: Progress, runs: Mapping[int, int], limit: int, done: Processed
+    messages: Sequence[Message],
+    items: Sequence[Item],
+    progress: Progress,
+    runs: Mapping[int, int],
+    limit: int,
+    done: Processed,
 ) -> None:
-    """Note what a batch leaves behind: homes that cannot go on, and messages that wait for the next."""
+    """Note what a batch leaves behind: homes that cannot go on, and messages that wait for the next.
+
+    ``items`` are those of the messages that were looked at.
+    """
     done.poison_runs = poison_runs(items, progress, runs)
     done.blocked = progress.blocked
     done.poisoned = {home for home in done.blocked if limit and done.poison_runs[home] >= limit}
     done.held = [
-        item.message
-        for item in items
-        if progress.is_cut(item.message) and item.message.partition not in done.blocked
+        message for message in messages if progress.is_cut(message) and message.partition not in done.blocked
     ]
 
 

@@ -51,6 +51,9 @@ IO_SECONDS: Final = 10.0
 JOIN_SECONDS: Final = 20.0
 """After which a group that has not let us in is taken for one that never will."""
 
+CLOSE_SECONDS: Final = 1.0
+"""What the producer is given at the end for what it has left to do."""
+
 UNCONFIRMED_SECONDS: Final = 60.0
 """How long a commit is asked again before the process gives up and a fresh one finds out."""
 
@@ -117,7 +120,10 @@ class KafkaLog:
         self._consumer.close()
         # A producer that was fenced refuses even this; the reason is on its way up already.
         with suppress(KafkaException):
-            self._producer.flush(1.0)
+            if self._open:
+                # Readers of the topics would wait for its end.
+                self._producer.abort_transaction(CLOSE_SECONDS)
+            self._producer.flush(CLOSE_SECONDS)
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return what is there, waiting for the first."""

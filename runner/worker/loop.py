@@ -2,12 +2,12 @@
 
   1 poll a batch (rebalances happen here, where no transaction is open)
   2 decode, or dead-letter                     ┐
-  3 load the records it names                  │ process
-  4 decide, in order                           │
+  3 load the records it names                  │ process, a slice of
+  4 decide, in order                           │ the batch at a time
   5 apply: one script call per shard           ┘
-  6 begin, produce emits, dead letters and due timers   ┐
-  7 send the offsets with the membership of step 1      │ delivery
-  8 commit                                              ┘
+  6 begin, produce emits and dead letters, after each slice; then due timers   ┐
+  7 send the offsets with the membership of step 1                             │ delivery
+  8 commit                                                                     ┘
   9 note what is committed; remove what has had its time
 
 If a step raises a TransientError the batch is abandoned: every home is rewound to its committed
@@ -18,7 +18,7 @@ table of what happens then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -26,6 +26,7 @@ from runner.actions.decision import Emit
 from runner.clock import Ticker
 from runner.errors import LogUnavailable, TransientError
 from runner.worker.assignment import Assignment, Batch
+from runner.worker.delivery import Shipment
 from runner.worker.feed import Feed
 from runner.worker.opening import open_positions
 from runner.worker.parts import Limits, Observer, Parts
@@ -54,6 +55,7 @@ class Loop:
         self._down_until: float | None = None
         self._single_until: dict[int, int] = {}
         self._in_hand: Batch | None = None
+        self._shipment: Shipment | None = None
         self._opening: dict[int, int] = {}
         self._verify_at = 0.0
 
@@ -195,18 +197,27 @@ class Loop:
             return False
         done = Processed()
         if batch.messages:
-            done = self._parts.process.run(batch, self._poison_runs, self._observer.lap)
+            done = self._parts.process.run(batch, self._poison_runs, self._observer.lap, self._send)
         self._deliver(batch, done, timers)
         return True
+
+    def _send(self, emits: Sequence[Emit]) -> None:
+        """Put part of a batch on its way."""
+        self._under_way().send(emits)
+        self._observer.lap("commit")
+
+    def _under_way(self) -> Shipment:
+        if self._shipment is None:
+            self._shipment = self._parts.delivery(self._parts.log)
+        return self._shipment
 
     def _deliver(self, batch: Batch, done: Processed, timers: list[Emit]) -> None:
         parts = self._parts
         began = self._ticker()
         emits = [*done.emits, *timers]
-        if emits or done.positions:
-            membership = parts.log.membership()
-            parts.delivery.deliver(parts.log, emits, done.positions, membership)
-        self._in_hand = None
+        if emits or done.positions or self._shipment is not None:
+            self._under_way().finish(emits, done.positions, parts.log.membership())
+        self._in_hand = self._shipment = None
         self._observer.lap("commit")
         self._committed(done)
         self._observer.processed(batch, done, len(timers), self._ticker() - began)
@@ -257,7 +268,8 @@ class Loop:
         parts = self._parts
         positions = {home: self._assignment.positions[home] for home in removals.homes}
         gone = [feed.removed(record.key) for _, record in removals.records]
-        parts.delivery.deliver(parts.log, gone, positions, parts.log.membership())
+        self._under_way().finish(gone, positions, parts.log.membership())
+        self._shipment = None
 
     # -- homes that cannot go on -----------------------------------------------------------------
 
@@ -291,10 +303,18 @@ class Loop:
         self._observer.aborted(error)
         self._parts.timers.forget_sent()
         self._down_until = self._ticker() + self._limits.retry_seconds
-        # Where the log does not even take this, it is done before reading goes on.
+        # Where the log does not even take this, it is done before anything goes on.
+        with suppress(TransientError):
+            self._take_back()
         with suppress(TransientError):
             self._narrow(error)
             self._step_back()
+
+    def _take_back(self) -> None:
+        """Give up what was sent of the batch in hand."""
+        shipment, self._shipment = self._shipment, None
+        if shipment is not None:
+            shipment.give_up()
 
     def _narrow(self, error: TransientError) -> None:
         """Go on one event at a time after a refusal, until the one to blame has blocked its home."""

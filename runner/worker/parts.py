@@ -12,7 +12,7 @@ from runner.worker.delivery import Delivery
 from runner.worker.event_log import EventLog
 from runner.worker.feed import Feed
 from runner.worker.opening import Known
-from runner.worker.process import Lap
+from runner.worker.process import Lap, Send
 from runner.worker.processed import Processed
 from runner.worker.restorer import Restorer
 from runner.worker.retention import Retention
@@ -72,8 +72,8 @@ class Observer(Protocol):
 class Middle(Protocol):
     """Steps 2 to 5: what a batch comes to, applied."""
 
-    def run(self, batch: Batch, runs: Mapping[int, int], lap: Lap) -> Processed:
-        """Return what is to be delivered; a TransientError if nothing of it may be."""
+    def run(self, batch: Batch, runs: Mapping[int, int], lap: Lap, send: Send) -> Processed:
+        """Return what is to be delivered besides what was sent; a TransientError if nothing of it may be."""
         ...
 
 

@@ -8,7 +8,8 @@ their kept decisions.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, Protocol
 
 from runner.actions.decision import Acknowledged, Closed, Decision, Dropped, Emit, Outcome
@@ -36,7 +37,7 @@ from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
 from runner.worker.dead_letters import DeadLetterBox
 from runner.worker.feed import Feed
-from runner.worker.intake import Item, Terms, conclude, limit_poison, take_in_all
+from runner.worker.intake import Intake, Item, Terms, conclude, limit_poison
 from runner.worker.processed import Processed
 from runner.worker.progress import Progress
 from runner.worker.room import Room
@@ -61,6 +62,9 @@ _COUNTED: Final = frozenset({*TASK_ACTIONS, TIMEOUT_BETWEEN})
 
 Lap = Callable[[str], object]
 """Told when a part of the loop ends, for the split of its time."""
+
+Send = Callable[[Sequence[Emit]], object]
+"""Puts messages on their way before the batch is through."""
 
 
 class ShardedStore(Store, Protocol):
@@ -94,60 +98,78 @@ class Process:
         self._again = Renderer(terms.policy.within(WIDEST), outlet)
         """For what was decided before, perhaps within other limits."""
 
-    def run(self, batch: Batch, runs: Mapping[int, int], lap: Lap = lambda _: None) -> Processed:
-        """Return what a batch came to, applied.
+    def run(
+        self, batch: Batch, runs: Mapping[int, int], lap: Lap = lambda _: None, send: Send | None = None
+    ) -> Processed:
+        """Return what a batch came to, applied; of its messages those that were not sent on the way.
 
-        ``runs`` are the consecutive poison messages before it, by home. Raises StoreUnavailable or
-        Superseded: nothing of the batch may be delivered then.
+        ``runs`` are the consecutive poison messages before it, by home. Raises StoreUnavailable,
+        Superseded, or what ``send`` does: nothing of the batch may be delivered then.
         """
-        progress = Progress(batch)
-        items = take_in_all(batch.messages, self._terms, progress, self._room(1))
-        let_pass(items, self._terms, self._store, self._whole(progress))
-        limit_poison(items, progress, runs, self._terms.poison_limit)
-        lap("decode")
-        self._settle_tasks(Asked.of(items), progress, lap)
-        done = Processed(items, now_ms=progress.now_ms, conflicts=progress.conflicts)
-        for item in items:
-            if not progress.is_cut(item.message):
-                self._finish(item, progress, done)
-        done.emits += done.changes.values()
-        conclude(items, progress, runs, self._terms.poison_limit, done)
+        progress, items = Progress(batch), list[Item]()
+        done = Processed(items)
+        # A home at a time: fewer places in the store are touched twice. Order counts within a home only.
+        messages = sorted(batch.messages, key=attrgetter("partition"))
+        intake = Intake(messages, self._terms, self._room(1))
+        counted = dict(runs)
+        while not intake.is_over:
+            if send is not None and done.emits:
+                emits, done.emits = done.emits, []
+                send(emits)
+            taken = intake.take()
+            let_pass(taken, self._terms, self._store, self._whole(progress))
+            limit_poison(taken, progress, counted, self._terms.poison_limit)
+            lap("decode")
+            self._settle_tasks(taken, progress, intake, lap)
+            self._finish_all(taken, progress, done)
+            lap("decide")
+            items += taken
+        progress.leave(intake.left)
+        done.now_ms, done.conflicts = progress.now_ms, progress.conflicts
+        conclude(batch.messages, items, progress, runs, self._terms.poison_limit, done)
         lap("decide")
         return done
 
-    def _settle_tasks(self, asked: list[Asked], progress: Progress, lap: Lap) -> None:
+    def _settle_tasks(self, items: list[Item], progress: Progress, intake: Intake, lap: Lap) -> None:
         """Load, decide and apply until every shard has taken its call."""
+        progress.reach(item.message for item in items)
+        asked = Asked.of(items)
         whole = self._whole(progress)
-        # Where marks are kept, every shard is told how far the batch goes: what it lacks shows by that.
-        everywhere = [] if self._feed is None else list(range(self._store.shards))
+        # Where marks are kept, every shard is told in the end how far the batch goes: what it lacks
+        # shows by that.
+        is_last = intake.is_over
+        everywhere = set(range(self._store.shards)) if self._feed is not None and is_last else set()
         for attempt in range(MAX_ATTEMPTS):
             reads = [(each.plan.key, each.item.source) for each in asked]
-            loaded = self._store.load(self._terms.incarnation, reads, whole)
+            loaded = self._store.load(self._terms.incarnation, reads, whole, intake.look_ahead)
             progress.now_ms = loaded.now_ms
             lap("load")
             # What was applied in the first attempt is done; only that one may leave something out.
             room = self._room(SENT_TO_READ) if attempt == 0 else None
             shards = self._decide_all(asked, loaded, progress, room)
-            shards |= {shard: shards.get(shard, []) for shard in everywhere}
-            calls = [self._call(shard, of, loaded, progress) for shard, of in shards.items()]
+            calls = [
+                self._call(shard, shards.get(shard, []), loaded, progress, in_all=shard in everywhere)
+                for shard in everywhere.union(shards)
+            ]
             calls = [call for call in calls if call.homes]
             lap("decide")
-            verdicts = self._store.apply(calls)
+            verdicts = self._store.apply(calls, intake.look_ahead)
             lap("apply")
             if Verdict.SUPERSEDED in verdicts:
                 raise Superseded("a later batch of one of these homes has been seen in the store")
             if Verdict.LOST in verdicts:
                 raise StoreLost("a shard lacks what was committed of one of these homes")
-            again = {
-                call.shard
-                for call, verdict in zip(calls, verdicts, strict=True)
-                if verdict is Verdict.CONFLICT
-            }
+            again: set[int] = set()
+            for call, verdict in zip(calls, verdicts, strict=True):
+                if verdict is Verdict.CONFLICT:
+                    again.add(call.shard)
+                else:
+                    progress.tell(call)
             if not again:
                 return
             progress.conflicts += len(again)
             asked = [each for each in asked if self._store.shard(each.plan.key.id) in again]
-            everywhere = [shard for shard in everywhere if shard in again]
+            everywhere &= again
         raise StoreUnavailable(f"records kept changing through {MAX_ATTEMPTS} attempts")
 
     def _whole(self, progress: Progress) -> Whole | None:
@@ -228,8 +250,13 @@ class Process:
             progress.block(message.partition, message.offset, error.message)
             return None
 
-    def _call(self, shard: int, asked: list[Asked], loaded: Loaded, progress: Progress) -> ShardCall:
-        """Return the call of one shard: redelivered events have been written by an earlier one."""
+    def _call(
+        self, shard: int, asked: list[Asked], loaded: Loaded, progress: Progress, *, in_all: bool
+    ) -> ShardCall:
+        """Return the call of one shard: redelivered events have been written by an earlier one.
+
+        ``in_all``: it is told how far every home of the batch goes.
+        """
         kept: dict[int, list[tuple[int, Outcome]]] = defaultdict(list)
         after: dict[TaskKey, Record | None] = {}
         for each in asked:
@@ -239,19 +266,30 @@ class Process:
             source = each.item.source
             kept[source.partition].append((source.offset, decision.outcome))
             after[each.plan.key] = decision.record or after.get(each.plan.key)
-        if self._feed is None:
-            homes = tuple(
-                HomeCall(home, progress.bases[home], tuple(outcomes)) for home, outcomes in kept.items()
+        homes = tuple(
+            HomeCall(
+                home,
+                progress.bases[home],
+                tuple(kept.get(home, ())),
+                until=None if self._feed is None else progress.until(home),
+                since=progress.told(shard, home),
             )
-        else:
-            homes = tuple(
-                HomeCall(home, base, tuple(kept[home]), until=progress.until(home))
-                for home, base in progress.bases.items()
-            )
+            for home in (progress.bases if in_all else kept)
+        )
         changes = tuple(Change(key, loaded.records[key], record) for key, record in after.items())
         return ShardCall(shard, self._terms.incarnation, homes, changes)
 
-    def _finish(self, item: Item, progress: Progress, done: Processed) -> None:
+    def _finish_all(self, items: list[Item], progress: Progress, done: Processed) -> None:
+        """Collect what a slice came to."""
+        changes: dict[bytes | None, Emit] = {}
+        for item in items:
+            if not progress.is_cut(item.message):
+                self._finish(item, progress, changes, done)
+        done.emits += changes.values()
+
+    def _finish(
+        self, item: Item, progress: Progress, changes: dict[bytes | None, Emit], done: Processed
+    ) -> None:
         """Collect what one event came to, or cut its home where it can neither go on nor away."""
         message = item.message
         if item.poison is not None:
@@ -267,8 +305,8 @@ class Process:
             return
         done.emits += emits
         if item.change is not None:
-            # The last change of a task in a batch is all that the feed needs of it.
-            done.changes[item.change.key] = item.change
+            # The last change of a task in a slice is all that the feed needs of it.
+            changes[item.change.key] = item.change
         done.positions[message.partition] = message.offset + 1
 
     def _answered(

@@ -24,8 +24,7 @@ class Processed:
     items: Sequence[Item] = ()
     """All events of the batch, also those that wait for the next, for whoever wants to look closer."""
     emits: list[Emit] = field(default_factory=list)
-    changes: dict[bytes | None, Emit] = field(default_factory=dict)
-    """Messages of the task feed, the last one of every task; among the emits as well."""
+    """What is still to be sent."""
     positions: dict[int, int] = field(default_factory=dict)
     """Next offset by home: what to commit together with the emits."""
     held: list[Message] = field(default_factory=list)

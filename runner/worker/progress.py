@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from runner.store.calls import ShardCall
 from runner.worker.assignment import Batch
 from runner.worker.event_log import Message
 
@@ -16,10 +19,10 @@ class Progress:
         self._first: dict[int, int] = {}
         self._cut: dict[int, int] = {}
         self._blocks: dict[int, tuple[int, str]] = {}
-        self._last: dict[int, int] = {}
+        self._ends = dict(batch.bases)
+        self._told: dict[tuple[int, int], int] = {}
         for message in batch.messages:
             self._first.setdefault(message.partition, message.offset)
-            self._last[message.partition] = message.offset
 
     def is_first(self, message: Message) -> bool:
         """Whether everything before this message is committed."""
@@ -29,10 +32,30 @@ class Progress:
         """Whether this message waits for a later batch."""
         return message.offset >= self._cut.get(message.partition, message.offset + 1)
 
+    def reach(self, messages: Iterable[Message]) -> None:
+        """Note which messages are decided next."""
+        for message in messages:
+            self._ends[message.partition] = message.offset + 1
+
     def until(self, home: int) -> int:
         """Return the offset below which everything of a home is decided, as far as is known by now."""
-        end = self._last[home] + 1
+        end = self._ends[home]
         return min(end, self._cut.get(home, end))
+
+    def told(self, shard: int, home: int) -> int:
+        """Return the mark that this batch has left in a shard; 0: none yet."""
+        return self._told.get((shard, home), 0)
+
+    def tell(self, call: ShardCall) -> None:
+        """Note the marks of a call that was applied."""
+        for home in call.homes:
+            if home.until is not None:
+                self._told[call.shard, home.partition] = home.until
+
+    def leave(self, messages: Iterable[Message]) -> None:
+        """Leave the rest of the batch for a later one."""
+        for message in messages:
+            self.cut(message.partition, message.offset)
 
     def cut(self, home: int, offset: int) -> None:
         """Leave this offset and all behind it for a later batch."""

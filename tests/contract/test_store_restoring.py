@@ -83,6 +83,15 @@ class TestMarks:
         assert marked(store, 12, base=10) is Verdict.APPLIED
         assert store.lost(1, {HOME: 12}) == [(shard, HOME) for shard in range(1, SHARDS)]
 
+    def test_what_an_earlier_call_of_the_batch_left_must_still_be_there(
+        self, store: RestorableSubject
+    ) -> None:
+        assert apply(store, HomeCall(HOME, 3, until=5, since=4), shard=0) is Verdict.LOST
+        assert marked(store, 3) is Verdict.APPLIED
+        assert apply(store, HomeCall(HOME, 3, until=5, since=4), shard=0) is Verdict.LOST
+        assert marked(store, 4, base=3) is Verdict.APPLIED
+        assert apply(store, HomeCall(HOME, 3, until=5, since=4), shard=0) is Verdict.APPLIED
+
     def test_without_marks_nothing_is_lost(self, store: RestorableSubject) -> None:
         assert apply(store, HomeCall(HOME, 99), shard=0) is Verdict.APPLIED
 

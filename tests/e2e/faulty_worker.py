@@ -29,6 +29,7 @@ from runner.config import load
 from runner.config.model import Config
 from runner.errors import FatalError, TransientError
 from runner.store.calls import Loaded, Phase, ShardCall, Verdict, Whole
+from runner.store.connection.command import Meanwhile, nothing
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
@@ -139,14 +140,19 @@ class FaultyStore:
         return getattr(self._store, name)
 
     def load(
-        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+        self,
+        incarnation: int,
+        reads: Sequence[tuple[TaskKey, Source]],
+        whole: Whole | None = None,
+        meanwhile: Meanwhile = nothing,
     ) -> Loaded:
-        loaded = self._store.load(incarnation, reads, whole)
+        loaded = self._store.load(incarnation, reads, whole, meanwhile)
         if reads:
             self._fault.pass_by(AFTER_LOAD)
         return loaded
 
-    def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+        meanwhile()
         verdicts = []
         for i, call in enumerate(calls):
             if i == 1:
@@ -162,22 +168,25 @@ class FaultyStore:
         self._store.note_committed(incarnation, offsets)
 
 
-class FaultyDelivery:
-    """A delivery whose steps are told to the fault."""
+class FaultyShipment:
+    """A shipment whose steps are told to the fault, once it has come to its end."""
 
-    def __init__(self, delivery: Delivery, fault: Fault) -> None:
-        self._delivery = delivery
+    def __init__(self, delivery: Delivery, log: EventLog, fault: Fault) -> None:
+        self._log = _ToldLog(log, fault)
+        self._shipment = delivery(cast(EventLog, self._log))
         self._fault = fault
 
-    def deliver(
-        self, log: EventLog, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any
-    ) -> None:
-        if not offsets:  # timers alone: no batch
-            self._delivery.deliver(log, emits, offsets, membership)
-            return
-        self._fault.pass_by(AFTER_APPLY)
-        told = cast(EventLog, _ToldLog(log, self._fault))
-        self._delivery.deliver(told, emits, offsets, membership)
+    def send(self, emits: Sequence[Emit]) -> None:
+        self._shipment.send(emits)
+
+    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
+        if offsets:  # timers alone are no batch
+            self._fault.pass_by(AFTER_APPLY)
+            self._log.is_told = True
+        self._shipment.finish(emits, offsets, membership)
+
+    def give_up(self) -> None:
+        self._shipment.give_up()
 
 
 class _ToldLog:
@@ -186,13 +195,15 @@ class _ToldLog:
     def __init__(self, log: EventLog, fault: Fault) -> None:
         self._log = log
         self._fault = fault
+        self.is_told = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
     def begin(self) -> None:
         self._log.begin()
-        self._fault.pass_by(AFTER_BEGIN)
+        if self.is_told:
+            self._fault.pass_by(AFTER_BEGIN)
 
     def send_offsets(self, offsets: Mapping[int, int], membership: Any) -> None:
         # What was produced is in the log, not only in the client's queue.
@@ -205,20 +216,30 @@ class _ToldLog:
 class TwoTransactions:
     """Breaks the rule that emits and offsets are committed together."""
 
-    def __init__(self, fault: Fault, *, offsets_first: bool) -> None:
+    def __init__(self, log: EventLog, fault: Fault, *, offsets_first: bool) -> None:
+        self._log = log
         self._fault = fault
         self._offsets_first = offsets_first
+        self._emits: list[Emit] = []
 
-    def deliver(
-        self, log: EventLog, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any
-    ) -> None:
-        steps = [lambda: _commit_emits(log, emits), lambda: _commit_offsets(log, offsets, membership)]
+    def send(self, emits: Sequence[Emit]) -> None:
+        self._emits += emits
+
+    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
+        sent = [*self._emits, *emits]
+        steps = [
+            lambda: _commit_emits(self._log, sent),
+            lambda: _commit_offsets(self._log, offsets, membership),
+        ]
         if self._offsets_first:
             steps.reverse()
         steps[0]()
-        if emits and offsets:
+        if sent and offsets:
             self._fault.pass_by(BETWEEN_TRANSACTIONS)
         steps[1]()
+
+    def give_up(self) -> None:
+        self._emits.clear()
 
 
 def _commit_emits(log: EventLog, emits: Sequence[Emit]) -> None:
@@ -266,8 +287,8 @@ def main() -> int:
 
 def _delivery(config: Config, rule: str, fault: Fault) -> Delivery:
     if rule in {OFFSETS_FIRST, EMITS_FIRST}:
-        return TwoTransactions(fault, offsets_first=rule == OFFSETS_FIRST)
-    return FaultyDelivery(make_delivery(config), fault)
+        return lambda log: TwoTransactions(log, fault, offsets_first=rule == OFFSETS_FIRST)
+    return lambda log: FaultyShipment(make_delivery(config), log, fault)
 
 
 def _ticker(text: str) -> Ticker:

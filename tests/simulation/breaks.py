@@ -190,11 +190,18 @@ class NeverLooks(Restorer):
 class OffsetsFirst:
     """Commits the offsets, and then sends the emits."""
 
-    def deliver(
-        self, log: EventLog, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any
-    ) -> None:
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._emits: list[Emit] = []
+
+    def send(self, emits: Sequence[Emit]) -> None:
+        """Keep them for later."""
+        self._emits += emits
+
+    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
         """Two transactions where there should be one."""
-        for part, positions in (((), offsets), (emits, {})):
+        log = self._log
+        for part, positions in (((), offsets), ([*self._emits, *emits], {})):
             log.begin()
             try:
                 for emit in part:
@@ -205,6 +212,10 @@ class OffsetsFirst:
             except TransientError:
                 log.abort()
                 raise
+
+    def give_up(self) -> None:
+        """Nothing was sent."""
+        self._emits.clear()
 
 
 class TellsWhatStands(Feed):

@@ -47,7 +47,10 @@ def check_feed(broker: Broker, records: Iterable[Record]) -> set[TaskKey]:
     by_transaction: dict[Transaction, dict[str, Change]] = defaultdict(dict)
     for change in changes:
         _check_not_ahead(change)
-        _require(change.key not in by_transaction[change.transaction], f"{change.key} twice in one batch")
+        earlier = by_transaction[change.transaction].get(change.key)
+        _require(
+            earlier is None or earlier.event < change.event, f"{change.key} is told back in one transaction"
+        )
         by_transaction[change.transaction][change.key] = change
     _check_answers(broker, by_transaction)
     _check_removals(changes)

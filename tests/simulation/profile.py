@@ -38,6 +38,7 @@ class Profile:
     starts: int
     ids: int
     batch_events: int
+    slice_events: int
     timer_chunk: int
     period_chunk: int
     retention_ms: int
@@ -168,6 +169,7 @@ def _any(rng: Random) -> Profile:
         starts=rng.choice((1, 2, 2, 3, 3, 4, 5, 6)),
         ids=rng.randint(1, 4),
         batch_events=rng.choice((1, 2, 3, 4, 6, 6)),
+        slice_events=rng.choice((1, 2, 3, 6)),
         timer_chunk=rng.choice((1, 2, 3, 10)),
         period_chunk=rng.choice((1, 2, 5)),
         retention_ms=rng.choice((0, 0, 0, 50, 400, 100_000)),

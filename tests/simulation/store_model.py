@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 from runner.errors import StoreLost, StoreUnavailable
 from runner.store.calls import Due, Index, Loaded, Opened, Ownership, Page, ShardCall, Verdict, Whole
+from runner.store.connection.command import Meanwhile, nothing
 from runner.store.memory_store import MemoryStore
 from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
@@ -75,9 +76,14 @@ class StoreClient:
         self._asked("note", lambda: None)
 
     def load(
-        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+        self,
+        incarnation: int,
+        reads: Sequence[tuple[TaskKey, Source]],
+        whole: Whole | None = None,
+        meanwhile: Meanwhile = nothing,
     ) -> Loaded:
         """Return records and kept decisions."""
+        meanwhile()
         return self._asked(
             "load", lambda: self._bound(lambda: self._redis.store.load(incarnation, reads, whole))
         )
@@ -114,8 +120,9 @@ class StoreClient:
             raise StoreLost("another server")
         return call()
 
-    def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
         """Apply each call; nobody knows about all of them if one is not answered."""
+        meanwhile()
         verdicts: list[Verdict] = []
         unanswered = False
         for call in calls:

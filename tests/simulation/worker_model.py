@@ -41,7 +41,7 @@ def terms_of(profile: Profile) -> Terms:
         domains={name: DomainPolicy(retention_ms=profile.retention_ms) for name in profile.domains},
         period_chunk=profile.period_chunk,
     )
-    return Terms(policy, JsonCodec(), NO_RULES, 1, 0)
+    return Terms(policy, JsonCodec(), NO_RULES, 1, 0, profile.slice_events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Makers:
     """How the parts of a worker are made: the real ones, unless a rule is to be broken."""
 
     middle: Callable[..., Middle] = Middle
-    delivery: Callable[[], Delivery] = ExactlyOnce
+    delivery: Delivery = ExactlyOnce
     feed: Callable[..., Feed] = Feed
     retention: Callable[..., Retention] = Retention
     restorer: Callable[..., Restorer] = Restorer
@@ -216,7 +216,7 @@ class WorkerProcess:
             topic=topic,
             store=store,
             process=scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed),
-            delivery=scene.makers.delivery(),
+            delivery=scene.makers.delivery,
             timers=Timers(store, terms.policy, topics, settings, time, ticker),
             retention=scene.makers.retention(store, terms.policy, terms.incarnation, time),
             time=time,

@@ -16,7 +16,7 @@ import redis
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 
 from runner.errors import StoreUnavailable
-from runner.store.connection.command import Command
+from runner.store.connection.command import Command, Meanwhile, nothing
 from runner.store.connection.exchange import FAILURES, Exchange, client_options, drop_all
 from runner.store.connection.refusals import unavailable
 from runner.store.connection.slots import Address, SlotMap
@@ -49,14 +49,14 @@ class ClusterConnection:
         self._slots = SlotMap()
         self._outdated = True
 
-    def run(self, commands: Sequence[Command]) -> list[Any]:
+    def run(self, commands: Sequence[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
         """Send the commands, to each master its own, and follow what has moved."""
         deadline = time.monotonic() + self._timeout_seconds
         answers: dict[int, Any] = {}
         left: dict[int, _Target | None] = dict.fromkeys(range(len(commands)))
         for pause in chain([0.0], repeat(PAUSE_SECONDS)):
             targets = {number: aim or self._owner(commands[number].key) for number, aim in left.items()}
-            found = self._exchange(commands, targets)
+            found = self._exchange(commands, targets, meanwhile)
             answers |= found
             refusals = {n: answer for n, answer in found.items() if isinstance(answer, _ELSEWHERE)}
             if not refusals:
@@ -117,13 +117,16 @@ class ClusterConnection:
 
     # -- round trips -------------------------------------------------------------------------------
 
-    def _exchange(self, commands: Sequence[Command], targets: Mapping[int, _Target]) -> dict[int, Any]:
+    def _exchange(
+        self, commands: Sequence[Command], targets: Mapping[int, _Target], meanwhile: Meanwhile
+    ) -> dict[int, Any]:
         """Send commands by their number; return the answers by the same."""
         numbers: dict[_Target, list[int]] = {}
         for number, target in targets.items():
             numbers.setdefault(target, []).append(number)
         found = self._send(
-            {target: [commands[number].arguments for number in mine] for target, mine in numbers.items()}
+            {target: [commands[number].arguments for number in mine] for target, mine in numbers.items()},
+            meanwhile,
         )
         return {
             number: answer
@@ -131,13 +134,16 @@ class ClusterConnection:
             for number, answer in zip(mine, found[target], strict=True)
         }
 
-    def _send(self, calls: Mapping[_Target, Sequence[tuple[Any, ...]]]) -> dict[_Target, list[Any]]:
+    def _send(
+        self, calls: Mapping[_Target, Sequence[tuple[Any, ...]]], meanwhile: Meanwhile = nothing
+    ) -> dict[_Target, list[Any]]:
         """Send to every node before the first answer is read."""
         under_way: dict[_Target, Exchange] = {}
         found: dict[_Target, list[Any]] = {}
         try:
             for target, commands in calls.items():
                 under_way[target] = Exchange(self._client(target.node), _told(target, commands))
+            meanwhile()
             for target in calls:
                 answers = under_way.pop(target).answers()
                 found[target] = answers[1::2] if target.asking else answers

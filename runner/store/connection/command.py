@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 
 class Command(NamedTuple):
@@ -11,6 +11,14 @@ class Command(NamedTuple):
 
     arguments: tuple[Any, ...]
     key: str
+
+
+Meanwhile: TypeAlias = Callable[[], object]
+"""What the caller does while Redis works. It must not raise, nor ask Redis."""
+
+
+def nothing() -> None:
+    """Wait."""
 
 
 class Connection(Protocol):
@@ -21,7 +29,7 @@ class Connection(Protocol):
     that says who to ask instead: that was not done, and is followed.
     """
 
-    def run(self, commands: Sequence[Command]) -> list[Any]:
+    def run(self, commands: Sequence[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
         """Send the commands in one round trip; return their answers in the same order."""
         ...
 

@@ -9,7 +9,7 @@ import redis
 from redis.exceptions import AskError
 from redis.sentinel import Sentinel
 
-from runner.store.connection.command import Command
+from runner.store.connection.command import Command, Meanwhile, nothing
 from runner.store.connection.exchange import FAILURES, Exchange, client_options
 from runner.store.connection.refusals import unavailable
 from runner.store.connection.slots import Address
@@ -22,13 +22,13 @@ class SingleConnection:
         self._client = client
         self._sentinel = sentinel
 
-    def run(self, commands: Sequence[Command]) -> list[Any]:
+    def run(self, commands: Sequence[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
         """Send the commands in one round trip."""
-        return self._exchange([command.arguments for command in commands])
+        return self._exchange([command.arguments for command in commands], meanwhile)
 
     def run_on_masters(self, arguments: tuple[Any, ...]) -> list[Any]:
         """Send one command to the one master."""
-        return self._exchange([arguments])
+        return self._exchange([arguments], nothing)
 
     def close(self) -> None:
         """Close the connections."""
@@ -36,9 +36,11 @@ class SingleConnection:
         if self._sentinel is not None:
             self._sentinel.close()
 
-    def _exchange(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+    def _exchange(self, commands: list[tuple[Any, ...]], meanwhile: Meanwhile) -> list[Any]:
         try:
-            answers = Exchange(self._client, commands).answers()
+            under_way = Exchange(self._client, commands)
+            meanwhile()
+            answers = under_way.answers()
         except FAILURES as error:
             raise unavailable(error) from error
         for answer in answers:

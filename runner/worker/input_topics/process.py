@@ -28,7 +28,7 @@ from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
 from runner.worker.input_topics.normalise import event_headers, normalise
 from runner.worker.intake import Item, Terms, conclude, limit_poison
-from runner.worker.process import Lap
+from runner.worker.process import Lap, Send
 from runner.worker.processed import Processed
 from runner.worker.progress import Progress
 
@@ -85,12 +85,15 @@ class InputProcess:
         # Nothing was ever read there: a task id made of it, or a decision kept for it, is none.
         self._nowhere = Source(terms.incarnation, 0, -1)
 
-    def run(self, batch: Batch, runs: Mapping[int, int], lap: Lap = lambda _: None) -> Processed:
+    def run(
+        self, batch: Batch, runs: Mapping[int, int], lap: Lap = lambda _: None, send: Send | None = None
+    ) -> Processed:
         """Return the events and dead letters of a batch; StoreUnavailable if Redis does not answer."""
+        del send  # all of it goes at the end: there is little to wait for on the way
         progress = Progress(batch)
         items = [Item(message, Source(0, message.partition, message.offset)) for message in batch.messages]
         made = [self._taken(item) for item in items]
-        limit_poison(items, progress, runs, self._terms.poison_limit)
+        limit_poison(items, progress, dict(runs), self._terms.poison_limit)
         lap("decode")
         self._find_homes([one for one in made if one is not None and one.task is not None])
         lap("load")
@@ -98,7 +101,7 @@ class InputProcess:
         for item, one in zip(items, made, strict=True):
             if not progress.is_cut(item.message):
                 self._finish(item, one, progress, done)
-        conclude(items, progress, runs, self._terms.poison_limit, done)
+        conclude(batch.messages, items, progress, runs, self._terms.poison_limit, done)
         lap("decide")
         return done
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from runner.store.calls import Due, Index, Loaded, Page, ShardCall, Verdict, Whole
+from runner.store.connection.command import Meanwhile, nothing
 from runner.store.memory_store import MemoryStore
 from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
@@ -27,14 +28,18 @@ class FaultyStore(MemoryStore):
         super().ping()
 
     def load(
-        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole | None = None
+        self,
+        incarnation: int,
+        reads: Sequence[tuple[TaskKey, Source]],
+        whole: Whole | None = None,
+        meanwhile: Meanwhile = nothing,
     ) -> Loaded:
         self._called("load")
-        return super().load(incarnation, reads, whole)
+        return super().load(incarnation, reads, whole, meanwhile)
 
-    def apply(self, calls: Sequence[ShardCall]) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
         self._called("apply")
-        return super().apply(calls)
+        return super().apply(calls, meanwhile)
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
         self._called("due")

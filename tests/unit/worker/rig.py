@@ -253,10 +253,8 @@ class Worker:
     ) -> None:
         self.middle = middle or Middle()
         self.ticker, self.faults, self.store = self.middle.ticker, self.middle.faults, self.middle.store
-        delivery = delivery or ExactlyOnce()
-        self.log = ScriptedLog(
-            self.ticker, self.faults, HOMES, transactions=isinstance(delivery, ExactlyOnce)
-        )
+        delivery = delivery or ExactlyOnce
+        self.log = ScriptedLog(self.ticker, self.faults, HOMES, transactions=delivery is ExactlyOnce)
         self.watcher = watcher or Watcher()
         self.topic = KnownTopic()
         time = StoreTime(self.ticker)

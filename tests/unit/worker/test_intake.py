@@ -158,7 +158,7 @@ def counted(
     progress = Progress(batch(messages))
     items = [take_in(message, terms()) for message in messages]
     before = runs or {}
-    limit_poison(items, progress, before, limit)
+    limit_poison(items, progress, dict(before), limit)
     left = [message.offset for message in messages if not progress.is_cut(message)]
     return left, poison_runs(items, progress, before)[home], home in progress.blocked
 

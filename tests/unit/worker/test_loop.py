@@ -107,7 +107,7 @@ def test_an_idle_worker_waits_as_long_as_it_may_and_asks_nothing() -> None:
 
 
 def test_with_at_least_once_delivery_everything_is_answered_too() -> None:
-    worker = Worker(homes=(0,), delivery=AtLeastOnce())
+    worker = Worker(homes=(0,), delivery=AtLeastOnce)
     for value in (start("a"), proceed("a")):
         worker.log.append(value)
     worker.faults.once("log.flush", LogUnavailable("no answer"))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 
 from runner.actions.decision import Emit
+from runner.clock import Ticker
 from runner.errors import StoreUnavailable, Superseded
 from runner.tasks.record import Record, Status, TaskKey
 from runner.worker.event_log import Message
-from runner.worker.process import MAX_ATTEMPTS
+from runner.worker.process import MAX_ATTEMPTS, Process
 from runner.worker.processed import Processed
 from tests.unit.worker.rig import (
     DEAD_LETTERS,
@@ -43,16 +47,63 @@ def again(middle: Middle, *messages: Message) -> Processed:
     return middle.another().run(batch(messages), {})
 
 
+def sliced(middle: Middle, events: int, ticker: Ticker = lambda: 0.0, **terms: Any) -> Process:
+    """A process that decides so many events at once."""
+    terms_of = replace(middle.terms, slice_events=events, **terms)
+    return Process(terms_of, middle.store, middle.outlet, DEAD_LETTERS, middle.feed, ticker)
+
+
 # -- order and composition -------------------------------------------------------------------------
 
 
-def test_the_answers_of_a_batch_come_in_the_order_of_its_messages() -> None:
+def test_the_answers_of_a_batch_come_in_the_order_of_each_homes_messages() -> None:
     middle = Middle()
     done = middle.run(*(middle.message(start(f"req-{n}", f"task-{n}"), home=n % 3) for n in range(12)))
-    assert [sent(emit).request_id for emit in done.emits] == [f"req-{n}" for n in range(12)]
+    answered = [sent(emit).request_id for emit in done.emits]
+    assert answered == [f"req-{n}" for home in range(3) for n in range(home, 12, 3)]
     assert done.positions == {0: 4, 1: 4, 2: 4}
     assert done.held == []
     assert done.blocked == {}
+
+
+def test_what_is_decided_is_sent_before_the_next_slice_and_the_rest_is_returned() -> None:
+    middle = Middle()
+    process = sliced(middle, 5)
+    messages = [middle.message(start(f"req-{n}", f"task-{n}")) for n in range(12)]
+    sendings: list[list[str | None]] = []
+
+    def send(emits: Sequence[Emit]) -> None:
+        sendings.append([sent(emit).request_id for emit in emits])
+
+    done = process.run(batch(messages), {}, send=send)
+    assert sendings == [[f"req-{n}" for n in range(5)], [f"req-{n}" for n in range(5, 10)]]
+    assert [sent(emit).request_id for emit in done.emits] == ["req-10", "req-11"]
+    assert done.positions == {0: 12}
+
+
+def test_where_the_time_is_over_the_rest_waits_and_every_shard_is_told_how_far_the_batch_went() -> None:
+    middle = Middle(with_feed=True)
+    passed, sendings = count(0.0), list[Sequence[Emit]]()
+    process = sliced(middle, 2, lambda: next(passed) if sendings else 0.0, batch_seconds=2.0)
+    messages = [middle.message(start(f"req-{n}", f"task-{n}"), home=n % 2) for n in range(12)]
+    done = process.run(batch(messages), {}, send=sendings.append)
+    end = done.positions[0]
+    assert 2 < end < 6
+    assert done.positions == {0: end}
+    assert done.held == [each for each in messages if (each.partition, each.offset) >= (0, end)]
+    assert middle.store.lost(1, {0: end, 1: 0}) == []
+    assert len(middle.store.lost(1, {0: end + 1})) == middle.store.shards
+
+
+def test_a_home_that_was_cut_stays_cut_in_the_slices_after() -> None:
+    middle = Middle()
+    process = sliced(middle, 1)
+    middle.handle(start("req-0", "task-0"))
+    middle.handle(proceed("req-1", "task-0"))
+    again = [middle.message(start(f"req-{n}", f"task-{n % 2}")) for n in (3, 4, 5)]
+    done = process.run(batch(again), {}, send=lambda _: None)
+    assert done.positions == {0: again[0].offset + 1}
+    assert done.held == again[1:]
 
 
 def test_events_of_one_task_build_on_each_other_within_a_batch() -> None:
@@ -132,7 +183,7 @@ def test_a_batch_without_a_task_still_tells_the_time() -> None:
 def test_the_parts_of_the_time_are_told_in_order() -> None:
     middle, laps = Middle(), list[str]()
     middle.process.run(batch([middle.message(start())]), {}, laps.append)
-    assert laps == ["decode", "load", "decide", "apply", "decide"]
+    assert laps == ["decode", "load", "decide", "apply", "decide", "decide"]
 
 
 # -- what timers, retention and metrics are told ---------------------------------------------------

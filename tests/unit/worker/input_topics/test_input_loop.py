@@ -29,8 +29,8 @@ class InputWorker:
     ) -> None:
         self.middle = middle or Middle()
         self.faults, self.ticker = self.middle.faults, self.middle.ticker
-        delivery = delivery or ExactlyOnce()
-        transactions = isinstance(delivery, ExactlyOnce)
+        delivery = delivery or ExactlyOnce
+        transactions = delivery is ExactlyOnce
         self.log = ScriptedLog(self.ticker, self.faults, HOMES, transactions=transactions, topic=TOPIC)
         self.watcher = Watcher()
         store, time, nothing = self.middle.store, StoreTime(self.ticker), Policy(domains={})
@@ -101,7 +101,7 @@ def test_each_call_of_the_log_may_fail_and_each_payload_is_one_event(call: str) 
 
 @pytest.mark.parametrize("call", ["produce", "flush", "commit_offsets"])
 def test_at_least_once_loses_nothing_whichever_call_fails(call: str) -> None:
-    worker = InputWorker(delivery=AtLeastOnce())
+    worker = InputWorker(delivery=AtLeastOnce)
     worker.put(*IDS)
     worker.faults.once(f"log.{call}", LogUnavailable("no answer"))
     worker.step()
@@ -110,7 +110,7 @@ def test_at_least_once_loses_nothing_whichever_call_fails(call: str) -> None:
 
 
 def test_an_event_that_was_made_twice_is_the_same_event() -> None:
-    worker = InputWorker(delivery=AtLeastOnce())
+    worker = InputWorker(delivery=AtLeastOnce)
     worker.put(*IDS)
     worker.faults.once("log.commit_offsets", LogUnavailable("no answer"))
     worker.step()
