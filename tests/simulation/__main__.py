@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from functools import partial
 from time import monotonic
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tests.simulation.breaks import BREAKS
+from tests.simulation.headway import headway, lasted
 from tests.simulation.search import Findings, all_cores, rules_of, run_seeds, search
 from tests.simulation.simulation import Result, run_seed
-
-STOP_AFTER = 20
-"""Failing seeds after which the search ends: the shortest of them is worth reading."""
 
 
 def main() -> int:
@@ -30,9 +28,10 @@ def main() -> int:
     began = monotonic()
     findings = _searched(asked, console)
     seconds = monotonic() - began
+    _counted(findings.counts, console)
     console.print(
         f"{findings.seeds} seeds, {findings.steps} steps, {len(findings.failures)} failed; "
-        f"{findings.seeds / seconds:.0f} seeds/s on {asked.workers} cores"
+        f"{lasted(seconds)}, {findings.seeds / seconds:.0f} seeds/s on {asked.workers} cores"
     )
     if findings.shortest is None:
         return 0
@@ -45,6 +44,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=10_000, help="how many histories")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--workers", type=int, default=all_cores(), help="processes; default: all cores")
+    parser.add_argument(
+        "--failures", type=int, default=1, help="end after so many failing seeds, and show the shortest"
+    )
     parser.add_argument("--seed", type=int, help="run this one alone")
     parser.add_argument("--trace", action="store_true", help="with --seed: print what happened")
     parser.add_argument("--break", dest="broken", choices=sorted(BREAKS), help="remove a rule; it must fail")
@@ -54,22 +56,15 @@ def _arguments() -> argparse.Namespace:
 
 def _searched(asked: argparse.Namespace, console: Console) -> Findings:
     seeds = range(asked.start, asked.start + asked.seeds)
-    columns = (
-        TextColumn("seeds"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]} failed"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("seeds", total=len(seeds), failed=0)
-        return search(
-            seeds,
-            partial(run_seeds, broken=asked.broken, cooperative=asked.cooperative),
-            asked.workers,
-            STOP_AFTER,
-            lambda found: progress.update(bar, completed=found.seeds, failed=len(found.failures)),
-        )
+    run = partial(run_seeds, broken=asked.broken, cooperative=asked.cooperative)
+    with headway(console, len(seeds)) as told:
+        return search(seeds, run, asked.workers, asked.failures, told)
+
+
+def _counted(counts: Mapping[str, int], console: Console) -> None:
+    """Print how often what happened."""
+    for what, count in sorted(counts.items(), key=lambda each: -each[1]):
+        console.print(f"{count:12,} {what}")
 
 
 def _show(seed: int, asked: argparse.Namespace, console: Console, *, with_trace: bool) -> int:

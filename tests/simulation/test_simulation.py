@@ -22,7 +22,7 @@ BOUND = 5_000
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_every_answer_is_there_once_and_right_whatever_goes_wrong(first: int) -> None:
-    failed = [result for result in run_seeds(first, CHUNK, None) if result.failure is not None]
+    failed = run_seeds(first, CHUNK, None).failures
     assert not failed, "\n".join(
         f"{each.failure}\nagain: python -m tests.simulation --seed {each.seed} --trace" for each in failed
     )
@@ -30,9 +30,7 @@ def test_every_answer_is_there_once_and_right_whatever_goes_wrong(first: int) ->
 
 @pytest.mark.parametrize("first", range(0, COOPERATIVE_SEEDS, CHUNK))
 def test_the_same_holds_where_rebalances_move_only_what_has_to_move(first: int) -> None:
-    failed = [
-        result for result in run_seeds(first, CHUNK, None, cooperative=True) if result.failure is not None
-    ]
+    failed = run_seeds(first, CHUNK, None, cooperative=True).failures
     assert not failed, "\n".join(
         f"{each.failure}\nagain: python -m tests.simulation --cooperative --seed {each.seed} --trace"
         for each in failed
