@@ -205,7 +205,8 @@ class MemoryStore:
             shard = self.shard(key.id)
             if self._mark(incarnation, shard, source.partition) < whole.bases[source.partition]:
                 raise StoreLost(f"shard {shard} lacks what was committed of home {source.partition}")
-            if not is_open(self._version(key)) and not self._is_whole(shard):
+            stored = self._tasks.get(key)
+            if (stored is None or not is_open(stored[0])) and not self._is_whole(shard):
                 raise StoreLost(f"shard {shard} is not verified for every home")
 
     def _is_whole(self, shard: int) -> bool:

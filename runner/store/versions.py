@@ -21,7 +21,7 @@ def version_of(record: Record | None) -> str:
 
 def is_open(version: str) -> bool:
     """Whether this is the version of an open record: every second revision is."""
-    return version != ABSENT and revision_of(version) % 2 == 1
+    return revision_of(version) % 2 == 1
 
 
 def revision_of(version: str) -> int:

@@ -46,8 +46,8 @@ def test_a_removed_rule_is_noticed(broken: str) -> None:
 def test_a_seed_is_one_history() -> None:
     first: list[str] = []
     again: list[str] = []
-    run_seed(7, Rules(), first)
-    run_seed(7, Rules(), again)
+    run_seed(1, Rules(), first)
+    run_seed(1, Rules(), again)
     assert first == again
     assert len(first) > 50
 
