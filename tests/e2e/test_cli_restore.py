@@ -93,7 +93,7 @@ def test_what_moves_under_load_is_no_difference(
     fleet.start()
     with Load(site, seed=61, tasks=100_000, mix=BRISK, window=100) as load:
         load.run(60, fleet.tend, stop=lambda: load.answered > 200)
-        for _ in range(3):
+        for _ in range(2):
             with terminal.start("restore", "--check", "--json") as check:
                 load.run(60, fleet.tend, stop=lambda: check.child.poll() is not None)
                 done = check.finished()
