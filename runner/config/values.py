@@ -4,6 +4,7 @@ Every kind brings its own JSON Schema, so that editors refuse what the runner wo
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, TypeVar
@@ -53,8 +54,11 @@ def _key_part(name: str) -> str:
 
 def _expression(text: str) -> str:
     try:
-        jmespath.compile(text)
-    except JMESPathError as error:
+        with warnings.catch_warnings():
+            # Old spellings of literals work here as they do in events.
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            jmespath.compile(text)
+    except (JMESPathError, RecursionError) as error:
         where = getattr(error, "lex_position", None)
         at = "" if where is None else f" at position {where}"
         raise unfit(f"is no JMESPath expression{at}: {text!r}", "correct the expression") from error

@@ -59,6 +59,13 @@ def test_a_value_that_is_not_what_its_tag_says_is_a_problem(file: Path, tag: str
     assert not any("object" in str(problem) for problem in refused.value.problems)
 
 
+def test_an_expression_without_end_is_a_problem_and_an_old_spelling_is_none(file: Path) -> None:
+    (found,) = problems(file, f"caller: {{user: ['{'(' * 3000}']}}")
+    assert "is no JMESPath expression" in found
+    file.write_text("kafka: {brokers: 'a:1'}\ncaller: {user: ['a == `b`']}\n", "utf-8")
+    load(file, {})
+
+
 def test_the_error_has_a_label_an_exit_code_and_one_line_per_problem(file: Path) -> None:
     file.write_text("handler: 5\ndeployment: 6\n")
 

@@ -145,7 +145,15 @@ def seeds() -> Iterable[bytes]:
     yield b"\x07\x00" + b"\x00" + b"\x04{}" + b"\x00\x1a" + b'{"action":1}' + b"\x02" * 9
     yield b"\x00\x01\x00\x091/0@1;5;0" + text.replace(b"StartTask", b"TimeoutTask")
     yield b"\x00\x01\x01\x24" + b'{"to_ms":1,"cursor":"","requested":2}'[:36] + text
-    for spoilt in (b'"\\ud800"', b"1" * 400, b"[" * 300 + b"]" * 300, b"1e999", b'"\xff"', b"NaN"):
+    for spoilt in (
+        b'"\\ud800"',
+        b"1" * 400,
+        b"[" * 300 + b"]" * 300,
+        b"[" * 3000,
+        b"1e999",
+        b'"\xff"',
+        b"NaN",
+    ):
         yield b"\x00\x00" + text.replace(b'"60000"', spoilt)
         yield b"\x00\x00" + text.replace(b"[[[null]]]", spoilt)
 
