@@ -8,7 +8,6 @@ outcome (``render``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import msgspec
@@ -86,8 +85,7 @@ def decode_outcome(kept: bytes) -> Outcome:
     return outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(msgspec.Struct, frozen=True):
     """One message to send. ``partition`` None: chosen by the hash of the key."""
 
     stream: str
@@ -97,12 +95,11 @@ class Emit:
     partition: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The answer to one event: outcome, the record if it changed, the messages to send."""
 
     outcome: Outcome
-    emits: tuple[Emit, ...] = field(default=())
+    emits: tuple[Emit, ...] = ()
     record: Record | None = None
     """The new record; None if nothing changed."""
     status: str = ""

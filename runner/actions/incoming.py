@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+import msgspec
 
 from runner.envelope.event import Event
 from runner.errors import EventError
@@ -35,15 +36,14 @@ _MAX_HOPS_DIGITS: Final = 9
 _MAX_TIME_DIGITS: Final = 15
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True):
     """An event, its source, its key and value as they were read, and its headers."""
 
     event: Event
     source: Source
     key: bytes | None
     value: bytes
-    headers: Headers = field(default=())
+    headers: Headers = ()
     timestamp_ms: int | None = None
     """When the message says it was sent, epoch ms."""
 

@@ -7,7 +7,6 @@ mistake is an EventError, which becomes a FAIL reply.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -35,14 +34,14 @@ from runner.tasks.record import TaskKey
 MAX_ID_BYTES: Final = WIDEST.id_bytes
 """Of a task that an event names; new tasks may have less (``limits.idBytes``)."""
 
+_encode: Final = msgspec.json.Encoder().encode
 MAX_TIME_MS: Final = 2**53 - 1
 """Largest epoch that survives every JSON reader and a Redis score unrounded."""
 
 _NUMBER: Final = re.compile(r"\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(msgspec.Struct, frozen=True):
     """The input of one event: the raw input element, and the data that inputPattern made of it."""
 
     element: Any
@@ -167,7 +166,7 @@ def input_of(incoming: Incoming, limits: EventLimits) -> Input:
 
 def encoded_data(data: Any, limits: EventLimits) -> bytes:
     """Return data as it is stored; EventError 10011 if it is larger than data may be."""
-    encoded = msgspec.json.encode(data)
+    encoded = _encode(data)
     if len(encoded) > limits.data_bytes:
         raise over_limit(
             f"the data that inputElement and inputPattern give has {len(encoded)} bytes, "

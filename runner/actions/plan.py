@@ -7,8 +7,9 @@ of a PeriodPlan, and asks ``decide`` or ``decide_period`` for the answer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from runner.actions.decision import Outcome
 from runner.actions.incoming import Incoming
@@ -21,8 +22,7 @@ TaskAction: TypeAlias = Callable[[Record | None, "TaskPlan", int, Policy], tuple
 """``(record, plan, now_ms, policy) -> (outcome, changed record or None)``; raises EventError."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskPlan:
+class TaskPlan(msgspec.Struct, frozen=True):
     """An action on one task."""
 
     incoming: Incoming
@@ -31,8 +31,7 @@ class TaskPlan:
     action: TaskAction
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodPlan:
+class PeriodPlan(msgspec.Struct, frozen=True):
     """TimeoutBetween, or the continuation of one: tell every task due in (from, to] to time out."""
 
     incoming: Incoming
@@ -44,8 +43,7 @@ class PeriodPlan:
     requested: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SettledPlan:
+class SettledPlan(msgspec.Struct, frozen=True):
     """Nothing needs to be read: the event is refused, or asked to be skipped (no error)."""
 
     incoming: Incoming

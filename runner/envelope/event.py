@@ -16,8 +16,10 @@ import msgspec
 from runner.envelope.codec import Sections
 from runner.errors import NOT_CONVERTIBLE, EventError, PoisonError
 
-_encode = msgspec.json.encode
-_decode = msgspec.json.decode
+# Made once: the functions of the package of the same names make one each time.
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_sections = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _UNREAD: Final = object()
 
 
@@ -139,12 +141,16 @@ class Event:
     def text(self, name: str) -> str | None:
         """Return a field of eventMeta as text; None if absent, null or blank."""
         value = self.meta.get(name)
-        return None if value is None else as_text(value, f"eventMeta.{name}")
+        if value is None or (type(value) is str and not value.isspace()):
+            return value or None
+        return as_text(value, f"eventMeta.{name}")
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter as text; None if absent, null or blank."""
         value = self.parameters.get(name)
-        return None if value is None else as_text(value, f"eventMeta.parameters.{name}")
+        if value is None or (type(value) is str and not value.isspace()):
+            return value or None
+        return as_text(value, f"eventMeta.parameters.{name}")
 
     def section(self, name: str) -> Any:
         """Return any section as plain JSON values, a copy of its own; None if absent."""
@@ -240,8 +246,7 @@ def require_sound(event: Event) -> None:
 
 def stored_event(raw: bytes) -> Event:
     """Return an event that was stored by this runner: rules were applied when it was read."""
-    sections = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    return read_event(sections, raw)
+    return read_event(_sections(raw), raw)
 
 
 def as_text(value: Any, name: str) -> str | None:

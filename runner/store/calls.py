@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+import msgspec
+
 from runner.actions.decision import Outcome
 from runner.store.connection.command import Meanwhile, nothing
 from runner.tasks.due import DuePage
@@ -41,8 +43,7 @@ class Whole:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One task in an apply: what it must be, and what it becomes."""
 
     key: TaskKey
@@ -72,8 +73,7 @@ class Restoring:
     phase: Phase
 
 
-@dataclass(frozen=True, slots=True)
-class HomeCall:
+class HomeCall(msgspec.Struct, frozen=True):
     """One home partition in an apply: where its batch began, and the decisions to keep."""
 
     partition: int
@@ -92,8 +92,7 @@ class HomeCall:
     """What an earlier call of the same batch left as the mark: a mark below it is LOST as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShardCall:
+class ShardCall(msgspec.Struct, frozen=True):
     """One atomic call: all of it is written, or nothing."""
 
     shard: int

@@ -15,7 +15,6 @@ at every transition. Redis holds both as JSON that no script ever parses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
@@ -95,8 +94,7 @@ class TaskKey(NamedTuple):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One task as stored. ``revision`` grows by one with every change of the key."""
 
     key: TaskKey
@@ -128,7 +126,7 @@ class Record:
         if not isinstance(self.start.data, msgspec.Raw):
             return started.payload
         try:
-            return msgspec.json.decode(self.start.data)
+            return _data_decoder.decode(self.start.data)
         except _UNREADABLE as error:
             raise _unreadable(self.key, error) from None
 
@@ -152,6 +150,7 @@ def as_left_by(record: Record, source: str) -> Record | None:
 
 # TypeError: a part is not there at all.
 _UNREADABLE: Final = (ValueError, TypeError, RecursionError)
+_data_decoder: Final = msgspec.json.Decoder()
 _state_decoder: Final = msgspec.json.Decoder(TaskState)
 _start_decoder: Final = msgspec.json.Decoder(TaskStart)
 encode_part: Final = msgspec.json.Encoder().encode

@@ -7,22 +7,22 @@ the loop is the same code in both.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from runner.actions.decision import Emit
 from runner.actions.incoming import Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One message of the requests topic, or of an input topic."""
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: Headers = field(default=())
+    headers: Headers = ()
     unreadable: str = ""
     """Why the headers could not be read; empty where they could."""
     timestamp_ms: int | None = None

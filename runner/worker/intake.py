@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
+from msgspec import structs
+
 from runner.actions.decision import Decision, Emit
 from runner.actions.incoming import Incoming
 from runner.actions.plan import Plan, SettledPlan, TaskPlan
@@ -208,7 +210,7 @@ def _planned(message: Message, source: Source, terms: Terms) -> Plan | None:
     incoming = Incoming(event, source, message.key, value, message.headers, message.timestamp_ms)
     if terms.rules and incoming.is_timer:
         # Our own timers are complete: rules are for what comes from outside.
-        incoming = replace(incoming, event=read_event(sections, text))
+        incoming = structs.replace(incoming, event=read_event(sections, text))
     if not is_addressed(incoming.event, terms.policy):
         return None
     require_answerable(incoming.event)

@@ -24,7 +24,7 @@ from runner.worker.timers import Timers
 class Limits:
     """How much the loop takes at once, and how long it waits."""
 
-    batch_events: int = 1000
+    batch_events: int = 2000
     batch_bytes: int = 8 * 1024 * 1024
     poll_seconds: float = 0.1
     retry_seconds: float = 0.25

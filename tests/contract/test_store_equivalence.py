@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Ownership, Page, ShardCall, Verdict
 from runner.store.listing import Wanted, list_tasks
@@ -245,7 +246,9 @@ class Twins:
         if becomes in TO_OPEN or before is None:
             started = opened(key, source, TO_OPEN.get(becomes, PAST), before)
             return (
-                started if becomes in TO_OPEN else replace(closed(started, source), revision=started.revision)
+                started
+                if becomes in TO_OPEN
+                else structs.replace(closed(started, source), revision=started.revision)
             )
         if becomes in TO_CLOSED:
             return closed(before, source, TO_CLOSED[becomes])

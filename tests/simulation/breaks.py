@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from runner.actions.decision import Decision, Emit
 from runner.actions.incoming import TIMER, Incoming
 from runner.actions.plan import TaskPlan
@@ -36,8 +38,8 @@ class ForgetsDecisions(MemoryStore):
 
     def apply_shard(self, call: ShardCall) -> Verdict:
         """Apply a call without its decisions."""
-        homes = tuple(replace(home, kept=()) for home in call.homes)
-        return super().apply_shard(replace(call, homes=homes))
+        homes = tuple(structs.replace(home, kept=()) for home in call.homes)
+        return super().apply_shard(structs.replace(call, homes=homes))
 
 
 class HasNoFloor(MemoryStore):
@@ -120,8 +122,8 @@ class RemovesUnsettled(MemoryStore):
 
     def apply_shard(self, call: ShardCall) -> Verdict:
         """Apply a call without the guard on removal."""
-        homes = tuple(replace(home, settled=False) for home in call.homes)
-        return super().apply_shard(replace(call, homes=homes))
+        homes = tuple(structs.replace(home, settled=False) for home in call.homes)
+        return super().apply_shard(structs.replace(call, homes=homes))
 
 
 class AllFirst(Progress):
@@ -160,8 +162,8 @@ def _marked(plan: TaskPlan, mark: str, deadline_ms: int | None) -> TaskPlan:
     headers = tuple(
         (name, mark.encode() if name == TIMER else value) for name, value in plan.incoming.headers
     )
-    incoming: Incoming = replace(plan.incoming, headers=headers)
-    return plan if deadline_ms is None else replace(plan, incoming=incoming)
+    incoming: Incoming = structs.replace(plan.incoming, headers=headers)
+    return plan if deadline_ms is None else structs.replace(plan, incoming=incoming)
 
 
 class ReadsHalf(Restorer):

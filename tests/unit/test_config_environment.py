@@ -157,7 +157,7 @@ def test_a_wrong_value_names_the_variable_it_came_from() -> None:
     assert refusals({"RUNNER_WORKER__BATCHSIZE": "many"}, FILE) == [
         (
             'environment RUNNER_WORKER__BATCHSIZE: worker.batchSize must be a whole number, not "many"; '
-            "correct it, or remove it for the default 1000"
+            "correct it, or remove it for the default 2000"
         )
     ]
 

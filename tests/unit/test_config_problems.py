@@ -40,7 +40,7 @@ def test_all_problems_are_told_at_once_with_file_key_and_remedy(file: Path) -> N
             "use 1 to 249 of the letters a-z, A-Z, digits, dot, _ and -"
         ),
         "task.partitionWidth must be from 1 to 8, not 9; correct it, or remove it for the default 1",
-        'worker.batchSize must be a whole number, not "many"; correct it, or remove it for the default 1000',
+        'worker.batchSize must be a whole number, not "many"; correct it, or remove it for the default 2000',
         "kafkka is not a setting; did you mean kafka?",
         "topics.responses is same, as is topics.requests; give each its own topic",
         "worker.batchBytes is less than limits.eventBytes (1000000); raise it to that",

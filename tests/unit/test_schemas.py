@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
 from runner.actions.decision import Closed, Decision
 from runner.actions.incoming import Incoming
@@ -110,16 +110,13 @@ class Watched(dict[str, Any]):
         return True  # an empty one must not be replaced by another
 
 
-class WatchedRecord(Record):
+class WatchedRecord(Record, frozen=True, kw_only=True):
     """A record whose starting event is watched."""
 
-    def __init__(self, record: Record, event: Event) -> None:
-        super().__init__(record.key, record.revision, record.state, record.start)
-        object.__setattr__(self, "event", event)
+    event: Event
 
     def starting_event(self) -> Event:
-        event: Event = object.__getattribute__(self, "event")
-        return event
+        return self.event
 
 
 class Reading:
@@ -132,7 +129,7 @@ class Reading:
     def watch(self, one: Incoming) -> Incoming:
         meta = Watched(one.event.meta, self.fields)
         dict.__setitem__(meta, "parameters", Watched(one.event.parameters, self.parameters))
-        return replace(one, event=Event(one.event.sections, meta, one.value))
+        return structs.replace(one, event=Event(one.event.sections, meta, one.value))
 
 
 def everything_read(action: str) -> Reading:
@@ -170,7 +167,8 @@ def _decide_all(one: Incoming, reading: Reading) -> None:
 def _resume(made: Decision, one: Incoming, reading: Reading) -> None:
     """What is read of a StartTask once its saga is resumed counts as read by StartTask."""
     assert made.record is not None
-    record = WatchedRecord(made.record, reading.watch(one).event)
+    of = made.record
+    record = WatchedRecord(of.key, of.revision, of.state, of.start, event=reading.watch(one).event)
     end = proceed(enrichPath="$")
     closed = Closed(NOW, Status.PROCEEDED, reply=False)
     assert RENDERER.emits(closed, end, record.key, record)

@@ -33,7 +33,7 @@ class Timers(Section):
 class Worker(Section):
     """The pace of the loop."""
 
-    batch_size: int = Field(default=1000, ge=1, le=100_000, description="Most events in one batch.")
+    batch_size: int = Field(default=2000, ge=1, le=100_000, description="Most events in one batch.")
     batch_bytes: int = Field(
         default=8 * _MIB,
         ge=1024,

@@ -10,8 +10,10 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import structs
 
 from runner.actions.decision import Decision, Emit, decode_outcome, encode_outcome
 from runner.actions.incoming import Headers, Incoming
@@ -159,7 +161,7 @@ def answer(
     decision = decide(asked, record, now_ms, policy, renderer)
     assert (record, one.event.meta, one.event.payload) == before, "an action changed what it was given"
     if decision.record is not None:
-        decision = replace(decision, record=stored(decision.record))
+        decision = structs.replace(decision, record=stored(decision.record))
     _check_replay(one, decision, decision.record or record, policy, renderer)
     return decision
 
@@ -181,7 +183,7 @@ def _read_again(one: Incoming) -> Incoming:
     """The same message read from its bytes once more; with metadata rules, as it was read before."""
     if one.event.meta is not one.event.sent_meta:
         return one
-    return replace(one, event=read_event(_codec.decode(one.value), one.value))
+    return structs.replace(one, event=read_event(_codec.decode(one.value), one.value))
 
 
 def stored(record: Record) -> Record:

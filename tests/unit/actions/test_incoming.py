@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from runner.actions.incoming import Headers, Incoming, size_of
 from runner.tasks.source import Source
@@ -14,7 +13,7 @@ SENT_MS = 1_800_000_000_123
 
 
 def given(headers: Headers = (), timestamp_ms: int | None = SENT_MS) -> Incoming:
-    return replace(proceed(), source=Source(1, 2, 30), headers=headers, timestamp_ms=timestamp_ms)
+    return structs.replace(proceed(), source=Source(1, 2, 30), headers=headers, timestamp_ms=timestamp_ms)
 
 
 def test_an_event_was_given_when_its_message_was_sent() -> None:
@@ -24,7 +23,7 @@ def test_an_event_was_given_when_its_message_was_sent() -> None:
 
 def test_an_event_that_was_sent_on_was_given_where_it_was_read_first() -> None:
     first = given()
-    copy = replace(first, source=Source(1, 3, 99), headers=first.marks, timestamp_ms=SENT_MS + 5000)
+    copy = structs.replace(first, source=Source(1, 3, 99), headers=first.marks, timestamp_ms=SENT_MS + 5000)
     assert (copy.first_source, copy.given_ms) == (Source(1, 2, 30), SENT_MS)
     assert copy.seed == first.seed
     assert copy.marks == first.marks
@@ -36,8 +35,8 @@ def test_without_a_time_none_is_sent_on() -> None:
 
 def test_the_same_event_sent_again_has_another_seed_and_so_has_another_request() -> None:
     one = given()
-    assert replace(one, source=Source(1, 2, 31)).seed != one.seed
-    assert replace(one, event=proceed(request={"id": "req-3"}).event).seed != one.seed
+    assert structs.replace(one, source=Source(1, 2, 31)).seed != one.seed
+    assert structs.replace(one, event=proceed(request={"id": "req-3"}).event).seed != one.seed
 
 
 @pytest.mark.parametrize("time", [b"", b"x", b"-1", b"1.5", b"\xff", "²".encode(), b"9" * 16, b"9" * 5000])

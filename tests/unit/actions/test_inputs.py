@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from runner.actions.incoming import ORIGIN, Incoming
 from runner.actions.inputs import MAX_ID_BYTES
@@ -201,14 +202,14 @@ def test_without_an_id_the_generated_id_of_the_current_event_is_used(action: str
 @pytest.mark.parametrize("build", [start, proceed, timeout])
 def test_a_forwarded_event_keeps_the_id_generated_where_it_was_first_read(build: Any) -> None:
     """Its home may be another partition, which must not make it another task."""
-    one = replace(build(payload={}), headers=((ORIGIN, b"1/7@12"),))
+    one = structs.replace(build(payload={}), headers=((ORIGIN, b"1/7@12"),))
     assert id_of(one).endswith("7")
-    assert id_of(replace(one, headers=())).endswith("0")
+    assert id_of(structs.replace(one, headers=())).endswith("0")
 
 
 @pytest.mark.parametrize("origin", [b"", b"here", b"\xff", b"9" * 5000])
 def test_an_origin_that_no_runner_wrote_is_no_origin(origin: bytes) -> None:
-    assert id_of(replace(start(payload={}), headers=((ORIGIN, origin),))) == "req-1:step-20"
+    assert id_of(structs.replace(start(payload={}), headers=((ORIGIN, origin),))) == "req-1:step-20"
 
 
 # Domains and versions.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from runner.actions.decision import Repeated
 from runner.errors import (
@@ -331,7 +332,7 @@ def test_the_closed_record_says_how_when_and_how_long_it_is_kept() -> None:
     assert closing is not None
     assert (closing.source, closing.at_ms) == ("1/0@20", NOW + 5)
     assert closing.remove_at_ms == NOW + 5 + POLICY.domains["orders"].retention_ms
-    assert replace(closed, state=record.state, revision=record.revision) == record
+    assert structs.replace(closed, state=record.state, revision=record.revision) == record
 
 
 def test_on_proceed_delete_keeps_it_only_as_long_as_redelivery_needs_it() -> None:
@@ -384,7 +385,7 @@ def test_the_trace_of_the_start_goes_with_the_resumed_event_and_that_of_the_comm
     )
     end = (("traceparent", b"00-end-01"), ("secret", b"y"))
     record = started(incoming(envelope("StartTask"), headers=begin))
-    decision = answer(replace(proceed(), headers=end), record)
+    decision = answer(structs.replace(proceed(), headers=end), record)
     assert [header for header in decision.emits[0].headers if header[0].startswith("trace")] == list(
         begin[:3]
     )

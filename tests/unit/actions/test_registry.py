@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from runner.actions.decision import (
     Acknowledged,
@@ -192,12 +193,16 @@ AT_HOME_3 = started(incoming(envelope("StartTask", timeout=HOUR), partition=3))
 @pytest.mark.parametrize("build", [start, proceed, timeout])
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_an_event_on_another_partition_is_forwarded_whatever_the_state(build: Any, is_closed: bool) -> None:
-    record = closed_by(replace(proceed(), source=AT_HOME_3.started_by), AT_HOME_3) if is_closed else AT_HOME_3
+    record = (
+        closed_by(structs.replace(proceed(), source=AT_HOME_3.started_by), AT_HOME_3)
+        if is_closed
+        else AT_HOME_3
+    )
     one: Incoming = build(meta={"requestTime": 5})
     decision = answer(one, record)
     assert decision.outcome == Forwarded(3)
     assert [emit.partition for emit in decision.emits] == [3]
-    at_home = replace(one, source=one.source._replace(partition=3), headers=decision.emits[0].headers)
+    at_home = structs.replace(one, source=one.source._replace(partition=3), headers=decision.emits[0].headers)
     assert answer(at_home, record).status != "FORWARDED"
 
 
@@ -218,20 +223,25 @@ def test_without_a_record_the_partition_where_it_was_read_decides() -> None:
 
 def test_at_most_three_hops() -> None:
     for hops in (0, 1, 2):
-        assert answer(replace(proceed(), headers=((HOPS, b"%d" % hops),)), AT_HOME_3).status == "FORWARDED"
+        assert (
+            answer(structs.replace(proceed(), headers=((HOPS, b"%d" % hops),)), AT_HOME_3).status
+            == "FORWARDED"
+        )
     for hops in (3, 4, 10**9):
-        error = failure(answer(replace(proceed(), headers=((HOPS, b"%d" % hops),)), AT_HOME_3))
+        error = failure(answer(structs.replace(proceed(), headers=((HOPS, b"%d" % hops),)), AT_HOME_3))
         assert error["code"] == UNDELIVERABLE
 
 
 @pytest.mark.parametrize("hops", [b"", b"x", b"-1", b"\xff", b"1.5", "٣".encode()])
 def test_hops_that_no_runner_wrote_count_as_none(hops: bytes) -> None:
     headers = ((HOPS, hops),)
-    assert answer(replace(proceed(), headers=headers), AT_HOME_3).status == "FORWARDED"
+    assert answer(structs.replace(proceed(), headers=headers), AT_HOME_3).status == "FORWARDED"
 
 
 def test_hops_of_any_length_are_too_many() -> None:
-    assert code(answer(replace(proceed(), headers=((HOPS, b"9" * 9000),)), AT_HOME_3)) == UNDELIVERABLE
+    assert (
+        code(answer(structs.replace(proceed(), headers=((HOPS, b"9" * 9000),)), AT_HOME_3)) == UNDELIVERABLE
+    )
 
 
 # Redelivery gives the same answer, byte for byte (design, rule 4).

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from runner.actions.decision import Closed, Decision, Refused, Repeated
 from runner.actions.incoming import HOPS, ORIGIN, TIMER, Incoming, size_of
@@ -106,7 +107,7 @@ def test_replies_and_resumed_events_name_task_and_domain_where_the_task_is_known
 
 def test_only_the_documented_headers_are_added() -> None:
     headers = (("traceparent", b"00-1"), ("tracestate", b"\xffa"), ("x-other", b"1"), ("event-kind", b"fake"))
-    decision = answer(replace(proceed(), headers=headers), started())
+    decision = answer(structs.replace(proceed(), headers=headers), started())
     names = {"event-kind", "event-status", "task-id", "task-domain"}
     assert {name for name, _ in decision.emits[0].headers} == names
     assert {name for name, _ in decision.emits[1].headers} == names | {"traceparent", "tracestate"}
@@ -117,7 +118,7 @@ def test_only_the_documented_headers_are_added() -> None:
 @pytest.mark.parametrize("build", [start, proceed, timeout])
 def test_the_trace_goes_with_every_reply(build: Any) -> None:
     trace = (("traceparent", b"00-1"), ("tracestate", b"a=1"))
-    said = reply(answer(replace(build(meta={"domain": "nope"}), headers=trace)))
+    said = reply(answer(structs.replace(build(meta={"domain": "nope"}), headers=trace)))
     assert (said.headers["traceparent"], said.headers["tracestate"]) == ("00-1", "a=1")
 
 
@@ -258,7 +259,7 @@ def test_a_skipped_event_too_large_for_its_reply_is_refused() -> None:
 def test_an_event_is_forwarded_unchanged_to_the_home_of_its_task() -> None:
     record = started(incoming(envelope("StartTask"), partition=3, offset=1))
     headers = (("traceparent", b"00-1"), ("x-any", b"\xff"))
-    one = replace(proceed(), headers=headers)
+    one = structs.replace(proceed(), headers=headers)
     decision = answer(one, record)
     assert (decision.status, decision.record) == ("FORWARDED", None)
     (emit,) = decision.emits
@@ -269,7 +270,7 @@ def test_an_event_is_forwarded_unchanged_to_the_home_of_its_task() -> None:
 
 def test_the_first_source_stays_the_origin_and_hops_are_counted() -> None:
     record = started(incoming(envelope("StartTask"), partition=3))
-    one = replace(proceed(), headers=((ORIGIN, b"1/8@5"), (HOPS, b"1"), ("x-any", b"1")))
+    one = structs.replace(proceed(), headers=((ORIGIN, b"1/8@5"), (HOPS, b"1"), ("x-any", b"1")))
     (emit,) = answer(one, record).emits
     assert emit.headers == (("x-any", b"1"), (ORIGIN, b"1/8@5"), (HOPS, b"2"))
 
@@ -289,7 +290,7 @@ def test_an_event_that_its_marks_make_too_large_for_requests_is_refused() -> Non
 @pytest.mark.parametrize("key", [None, b"", b"\xff"])
 def test_a_key_of_any_kind_is_forwarded(key: bytes | None) -> None:
     record = started(incoming(envelope("StartTask"), partition=3))
-    (emit,) = answer(replace(proceed(), key=key), record).emits
+    (emit,) = answer(structs.replace(proceed(), key=key), record).emits
     assert emit.key == key
 
 
@@ -312,7 +313,7 @@ def test_the_http_status_fits_the_code() -> None:
 
 
 def test_a_timer_gets_no_reply_of_any_kind() -> None:
-    one: Incoming = replace(timeout(payload={}), headers=((TIMER, b"1/0@1;1;0"),))
+    one: Incoming = structs.replace(timeout(payload={}), headers=((TIMER, b"1/0@1;1;0"),))
     assert answer_settled(one).emits == ()
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from runner.actions.decision import Decision, Emit
 from runner.actions.incoming import HOPS, PERIOD, TIMER, Incoming
@@ -218,7 +218,7 @@ def test_an_empty_period_is_answered_too() -> None:
 
 
 def test_a_long_period_goes_in_chunks_with_one_reply_at_the_end() -> None:
-    one = replace(between(**WINDOW), headers=(("traceparent", b"00-1"), (HOPS, b"1")))
+    one = structs.replace(between(**WINDOW), headers=(("traceparent", b"00-1"), (HOPS, b"1")))
     requested = 0
     for cursor in ("c1", "c2"):
         *timers, onward = told(one, DuePage(DUE, cursor))
@@ -226,7 +226,7 @@ def test_a_long_period_goes_in_chunks_with_one_reply_at_the_end() -> None:
         assert (onward.stream, onward.partition) == (POLICY.requests, one.source.partition)
         assert (onward.key, onward.value) == (one.key, one.value)
         assert [name for name, _ in onward.headers].count(PERIOD) == 1
-        one = replace(one, headers=onward.headers, source=Source(1, 2, one.source.offset + 1))
+        one = structs.replace(one, headers=onward.headers, source=Source(1, 2, one.source.offset + 1))
         asked = period(one)
         assert (asked.cursor, asked.requested) == (cursor, requested)
         assert (asked.from_ms, asked.to_ms) == (NOW - HOUR, NOW)
@@ -239,10 +239,10 @@ def test_a_long_period_goes_in_chunks_with_one_reply_at_the_end() -> None:
 def test_now_is_the_now_of_the_first_chunk() -> None:
     one = between()
     *_, onward = told(one, DuePage(DUE, "c1"), now_ms=NOW)
-    carried_on = replace(one, headers=onward.headers)
+    carried_on = structs.replace(one, headers=onward.headers)
     assert period(carried_on).to_ms == NOW
     *_, onward = told(carried_on, DuePage(DUE, "c2"), now_ms=NOW + HOUR)
-    assert period(replace(one, headers=onward.headers)).to_ms == NOW
+    assert period(structs.replace(one, headers=onward.headers)).to_ms == NOW
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_now_is_the_now_of_the_first_chunk() -> None:
     ],
 )
 def test_a_continuation_that_no_runner_wrote_begins_anew(text: bytes) -> None:
-    asked = period(replace(between(), headers=((PERIOD, text),)))
+    asked = period(structs.replace(between(), headers=((PERIOD, text),)))
     assert (asked.cursor, asked.requested, asked.to_ms) == (None, 0, None)
 
 

@@ -66,7 +66,7 @@ def sent_by_timer(record: Record, **mark: Any) -> Emit:
 
 
 def changed(record: Record, **fields: Any) -> Record:
-    return replace(record, state=structs.replace(record.state, **fields))
+    return structs.replace(record, state=structs.replace(record.state, **fields))
 
 
 def received(emit: Emit, *, rules: MetaRules = NO_RULES, partition: int | None = None) -> Incoming:
@@ -169,7 +169,7 @@ def test_a_timer_that_matches_resumes_and_is_not_answered() -> None:
 
 def test_a_timer_that_no_longer_matches_does_nothing_and_is_never_answered() -> None:
     record = started_with_deadline()
-    again_started = replace(start(timeout=HOUR, meta={"requestTime": 2}), source=Source(1, 0, 50))
+    again_started = structs.replace(start(timeout=HOUR, meta={"requestTime": 2}), source=Source(1, 0, 50))
     loop = answer(again_started, closed_by(proceed(), record)).record
     assert loop is not None
     emit = sent_by_timer(record)
@@ -206,7 +206,7 @@ def test_a_timer_that_no_longer_matches_does_nothing_and_is_never_answered() -> 
     ],
 )
 def test_a_mark_that_no_runner_wrote_is_dropped(mark: bytes) -> None:
-    one = replace(received(sent_by_timer(started_with_deadline())), headers=((TIMER, mark),))
+    one = structs.replace(received(sent_by_timer(started_with_deadline())), headers=((TIMER, mark),))
     decision = answer(one, started_with_deadline())
     assert (decision.record, decision.emits, decision.status) == (None, (), "DROPPED")
 
@@ -294,7 +294,7 @@ def test_a_timer_on_a_partition_that_is_not_the_home_is_forwarded_with_its_mark(
 def test_a_timer_that_was_forwarded_too_often_is_dropped() -> None:
     record = started_with_deadline()
     one = received(sent_by_timer(record), partition=4)
-    decision = answer(replace(one, headers=(*one.headers, (HOPS, b"3"))), record)
+    decision = answer(structs.replace(one, headers=(*one.headers, (HOPS, b"3"))), record)
     assert (decision.emits, decision.status) == ((), "DROPPED")
 
 

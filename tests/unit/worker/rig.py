@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from runner.actions.decision import Emit
 from runner.actions.incoming import Headers
 from runner.actions.policy import DomainPolicy, Policy
@@ -168,7 +170,7 @@ class Middle:
     def returned(self, emits: Iterable[Emit]) -> list[Message]:
         """What was sent to the requests topic, as it comes back."""
         return [
-            replace(self.message(emit.value, emit.partition or 0, emit.headers), key=emit.key)
+            structs.replace(self.message(emit.value, emit.partition or 0, emit.headers), key=emit.key)
             for emit in emits
             if emit.stream == "requests"
         ]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
 from runner.actions.incoming import Headers
 from runner.envelope.limits import WIDEST, EventLimits
@@ -129,7 +130,9 @@ def test_one_more_is_refused_and_the_next_event_is_handled(what: str) -> None:
 
 def handled_with_next(middle: Middle, value: bytes, headers: Headers) -> Processed:
     after = middle.message(start("next", "next"))
-    return middle.run(replace(middle.message(value, headers=headers), offset=0), replace(after, offset=1))
+    return middle.run(
+        structs.replace(middle.message(value, headers=headers), offset=0), structs.replace(after, offset=1)
+    )
 
 
 def test_an_event_of_one_byte_more_is_a_dead_letter() -> None:

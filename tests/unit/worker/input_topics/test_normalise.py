@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from runner.actions.incoming import Headers
 from runner.envelope.codec import JsonCodec
@@ -60,8 +61,8 @@ def test_the_same_message_is_the_same_event_and_another_is_another(timestamp_ms:
     given = message(PAYLOAD, timestamp_ms=timestamp_ms)
     assert made(given) == made(given)
     others = [
-        made(replace(given, partition=3)),
-        made(replace(given, offset=8)),
+        made(structs.replace(given, partition=3)),
+        made(structs.replace(given, offset=8)),
         made(given, replace(input_topic(), topic="other")),
         made(given, topic_id="topic-10"),
     ]
@@ -142,7 +143,7 @@ def test_only_the_trace_is_carried_over_and_no_header_can_be_forged() -> None:
     place = ("runner-input", b"answers/2@7")
     moment = ("runner-time", str(given.timestamp_ms).encode())
     assert event_headers(given, input_topic()) == (*trace, place, moment)
-    untimed = replace(given, timestamp_ms=None)
+    untimed = structs.replace(given, timestamp_ms=None)
     assert event_headers(untimed, input_topic()) == (*trace, place)
 
 
@@ -167,7 +168,7 @@ def test_what_is_no_payload_is_poison(value: bytes | None, reason: str) -> None:
 
 def test_headers_that_cannot_be_read_are_poison_for_they_may_name_the_caller() -> None:
     with pytest.raises(PoisonError) as refused:
-        normalise(replace(message(PAYLOAD), unreadable="no"), input_topic(), TOPIC_ID)
+        normalise(structs.replace(message(PAYLOAD), unreadable="no"), input_topic(), TOPIC_ID)
     assert refused.value.reason == "BAD_HEADERS"
 
 
