@@ -29,7 +29,7 @@ class ShardRead:
     """The reads of one shard, in the order in which ``load.lua`` answers them."""
 
     def __init__(self, shard: int, keys: Keys) -> None:
-        self._shard = shard
+        self.shard = shard
         self._names = keys
         self._homes: dict[int, list[Source]] = defaultdict(list)
         self._tasks: dict[TaskKey, None] = {}
@@ -51,10 +51,10 @@ class ShardRead:
 
     def arguments(self, incarnation: int, whole: Whole | None) -> tuple[list[str], list[bytes]]:
         """Return KEYS and ARGV of ``load.lua``."""
-        names = [self._names.home(self._shard, partition) for partition in self._homes]
-        names += [self._names.task(key, self._shard) for key in self._tasks]
+        names = [self._names.home(self.shard, partition) for partition in self._homes]
+        names += [self._names.task(key, self.shard) for key in self._tasks]
         if whole is not None:
-            names.append(self._names.verified(self._shard))
+            names.append(self._names.verified(self.shard))
         offsets = [[source.offset for source in found] for found in self._homes.values()]
         bases = False if whole is None else [whole.bases[partition] for partition in self._homes]
         return names, [_pack((incarnation, offsets, bases))]
@@ -80,8 +80,7 @@ def apply_arguments(call: ShardCall, keys: Keys) -> tuple[list[str], list[bytes]
         names.append(keys.home(call.shard, home.partition))
         offsets = [offset for offset, _ in home.kept]
         until = -1 if home.until is None else home.until
-        wanted = max(home.base, home.since)
-        homes.append((home.base, home.settled, offsets, until, home.partition, wanted))
+        homes.append((home.base, home.settled, offsets, until, home.partition))
         values += [encode_outcome(outcome) for _, outcome in home.kept]
     tasks = []
     for change in call.changes:
@@ -92,9 +91,10 @@ def apply_arguments(call: ShardCall, keys: Keys) -> tuple[list[str], list[bytes]
     restoring = call.restoring
     told: tuple[str, str] | bool = False
     if restoring is not None:
-        names.append(keys.verified(call.shard))
         told = (restoring.token, restoring.phase.value)
-    return names, [_pack((call.incarnation, homes, tasks, list(indexes.values()), told)), *values]
+    if call.note or restoring is not None:
+        names.append(keys.verified(call.shard))
+    return names, [_pack((call.incarnation, homes, tasks, list(indexes.values()), told, call.note)), *values]
 
 
 def _task(change: Change, values: list[bytes]) -> tuple[str, str, bool]:

@@ -29,6 +29,8 @@ class Loaded:
     records: Mapping[TaskKey, Record | None]
     kept: Mapping[Source, Outcome]
     """Decisions of these very events, where an earlier delivery left one."""
+    notes: Mapping[int, str] = field(default_factory=dict)
+    """With ``Whole``: the note of each shard that was read; once something was lost there it is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,6 @@ class HomeCall(msgspec.Struct, frozen=True):
 
     It becomes the *mark* of home and shard, and a mark below the base is LOST. None: no marks are kept.
     """
-    since: int = 0
-    """What an earlier call of the same batch left as the mark: a mark below it is LOST as well."""
 
 
 class ShardCall(msgspec.Struct, frozen=True):
@@ -103,6 +103,8 @@ class ShardCall(msgspec.Struct, frozen=True):
     """A step of restoring its homes: records are not compared."""
     forget: tuple[tuple[Index, str], ...] = ()
     """Index entries to take out, whatever they stand for (asked by restoring)."""
+    note: str = ""
+    """The note of the shard when it was read: if it is another now, LOST. Empty: not read, or no notes."""
 
 
 class Verdict(Enum):

@@ -127,8 +127,7 @@ class MemoryStore:
     ) -> Loaded:
         """Return records and kept decisions."""
         meanwhile()
-        if whole is not None:
-            self._require_whole(incarnation, reads, whole)
+        notes = {} if whole is None else self._require_whole(incarnation, reads, whole)
         records = {key: self.record(key) for key, _ in reads}
         kept = {}
         for key, source in reads:
@@ -137,7 +136,7 @@ class MemoryStore:
                 outcome = home.kept.get(source.offset)
                 if outcome is not None:
                     kept[source] = decode_outcome(outcome)
-        return Loaded(self._now_ms(), records, kept)
+        return Loaded(self._now_ms(), records, kept, notes)
 
     def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
         """Apply each call."""
@@ -146,6 +145,9 @@ class MemoryStore:
 
     def apply_shard(self, call: ShardCall) -> Verdict:
         """Apply one call, all or nothing: every check before the first write."""
+        verified = self._verified.get(call.shard)
+        if call.note and (verified is None or verified.note != call.note):
+            return Verdict.LOST
         for home in call.homes:
             verdict = self._check_home(call, home)
             if verdict is not Verdict.APPLIED:
@@ -200,14 +202,22 @@ class MemoryStore:
             return 0
         return -1 if home.restorer is not None else home.mark
 
-    def _require_whole(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole) -> None:
+    def _require_whole(
+        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole
+    ) -> dict[int, str]:
+        """Return the notes of the shards that are read."""
+        notes: dict[int, str] = {}
         for key, source in reads:
             shard = self.shard(key.id)
+            if shard not in self._verified:
+                raise StoreLost(f"nobody has looked what is left in shard {shard}")
+            notes[shard] = self._verified[shard].note
             if self._mark(incarnation, shard, source.partition) < whole.bases[source.partition]:
                 raise StoreLost(f"shard {shard} lacks what was committed of home {source.partition}")
             stored = self._tasks.get(key)
             if (stored is None or not is_open(stored[0])) and not self._is_whole(shard):
                 raise StoreLost(f"shard {shard} is not verified for every home")
+        return notes
 
     def _is_whole(self, shard: int) -> bool:
         return shard in self._verified and self._verified[shard].is_whole
@@ -313,7 +323,7 @@ class MemoryStore:
 
     def _check_batch(self, call: ShardCall, asked: HomeCall, home: _Home | None) -> Verdict:
         mark = self._mark(call.incarnation, call.shard, asked.partition)
-        if asked.until is not None and mark < max(asked.base, asked.since):
+        if asked.until is not None and mark < asked.base:
             return Verdict.LOST
         if home is None or home.incarnation < call.incarnation:
             return Verdict.APPLIED

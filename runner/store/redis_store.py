@@ -201,13 +201,16 @@ class RedisStore:
                 raise StoreLost(f"Redis lacks something, or has not been verified: see {answer[1].decode()}")
         records: dict[TaskKey, Record | None] = {}
         kept: dict[Source, Outcome] = {}
-        for read, (_, outcomes, found) in zip(asked, answers, strict=True):
+        notes: dict[int, str] = {}
+        for read, (_, outcomes, found, note) in zip(asked, answers, strict=True):
+            if note is not None:
+                notes[read.shard] = note.decode()
             for source, outcome in zip(read.sources, outcomes, strict=True):
                 if outcome is not None:
                     kept[source] = decode_outcome(outcome)
             for key, parts in zip(read.tasks, found, strict=True):
                 records[key] = _record(key, *parts)
-        return Loaded(max(answer[0] for answer in answers), records, kept)
+        return Loaded(max(answer[0] for answer in answers), records, kept, notes)
 
     def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
         """Apply each call: one script call per shard, in one round trip."""

@@ -143,6 +143,7 @@ class Process:
             reads = [(each.plan.key, each.item.source) for each in asked]
             loaded = self._store.load(self._terms.incarnation, reads, whole, intake.look_ahead)
             progress.now_ms = loaded.now_ms
+            progress.read(loaded.notes)
             lap("load")
             # What was applied in the first attempt is done; only that one may leave something out.
             room = self._room(SENT_TO_READ) if attempt == 0 else None
@@ -159,12 +160,11 @@ class Process:
                 raise Superseded("a later batch of one of these homes has been seen in the store")
             if Verdict.LOST in verdicts:
                 raise StoreLost("a shard lacks what was committed of one of these homes")
-            again: set[int] = set()
-            for call, verdict in zip(calls, verdicts, strict=True):
-                if verdict is Verdict.CONFLICT:
-                    again.add(call.shard)
-                else:
-                    progress.tell(call)
+            again = {
+                call.shard
+                for call, verdict in zip(calls, verdicts, strict=True)
+                if verdict is Verdict.CONFLICT
+            }
             if not again:
                 return
             progress.conflicts += len(again)
@@ -272,12 +272,11 @@ class Process:
                 progress.bases[home],
                 tuple(kept.get(home, ())),
                 until=None if self._feed is None else progress.until(home),
-                since=progress.told(shard, home),
             )
             for home in (progress.bases if in_all else kept)
         )
         changes = tuple(Change(key, loaded.records[key], record) for key, record in after.items())
-        return ShardCall(shard, self._terms.incarnation, homes, changes)
+        return ShardCall(shard, self._terms.incarnation, homes, changes, note=progress.note(shard))
 
     def _finish_all(self, items: list[Item], progress: Progress, done: Processed) -> None:
         """Collect what a slice came to."""

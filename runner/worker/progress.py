@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from runner.store.calls import ShardCall
+from runner.errors import StoreLost
 from runner.worker.assignment import Batch
 from runner.worker.event_log import Message
 
@@ -20,7 +20,7 @@ class Progress:
         self._cut: dict[int, int] = {}
         self._blocks: dict[int, tuple[int, str]] = {}
         self._ends = dict(batch.bases)
-        self._told: dict[tuple[int, int], int] = {}
+        self._notes: dict[int, str] = {}
         for message in batch.messages:
             self._first.setdefault(message.partition, message.offset)
 
@@ -42,15 +42,18 @@ class Progress:
         end = self._ends[home]
         return min(end, self._cut.get(home, end))
 
-    def told(self, shard: int, home: int) -> int:
-        """Return the mark that this batch has left in a shard; 0: none yet."""
-        return self._told.get((shard, home), 0)
+    def read(self, notes: Mapping[int, str]) -> None:
+        """Note what was found in shards. StoreLost if one has lost something since it was read first.
 
-    def tell(self, call: ShardCall) -> None:
-        """Note the marks of a call that was applied."""
-        for home in call.homes:
-            if home.until is not None:
-                self._told[call.shard, home.partition] = home.until
+        What this batch did there, or found decided there, may be gone then.
+        """
+        for shard, note in notes.items():
+            if self._notes.setdefault(shard, note) != note:
+                raise StoreLost(f"shard {shard} has lost something since it was read")
+
+    def note(self, shard: int) -> str:
+        """Return the note of a shard when it was read; empty: it was not."""
+        return self._notes.get(shard, "")
 
     def leave(self, messages: Iterable[Message]) -> None:
         """Leave the rest of the batch for a later one."""

@@ -17,6 +17,7 @@ from tests.contract.samples import (
     PAST,
     SHARDS,
     apply,
+    call_of,
     closed,
     deadlines,
     indexes_equal_records,
@@ -62,6 +63,7 @@ def verify(store: RestorableSubject, homes: Sequence[int]) -> None:
 
 def load(store: RestorableSubject, key: TaskKey, base: int) -> Record | None:
     source = Source(1, HOME, base)
+    store.unverified([], "a note")
     return store.load(1, [(key, source)], Whole({HOME: base})).records[key]
 
 
@@ -82,15 +84,6 @@ class TestMarks:
         assert store.lost(1, {HOME: 11}) == [(shard, HOME) for shard in range(SHARDS)]
         assert marked(store, 12, base=10) is Verdict.APPLIED
         assert store.lost(1, {HOME: 12}) == [(shard, HOME) for shard in range(1, SHARDS)]
-
-    def test_what_an_earlier_call_of_the_batch_left_must_still_be_there(
-        self, store: RestorableSubject
-    ) -> None:
-        assert apply(store, HomeCall(HOME, 3, until=5, since=4), shard=0) is Verdict.LOST
-        assert marked(store, 3) is Verdict.APPLIED
-        assert apply(store, HomeCall(HOME, 3, until=5, since=4), shard=0) is Verdict.LOST
-        assert marked(store, 4, base=3) is Verdict.APPLIED
-        assert apply(store, HomeCall(HOME, 3, until=5, since=4), shard=0) is Verdict.APPLIED
 
     def test_without_marks_nothing_is_lost(self, store: RestorableSubject) -> None:
         assert apply(store, HomeCall(HOME, 99), shard=0) is Verdict.APPLIED
@@ -171,6 +164,25 @@ class TestWhole:
         store.verified([0], HOMES, first)
         assert store.unverified([0], "second") == {}
         assert store.unverified([0, HOME], "second") == first
+
+    def test_nothing_is_given_of_a_shard_that_nobody_has_looked_at(self, store: RestorableSubject) -> None:
+        record = started(store, opened(key_in(store, 0), Source(1, HOME, 0)))
+        with pytest.raises(StoreLost):
+            store.load(1, [(record.key, Source(1, HOME, 0))], Whole({HOME: 0}))
+
+    def test_what_was_read_is_changed_only_while_nothing_was_lost_since(
+        self, store: RestorableSubject
+    ) -> None:
+        verify(store, range(HOMES))
+        key = key_in(store, 0)
+        notes = store.load(1, [(key, Source(1, HOME, 0))], Whole({HOME: 0})).notes
+        assert notes == {0: "a note"}
+        record = opened(key, Source(1, HOME, 0))
+        call = call_of(store, HomeCall(HOME, 0, until=1), Change(key, None, record), note=notes[0])
+        assert step(store, Phase.BEGIN) is Verdict.APPLIED
+        assert step(store, Phase.END) is Verdict.APPLIED
+        assert store.apply([call]) == [Verdict.LOST]
+        assert store.records() == []
 
 
 class TestRestoring:

@@ -290,6 +290,14 @@ class TakesOldLooks(MemoryStore):
         super().verified(homes, of, {**notes, **self.unverified((*homes, -1), "-")})
 
 
+class TakesOldReads(MemoryStore):
+    """Applies a call although something was lost since the shard was read."""
+
+    def apply_shard(self, call: ShardCall) -> Verdict:
+        """Forget the note."""
+        return super().apply_shard(structs.replace(call, note=""))
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     """A rule that is removed, and how."""
@@ -335,6 +343,9 @@ BREAKS: Final[dict[str, Break]] = {
         "who verifies a home does not ask whether it was taken over",
         Rules(makers=Makers(restorer=TrustsItself)),
         100_000,
+    ),
+    "read": Break(
+        "what was read is changed although something was lost since", Rules(TakesOldReads), 100_000
     ),
     "note": Break("a look from before something was lost is taken", Rules(TakesOldLooks), 1_000_000),
     "offsets": Break("offsets are committed before the emits", Rules(makers=Makers(delivery=OffsetsFirst))),

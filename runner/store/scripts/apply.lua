@@ -1,21 +1,22 @@
 -- The one write path: changes tasks and keeps decisions of one shard, all or nothing.
 --
 -- KEYS      the home hashes, then the task hashes, then the indexes, each as listed in ARGV[1], then,
---           where a home is restored, the hash of verified homes
--- ARGV[1]   msgpack: { incarnation, homes, tasks, indexes, restoring }
---             home   { base, settled, { offset, ... to keep }, until (-1: no marks), partition, lowest mark }
+--           where a home is restored or a note is given, the hash of verified homes
+-- ARGV[1]   msgpack: { incarnation, homes, tasks, indexes, restoring, note ('': none) }
+--             home   { base, settled, { offset, ... to keep }, until (-1: no marks), partition }
 --             task   { expected version ('': none), new ('': unchanged, '-': remove), start comes along }
 --             index  { { member, ... to remove }, { epoch ms, member, ... to add } }
 -- ARGV[2..] bytes, in this order: the outcome of every offset, then of every task with a new
 --           version its state and, where it comes along, its start
 --             restoring  { token, BEGIN or WRITE or END } for all homes of the call, or false
 -- Returns   APPLIED, CONFLICT (a record moved, or a decision is kept already), SUPERSEDED (a later
---           batch of a home has been seen here), or LOST (the mark of a home is lower than it must be)
+--           batch of a home has been seen here), or LOST (the mark of a home lies below its base, or something was
+--           lost since the shard was read)
 --
 -- Every check comes before the first write: Redis does not roll back.
 local call = cmsgpack.unpack(ARGV[1])
 local incarnation, homes, tasks, indexes, restoring = call[1], call[2], call[3], call[4], call[5]
-local phase = restoring and restoring[2]
+local phase, note = restoring and restoring[2], call[6]
 -- unpack() has a bounded stack; even, so that pairs stay together.
 local CHUNK = 1000
 
@@ -43,6 +44,8 @@ local function kept_offsets(key)
   return found
 end
 
+if note ~= '' and redis.call('HGET', KEYS[#KEYS], 'note') ~= note then return 'LOST' end
+
 local stored = {}
 for h, home in ipairs(homes) do
   local key, base, settled, offsets, till = KEYS[h], home[1], home[2], home[3], home[4]
@@ -53,7 +56,7 @@ for h, home in ipairs(homes) do
     if restorer ~= restoring[1] then return 'SUPERSEDED' end
   elseif era > incarnation or (era == incarnation and floor > base) then
     return 'SUPERSEDED'
-  elseif not phase and till >= 0 and (mark < home[6] or (restorer and era == incarnation)) then
+  elseif not phase and till >= 0 and (mark < base or (restorer and era == incarnation)) then
     return 'LOST'
   elseif not phase and era == incarnation then
     if any_kept(key, offsets) then return 'CONFLICT' end

@@ -3,7 +3,8 @@
 -- KEYS     the home hashes, as many as ARGV[1] has lists, then the task hashes, then, with bases, the hash of verified homes
 -- ARGV[1]  msgpack: { incarnation, { { offset, ... }, ... one list a home }, { base, ... of the homes } or false }
 -- Returns  with bases, { -1, what is missing } unless all that is asked for is sure to be there; else
---          { now_ms, { kept or false, ... in the order of homes and offsets }, { { version, state, start }, ... } }
+--          { now_ms, { kept or false, ... in the order of homes and offsets }, { { version, state, start }, ... },
+--            the note of the hash of verified homes, with bases }
 local call = cmsgpack.unpack(ARGV[1])
 local incarnation, homes, bases = call[1], call[2], call[3]
 -- unpack() has a bounded stack.
@@ -34,7 +35,10 @@ for t = #homes + 1, bases and #KEYS - 1 or #KEYS do
   local record = redis.call('HMGET', KEYS[t], 'version', 'state', 'start')
   records[#records + 1] = record
 end
-if bases and redis.call('HGET', KEYS[#KEYS], 'all') ~= SERVER then
+local verified = bases and redis.call('HMGET', KEYS[#KEYS], 'server', 'note', 'all')
+-- Without a note of this server, something was lost that nobody has looked for yet.
+if bases and (verified[1] ~= SERVER or not verified[2]) then return { -1, KEYS[#KEYS] } end
+if bases and verified[3] ~= SERVER then
   for _, record in ipairs(records) do
     -- What is closed (every second revision) may have been removed, and its task started anew in another
     -- home, of which this shard has lost all: it is no better than nothing.
@@ -44,4 +48,4 @@ if bases and redis.call('HGET', KEYS[#KEYS], 'all') ~= SERVER then
 end
 
 local time = redis.call('TIME')
-return { time[1] * 1000 + math.floor(time[2] / 1000), kept, records }
+return { time[1] * 1000 + math.floor(time[2] / 1000), kept, records, bases and verified[2] }
