@@ -6,6 +6,7 @@ same size as the worker does:
 (a) bare          consume, produce, commit
 (b) codec         (a), and every event is decoded and its answers are encoded
 (c) store         (b), and each batch is read from Redis in one call and written in another
+(d) feed          (c), and every event is told once more, with some bytes of a record round it
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Ceiling:
     name: str
     codec: bool
     store: bool
+    feed: bool = False
 
 
 CEILINGS: Final = (
@@ -45,6 +47,13 @@ CEILINGS: Final = (
     Ceiling("b codec", codec=True, store=False),
     Ceiling("c store", codec=True, store=True),
 )
+CEILING_WITH_FEED: Final = Ceiling("d feed", codec=True, store=True, feed=True)
+"""On a stage with a task feed."""
+
+_RECORD: Final = (
+    b'{"format":1,"domain":"default","id":"bench-home-1-1:step-10","revision":1,"state":%s,"start":%s}'
+)
+_STATE: Final = b'{"status":"OPEN","home":1,"source":"1/1@100000","created_ms":1700000000000}'
 
 
 def measure_ceiling(stage: Stage, events: int, ceiling: Ceiling) -> float:
@@ -91,6 +100,10 @@ class _Loop:
         for key, values in outputs:
             for value in values:
                 self._producer.produce(self._stage.responses, value, key)
+        if self._ceiling.feed:
+            for message in messages:
+                told = _RECORD % (_STATE, message.value() or b"")
+                self._producer.produce(self._stage.tasks, told, message.key(), message.partition() or 0)
         ends = {message.partition(): (message.offset() or 0) + 1 for message in messages}
         places = [TopicPartition(self._stage.requests, p or 0, offset) for p, offset in ends.items()]
         self._producer.send_offsets_to_transaction(places, self._consumer.consumer_group_metadata())

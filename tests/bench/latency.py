@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from tests.bench.events import start_event
+from tests.bench.events import Sent, proceed_event, send_all, start_event
 from tests.bench.stage import HOMES, Stage, running_worker, wait_for
 
 STEP_SECONDS: Final = 0.01
@@ -66,14 +66,30 @@ class Reader:
 
 def measure_latency(stage: Stage, per_second: int, seconds: float) -> Spread:
     """Return the spread from the sending of a StartTask to its committed ACK."""
+    events = [start_event(number, stage.name) for number in range(int(per_second * seconds))]
     with running_worker(stage):
-        reader = Reader(stage)
-        try:
-            sent = _send_steadily(stage, per_second, seconds)
-            wait_for(lambda: len(reader.seen) >= len(sent), "all answers")
-        finally:
-            reader.close()
-    return spread([(reader.seen[key, "ACK"] - when) * 1000 for key, when in sent.items()])
+        return _answered(stage, events, per_second, "ACK")
+
+
+def measure_forwarded_latency(stage: Stage, per_second: int, seconds: float) -> Spread:
+    """Return the spread from the sending of a ProceedTask to a wrong partition to its committed SUCCESS."""
+    numbers = range(int(per_second * seconds))
+    with running_worker(stage):
+        send_all(stage, (start_event(number, stage.name) for number in numbers))
+        wait_for(lambda: stage.count(stage.responses) >= len(numbers), "the tasks to be open", 0.25)
+        events = [proceed_event(number, stage.name, home=False) for number in numbers]
+        return _answered(stage, events, per_second, "SUCCESS")
+
+
+def _answered(stage: Stage, events: Sequence[Sent], per_second: int, status: str) -> Spread:
+    reader = Reader(stage)
+    try:
+        answered = _counter(reader, status)
+        sent = _send_steadily(stage, events, per_second)
+        wait_for(lambda: answered() >= len(sent), "all answers")
+    finally:
+        reader.close()
+    return spread([(reader.seen[key, status] - when) * 1000 for key, when in sent.items()])
 
 
 def measure_lateness(stage: Stage, tasks: int, over_seconds: float) -> Spread:
@@ -97,9 +113,8 @@ def _counter(reader: Reader, status: str) -> Callable[[], int]:
     return lambda: sum(1 for _, seen in tuple(reader.seen) if seen == status)
 
 
-def _send_steadily(stage: Stage, per_second: int, seconds: float) -> dict[str, float]:
+def _send_steadily(stage: Stage, events: Sequence[Sent], per_second: int) -> dict[str, float]:
     producer = Producer({"bootstrap.servers": stage.kafka.bootstrap, "linger.ms": 2})
-    events = [start_event(number, stage.name) for number in range(int(per_second * seconds))]
     sent: dict[str, float] = {}
     began = time.time()
     for number, event in enumerate(events):
