@@ -218,7 +218,7 @@ class _Worker:
             process=Process(terms, store, outlet, config.topics.dead_letters, feed),
             delivery=self._assembly.delivery(config),
             timers=timers,
-            retention=Retention(store, policy, opened.incarnation, time),
+            retention=Retention(store, policy, opened.incarnation, time, has_feed=feed is not None),
             time=time,
             incarnation=opened.incarnation,
             feed=feed,

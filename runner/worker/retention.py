@@ -15,7 +15,7 @@ from typing import Final
 
 from runner.actions.policy import Policy
 from runner.errors import Superseded
-from runner.store.calls import Change, HomeCall, Index, IndexKind, ShardCall, Verdict
+from runner.store.calls import Change, HomeCall, Index, IndexKind, ShardCall, Verdict, Whole
 from runner.store.indexing import parse_removal
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
@@ -51,7 +51,17 @@ NOTHING: Final = Removals()
 class Retention:
     """The closed records of the open homes of one worker."""
 
-    def __init__(self, store: ShardedStore, policy: Policy, incarnation: int, time: StoreTime) -> None:
+    def __init__(
+        self,
+        store: ShardedStore,
+        policy: Policy,
+        incarnation: int,
+        time: StoreTime,
+        *,
+        has_feed: bool = False,
+    ) -> None:
+        """``has_feed``: what goes is told to the task feed, and so must be sure to be there."""
+        self._has_feed = has_feed
         self._store = store
         self._policy = policy
         self._incarnation = incarnation
@@ -132,7 +142,10 @@ class Retention:
         if not found:
             return NOTHING
         reads = [(key, Source(self._incarnation, index.home, -1)) for index, key, _ in found]
-        records = self._store.load(self._incarnation, reads).records
+        # After a loss a record may be back that was removed, and its task started anew in another home:
+        # to tell that it goes would take the new one from the feed.
+        whole = Whole(positions) if self._has_feed else None
+        records = self._store.load(self._incarnation, reads, whole).records
         return Removals(
             tuple(
                 (index, record)

@@ -218,7 +218,7 @@ class WorkerProcess:
             process=scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed),
             delivery=scene.makers.delivery,
             timers=Timers(store, terms.policy, topics, settings, time, ticker),
-            retention=scene.makers.retention(store, terms.policy, terms.incarnation, time),
+            retention=scene.makers.retention(store, terms.policy, terms.incarnation, time, has_feed=True),
             time=time,
             incarnation=terms.incarnation,
             feed=feed,

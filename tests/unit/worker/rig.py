@@ -271,7 +271,7 @@ class Worker:
                 timers=timers(
                     self.store, policy, self.middle.outlet, settings or TimerSettings(), time, self.ticker
                 ),
-                retention=Retention(self.store, policy, 1, time),
+                retention=Retention(self.store, policy, 1, time, has_feed=self.middle.feed is not None),
                 time=time,
                 incarnation=1,
                 feed=self.middle.feed,

@@ -16,7 +16,7 @@ from tests.unit.worker.rig import Middle, batch, event
 EVENTS: Final = 300
 ROUNDS: Final = 7
 LARGEST: Final = 35.0
-"""Decode, decide, apply and tell, as a multiple of reading the events and writing three for each. It was 19."""
+"""Decode, decide, apply and tell, as a multiple of reading each event and writing three. It was 19."""
 
 
 def test_an_event_costs_no_more_than_a_multiple_of_reading_and_writing_it() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from runner.actions.decision import Emit
 from runner.errors import FeedUnreadable, LogUnavailable
+from runner.store.calls import HomeCall, Phase, Restoring, ShardCall, Verdict
 from runner.tasks.feed import FORMAT, feed_key, read_entry
 from runner.tasks.record import Record, Status, TaskKey
 from runner.worker.assignment import Batch
@@ -138,6 +139,21 @@ def test_a_record_is_told_to_be_gone_before_it_goes() -> None:
     worker.step(3)
     assert seen == [Emit(TASKS, b"orders:task-1", None, (), worker.store.shard("task-1"))]
     assert worker.middle.record() is None
+
+
+def test_a_record_is_not_told_to_be_gone_while_its_shard_may_have_lost_something() -> None:
+    worker = Worker(Middle(with_feed=True), homes=(0,))
+    worker.log.append(start())
+    worker.log.append(proceed())
+    worker.until_idle()
+    begin = Restoring("another worker", Phase.BEGIN)
+    shard = worker.store.shard("task-1")
+    assert worker.store.apply([ShardCall(shard, 1, (HomeCall(1, 0),), (), begin)]) == [Verdict.APPLIED]
+    worker.ticker.advance(2 * MINUTE / 1000)
+    worker.step(3)
+    assert [error.label for error in worker.watcher.errors] == ["STORE_LOST"]
+    assert told(worker.log.sent)[-1].value is not None
+    assert worker.middle.record() is not None
 
 
 def test_a_record_whose_removal_could_not_be_told_stays() -> None:
