@@ -144,7 +144,7 @@ class Retention:
         reads = [(key, Source(self._incarnation, index.home, -1)) for index, key, _ in found]
         # After a loss a record may be back that was removed, and its task started anew in another home:
         # to tell that it goes would take the new one from the feed.
-        whole = Whole(positions) if self._has_feed else None
+        whole = Whole(dict(positions)) if self._has_feed else None
         records = self._store.load(self._incarnation, reads, whole).records
         return Removals(
             tuple(
