@@ -257,9 +257,12 @@ class Restorer:
         records = [read_entry(told.pop(key)).record for key in list(islice(told, CHUNK))]
         there = self._there([(record.key, record.state.home) for record in records])
         for record in records:
-            # What is there is of another home, and older: it was removed, and its task started anew.
-            change = Change(record.key, there[record.key], record)
-            changes.setdefault(record.state.home, []).append(change)
+            before, home = there[record.key], record.state.home
+            if before is not None and before.state.home == home:
+                # Every entry of this home was taken out, also that of a record whose entry was lost before.
+                before = None
+            # What is there of another home is older: it was removed, and its task started anew.
+            changes.setdefault(home, []).append(Change(record.key, before, record))
         if changes:
             self._records += sum(map(len, changes.values()))
             self._call(shard, Phase.WRITE, changes)

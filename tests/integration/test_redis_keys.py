@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -138,7 +137,9 @@ def test_an_open_task_takes_less_memory_than_promised(
         task = TaskKey(DOMAIN, f"request-{n:08d}:step-20")
         record = opened(task, Source(1, n % HOMES, n), deadline_ms)
         event = msgspec.Raw(body % (n, b"x" * (EVENT_BYTES - overhead)))
-        records.append(replace(record, start=msgspec.structs.replace(record.start, event=event)))
+        records.append(
+            msgspec.structs.replace(record, start=msgspec.structs.replace(record.start, event=event))
+        )
     for shard in range(SHARDS):
         mine = [record for record in records if store.shard(record.key.id) == shard]
         homes = [

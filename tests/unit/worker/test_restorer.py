@@ -130,6 +130,21 @@ def test_what_was_told_last_of_each_task_of_the_home_is_there_again() -> None:
     assert bench.settle({0: 9}) == 1
 
 
+def test_an_entry_that_was_lost_alone_is_there_again() -> None:
+    bench = Bench()
+    mine = bench.task(0, 1)
+    bench.feed.tell(bench.store, mine)
+    _put(bench.store, mine, Restoring("earlier", Phase.WRITE))
+    entries = bench.store.held(0, 0, DOMAINS, 10)
+    assert len(entries) == 1
+    begin = Restoring("earlier", Phase.BEGIN)
+    assert bench.store.apply([ShardCall(0, 1, (HomeCall(0, 0),), (), begin, tuple(entries))])
+    assert bench.store.held(0, 0, DOMAINS, 10) == []
+    bench.settle({0: 9})
+    assert bench.store.record(mine.key) == mine
+    assert bench.store.held(0, 0, DOMAINS, 10) == entries
+
+
 def test_what_the_feed_does_not_know_goes() -> None:
     bench = Bench()
     mine, stale, other = bench.task(0, 1), bench.task(0, 2), bench.task(0, 3, home=1)
