@@ -19,6 +19,7 @@ class Batch:
 
     messages: tuple[Message, ...]
     bases: Mapping[int, int]
+    """By home, in the order in which the homes first appear among the messages."""
 
 
 class Assignment:

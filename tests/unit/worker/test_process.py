@@ -66,6 +66,12 @@ def test_the_answers_of_a_batch_come_in_the_order_of_each_homes_messages() -> No
     assert done.blocked == {}
 
 
+def test_the_home_that_has_waited_longest_comes_first() -> None:
+    middle = Middle()
+    done = middle.run(*(middle.message(start(f"req-{n}", f"task-{n}"), home=2 - n % 3) for n in range(6)))
+    assert [sent(emit).request_id for emit in done.emits] == [f"req-{n}" for n in (0, 3, 1, 4, 2, 5)]
+
+
 def test_what_is_decided_is_sent_before_the_next_slice_and_the_rest_is_returned() -> None:
     middle = Middle()
     process = sliced(middle, 5)
