@@ -13,7 +13,7 @@ from tests.servers.redis_server import VALKEY, RedisServer
 HOMES: Final = 12
 MORE_HOMES: Final = 24
 SESSION_MS: Final = 3_000
-RETENTION_SECONDS: Final = 120
+RETENTION_SECONDS: Final = 600
 EVERY_WRITE_KEPT: Final = ("--appendfsync", "always")
 
 
