@@ -1,0 +1,41 @@
+"""What the tests of the middle ask for again and again: events, and processes over one store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from runner.clock import Ticker
+from runner.tasks.record import Record, Status
+from runner.worker.event_log import Message
+from runner.worker.process import Process
+from runner.worker.processed import Processed
+from tests.unit.worker.rig import (
+    DEAD_LETTERS,
+    Middle,
+    batch,
+    event,
+)
+
+
+def status_of(record: Record | None) -> Status | None:
+    return None if record is None else record.state.status
+
+
+def start(request_id: str = "req-1", task_id: str = "task-1", **parameters: Any) -> bytes:
+    return event("StartTask", task_id, request_id, **parameters)
+
+
+def proceed(request_id: str = "req-2", task_id: str = "task-1") -> bytes:
+    return event("ProceedTask", task_id, request_id)
+
+
+def again(middle: Middle, *messages: Message) -> Processed:
+    """The same messages, delivered to a fresh process."""
+    return middle.another().run(batch(messages), {})
+
+
+def sliced(middle: Middle, events: int, ticker: Ticker = lambda: 0.0, **terms: Any) -> Process:
+    """A process that decides so many events at once."""
+    terms_of = replace(middle.terms, slice_events=events, **terms)
+    return Process(terms_of, middle.store, middle.outlet, DEAD_LETTERS, middle.feed, ticker)

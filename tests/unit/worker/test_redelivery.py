@@ -1,0 +1,175 @@
+"""Events that come again: the same answers, conflicts with others, and the cut before a replacement."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from runner.errors import StoreUnavailable
+from runner.worker.event_log import Message
+from runner.worker.process import MAX_ATTEMPTS
+from runner.worker.processed import Processed
+from tests.unit.worker.asked import again, proceed, start
+from tests.unit.worker.rig import (
+    MINUTE,
+    Middle,
+    batch,
+    event,
+    sent,
+    statuses,
+)
+
+# -- redelivery ------------------------------------------------------------------------------------
+
+
+def redelivered_history() -> tuple[Middle, list[Message], Processed]:
+    middle = Middle()
+    values = [
+        proceed("too-early"),
+        start(timeout=MINUTE),
+        proceed("req-2"),
+        proceed("too-late"),
+        event("StartTask", "task-2", "req-5", timeout="never"),
+        event("StartTask", "task-3", "req-6", skipPattern="taskId"),
+    ]
+    messages = [middle.message(value) for value in values]
+    return middle, messages, middle.run(*messages)
+
+
+def test_redelivered_events_send_the_same_again_although_the_store_has_moved_on() -> None:
+    middle, messages, first = redelivered_history()
+    records = middle.store.records()
+    second = again(middle, *messages)
+    assert second.emits == first.emits
+    assert second.positions == first.positions
+    assert second.redelivered == 5, "only decisions on a task are kept"
+    assert middle.store.records() == records
+
+
+def test_redelivered_events_say_the_same_whatever_the_time_and_the_size_of_their_batch() -> None:
+    middle, messages, first = redelivered_history()
+    middle.ticker.advance(3600)
+    second = [emit for message in messages[:4] for emit in middle.another().run(batch([message]), {}).emits]
+    assert second == first.emits[: len(second)]
+
+
+def test_timers_are_told_of_redelivered_deadlines_too() -> None:
+    middle = Middle()
+    message = middle.message(start(timeout=MINUTE))
+    first = middle.run(message)
+    assert again(middle, message).deadlines == first.deadlines
+
+
+def test_a_batch_that_is_partly_redelivered_decides_only_the_rest() -> None:
+    middle = Middle()
+    one, two = middle.message(start()), middle.message(proceed())
+    first = middle.run(one)
+    done = again(middle, one, two)
+    assert done.emits[: len(first.emits)] == first.emits
+    assert statuses(done.emits) == ["ACK", "PROCEEDED", "SUCCESS"]
+    assert done.redelivered == 1
+
+
+def test_a_zombie_and_its_successor_end_up_with_the_same_answer() -> None:
+    middle = Middle()
+    messages = [middle.message(start()), middle.message(proceed())]
+    other: list[Processed] = []
+    middle.faults.before("store.apply", lambda: other.append(again(middle, *messages)))
+    done = middle.run(*messages)
+    assert done.emits == other[0].emits
+    assert done.conflicts == 1
+    assert done.redelivered == 2
+    assert len(middle.store.records()) == 1
+
+
+def test_where_two_homes_start_one_task_the_second_is_decided_again_and_forwarded() -> None:
+    middle = Middle()
+    mine, theirs = middle.message(start("mine"), home=0), middle.message(start("theirs"), home=1)
+    middle.faults.before("store.apply", lambda: again(middle, theirs))
+    done = middle.run(mine)
+    [forwarded] = done.emits
+    assert (forwarded.stream, forwarded.partition) == ("requests", 1)
+    record = middle.record()
+    assert record is not None
+    assert record.state.home == 1
+
+
+def test_only_the_shard_in_conflict_is_decided_again() -> None:
+    middle = Middle(shards=4)
+    ids = {middle.store.shard(f"task-{n}"): f"task-{n}" for n in range(50)}
+    assert len(ids) == 4
+    mine = [middle.message(start(task_id, task_id)) for task_id in ids.values()]
+    theirs = middle.message(start("theirs", ids[0]), home=1)
+    middle.faults.before("store.apply", lambda: again(middle, theirs))
+    done = middle.run(*mine)
+    assert done.conflicts == 1
+    assert statuses(done.emits).count("ACK") == 3
+    assert [sent(emit).request_id for emit in done.emits if emit.stream == "responses"] == [
+        ids[shard] for shard in ids if shard != 0
+    ]
+
+
+def test_records_that_never_stop_changing_are_an_outage_not_a_loop() -> None:
+    middle = Middle()
+    middle.handle(start())
+    changes = 0
+
+    def change() -> None:
+        """The home of the task goes on, each time just before this one applies."""
+        nonlocal changes
+        changes += 1
+        value = proceed(f"proceed-{changes}") if changes % 2 else start(f"start-{changes}")
+        again(middle, middle.message(value))
+        middle.faults.before("store.apply", change)
+
+    middle.faults.before("store.apply", change)
+    with pytest.raises(StoreUnavailable, match=f"{MAX_ATTEMPTS} attempts"):
+        middle.handle(proceed("mine"), home=1)
+    assert changes == MAX_ATTEMPTS
+
+
+# -- the cut before a replacement ------------------------------------------------------------------
+
+
+def test_a_closed_task_is_replaced_only_by_the_first_event_of_a_batch() -> None:
+    middle = Middle()
+    messages = [middle.message(value) for value in (start(), proceed(), start("new"), proceed("new-2"))]
+    elsewhere = middle.message(start("other", "task-9"), home=1)
+    first = middle.run(*messages, elsewhere)
+    assert statuses(first.emits) == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
+    assert first.positions == {0: 2, 1: 1}
+    assert first.held == messages[2:]
+    assert first.blocked == {}
+    second = middle.run(*first.held)
+    assert [sent(emit).request_id for emit in second.emits] == ["new", "new", "new-2"]
+    assert second.positions == {0: 4}
+
+
+def test_what_was_cut_off_has_left_nothing_in_the_store() -> None:
+    middle = Middle()
+    messages = [
+        middle.message(value)
+        for value in (start(), proceed(), start("new"), start("behind", "task-2"), proceed("p", "task-2"))
+    ]
+    middle.run(*messages)
+    assert middle.record("task-2") is None
+    record = middle.record()
+    assert record is not None
+    assert json.loads(bytes(record.start.event))["requestMeta"]["id"] == "req-1"
+
+
+def test_a_crash_before_the_replacement_is_committed_gives_the_same_twice() -> None:
+    middle = Middle()
+    messages = [middle.message(value) for value in (start(), proceed(), start("new"))]
+    first = middle.run(*messages)
+    assert again(middle, *messages).emits == first.emits
+    second = middle.run(*first.held)
+    assert again(middle, *first.held).emits == second.emits
+
+
+def test_a_duplicate_on_a_closed_task_needs_no_cut() -> None:
+    middle = Middle()
+    done = middle.run(*(middle.message(value) for value in (start(), proceed(), start())))
+    assert statuses(done.emits) == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
+    assert done.held == []
