@@ -175,9 +175,15 @@ class KafkaLog:
         return {place.partition: self._offset(place) for place in found}
 
     def homes(self) -> int:
-        """Return how many partitions the topic has, as the broker says now."""
+        """Return how many partitions the topic has, as the broker says now.
+
+        LogUnavailable where it says of none: a topic that it does not know has not lost them.
+        """
         listed = self._guarded(lambda: self._consumer.list_topics(self._topic, IO_SECONDS))
-        return len(listed.topics[self._topic].partitions)
+        topic = listed.topics.get(self._topic)
+        if topic is None or topic.error is not None or not topic.partitions:
+            raise LogUnavailable(f"Kafka tells nothing of topic {self._topic} just now")
+        return len(topic.partitions)
 
     def membership(self) -> Any:
         """Return the group metadata as it is now; None: of nobody.

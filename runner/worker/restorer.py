@@ -193,8 +193,10 @@ class Restorer:
         also to a worker that slept meanwhile, and so are homes that were added; the store that was begun
         anew by somebody who had not heard of them is told.
         """
-        homes = self._group.homes()
-        self._store.add_homes(self._incarnation, homes)
+        told = self._group.homes()
+        self._store.add_homes(self._incarnation, told)
+        # A broker that has not heard of a growth yet tells less than another worker has seen.
+        homes = max(told, self._store.homes())
         for home, offset in self._group.committed(list(self._positions)).items():
             if offset is not None and offset > self._positions[home]:
                 raise Superseded(f"home {home} was committed up to {offset} by another worker")

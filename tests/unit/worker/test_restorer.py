@@ -210,6 +210,15 @@ def test_nothing_is_said_to_be_missing_before_homes_that_were_just_added_are_ver
     assert bench.store.load(1, [(key, Source(1, 0, 0))], Whole({0: 0})).records == {key: None}
 
 
+def test_homes_that_another_worker_has_seen_count_although_a_broker_tells_of_fewer() -> None:
+    bench = Bench()
+    bench.store.add_homes(1, HOMES + 1)
+    key = key_in(bench.store, 0, 1)
+    bench.settle({0: 0, 1: 0})
+    with pytest.raises(StoreLost):
+        bench.store.load(1, [(key, Source(1, 0, 0))], Whole({0: 0}))
+
+
 def test_when_a_home_goes_its_restoring_ends() -> None:
     bench = Bench()
     assert not bench.restorer.settle({0: 9, 1: 0})
