@@ -22,7 +22,7 @@ COMPILE = $(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format simulate fuzz soak bench limits lock clean
+.PHONY: help install demo test lint check format simulate fuzz soak bench limits lock clean
 
 help: ## list what there is to run
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,10 +35,12 @@ demo: $(STAMP) ## a purchase approval from start to end on the embedded broker a
 test: $(STAMP) ## every test: unit, contract, simulation, integration, e2e
 	$(BIN)/python -m pytest -ra tests
 
-check: $(STAMP) ## formatting, lint, types and unit tests; under a minute
+lint: $(STAMP) ## formatting, lint and types
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+
+check: lint ## the same, and the unit tests; a minute or two
 	$(BIN)/python -m pytest -q tests/unit
 
 format: $(STAMP) ## rewrite the sources in the project's format

@@ -91,13 +91,14 @@ class Incoming(msgspec.Struct, frozen=True):
     @property
     def is_timer(self) -> bool:
         """Whether the runner sent this itself; its header means nothing on another action."""
-        marked = any(name == TIMER for name, _ in self.headers)
-        return marked and self.event.sent_meta.get("action") == TIMEOUT_TASK
+        if not self.headers or self.event.sent_meta.get("action") != TIMEOUT_TASK:
+            return False
+        return any(name == TIMER for name, _ in self.headers)
 
     @property
     def trace(self) -> Headers:
         """The trace context, to be carried over unchanged."""
-        return tuple(header for header in self.headers if header[0] in TRACE_HEADERS)
+        return tuple(header for header in self.headers if header[0] in TRACE_HEADERS) if self.headers else ()
 
 
 def size_of(headers: Headers) -> int:

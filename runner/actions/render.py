@@ -6,6 +6,7 @@ the same again. Sizes are checked here, before anything is stored: EventError 13
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 from runner.actions.decision import (
@@ -227,10 +228,16 @@ def _result(status: str, now_ms: int) -> dict[str, Any]:
 
 
 def _headers(kind: str, status: str, key: TaskKey | None, trace: Headers) -> Headers:
-    headers: Headers = (("event-kind", kind.encode()), ("event-status", status.encode()))
-    if key is not None:
-        headers += (("task-id", key.id.encode()), ("task-domain", key.domain.encode()))
-    return headers + trace
+    said = _said(kind, status)
+    if key is None:
+        return said + trace
+    return (*said, ("task-id", key.id.encode()), ("task-domain", key.domain.encode()), *trace)
+
+
+@lru_cache(maxsize=32)
+def _said(kind: str, status: str) -> Headers:
+    """Return what few messages differ in."""
+    return (("event-kind", kind.encode()), ("event-status", status.encode()))
 
 
 def _trace_of(record: Record) -> Headers:

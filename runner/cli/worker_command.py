@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -38,6 +39,7 @@ from runner.errors import FatalError, PositionUnknown
 from runner.metrics import Metrics
 from runner.store.calls import Opened
 from runner.store.redis_store import RedisStore
+from runner.worker.beside import BesideThread
 from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from runner.worker.feed import Feed
 from runner.worker.health import HealthServer, HealthState
@@ -71,8 +73,13 @@ _log: Final = log.get("worker")
 
 
 def make_delivery(config: Config) -> Delivery:
-    """Return the way in which batches reach Kafka."""
-    return ExactlyOnce if config.delivery == "exactly_once" else AtLeastOnce
+    """Return the way in which batches reach Kafka; what comes next is decoded meanwhile."""
+    return partial(_shipment(config), beside=BesideThread())
+
+
+def make_input_delivery(config: Config) -> Delivery:
+    """Return the same for an input topic, of which nothing is decoded ahead."""
+    return _shipment(config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ class Assembly:
 
     store: Callable[[Config], RedisStore] = connect_store
     delivery: Callable[[Config], Delivery] = make_delivery
-    input_delivery: Callable[[Config], Delivery] = make_delivery
+    input_delivery: Callable[[Config], Delivery] = make_input_delivery
     ticker: Ticker = monotonic_seconds
     """The clock of the loop and its timers; it only measures how long something takes."""
     watch_seconds: float = EVERY_SECONDS
@@ -211,16 +218,18 @@ class _Worker:
         tracer = self._tracer(requests, topic_id(config, cluster, requests), group)
         reporter = Reporter(metrics, self._state, ticker, tracer)
         restorer = make_restorer(config, store, opened, kafka, reporter)
+        process = Process(terms, store, outlet, config.topics.dead_letters, feed)
         parts = Parts(
             log=kafka,
             topic=self._watch,
             store=store,
-            process=Process(terms, store, outlet, config.topics.dead_letters, feed),
+            process=process,
             delivery=self._assembly.delivery(config),
             timers=timers,
             retention=Retention(store, policy, opened.incarnation, time, has_feed=feed is not None),
             time=time,
             incarnation=opened.incarnation,
+            ahead=process.ahead,
             feed=feed,
             restorer=restorer,
             ping=self._codecs.ping,
@@ -248,6 +257,10 @@ class _Worker:
     def _serve(self) -> HealthServer:
         http = self._config.http
         return HealthServer(self._state, self._metrics.exposition, (http.host, http.port))
+
+
+def _shipment(config: Config) -> type[ExactlyOnce | AtLeastOnce]:
+    return ExactlyOnce if config.delivery == "exactly_once" else AtLeastOnce
 
 
 def _reached(config: Config, names: Collection[str]) -> tuple[AdminClient, Cluster]:

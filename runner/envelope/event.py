@@ -179,7 +179,8 @@ class Event:
         ``requested`` and the times) never leak from an earlier handler.
         """
         sections = dict(self.sections)
-        sections["result"] = {**self._foreign_result(), **result}
+        # Most events come without one, and keep the place of it where they have one.
+        sections["result"] = {**self._foreign_result(), **result} if "result" in sections else result
         if payload is not _UNREAD:
             sections["payload"] = payload
         return sections

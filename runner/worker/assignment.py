@@ -7,8 +7,9 @@ Messages held from an earlier poll wait in a backlog; they go when their partiti
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from runner.worker.event_log import Message
 
@@ -33,6 +34,7 @@ class Assignment:
         self.blocked: dict[int, str] = {}
         """Open homes that are paused, with the reason."""
         self._backlog: deque[Message] = deque()
+        self._held_bytes = 0
         self._next: dict[int, int] = {}
 
     def assigned(self, partitions: Collection[int]) -> None:
@@ -64,22 +66,26 @@ class Assignment:
                 continue
             self._next[message.partition] = message.offset + 1
             self._backlog.append(message)
+            self._held_bytes += _size(message)
 
     def take(self, max_messages: int, max_bytes: int) -> Batch:
         """Return the next batch, at least one message if any is held."""
         taken: list[Message] = []
         size = 0
         while self._backlog and len(taken) < max_messages:
-            size += len(self._backlog[0].value or b"")
-            if taken and size > max_bytes:
+            next_bytes = _size(self._backlog[0])
+            if taken and size + next_bytes > max_bytes:
                 break
+            size += next_bytes
             taken.append(self._backlog.popleft())
+        self._held_bytes -= size
         bases = {message.partition: self.positions[message.partition] for message in taken}
         return Batch(tuple(taken), bases)
 
     def hold(self, messages: Collection[Message]) -> None:
         """Put messages of the last batch back to the front, in their order."""
         self._backlog.extendleft(reversed(tuple(messages)))
+        self._held_bytes += sum(map(_size, messages))
 
     def advance(self, positions: Mapping[int, int]) -> None:
         """Note what was committed."""
@@ -99,5 +105,19 @@ class Assignment:
         """How many messages wait."""
         return len(self._backlog)
 
+    @property
+    def held_bytes(self) -> int:
+        """How large they are together."""
+        return self._held_bytes
+
+    def waiting(self, max_messages: int) -> Iterator[Message]:
+        """Give the messages that wait, in the order in which they are taken; nothing is taken."""
+        return islice(self._backlog, max_messages)
+
     def _drop(self, partitions: set[int]) -> None:
         self._backlog = deque(m for m in self._backlog if m.partition not in partitions)
+        self._held_bytes = sum(map(_size, self._backlog))
+
+
+def _size(message: Message) -> int:
+    return len(message.value or b"")

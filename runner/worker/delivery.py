@@ -7,8 +7,9 @@ Exactly once                              At least once
 4 commit: all of it is seen, or nothing
 
 What is decided goes on its way while the rest of the batch is still processed (``send``), so that the
-brokers work at the same time. If a step fails, nothing after it happens; the batch comes again from the
-committed offsets, and the kept decisions in the store make its answers the same (design, rule 4).
+brokers work at the same time; and while they confirm, more can be done (``meanwhile``). If a step
+fails, nothing after it happens; the batch comes again from the committed offsets, and the kept
+decisions in the store make its answers the same (design, rule 4).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Protocol, TypeAlias
 
 from runner.actions.decision import Emit
 from runner.errors import TransientError
+from runner.worker.beside import Beside, More, in_turn, nothing_more
 from runner.worker.event_log import EventLog
 
 
@@ -31,8 +33,17 @@ class Shipment(Protocol):
         """Put messages on their way."""
         ...
 
-    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
-        """Send the last messages; return once all is confirmed, and the offsets with it."""
+    def finish(
+        self,
+        emits: Sequence[Emit],
+        offsets: Mapping[int, int],
+        membership: Any,
+        meanwhile: More = nothing_more,
+    ) -> None:
+        """Send the last messages; return once all is confirmed, and the offsets with it.
+
+        ``meanwhile`` must not touch the log.
+        """
         ...
 
     def give_up(self) -> None:
@@ -47,8 +58,9 @@ Delivery: TypeAlias = Callable[[EventLog], Shipment]
 class ExactlyOnce:
     """Emits and offsets in one Kafka transaction, which begins with the first of them."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, beside: Beside = in_turn) -> None:
         self._log = log
+        self._beside = beside
         self._has_begun = False
 
     def send(self, emits: Sequence[Emit]) -> None:
@@ -63,16 +75,25 @@ class ExactlyOnce:
             self.give_up()
             raise
 
-    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
+    def finish(
+        self,
+        emits: Sequence[Emit],
+        offsets: Mapping[int, int],
+        membership: Any,
+        meanwhile: More = nothing_more,
+    ) -> None:
         """Commit all, or abort and raise LogUnavailable."""
         self.send(emits)
         try:
-            if offsets:
-                self._log.send_offsets(offsets, membership)
-            self._log.commit()
+            self._beside(lambda: self._commit(offsets, membership), meanwhile)
         except TransientError:
             self.give_up()
             raise
+
+    def _commit(self, offsets: Mapping[int, int], membership: Any) -> None:
+        if offsets:
+            self._log.send_offsets(offsets, membership)
+        self._log.commit()
 
     def give_up(self) -> None:
         """Abort, unless nothing was begun."""
@@ -84,18 +105,28 @@ class ExactlyOnce:
 class AtLeastOnce:
     """For brokers without transactions: a crash between the steps sends the batch again."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, beside: Beside = in_turn) -> None:
         self._log = log
+        self._beside = beside
 
     def send(self, emits: Sequence[Emit]) -> None:
         """Produce."""
         for emit in emits:
             self._log.produce(emit)
 
-    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
+    def finish(
+        self,
+        emits: Sequence[Emit],
+        offsets: Mapping[int, int],
+        membership: Any,
+        meanwhile: More = nothing_more,
+    ) -> None:
         """Send all, and only then move the offsets."""
         del membership  # only a transaction can check it
         self.send(emits)
+        self._beside(lambda: self._commit(offsets), meanwhile)
+
+    def _commit(self, offsets: Mapping[int, int]) -> None:
         self._log.flush()
         if offsets:
             self._log.commit_offsets(offsets)

@@ -42,7 +42,7 @@ class AssignmentListener(Protocol):
 
 
 class EventLog(Protocol):
-    """One consumer and one producer, owned by one thread.
+    """One consumer and one producer, owned by one thread (another waits for a commit in its stead).
 
     Methods block for as long as their time-outs say. They raise LogUnavailable (abort, rewind, try
     again), Fenced or PositionUnknown (exit); nothing else.

@@ -6,11 +6,11 @@ without reply or effect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import structs
 
@@ -81,11 +81,20 @@ class Item:
         return isinstance(plan, SettledPlan) and plan.error is not None and plan.error.over_limit
 
 
+Decoded: TypeAlias = Callable[[Message], Item | None]
+
+
 class Intake:
     """The messages of a batch, a slice at a time; the next is decoded while somebody else works."""
 
-    def __init__(self, messages: Sequence[Message], terms: Terms, room: Room) -> None:
-        """``room``: what does not fit waits for the next batch, but for the first message."""
+    def __init__(
+        self, messages: Sequence[Message], terms: Terms, room: Room, decoded: Decoded = lambda _: None
+    ) -> None:
+        """``room``: what does not fit waits for the next batch, but for the first message.
+
+        ``decoded`` gives the items of messages that were decoded before.
+        """
+        self._decoded = decoded
         self._messages = messages
         self._terms = terms
         self._room = room
@@ -123,7 +132,7 @@ class Intake:
         for message in self._messages[self._taken + len(ahead) : self._taken + count]:
             if self._room.is_spent and (ahead or self._taken):
                 return False
-            item = take_in(message, self._terms)
+            item = self._decoded(message) or take_in(message, self._terms)
             if isinstance(item.plan, TaskPlan) and item.plan.given.encoded is not None:
                 self._room.spend(len(item.plan.given.encoded))
             ahead.append(item)

@@ -18,7 +18,7 @@ table of what happens then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -26,7 +26,9 @@ from runner.actions.decision import Emit
 from runner.clock import Ticker
 from runner.errors import LogUnavailable, TransientError
 from runner.worker.assignment import Assignment, Batch
+from runner.worker.beside import nothing_more
 from runner.worker.delivery import Shipment
+from runner.worker.event_log import Message
 from runner.worker.feed import Feed
 from runner.worker.opening import open_positions
 from runner.worker.parts import Limits, Observer, Parts
@@ -108,12 +110,18 @@ class Loop:
     # -- step 1 ----------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        room = self._limits.batch_events - self._assignment.held
+        room = self._room()
         messages = self._parts.log.poll(max(room, 0), self._wait_seconds())
         self._assignment.add(messages)
         if len(messages) < room:
             self._parts.timers.caught_up()
         self._observer.lap("poll")
+
+    def _room(self) -> int:
+        """Return how many messages may be read: one batch for now, and one to be decoded ahead."""
+        if self._assignment.held_bytes > self._limits.batch_bytes:
+            return 0
+        return 2 * self._limits.batch_events - self._assignment.held
 
     def _wait_seconds(self) -> float:
         if self._down_until is not None:
@@ -216,7 +224,8 @@ class Loop:
         began = self._ticker()
         emits = [*done.emits, *timers]
         if emits or done.positions or self._shipment is not None:
-            self._under_way().finish(emits, done.positions, parts.log.membership())
+            more = nothing_more if parts.ahead is None else parts.ahead.begin(self._next_batch())
+            self._under_way().finish(emits, done.positions, parts.log.membership(), more)
         self._in_hand = self._shipment = None
         self._observer.lap("commit")
         self._committed(done)
@@ -224,6 +233,9 @@ class Loop:
         # The offsets are committed whatever happens to this note: it only serves a lost group.
         parts.store.note_committed(parts.incarnation, done.positions)
         self._observer.lap("other")
+
+    def _next_batch(self) -> Iterator[Message]:
+        return self._assignment.waiting(self._batch_events())
 
     def _committed(self, done: Processed) -> None:
         parts = self._parts

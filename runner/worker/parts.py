@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from runner.errors import TransientError
+from runner.worker.ahead import Ahead
 from runner.worker.assignment import Batch
 from runner.worker.delivery import Delivery
 from runner.worker.event_log import EventLog
@@ -117,6 +118,8 @@ class Parts:
     retention: Retention
     time: StoreTime
     incarnation: int
+    ahead: Ahead | None = None
+    """Decodes what waits while a batch is confirmed; None: nobody does."""
     feed: Feed | None = None
     ping: Callable[[], object] = nobody_else
     """Asks whoever else a batch failed for; TransientError if there is still no answer."""

@@ -33,6 +33,7 @@ from runner.errors import EventError, StoreLost, StoreUnavailable, Superseded
 from runner.store.calls import Change, HomeCall, Loaded, Page, ShardCall, Store, Verdict, Whole
 from runner.tasks.due import DueTask
 from runner.tasks.record import Record, TaskKey
+from runner.worker.ahead import Ahead
 from runner.worker.assignment import Batch
 from runner.worker.dead_letters import DeadLetterBox
 from runner.worker.event_log import Message
@@ -76,7 +77,7 @@ class ShardedStore(Store, Protocol):
 
 
 class Process:
-    """Processes batches against one store. Keeps nothing between batches."""
+    """Processes batches against one store. Keeps nothing between batches but what was decoded ahead."""
 
     def __init__(
         self,
@@ -88,6 +89,8 @@ class Process:
         ticker: Ticker = monotonic_seconds,
     ) -> None:
         """``feed`` gets every change of a task; None: nobody does."""
+        self.ahead = Ahead(terms)
+        """For whoever waits between two batches."""
         self._ticker = ticker
         self._terms = terms
         self._store = store
@@ -108,7 +111,7 @@ class Process:
         """
         progress, items = Progress(batch), list[Item]()
         done = Processed(items)
-        intake = Intake(_by_home(batch), self._terms, self._room(1))
+        intake = Intake(_by_home(batch), self._terms, self._room(1), self.ahead.hand_over)
         counted = dict(runs)
         while not intake.is_over:
             if send is not None and done.emits:

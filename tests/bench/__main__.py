@@ -19,7 +19,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.ceilings import CEILING_WITH_FEED, CEILINGS, measure_ceiling
+from tests.bench.ceilings import CEILING_OF_THE_SAME, CEILING_WITH_FEED, CEILINGS, measure_ceiling
 from tests.bench.codecs import CODECS, measure_codec
 from tests.bench.events import EVENT_BYTES
 from tests.bench.latency import measure_forwarded_latency, measure_latency, measure_lateness
@@ -58,7 +58,8 @@ class Bench:
             self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(stage, 2 * tasks, ceiling))
         told = with_feed(new_stage(self._kafka, self._redis, "feed"))
         self._note("worker events/s, task feed", measure_throughput(told, tasks))
-        self._note("ceiling d feed events/s", measure_ceiling(told, 2 * tasks, CEILING_WITH_FEED))
+        for ceiling in (CEILING_WITH_FEED, CEILING_OF_THE_SAME):
+            self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(told, 2 * tasks, ceiling))
         stage = new_stage(self._kafka, self._redis, "forwarded")
         self._note("worker forwarded ProceedTasks/s", measure_forwarded(stage, tasks))
 
@@ -97,6 +98,7 @@ class Bench:
             found["worker / ceiling c"] = found["worker events/s"] / found["ceiling c store events/s"]
             with_feed_on = found["worker events/s, task feed"]
             found["worker with task feed / ceiling d"] = with_feed_on / found["ceiling d feed events/s"]
+            found["worker with task feed / ceiling e"] = with_feed_on / found["ceiling e whole events/s"]
         for other in ("avro", "confluent-avro", "task feed"):
             if f"worker events/s, {other}" in found:
                 found[f"{other} / without"] = found[f"worker events/s, {other}"] / found["worker events/s"]

@@ -7,13 +7,15 @@ same size as the worker does:
 (b) codec         (a), and every event is decoded and its answers are encoded
 (c) store         (b), and each batch is read from Redis in one call and written in another
 (d) feed          (c), and every event is told once more, with some bytes of a record round it
+(e) whole         (d), with the headers of every message, and in Redis what the worker leaves there of an
+                  event besides the record: an index entry and a kept decision
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import redis
@@ -22,6 +24,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from tests.bench.stage import HOMES, Stage
 
 BATCH: Final = 1000
+Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.encode
 _READ = (
@@ -29,6 +32,11 @@ _READ = (
 )
 _WRITE = (
     "for i, k in ipairs(KEYS) do redis.call('HSET', k, 'state', ARGV[2 * i - 1], 'start', ARGV[2 * i]) end"
+)
+_KEEP = (
+    "local n = #KEYS - 2 for i = 1, n do redis.call('HSET', KEYS[i], 'version', '1;1/1@1') "
+    "redis.call('ZADD', KEYS[n + 1], ARGV[2 * i - 1], KEYS[i]) "
+    "redis.call('HSET', KEYS[n + 2], ARGV[2 * i - 1], ARGV[2 * i]) end"
 )
 
 
@@ -40,6 +48,7 @@ class Ceiling:
     codec: bool
     store: bool
     feed: bool = False
+    whole: bool = False
 
 
 CEILINGS: Final = (
@@ -50,9 +59,25 @@ CEILINGS: Final = (
 CEILING_WITH_FEED: Final = Ceiling("d feed", codec=True, store=True, feed=True)
 """On a stage with a task feed."""
 
+CEILING_OF_THE_SAME: Final = Ceiling("e whole", codec=True, store=True, feed=True, whole=True)
+"""The same bytes in and out as the worker has, with nothing decided."""
+
 _RECORD: Final = (
     b'{"format":1,"domain":"default","id":"bench-home-1-1:step-10","revision":1,"state":%s,"start":%s}'
 )
+_ANSWER_HEADERS: Final[Headers] = [
+    ("event-kind", b"reply"),
+    ("event-status", b"PROCEEDED"),
+    ("task-id", b"bench-home-1-100000:step-10"),
+    ("task-domain", b"default"),
+]
+_RECORD_HEADERS: Final[Headers] = [
+    ("revision", b"2"),
+    ("source", b"1/1@100000"),
+    ("home", b"1"),
+    ("event", b"1/1@100000"),
+]
+_OUTCOME: Final = b"\x94\xa6closed\xcf\x00\x00\x01\x8b\xcf\xe5h\x00\xa9PROCEEDED\xc3"
 _STATE: Final = b'{"status":"OPEN","home":1,"source":"1/1@100000","created_ms":1700000000000}'
 
 
@@ -96,14 +121,17 @@ class _Loop:
         outputs = [self._outputs(message) for message in messages]
         if self._ceiling.store:
             self._read_and_write(messages)
+        is_whole = self._ceiling.whole
+        answer_headers, record_headers = (_ANSWER_HEADERS, _RECORD_HEADERS) if is_whole else (None, None)
         self._producer.begin_transaction()
         for key, values in outputs:
             for value in values:
-                self._producer.produce(self._stage.responses, value, key)
+                self._producer.produce(self._stage.responses, value, key, headers=answer_headers)
         if self._ceiling.feed:
             for message in messages:
                 told = _RECORD % (_STATE, message.value() or b"")
-                self._producer.produce(self._stage.tasks, told, message.key(), message.partition() or 0)
+                place = message.partition() or 0
+                self._producer.produce(self._stage.tasks, told, message.key(), place, headers=record_headers)
         ends = {message.partition(): (message.offset() or 0) + 1 for message in messages}
         places = [TopicPartition(self._stage.requests, p or 0, offset) for p, offset in ends.items()]
         self._producer.send_offsets_to_transaction(places, self._consumer.consumer_group_metadata())
@@ -130,3 +158,8 @@ class _Loop:
         for message in messages:
             arguments += (b'{"status":"OPEN","home":1,"source":"1/1@100000"}', message.value() or b"")
         self._redis.eval(_WRITE, len(keys), *keys, *arguments)
+        if self._ceiling.whole:
+            kept: list[bytes | int] = []
+            for message in messages:
+                kept += (message.offset() or 0, _OUTCOME)
+            self._redis.eval(_KEEP, len(keys) + 2, *keys, "c:{0}:index", "c:{0}:home", *kept)

@@ -33,6 +33,7 @@ from runner.store.connection.command import Meanwhile, nothing
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
+from runner.worker.beside import More, nothing_more
 from runner.worker.delivery import Delivery
 from runner.worker.event_log import EventLog
 
@@ -179,11 +180,17 @@ class FaultyShipment:
     def send(self, emits: Sequence[Emit]) -> None:
         self._shipment.send(emits)
 
-    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
+    def finish(
+        self,
+        emits: Sequence[Emit],
+        offsets: Mapping[int, int],
+        membership: Any,
+        meanwhile: More = nothing_more,
+    ) -> None:
         if offsets:  # timers alone are no batch
             self._fault.pass_by(AFTER_APPLY)
             self._log.is_told = True
-        self._shipment.finish(emits, offsets, membership)
+        self._shipment.finish(emits, offsets, membership, meanwhile)
 
     def give_up(self) -> None:
         self._shipment.give_up()
@@ -225,7 +232,14 @@ class TwoTransactions:
     def send(self, emits: Sequence[Emit]) -> None:
         self._emits += emits
 
-    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
+    def finish(
+        self,
+        emits: Sequence[Emit],
+        offsets: Mapping[int, int],
+        membership: Any,
+        meanwhile: More = nothing_more,
+    ) -> None:
+        del meanwhile  # what is not decoded now is decoded later
         sent = [*self._emits, *emits]
         steps = [
             lambda: _commit_emits(self._log, sent),
@@ -288,7 +302,8 @@ def main() -> int:
 def _delivery(config: Config, rule: str, fault: Fault) -> Delivery:
     if rule in {OFFSETS_FIRST, EMITS_FIRST}:
         return lambda log: TwoTransactions(log, fault, offsets_first=rule == OFFSETS_FIRST)
-    return lambda log: FaultyShipment(make_delivery(config), log, fault)
+    delivery = make_delivery(config)
+    return lambda log: FaultyShipment(delivery, log, fault)
 
 
 def _ticker(text: str) -> Ticker:

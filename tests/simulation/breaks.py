@@ -21,6 +21,7 @@ from runner.store.memory_store import MemoryStore
 from runner.store.versions import revision_of, version_of
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
+from runner.worker.beside import More, nothing_more
 from runner.worker.event_log import EventLog, Message
 from runner.worker.feed import Feed
 from runner.worker.process import Asked, Process
@@ -200,8 +201,15 @@ class OffsetsFirst:
         """Keep them for later."""
         self._emits += emits
 
-    def finish(self, emits: Sequence[Emit], offsets: Mapping[int, int], membership: Any) -> None:
+    def finish(
+        self,
+        emits: Sequence[Emit],
+        offsets: Mapping[int, int],
+        membership: Any,
+        meanwhile: More = nothing_more,
+    ) -> None:
         """Two transactions where there should be one."""
+        del meanwhile
         log = self._log
         for part, positions in (((), offsets), ([*self._emits, *emits], {})):
             log.begin()

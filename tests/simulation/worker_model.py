@@ -211,16 +211,18 @@ class WorkerProcess:
             lambda: f"{self.name}-{next(self._tokens)}",
             observer,
         )
+        middle = scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed)
         parts = Parts(
             log=self._log,
             topic=topic,
             store=store,
-            process=scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed),
+            process=middle,
             delivery=scene.makers.delivery,
             timers=Timers(store, terms.policy, topics, settings, time, ticker),
             retention=scene.makers.retention(store, terms.policy, terms.incarnation, time, has_feed=True),
             time=time,
             incarnation=terms.incarnation,
+            ahead=middle.ahead,
             feed=feed,
             restorer=self._restorer,
         )

@@ -274,6 +274,7 @@ class Worker:
                 retention=Retention(self.store, policy, 1, time, has_feed=self.middle.feed is not None),
                 time=time,
                 incarnation=1,
+                ahead=self.middle.process.ahead,
                 feed=self.middle.feed,
             ),
             limits or Limits(),

@@ -157,3 +157,24 @@ def test_a_commit_moves_only_homes_that_are_still_open() -> None:
     assignment.revoked([1])
     assignment.advance({0: 4, 1: 8})
     assert assignment.positions == {0: 4}
+
+
+def test_the_bytes_that_are_held_follow_what_comes_goes_and_is_put_back() -> None:
+    assignment = opened(p0=0, p1=0)
+    assignment.add([*messages(0, 0, 1, size=10), *messages(1, 0, size=100)])
+    assert assignment.held_bytes == 120
+    batch = assignment.take(1, 1_000)
+    assert assignment.held_bytes == 110
+    assignment.hold(batch.messages)
+    assert assignment.held_bytes == 120
+    assignment.revoked([1])
+    assert assignment.held_bytes == 20
+    assignment.rewound([0])
+    assert assignment.held_bytes == 0
+
+
+def test_what_waits_is_looked_at_in_the_order_it_is_taken_and_stays() -> None:
+    assignment = opened(p0=0)
+    assignment.add(messages(0, 0, 1, 2))
+    assert [message.offset for message in assignment.waiting(2)] == [0, 1]
+    assert assignment.held == 3

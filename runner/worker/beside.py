@@ -1,0 +1,44 @@
+"""How a call that waits for the brokers is waited for: something else is done beside it, or after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+
+More: TypeAlias = Callable[[], bool]
+"""Does a little of something that can wait; whether any of it is left. It must not raise."""
+
+Beside: TypeAlias = Callable[[Callable[[], None], More], None]
+"""Makes a call, and does more meanwhile; returns, or raises what the call raised, once the call is over."""
+
+
+def nothing_more() -> bool:
+    """Only wait."""
+    return False
+
+
+def in_turn(call: Callable[[], None], more: More) -> None:
+    """Make the call, then do all that is left: for one thread, and for tests, where order must be known."""
+    call()
+    while more():
+        pass
+
+
+class BesideThread:
+    """Makes the call in a thread of its own, for as long as it takes.
+
+    Whoever owns what is called must not touch it meanwhile: it has two threads, one at a time.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside")
+
+    def __call__(self, call: Callable[[], None], more: More) -> None:
+        """Do more until the call is over, or nothing is left of it."""
+        waiting = self._thread.submit(call)
+        try:
+            while not waiting.done() and more():
+                pass
+        finally:
+            waiting.result()

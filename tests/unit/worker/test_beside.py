@@ -1,0 +1,67 @@
+"""A call that is waited for, and what is done meanwhile."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from runner.errors import LogUnavailable
+from runner.worker.beside import Beside, BesideThread, in_turn, nothing_more
+
+SECONDS = 30.0
+
+
+@pytest.mark.parametrize("beside", [in_turn, BesideThread()])
+def test_the_call_is_over_when_it_returns_and_its_error_is_raised(beside: Beside) -> None:
+    called: list[str] = []
+    beside(lambda: called.append("once"), nothing_more)
+    assert called == ["once"]
+
+    def refuses() -> None:
+        raise LogUnavailable("no answer")
+
+    with pytest.raises(LogUnavailable, match="no answer"):
+        beside(refuses, nothing_more)
+
+
+def test_more_is_done_while_the_call_waits() -> None:
+    answer = threading.Event()
+
+    def more() -> bool:
+        answer.set()
+        return False
+
+    def call() -> None:
+        assert answer.wait(SECONDS), "nothing was done meanwhile"
+
+    BesideThread()(call, more)
+
+
+def test_nothing_more_is_begun_once_the_call_is_over() -> None:
+    over, steps = threading.Event(), 0
+
+    def more() -> bool:
+        nonlocal steps
+        steps += 1
+        # The thread is over a moment after its call is: what is left is endless, and must end all the same.
+        return over.wait(SECONDS)
+
+    BesideThread()(over.set, more)
+    assert over.is_set()
+
+
+def test_the_call_is_waited_for_where_what_is_done_meanwhile_fails() -> None:
+    began, done = threading.Event(), threading.Event()
+
+    def call() -> None:
+        began.wait(SECONDS)
+        done.set()
+
+    def more() -> bool:
+        began.set()
+        raise RuntimeError("a mistake")
+
+    with pytest.raises(RuntimeError, match="a mistake"):
+        BesideThread()(call, more)
+    assert done.is_set()
