@@ -80,7 +80,9 @@ class TopicOutlet:
 
     def partition(self, stream: str, request_id: str) -> int | None:
         """Return the partition by the trailing digits of the request id, where so configured."""
-        topic = self.cluster.topics.get(stream) if stream == self._suffix else None
+        if stream != self._suffix:
+            return None
+        topic = self.cluster.topics.get(stream)
         suffix = request_id[len(request_id.rstrip(digits)) :]
         if topic is None or not suffix:
             return None
