@@ -36,6 +36,9 @@ class BesideThread:
 
     def __call__(self, call: Callable[[], None], more: More) -> None:
         """Do more until the call is over, or nothing is left of it."""
+        if more is nothing_more:
+            call()
+            return
         waiting = self._thread.submit(call)
         try:
             while not waiting.done() and more():

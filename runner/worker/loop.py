@@ -18,7 +18,7 @@ table of what happens then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -26,9 +26,8 @@ from runner.actions.decision import Emit
 from runner.clock import Ticker
 from runner.errors import LogUnavailable, TransientError
 from runner.worker.assignment import Assignment, Batch
-from runner.worker.beside import nothing_more
+from runner.worker.beside import More, nothing_more
 from runner.worker.delivery import Shipment
-from runner.worker.event_log import Message
 from runner.worker.feed import Feed
 from runner.worker.opening import open_positions
 from runner.worker.parts import Limits, Observer, Parts
@@ -224,8 +223,7 @@ class Loop:
         began = self._ticker()
         emits = [*done.emits, *timers]
         if emits or done.positions or self._shipment is not None:
-            more = nothing_more if parts.ahead is None else parts.ahead.begin(self._next_batch())
-            self._under_way().finish(emits, done.positions, parts.log.membership(), more)
+            self._under_way().finish(emits, done.positions, parts.log.membership(), self._meanwhile())
         self._in_hand = self._shipment = None
         self._observer.lap("commit")
         self._committed(done)
@@ -234,8 +232,11 @@ class Loop:
         parts.store.note_committed(parts.incarnation, done.positions)
         self._observer.lap("other")
 
-    def _next_batch(self) -> Iterator[Message]:
-        return self._assignment.waiting(self._batch_events())
+    def _meanwhile(self) -> More:
+        """Return what can be done while the brokers confirm a batch: the next one is decoded."""
+        if self._parts.ahead is None or not self._assignment.held:
+            return nothing_more
+        return self._parts.ahead.begin(self._assignment.waiting(self._batch_events()))
 
     def _committed(self, done: Processed) -> None:
         parts = self._parts

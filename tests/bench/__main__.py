@@ -43,9 +43,11 @@ class Bench:
         self._console = console
         self.figures: dict[str, list[float]] = defaultdict(list)
 
-    def warm_up(self, tasks: int) -> None:
-        """Let the broker compile what it will run: nothing of this is kept."""
+    def warm_up(self, tasks: int, per_second: int, seconds: float) -> None:
+        """Let the broker compile what it will run, large batches and small ones: nothing of this is kept."""
         self._console.print("warming up")
+        for _ in range(WARM_UP_TIMES):
+            measure_latency(new_stage(self._kafka, self._redis, "warm"), per_second // 2, seconds)
         stage = with_feed(new_stage(self._kafka, self._redis, "warm"))
         measure_throughput(stage, WARM_UP_TIMES * tasks)
         measure_ceiling(stage, 2 * tasks, CEILING_WITH_FEED)
@@ -53,11 +55,14 @@ class Bench:
     def throughput(self, tasks: int) -> None:
         """One round of the worker and of every ceiling, over the same events."""
         stage = new_stage(self._kafka, self._redis, "home")
-        self._note("worker events/s", measure_throughput(stage, tasks))
+        self._note("worker events/s", measure_throughput(stage, tasks).events_per_second)
         for ceiling in CEILINGS:
             self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(stage, 2 * tasks, ceiling))
         told = with_feed(new_stage(self._kafka, self._redis, "feed"))
-        self._note("worker events/s, task feed", measure_throughput(told, tasks))
+        measured = measure_throughput(told, tasks)
+        self._note("worker events/s, task feed", measured.events_per_second)
+        for part, spent_us in measured.split_us.items():
+            self._note(f"{part} µs/event, task feed", spent_us)
         for ceiling in (CEILING_WITH_FEED, CEILING_OF_THE_SAME):
             self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(told, 2 * tasks, ceiling))
         stage = new_stage(self._kafka, self._redis, "forwarded")
@@ -69,7 +74,7 @@ class Bench:
             self._note(f"codec {encoding} µs/event", measure_codec(codec))
         for encoding, asked in (("avro", None), ("confluent-avro", registry)):
             stage = new_stage(self._kafka, self._redis, encoding, encoding, asked)
-            self._note(f"worker events/s, {encoding}", measure_throughput(stage, tasks))
+            self._note(f"worker events/s, {encoding}", measure_throughput(stage, tasks).events_per_second)
 
     def latency(self, per_second: int, seconds: float) -> None:
         """One round at a steady rate, of events sent to the home and of events that are forwarded."""
@@ -120,7 +125,7 @@ def main() -> None:
         running_registry(Path(folder)) as registry,
     ):
         bench = Bench(kafka, redis, console)
-        bench.warm_up(asked.tasks)
+        bench.warm_up(asked.tasks, asked.rate, asked.seconds)
         for number in range(asked.rounds):
             console.print(f"round {number + 1} of {asked.rounds}")
             _round(bench, asked, registry)

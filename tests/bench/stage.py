@@ -14,10 +14,13 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import IO, Final
+from urllib.request import urlopen
 
 from confluent_kafka import ConsumerGroupState, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from prometheus_client.parser import text_string_to_metric_families
 
+from runner.embedded.children import HOST, free_port
 from runner.envelope import avro_schema
 from runner.envelope.avro import AvroCodec
 from runner.envelope.codec import JsonCodec
@@ -29,6 +32,7 @@ HOMES: Final = 12
 SHARDS: Final = 16
 """As many as ``redis.shards`` is by default."""
 WAIT_SECONDS: Final = 120.0
+_LOOP_SECONDS: Final = "runner_loop_seconds_total"
 _number = count(1)
 
 
@@ -45,6 +49,8 @@ class Stage:
     """Where the schemas of confluent-avro are."""
     has_feed: bool = False
     """Whether every change is told to a task feed."""
+    port: int = 0
+    """Where its one worker shows its metrics; 0: nowhere."""
 
     @property
     def requests(self) -> str:
@@ -83,9 +89,16 @@ class Stage:
                 "RUNNER_TOPICS__DEADLETTERS": self.dead_letters,
                 "RUNNER_REDIS__URL": self.redis.url,
                 "RUNNER_REDIS__PREFIX": self.name,
-                "RUNNER_HTTP__PORT": "0",
+                "RUNNER_HTTP__PORT": str(self.port),
             }
         )
+
+    def loop_seconds(self) -> dict[str, float]:
+        """Return how long the worker has spent in each part of its loop."""
+        with urlopen(f"http://{HOST}:{self.port}/metrics", timeout=WAIT_SECONDS) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        samples = (sample for family in families for sample in family.samples)
+        return {each.labels["part"]: each.value for each in samples if each.name == _LOOP_SECONDS}
 
     def writer(self) -> Callable[[bytes], bytes]:
         """Return what turns the JSON of an event into a value of requests."""
@@ -123,7 +136,8 @@ def new_stage(
 ) -> Stage:
     """Return a stage with fresh topics and an empty Redis."""
     redis.client().flushall()
-    stage = Stage(kafka, redis, f"bench-{what}-{os.getpid()}-{next(_number)}", encoding, registry)
+    name = f"bench-{what}-{os.getpid()}-{next(_number)}"
+    stage = Stage(kafka, redis, name, encoding, registry, port=free_port())
     kafka.create_topics({stage.requests: HOMES, stage.responses: HOMES, stage.dead_letters: 1})
     return stage
 
@@ -169,7 +183,8 @@ def running_workers(stage: Stage, number: int) -> Iterator[None]:
 def _worker(stage: Stage) -> Iterator[None]:
     runner = Path(sys.executable).with_name("runner")
     quiet = subprocess.DEVNULL
-    worker = subprocess.Popen([runner, "worker"], env=stage.environment(), stderr=quiet, stdout=quiet)
+    environment = replace(stage, port=0).environment()  # there are others beside it
+    worker = subprocess.Popen([runner, "worker"], env=environment, stderr=quiet, stdout=quiet)
     try:
         yield
     finally:

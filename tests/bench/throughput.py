@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 
 from confluent_kafka import Consumer, TopicPartition
@@ -11,14 +12,28 @@ from tests.bench.events import Sent, proceed_event, send_all, start_event
 from tests.bench.stage import HOMES, Stage, running_worker, wait_for
 
 
-def measure_throughput(stage: Stage, tasks: int) -> float:
-    """Return events per second for StartTask, then ProceedTask, of so many tasks, sent to the home.
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """What a worker got through, and what it spent its time on."""
+
+    events_per_second: float
+    split_us: Mapping[str, float]
+    """Microseconds of the loop for each event, by the parts of the loop; they add up to the wall.
+
+    Poll has up to a quarter of a second in it, at the end, in which there is nothing left to do.
+    """
+
+
+def measure_throughput(stage: Stage, tasks: int) -> Throughput:
+    """Return what one worker does with StartTask, then ProceedTask, of so many tasks, sent to the home.
 
     Time is from the first to the last response, as the worker stamped them.
     """
     send_all(stage, chain(_starts(stage, tasks), _proceeds(stage, tasks, home=True)))
-    _answer_all(stage, 3 * tasks)
-    return 2 * tasks / _seconds(stage, {"ACK", "PROCEEDED", "SUCCESS"}, 3 * tasks)
+    spent = _answer_all(stage, 3 * tasks)
+    seconds = _seconds(stage, {"ACK", "PROCEEDED", "SUCCESS"}, 3 * tasks)
+    split_us = {part: each * 1e6 / (2 * tasks) for part, each in spent.items()}
+    return Throughput(2 * tasks / seconds, split_us)
 
 
 def measure_forwarded(stage: Stage, tasks: int) -> float:
@@ -33,11 +48,16 @@ def measure_forwarded(stage: Stage, tasks: int) -> float:
     return tasks / _seconds(stage, {"PROCEEDED", "SUCCESS"}, 2 * tasks)
 
 
-def _answer_all(stage: Stage, responses: int) -> None:
-    """Run a worker until there are so many responses; they are counted by offset first: it is cheap."""
+def _answer_all(stage: Stage, responses: int) -> dict[str, float]:
+    """Run a worker until there are so many responses; they are counted by offset first: it is cheap.
+
+    Returns the seconds that each part of its loop took until then.
+    """
     with running_worker(stage):
         wait_for(lambda: stage.count(stage.responses) >= responses, "all responses", 0.25)
+        spent = stage.loop_seconds()
         wait_for(lambda: sum(1 for _ in read_responses(stage)) >= responses, "all responses", 0.5)
+    return spent
 
 
 def _seconds(stage: Stage, statuses: set[str], expected: int) -> float:

@@ -7,22 +7,36 @@ import threading
 import pytest
 
 from runner.errors import LogUnavailable
-from runner.worker.beside import Beside, BesideThread, in_turn, nothing_more
+from runner.worker.beside import Beside, BesideThread, More, in_turn, nothing_more
 
 SECONDS = 30.0
 
 
+def idle() -> bool:
+    """Have nothing to do, which only shows when it is tried."""
+    return False
+
+
 @pytest.mark.parametrize("beside", [in_turn, BesideThread()])
-def test_the_call_is_over_when_it_returns_and_its_error_is_raised(beside: Beside) -> None:
+@pytest.mark.parametrize("more", [nothing_more, idle])
+def test_the_call_is_over_when_it_returns_and_its_error_is_raised(beside: Beside, more: More) -> None:
     called: list[str] = []
-    beside(lambda: called.append("once"), nothing_more)
+    beside(lambda: called.append("once"), more)
     assert called == ["once"]
 
     def refuses() -> None:
         raise LogUnavailable("no answer")
 
     with pytest.raises(LogUnavailable, match="no answer"):
-        beside(refuses, nothing_more)
+        beside(refuses, more)
+
+
+def test_nobody_else_is_asked_where_there_is_nothing_to_do_meanwhile() -> None:
+    threads: list[int] = []
+    BesideThread()(lambda: threads.append(threading.get_ident()), nothing_more)
+    assert threads == [threading.get_ident()]
+    BesideThread()(lambda: threads.append(threading.get_ident()), idle)
+    assert threads[1] != threads[0]
 
 
 def test_more_is_done_while_the_call_waits() -> None:
