@@ -285,7 +285,7 @@ def _tame_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(200_000, 20, 20)
 
 
 def _suffix(config: Config) -> str:

@@ -7,7 +7,7 @@ Messages held from an earlier poll wait in a backlog; they go when their partiti
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -70,17 +70,12 @@ class Assignment:
 
     def take(self, max_messages: int, max_bytes: int) -> Batch:
         """Return the next batch, at least one message if any is held."""
-        taken: list[Message] = []
-        size = 0
-        while self._backlog and len(taken) < max_messages:
-            next_bytes = _size(self._backlog[0])
-            if taken and size + next_bytes > max_bytes:
-                break
-            size += next_bytes
-            taken.append(self._backlog.popleft())
-        self._held_bytes -= size
+        taken = self.waiting(max_messages, max_bytes)
+        for message in taken:
+            self._backlog.popleft()
+            self._held_bytes -= _size(message)
         bases = {message.partition: self.positions[message.partition] for message in taken}
-        return Batch(tuple(taken), bases)
+        return Batch(taken, bases)
 
     def hold(self, messages: Collection[Message]) -> None:
         """Put messages of the last batch back to the front, in their order."""
@@ -110,9 +105,16 @@ class Assignment:
         """How large they are together."""
         return self._held_bytes
 
-    def waiting(self, max_messages: int) -> Iterator[Message]:
-        """Give the messages that wait, in the order in which they are taken; nothing is taken."""
-        return islice(self._backlog, max_messages)
+    def waiting(self, max_messages: int, max_bytes: int) -> tuple[Message, ...]:
+        """Return what would be taken next; nothing is taken."""
+        found: list[Message] = []
+        size = 0
+        for message in islice(self._backlog, max_messages):
+            size += _size(message)
+            if found and size > max_bytes:
+                break
+            found.append(message)
+        return tuple(found)
 
     def _drop(self, partitions: set[int]) -> None:
         self._backlog = deque(m for m in self._backlog if m.partition not in partitions)

@@ -44,4 +44,8 @@ class BesideThread:
             while not waiting.done() and more():
                 pass
         finally:
-            waiting.result()
+            try:
+                waiting.result()
+            finally:
+                # Its error holds this frame, and this frame what waits: nobody looks for cycles here.
+                del waiting, more

@@ -133,8 +133,7 @@ class Intake:
             if self._room.is_spent and (ahead or self._taken):
                 return False
             item = self._decoded(message) or take_in(message, self._terms)
-            if isinstance(item.plan, TaskPlan) and item.plan.given.encoded is not None:
-                self._room.spend(len(item.plan.given.encoded))
+            spend_on(item, self._room)
             ahead.append(item)
         return True
 
@@ -151,6 +150,12 @@ def take_in(message: Message, terms: Terms) -> Item:
     except PoisonError as error:
         item.poison = error
     return item
+
+
+def spend_on(item: Item, room: Room) -> None:
+    """Note what the patterns of an event have given."""
+    if isinstance(item.plan, TaskPlan) and item.plan.given.encoded is not None:
+        room.spend(len(item.plan.given.encoded))
 
 
 def limit_poison(items: Sequence[Item], progress: Progress, counted: dict[int, int], limit: int) -> None:

@@ -112,15 +112,24 @@ class Loop:
         room = self._room()
         messages = self._parts.log.poll(max(room, 0), self._wait_seconds())
         self._assignment.add(messages)
-        if len(messages) < room:
+        if len(messages) < room and not self._is_batch_waiting():
             self._parts.timers.caught_up()
         self._observer.lap("poll")
 
     def _room(self) -> int:
-        """Return how many messages may be read: one batch for now, and one to be decoded ahead."""
+        """Return how many messages may be read: a batch for now and, where that is done, one to decode ahead.
+
+        A poll may give all that the client holds, so bytes are bounded by a batch and one poll.
+        """
         if self._assignment.held_bytes > self._limits.batch_bytes:
             return 0
-        return 2 * self._limits.batch_events - self._assignment.held
+        batches = 1 if self._parts.ahead is None else 2
+        return batches * self._limits.batch_events - self._assignment.held
+
+    def _is_batch_waiting(self) -> bool:
+        """Whether more waits than this round takes: the log has not been read to its end then."""
+        held = self._assignment
+        return held.held >= self._limits.batch_events or held.held_bytes > self._limits.batch_bytes
 
     def _wait_seconds(self) -> float:
         if self._down_until is not None:
@@ -223,7 +232,7 @@ class Loop:
         began = self._ticker()
         emits = [*done.emits, *timers]
         if emits or done.positions or self._shipment is not None:
-            self._under_way().finish(emits, done.positions, parts.log.membership(), self._meanwhile())
+            self._under_way().finish(emits, done.positions, parts.log.membership(), self._meanwhile(done))
         self._in_hand = self._shipment = None
         self._observer.lap("commit")
         self._committed(done)
@@ -232,11 +241,13 @@ class Loop:
         parts.store.note_committed(parts.incarnation, done.positions)
         self._observer.lap("other")
 
-    def _meanwhile(self) -> More:
+    def _meanwhile(self, done: Processed) -> More:
         """Return what can be done while the brokers confirm a batch: the next one is decoded."""
-        if self._parts.ahead is None or not self._assignment.held:
+        if self._parts.ahead is None:
             return nothing_more
-        return self._parts.ahead.begin(self._assignment.waiting(self._batch_events()))
+        # What is left of this batch goes first, and has been decoded already.
+        first = () if done.held else self._assignment.waiting(self._batch_events(), self._limits.batch_bytes)
+        return self._parts.ahead.begin(first)
 
     def _committed(self, done: Processed) -> None:
         parts = self._parts

@@ -89,7 +89,7 @@ class Process:
         ticker: Ticker = monotonic_seconds,
     ) -> None:
         """``feed`` gets every change of a task; None: nobody does."""
-        self.ahead = Ahead(terms)
+        self.ahead = Ahead(terms, ticker)
         """For whoever waits between two batches."""
         self._ticker = ticker
         self._terms = terms

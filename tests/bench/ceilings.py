@@ -161,5 +161,6 @@ class _Loop:
         if self._ceiling.whole:
             kept: list[bytes | int] = []
             for message in messages:
-                kept += (message.offset() or 0, _OUTCOME)
+                # One hash for all homes: each has its own offsets.
+                kept += ((message.partition() or 0) * 1_000_000_000 + (message.offset() or 0), _OUTCOME)
             self._redis.eval(_KEEP, len(keys) + 2, *keys, "c:{0}:index", "c:{0}:home", *kept)

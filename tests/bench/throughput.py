@@ -20,7 +20,7 @@ class Throughput:
     split_us: Mapping[str, float]
     """Microseconds of the loop for each event, by the parts of the loop; they add up to the wall.
 
-    Poll has up to a quarter of a second in it, at the end, in which there is nothing left to do.
+    Poll has the time in it until the first event is there, and up to a quarter of a second at the end.
     """
 
 

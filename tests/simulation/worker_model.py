@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
+from typing import Final
 
 import greenlet
 
@@ -13,6 +15,7 @@ from runner.actions.policy import DomainPolicy, Policy
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
 from runner.errors import FatalError
+from runner.worker.beside import More
 from runner.worker.delivery import Delivery, ExactlyOnce
 from runner.worker.feed import Feed
 from runner.worker.intake import Terms
@@ -44,12 +47,22 @@ def terms_of(profile: Profile) -> Terms:
     return Terms(policy, JsonCodec(), NO_RULES, 1, 0, profile.slice_events)
 
 
+def _more_first(call: Callable[[], None], more: More) -> None:
+    """Decode all that waits, and then find out what becomes of this batch."""
+    while more():
+        pass
+    call()
+
+
+_DECODED_FIRST: Final[Delivery] = partial(ExactlyOnce, beside=_more_first)
+
+
 @dataclass(frozen=True, slots=True)
 class Makers:
     """How the parts of a worker are made: the real ones, unless a rule is to be broken."""
 
     middle: Callable[..., Middle] = Middle
-    delivery: Delivery = ExactlyOnce
+    delivery: Delivery = _DECODED_FIRST
     feed: Callable[..., Feed] = Feed
     retention: Callable[..., Retention] = Retention
     restorer: Callable[..., Restorer] = Restorer

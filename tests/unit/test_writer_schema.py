@@ -76,12 +76,12 @@ REFUSED: Final = {
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED.keys())
 def test_a_schema_that_is_none_or_too_much_is_refused_at_once(text: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(PoisonError) as poison:
         accept(text)
     assert poison.value.reason == "SCHEMA_MISMATCH"
     assert 0 < len(str(poison.value)) < 400
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 ACCEPTED: Final[tuple[Any, ...]] = (
@@ -173,12 +173,16 @@ def test_hostile_bytes_cost_an_error_and_no_more(body: bytes) -> None:
 
 
 def assert_is_poison_soon(codec: Codec, value: bytes) -> None:
+    # Of the processor, and without the tracing, which takes several times as much: others may be busy.
+    began = time.thread_time()
+    with pytest.raises(PoisonError):
+        JSON.decode(codec.to_json(value))
+    seconds = time.thread_time() - began
     tracemalloc.start()
-    began = time.perf_counter()
     try:
         with pytest.raises(PoisonError):
             JSON.decode(codec.to_json(value))
-        seconds, (_, peak) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+        _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert seconds < 5
@@ -189,10 +193,10 @@ def assert_is_poison_soon(codec: Codec, value: bytes) -> None:
 def test_the_heaviest_message_of_an_accepted_schema_is_bounded(schema: Any) -> None:
     codec = ConfluentCodec(OneSchema(accept(json.dumps(schema))), "s")
     for filling in (b"\x00", b"\x02", b"\x01", b"\x7f", b"\xff", b"\x02\x00", b"\xfe\xff\xff\xff\x0f"):
-        began = time.perf_counter()
+        began = time.thread_time()
         with pytest.raises(PoisonError):
             JSON.decode(codec.to_json(b"\x00" * 5 + filling * (HEAVY_BYTES // len(filling))))
-        assert time.perf_counter() - began < 5
+        assert time.thread_time() - began < 5
 
 
 @pytest.mark.parametrize(

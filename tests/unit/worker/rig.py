@@ -19,7 +19,7 @@ from runner.errors import TransientError
 from runner.store.calls import Ownership
 from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
-from runner.worker.delivery import Delivery, ExactlyOnce
+from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from runner.worker.event_log import Message
 from runner.worker.feed import Feed
 from runner.worker.intake import Terms
@@ -256,7 +256,7 @@ class Worker:
         self.middle = middle or Middle()
         self.ticker, self.faults, self.store = self.middle.ticker, self.middle.faults, self.middle.store
         delivery = delivery or ExactlyOnce
-        self.log = ScriptedLog(self.ticker, self.faults, HOMES, transactions=delivery is ExactlyOnce)
+        self.log = ScriptedLog(self.ticker, self.faults, HOMES, transactions=delivery is not AtLeastOnce)
         self.watcher = watcher or Watcher()
         self.topic = KnownTopic()
         time = StoreTime(self.ticker)

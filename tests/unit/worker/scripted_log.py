@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 
 from runner.actions.decision import Emit
 from runner.actions.incoming import Headers
@@ -181,7 +182,8 @@ class ScriptedLog:
         ]
         if found:
             self.reading[home] = found[-1].offset + 1
-        return found
+        # Read again, a message is another object, as it is of the client.
+        return [copy(message) for message in found]
 
     def _publish(self, emits: Iterable[Emit]) -> None:
         for emit in emits:

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
+import msgspec
+import pytest
 from msgspec import structs
 
 from runner.envelope.codec import JsonCodec
-from runner.errors import StoreUnavailable
-from runner.worker.ahead import STEP_EVENTS, Ahead
+from runner.errors import LogUnavailable, StoreUnavailable
+from runner.worker.ahead import STEP_SECONDS, Ahead
+from runner.worker.beside import More, nothing_more
+from runner.worker.delivery import ExactlyOnce
 from runner.worker.event_log import Message
 from runner.worker.parts import Limits
 from runner.worker.process import Process
+from runner.worker.timers import Timers
 from tests.unit.worker.opened import answered, start
 from tests.unit.worker.rig import DEAD_LETTERS, Middle, Worker
+
+
+def _more_first(call: Callable[[], None], more: More) -> None:
+    while more():
+        pass
+    call()
+
+
+DECODED_FIRST = partial(ExactlyOnce, beside=_more_first)
 
 
 class CountingCodec(JsonCodec):
@@ -23,9 +39,11 @@ class CountingCodec(JsonCodec):
     def __init__(self) -> None:
         self.times: Counter[bytes] = Counter()
         self.away: set[bytes] = set()
+        self.takes: Callable[[], object] = lambda: None
 
     def to_json(self, value: bytes) -> bytes:
         self.times[value] += 1
+        self.takes()
         if value in self.away:
             raise StoreUnavailable("the registry does not answer")
         return value
@@ -45,7 +63,7 @@ def messages(middle: Middle, count: int) -> list[Message]:
 def test_an_item_is_handed_over_once_and_only_for_the_very_message_it_was_made_of() -> None:
     middle = Middle()
     first, second = messages(middle, 2)
-    ahead = Ahead(middle.terms)
+    ahead = Ahead(middle.terms, middle.ticker)
     while ahead.begin([first, second])():
         pass
     again = structs.replace(second)
@@ -59,23 +77,36 @@ def test_an_item_is_handed_over_once_and_only_for_the_very_message_it_was_made_o
 
 def test_messages_are_decoded_a_step_at_a_time_and_forgotten_with_the_next_batch() -> None:
     middle, codec = counting()
-    waiting = messages(middle, 2 * STEP_EVENTS)
-    ahead = Ahead(middle.terms)
+    codec.takes = lambda: middle.ticker.advance(STEP_SECONDS)
+    waiting = messages(middle, 3)
+    ahead = Ahead(middle.terms, middle.ticker)
     more = ahead.begin(waiting)
-    assert more()
-    assert codec.times.total() == STEP_EVENTS
-    assert more()
-    assert not more()
-    assert codec.times.total() == 2 * STEP_EVENTS
-    ahead.begin([])
+    assert [more() for _ in range(4)] == [True, True, True, False]
+    assert codec.times.total() == 3
+    assert ahead.begin([]) is nothing_more
     assert ahead.hand_over(waiting[0]) is None
+
+
+def test_it_ends_where_a_batch_would_by_time_or_by_what_patterns_give() -> None:
+    middle, codec = counting()
+    codec.takes = lambda: middle.ticker.advance(1.0)
+    slow = Ahead(replace(middle.terms, batch_seconds=2.5), middle.ticker)
+    more = slow.begin(messages(middle, 10))
+    assert [more() for _ in range(3)] == [True, True, False]
+
+    codec.takes = lambda: None
+    large = [middle.message(start(f"l{n}", inputPattern="{big: taskId}")) for n in range(10)]
+    codec.times.clear()
+    given = len(msgspec.json.encode({"big": "l0"}))
+    assert not Ahead(replace(middle.terms, batch_bytes=3 * given - 1), middle.ticker).begin(large)()
+    assert codec.times.total() == 3
 
 
 def test_what_cannot_be_looked_up_ends_it_and_is_left_to_the_batch() -> None:
     middle, codec = counting()
     known, unknown, last = messages(middle, 3)
     codec.away.add(unknown.value or b"")
-    ahead = Ahead(middle.terms)
+    ahead = Ahead(middle.terms, middle.ticker)
     assert not ahead.begin([known, unknown, last])()
     assert ahead.hand_over(known) is not None
     assert ahead.hand_over(unknown) is None
@@ -95,7 +126,7 @@ def test_the_next_batch_is_decoded_while_this_one_is_confirmed_and_not_again() -
     assert set(codec.times.values()) == {1}
 
 
-def test_what_was_decoded_of_a_home_that_is_revoked_is_not_answered_before_it_comes_back() -> None:
+def test_what_was_decoded_of_a_home_that_is_revoked_is_dropped_and_decoded_anew_when_it_comes_back() -> None:
     middle, codec = counting()
     worker = Worker(middle, homes=(0,), limits=Limits(batch_events=2))
     for number in range(4):
@@ -108,6 +139,33 @@ def test_what_was_decoded_of_a_home_that_is_revoked_is_not_answered_before_it_co
     worker.log.assign(0)
     worker.until_idle()
     assert answered(worker) == ["t0", "t1", "t2", "t3"]
+    assert sorted(codec.times.values()) == [1, 1, 2, 2]
+
+
+def test_what_was_decoded_behind_a_batch_that_failed_is_decoded_anew() -> None:
+    middle, codec = counting()
+    worker = Worker(middle, homes=(0,), limits=Limits(batch_events=2), delivery=DECODED_FIRST)
+    for number in range(4):
+        worker.log.append(start(f"t{number}"))
+    worker.faults.once("log.commit", LogUnavailable("no answer"))
+    worker.until_idle()
+    assert answered(worker) == ["t0", "t1", "t2", "t3"]
+    assert set(codec.times.values()) == {2}
+
+
+def test_nothing_is_decoded_ahead_of_what_is_left_of_a_batch() -> None:
+    middle, codec = counting()
+    middle.terms = replace(middle.terms, batch_seconds=2.5)
+    middle.process = Process(
+        middle.terms, middle.store, middle.outlet, DEAD_LETTERS, middle.feed, middle.ticker
+    )
+    codec.takes = lambda: middle.ticker.advance(1.0)
+    worker = Worker(middle, homes=(0,), limits=Limits(batch_events=6))
+    for number in range(12):
+        worker.log.append(start(f"t{number}"))
+    worker.until_idle()
+    assert answered(worker) == [f"t{number}" for number in range(12)]
+    assert codec.times[start("t11")] == 1
 
 
 def test_no_more_is_read_ahead_than_a_batch_may_hold() -> None:
@@ -120,3 +178,28 @@ def test_no_more_is_read_ahead_than_a_batch_may_hold() -> None:
     assert worker.log.reading[0] == reading, "it reads on although more waits than a batch may hold"
     worker.until_idle()
     assert len(answered(worker)) == 40
+
+
+class CountingTimers(Timers):
+    """Counts how often it is said that the log has been read to its end."""
+
+    caught_up_times = 0
+
+    def caught_up(self) -> None:
+        type(self).caught_up_times += 1
+        super().caught_up()
+
+
+@pytest.mark.parametrize("limits", [Limits(batch_events=3), Limits(batch_events=30, batch_bytes=500)])
+def test_a_worker_that_lags_does_not_say_that_the_log_was_read_to_its_end(limits: Limits) -> None:
+    CountingTimers.caught_up_times = 0
+    worker = Worker(homes=(0,), limits=limits, timers=CountingTimers)
+    for number in range(20):
+        worker.log.append(start(f"t{number}"))
+    worker.step()
+    at_start = CountingTimers.caught_up_times
+    while len(answered(worker)) < 15:
+        worker.step()
+    assert CountingTimers.caught_up_times == at_start
+    worker.until_idle()
+    assert CountingTimers.caught_up_times > at_start

@@ -176,5 +176,6 @@ def test_the_bytes_that_are_held_follow_what_comes_goes_and_is_put_back() -> Non
 def test_what_waits_is_looked_at_in_the_order_it_is_taken_and_stays() -> None:
     assignment = opened(p0=0)
     assignment.add(messages(0, 0, 1, 2))
-    assert [message.offset for message in assignment.waiting(2)] == [0, 1]
+    assert [message.offset for message in assignment.waiting(2, 1_000)] == [0, 1]
     assert assignment.held == 3
+    assert len(assignment.waiting(3, 25)) == len(taken(assignment, 3, 25)) == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -79,3 +81,26 @@ def test_the_call_is_waited_for_where_what_is_done_meanwhile_fails() -> None:
     with pytest.raises(RuntimeError, match="a mistake"):
         BesideThread()(call, more)
     assert done.is_set()
+
+
+def test_a_call_that_fails_leaves_nothing_behind_that_only_the_collector_finds() -> None:
+    class Waiting:
+        """What waits, and holds something."""
+
+        def __call__(self) -> bool:
+            return False
+
+    def refuses() -> None:
+        raise LogUnavailable("no answer")
+
+    gc.collect()
+    gc.disable()
+    try:
+        waiting = Waiting()
+        left = weakref.ref(waiting)
+        with pytest.raises(LogUnavailable):
+            BesideThread()(refuses, waiting)
+        del waiting
+        assert left() is None
+    finally:
+        gc.enable()
