@@ -5,7 +5,7 @@ an interleaving is looked for in which the pure actions, on one record, give byt
 seen: the reply, the resumed event, the forwarded copy, or nothing. What was answered and committed
 before an event was even sent comes before it. Time comes from the answers (it is
 that of a load, and may be long before the decision took effect); a closed record of a task that was
-removed at least once may vanish. No such order: some answer was wrong.
+removed at least once may vanish and, where the store has lost something, be back. No such order: some answer was wrong.
 """
 
 from __future__ import annotations
@@ -144,7 +144,11 @@ class Reference:
             return [record]
         found: list[Record | None] = []
         if record is not None and not record.is_open and record.key in self._removed:
-            found += self._decided(event, None)
+            without = self._decided(event, None)
+            found += without
+            if self._lost and None in without:
+                # A replica that has not heard of the removal brings the closed record back for a while.
+                found.append(record)
         return found + self._decided(event, record)
 
     def _decided(self, event: Event, record: Record | None) -> list[Record | None]:
