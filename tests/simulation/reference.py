@@ -5,7 +5,8 @@ an interleaving is looked for in which the pure actions, on one record, give byt
 seen: the reply, the resumed event, the forwarded copy, or nothing. What was answered and committed
 before an event was even sent comes before it. Time comes from the answers (it is
 that of a load, and may be long before the decision took effect); a closed record of a task that was
-removed at least once may vanish and, where the store has lost something, be back. No such order: some answer was wrong.
+removed at least once may vanish and, where the store has lost something, be back. No such order:
+some answer was wrong.
 """
 
 from __future__ import annotations
