@@ -5,7 +5,7 @@ an interleaving is looked for in which the pure actions, on one record, give byt
 seen: the reply, the resumed event, the forwarded copy, or nothing. What was answered and committed
 before an event was even sent comes before it. Time comes from the answers (it is
 that of a load, and may be long before the decision took effect); a closed record of a task that was
-removed at least once may vanish and, where the store has lost something, be back. No such order:
+removed at least once may vanish and, where a replica had it still, be back. No such order:
 some answer was wrong.
 """
 
@@ -64,9 +64,15 @@ class Reference:
     """Replays every task of a history."""
 
     def __init__(
-        self, terms: Terms, answers: Answers, removed: Collection[TaskKey], *, lost: bool = False
+        self,
+        terms: Terms,
+        answers: Answers,
+        removed: Collection[TaskKey],
+        brought_back: Collection[TaskKey] = (),
+        *,
+        lost: bool = False,
     ) -> None:
-        """``lost``: the store has lost uncommitted changes.
+        """``brought_back``: removed tasks that a replica had still. ``lost``: the store has lost something.
 
         An event may have been sent on to a home whose own event, not committed yet, came to something
         else when it was decided again. Who answers an event that was sent on is not what is promised.
@@ -74,6 +80,7 @@ class Reference:
         self._terms = terms
         self._lost = lost
         self._removed = removed
+        self._brought_back = brought_back
         self._answers = answers
         self._renderer = Renderer(terms.policy, Topics())
 
@@ -147,7 +154,7 @@ class Reference:
         if record is not None and not record.is_open and record.key in self._removed:
             without = self._decided(event, None)
             found += without
-            if self._lost and None in without:
+            if record.key in self._brought_back and None in without:
                 # A replica that has not heard of the removal brings the closed record back for a while.
                 found.append(record)
         return found + self._decided(event, record)

@@ -204,7 +204,11 @@ class History:
         records = self.store.records()
         told_removed = check_feed(self.broker, records)
         reference = Reference(
-            self.terms, answers, self.redis.removed | told_removed, lost=self.redis.losses > 0
+            self.terms,
+            answers,
+            self.redis.removed | told_removed,
+            self.redis.brought_back,
+            lost=self.redis.losses > 0,
         )
         reference.check(self.broker.visible(REQUESTS), records)
 

@@ -31,6 +31,8 @@ class WatchedRedis:
         self._counts = counts
         self.life = 0
         self.losses = 0
+        self.brought_back: set[TaskKey] = set()
+        """Tasks that were removed, and that a replica without the last writes had still."""
         self.ownership = ownership
         self.removed: set[TaskKey] = set()
         self._entries: dict[TaskKey, tuple[Index, str, int]] = {}
@@ -69,6 +71,8 @@ class WatchedRedis:
 
     def lose(self, taken: Lost) -> None:
         """Lose what was not there before, or everything."""
+        if taken.left is not None:
+            self.brought_back |= taken.left["_tasks"].keys() - self.store._tasks.keys()
         taken.from_store(self.store)
         self.life += taken.replaced
         self.losses += 1
