@@ -100,7 +100,7 @@ class ShardCall(msgspec.Struct, frozen=True):
     homes: tuple[HomeCall, ...]
     changes: tuple[Change, ...]
     restoring: Restoring | None = None
-    """A step of restoring its homes: records are not compared."""
+    """A step of restoring its homes: records that are taken out are not compared."""
     forget: tuple[tuple[Index, str], ...] = ()
     """Index entries to take out, whatever they stand for (asked by restoring)."""
     note: str = ""

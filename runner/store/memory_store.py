@@ -152,10 +152,10 @@ class MemoryStore:
             verdict = self._check_home(call, home)
             if verdict is not Verdict.APPLIED:
                 return verdict
-        if call.restoring is None:
-            for change in call.changes:
-                if self._version(change.key) != version_of(change.before):
-                    return Verdict.CONFLICT
+        for change in call.changes:
+            is_compared = call.restoring is None or not change.remove
+            if is_compared and self._version(change.key) != version_of(change.before):
+                return Verdict.CONFLICT
         for home in call.homes:
             self._write_home(call, home)
         for change in call.changes:

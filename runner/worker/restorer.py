@@ -8,7 +8,8 @@ agree with anybody about who restores what.
   restore   where it has not:  1 begin: decisions and mark go, everybody else is refused from now on
             (by shard)         2 clear: what is left of the home's records goes
                                3 read the shard's partition of the feed, to where it ended when 1 was done
-                               4 write the last record of each task of the home
+                               4 write the last record of each task of the home; where something is there
+                             still, of which no index tells, it goes first
                                5 end: the mark is the committed offset
                            3 and 4 again where there are more tasks than fit into memory
   note      the home is verified in every shard; nothing is missing from a shard once all homes are. It
@@ -22,11 +23,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol
 
-from runner.errors import Superseded
+from runner.errors import FeedUnreadable, Superseded
 from runner.store.calls import (
     Change,
     HomeCall,
@@ -37,6 +39,7 @@ from runner.store.calls import (
     ShardCall,
     Verdict,
 )
+from runner.store.connection.command import Meanwhile, nothing
 from runner.store.indexing import task_id_of
 from runner.tasks.feed import read_entry
 from runner.tasks.record import Record, TaskKey
@@ -110,6 +113,21 @@ class _Shard:
     token: str
     last: LastTold
     phase: str = "begin"
+    decoded: list[Record] = field(default_factory=list)
+    """What is written next."""
+
+    def decode(self) -> None:
+        """Go on with what was told. Raises FeedUnreadable."""
+        told = self.last.told
+        keys = list(islice(told, CHUNK))
+        self.decoded = [read_entry(told[key]).record for key in keys]
+        for key in keys:
+            del told[key]
+
+    def decode_ahead(self) -> None:
+        """Go on while the store writes; what cannot be read is said once its turn has come."""
+        with suppress(FeedUnreadable):
+            self.decode()
 
 
 class Restorer:
@@ -254,20 +272,11 @@ class Restorer:
         shard.last.take(found)
 
     def _write(self, shard: _Shard) -> None:
-        changes: dict[int, list[Change]] = {}
-        told = shard.last.told
-        records = [read_entry(told.pop(key)).record for key in list(islice(told, CHUNK))]
-        there = self._there([(record.key, record.state.home) for record in records])
-        for record in records:
-            before, home = there[record.key], record.state.home
-            if before is not None and before.state.home == home:
-                # Every entry of this home was taken out, also that of a record whose entry was lost before.
-                before = None
-            # What is there of another home is older: it was removed, and its task started anew.
-            changes.setdefault(home, []).append(Change(record.key, before, record))
-        if changes:
-            self._records += sum(map(len, changes.values()))
-            self._call(shard, Phase.WRITE, changes)
+        if not shard.decoded:
+            shard.decode()
+        records, shard.decoded = shard.decoded, []
+        if records:
+            self._put(shard, records)
             return
         if shard.last.go_on():
             self._feed.begin(shard.number)
@@ -280,6 +289,35 @@ class Restorer:
             return
         self._feed.close()
         self._observer.restored(self._records)
+
+    def _put(self, shard: _Shard, records: Sequence[Record]) -> None:
+        """Write records of which nothing is there: the script says so where something is."""
+        changes: dict[int, list[Change]] = {}
+        for record in records:
+            changes.setdefault(record.state.home, []).append(Change(record.key, None, record))
+        verdict = self._ask(shard, Phase.WRITE, changes, meanwhile=shard.decode_ahead)
+        if verdict is Verdict.CONFLICT:
+            self._make_way(shard, changes)
+            verdict = self._ask(shard, Phase.WRITE, changes)
+        _require_ours(verdict)
+        self._records += len(records)
+
+    def _make_way(self, shard: _Shard, changes: Mapping[int, Sequence[Change]]) -> None:
+        """Take out what is there of the tasks that are to be written.
+
+        A record of the home has lost its entry, or it would be gone already. One of another home is
+        older: it was removed, and its task started anew.
+        """
+        there = self._there([(change.key, home) for home, each in changes.items() for change in each])
+        gone = {
+            home: [
+                Change(change.key, there[change.key], None, remove=True)
+                for change in each
+                if there[change.key] is not None
+            ]
+            for home, each in changes.items()
+        }
+        self._call(shard, Phase.WRITE, gone)
 
     def _give_up(self) -> None:
         if self._left:
@@ -295,10 +333,24 @@ class Restorer:
         forget: Sequence[tuple[Index, str]] = (),
     ) -> None:
         """Carry out a step for the homes it is about. Raises Superseded if somebody else restores."""
+        _require_ours(self._ask(shard, phase, changes, forget))
+
+    def _ask(
+        self,
+        shard: _Shard,
+        phase: Phase,
+        changes: Mapping[int, Sequence[Change]] | None = None,
+        forget: Sequence[tuple[Index, str]] = (),
+        meanwhile: Meanwhile = nothing,
+    ) -> Verdict:
         bases = shard.homes if changes is None else {home: shard.homes[home] for home in changes}
         homes = tuple(HomeCall(home, base) for home, base in bases.items())
         all_changes = tuple(change for each in (changes or {}).values() for change in each)
         restoring = Restoring(shard.token, phase)
         call = ShardCall(shard.number, self._incarnation, homes, all_changes, restoring, tuple(forget))
-        if self._store.apply([call]) != [Verdict.APPLIED]:
-            raise Superseded("another worker restores a home of this one, or has taken it over")
+        return self._store.apply([call], meanwhile)[0]
+
+
+def _require_ours(verdict: Verdict) -> None:
+    if verdict is not Verdict.APPLIED:
+        raise Superseded("another worker restores a home of this one, or has taken it over")

@@ -221,6 +221,29 @@ class TestRestoring:
         assert store.index_entries() == set()
         assert store.record(record.key) == record
 
+    def test_a_record_is_put_only_where_the_same_is_there_as_was_thought(
+        self, store: RestorableSubject
+    ) -> None:
+        there = started(store, opened(key_in(store, 0, 1), Source(1, 0, 3), PAST))
+        told = opened(there.key, Source(1, HOME, 4), PAST)
+        other = opened(key_in(store, 0, 2), Source(1, HOME, 5), PAST)
+        changes = (Change(other.key, None, other), Change(told.key, None, told))
+        assert step(store, Phase.BEGIN) is Verdict.APPLIED
+        assert step(store, Phase.WRITE, *changes) is Verdict.CONFLICT
+        assert store.records() == [there]
+        assert step(store, Phase.WRITE, Change(there.key, there, None, remove=True)) is Verdict.APPLIED
+        assert step(store, Phase.WRITE, *changes) is Verdict.APPLIED
+        assert sorted(record.key for record in store.records()) == sorted([told.key, other.key])
+        assert indexes_equal_records(store)
+
+    def test_what_is_taken_out_goes_whatever_became_of_it(self, store: RestorableSubject) -> None:
+        before = started(store, opened(key_in(store, 0), Source(1, HOME, 3), PAST))
+        after = closed(before, Source(1, HOME, 4))
+        assert apply(store, HomeCall(HOME, 0), Change(before.key, before, after)) is Verdict.APPLIED
+        assert step(store, Phase.BEGIN) is Verdict.APPLIED
+        assert step(store, Phase.WRITE, Change(before.key, before, None, remove=True)) is Verdict.APPLIED
+        assert store.records() == []
+
     def test_no_more_is_held_out_than_was_asked_for(self, store: RestorableSubject) -> None:
         for number in range(5):
             started(store, opened(key_in(store, 0, number), Source(1, HOME, number), PAST))

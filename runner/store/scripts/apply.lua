@@ -68,8 +68,9 @@ for h, home in ipairs(homes) do
   end
   stored[h] = { era, floor, mark }
 end
-if not phase then
-  for t, task in ipairs(tasks) do
+for t, task in ipairs(tasks) do
+  -- What restoring takes out goes, whatever became of it.
+  if not phase or task[2] ~= '-' then
     local version = redis.call('HGET', KEYS[#homes + t], 'version') or ''
     if version ~= task[1] then return 'CONFLICT' end
   end

@@ -7,12 +7,13 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from runner.clock import ManualTicker
-from runner.errors import StoreLost, Superseded
+from runner.errors import FeedUnreadable, StoreLost, Superseded
 from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall, Whole
 from runner.store.memory_store import MemoryStore
 from runner.tasks.feed import encode_entry, feed_key
 from runner.tasks.record import Record
 from runner.tasks.source import Source
+from runner.worker import restorer
 from runner.worker.last_told import Told
 from runner.worker.restorer import Extent, Restorer
 from tests.contract.samples import DOMAINS, FUTURE, NOW, closed, indexes_equal_records, key_in, opened
@@ -165,6 +166,46 @@ def test_an_older_record_of_another_home_leaves_nothing_behind() -> None:
     bench.settle({0: 9})
     assert bench.store.record(before.key) == after
     assert indexes_equal_records(bench.store)
+
+
+def test_what_is_there_still_makes_way_and_all_else_of_its_chunk_is_written() -> None:
+    bench = Bench()
+    there = [bench.task(0, number, home=1) for number in (1, 2)]
+    for record in there:
+        _put(bench.store, closed(record, Source(1, 1, 2)), Restoring("earlier", Phase.WRITE))
+    told = [opened(record.key, Source(1, 0, 3), FUTURE) for record in there] + [bench.task(0, 3)]
+    for record in told:
+        bench.feed.tell(bench.store, record)
+    bench.settle({0: 9})
+    assert sorted(record.key for record in bench.store.records()) == sorted(record.key for record in told)
+    assert [bench.store.record(record.key) for record in told] == told
+    assert indexes_equal_records(bench.store)
+    assert bench.said[-1] == (0, len(told))
+
+
+def test_it_is_written_in_chunks_of_which_the_next_is_decoded_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(restorer, "CHUNK", 2)
+    bench = Bench()
+    told = [bench.task(0, number) for number in range(5)]
+    for record in told:
+        bench.feed.tell(bench.store, record)
+    bench.settle({0: 9})
+    assert sorted(record.key for record in bench.store.records()) == sorted(record.key for record in told)
+
+
+def test_what_cannot_be_read_is_said_after_what_comes_before_it_was_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(restorer, "CHUNK", 1)
+    bench = Bench()
+    good = bench.task(0, 1)
+    bench.feed.tell(bench.store, good)
+    bench.feed.messages[0].append(Told(b"d:other", b"{}", 0))
+    with pytest.raises(FeedUnreadable):
+        bench.settle({0: 9})
+    assert bench.store.records() == [good]
 
 
 def test_a_home_that_was_taken_over_meanwhile_is_left_alone() -> None:
