@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import threading
@@ -40,6 +39,7 @@ from runner.metrics import Metrics
 from runner.store.calls import Opened
 from runner.store.redis_store import RedisStore
 from runner.worker.beside import BesideThread
+from runner.worker.collector import Collector
 from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from runner.worker.feed import Feed
 from runner.worker.health import HealthServer, HealthState
@@ -168,11 +168,16 @@ class _Worker:
 
     def run(self, stopping: threading.Event) -> None:
         """Step until told to stop."""
-        _tame_collector()
+        collector = Collector(self._assembly.ticker)
+
+        def is_over() -> bool:
+            collector.pass_by()
+            return stopping.is_set() or self._must_exit()
+
         for watchdog in self._watchdogs:
             watchdog.start()
         try:
-            self._loop.run(lambda: stopping.is_set() or self._must_exit())
+            self._loop.run(is_over)
         finally:
             for watchdog in self._watchdogs:
                 watchdog.close()
@@ -276,16 +281,6 @@ def _reached(config: Config, names: Collection[str]) -> tuple[AdminClient, Clust
         reason = complaints.last or error.args[0].str()
         raise unanswered(config.kafka.brokers, reason, client_properties(config)) from error
     return admin, ask_cluster(admin, names)
-
-
-def _tame_collector() -> None:
-    """Look for cycles rarely: a batch makes tens of thousands of objects and no cycle to speak of.
-
-    The default thresholds cost a fifth of the worker's time (docs/design.md, "Speed").
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 20)
 
 
 def _suffix(config: Config) -> str:

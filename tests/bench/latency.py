@@ -57,7 +57,8 @@ class Reader:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            for message in self._consumer.consume(500, 0.01):
+            # All that is there; it waits for the first, never for more.
+            for message in self._consumer.consume(500, 0.0) or self._consumer.consume(1, 0.01):
                 now = time.time()
                 status = dict(message.headers() or [])["event-status"]
                 key = ((message.key() or b"").decode(), bytes(status).decode())  # type: ignore[arg-type]

@@ -1,0 +1,36 @@
+"""When the cycle collector runs: seldom, and between two batches.
+
+A batch makes tens of thousands of objects and no cycle to speak of; looking for cycles as often as
+Python does by default costs a fifth of the worker's time (docs/design.md, "Speed"). Never looking
+would keep what an error left in a cycle. It would also let Python keep ever more empty tuples for later
+use, up to 2000 of every length: 4 MB, which took 40,000 events to fill up and looked like a leak.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Final
+
+from runner.clock import Ticker
+
+EVERY_SECONDS: Final = 60.0
+_MOST_OBJECTS: Final = 200_000
+"""After so many new objects it runs at once, in the midst of a batch."""
+
+
+class Collector:
+    """Takes over the cycle collector of this process; for the thread that runs the loop."""
+
+    def __init__(self, ticker: Ticker) -> None:
+        """Take what is there by now for what stays: it is not looked at again."""
+        self._ticker = ticker
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_MOST_OBJECTS, 20, 20)
+        self._due = ticker() + EVERY_SECONDS
+
+    def pass_by(self) -> None:
+        """Look for cycles if it is time: half a millisecond where nothing waits."""
+        if self._ticker() >= self._due:
+            gc.collect()
+            self._due = self._ticker() + EVERY_SECONDS

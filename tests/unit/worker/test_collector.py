@@ -1,0 +1,59 @@
+"""Cycles are looked for once a minute, between two batches."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from runner.clock import ManualTicker
+from runner.worker.collector import EVERY_SECONDS, Collector
+
+
+class Ring:
+    """Refers to itself."""
+
+    def __init__(self) -> None:
+        self.next = self
+
+
+@pytest.fixture(autouse=True)
+def _collector_as_it_was() -> Iterator[None]:
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+def test_what_is_left_in_a_cycle_goes_within_a_minute() -> None:
+    ticker = ManualTicker()
+    collector = Collector(ticker)
+    left = weakref.ref(Ring())
+    ticker.advance(EVERY_SECONDS - 1)
+    collector.pass_by()
+    assert left() is not None
+    ticker.advance(1)
+    collector.pass_by()
+    assert left() is None
+
+
+def test_it_is_not_looked_again_before_another_minute_has_passed() -> None:
+    ticker = ManualTicker()
+    collector = Collector(ticker)
+    ticker.advance(EVERY_SECONDS)
+    collector.pass_by()
+    left = weakref.ref(Ring())
+    ticker.advance(EVERY_SECONDS - 1)
+    collector.pass_by()
+    assert left() is not None
+    ticker.advance(1)
+    collector.pass_by()
+    assert left() is None
+
+
+def test_what_was_there_before_it_is_not_looked_at() -> None:
+    Collector(ManualTicker())
+    assert gc.get_freeze_count() > 0
+    assert gc.get_threshold()[0] > 100_000
