@@ -169,15 +169,10 @@ class _Worker:
     def run(self, stopping: threading.Event) -> None:
         """Step until told to stop."""
         collector = Collector(self._assembly.ticker)
-
-        def is_over() -> bool:
-            collector.pass_by()
-            return stopping.is_set() or self._must_exit()
-
         for watchdog in self._watchdogs:
             watchdog.start()
         try:
-            self._loop.run(is_over)
+            self._loop.run(collector.beside(lambda: stopping.is_set() or self._must_exit()))
         finally:
             for watchdog in self._watchdogs:
                 watchdog.close()

@@ -62,7 +62,7 @@ class Phase(Enum):
     BEGIN = "BEGIN"
     """Forget decisions and mark; nobody else writes from here on."""
     WRITE = "WRITE"
-    """Put records as they are given, or take them out."""
+    """Put records where there is what is said to be there before, or take out whatever is there."""
     END = "END"
     """The shard holds all that was committed below the base."""
 

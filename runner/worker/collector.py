@@ -2,13 +2,14 @@
 
 A batch makes tens of thousands of objects and no cycle to speak of; looking for cycles as often as
 Python does by default costs a fifth of the worker's time (docs/design.md, "Speed"). Never looking
-would keep what an error left in a cycle. It would also let Python keep ever more empty tuples for later
-use, up to 2000 of every length: 4 MB, which took 40,000 events to fill up and looked like a leak.
+would keep what an error left in a cycle. It would also let Python keep ever more tuples that were let go
+for later use, up to 2000 of every length: 4 MB, which took 40,000 events to fill up and looked like a leak.
 """
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Final
 
 from runner.clock import Ticker
@@ -29,8 +30,13 @@ class Collector:
         gc.set_threshold(_MOST_OBJECTS, 20, 20)
         self._due = ticker() + EVERY_SECONDS
 
-    def pass_by(self) -> None:
-        """Look for cycles if it is time: half a millisecond where nothing waits."""
-        if self._ticker() >= self._due:
-            gc.collect()
-            self._due = self._ticker() + EVERY_SECONDS
+    def beside(self, question: Callable[[], bool]) -> Callable[[], bool]:
+        """Return the same question, and look for cycles where it is asked and it is time."""
+
+        def ask() -> bool:
+            if self._ticker() >= self._due:
+                gc.collect()
+                self._due = self._ticker() + EVERY_SECONDS
+            return question()
+
+        return ask

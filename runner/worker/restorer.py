@@ -8,8 +8,8 @@ agree with anybody about who restores what.
   restore   where it has not:  1 begin: decisions and mark go, everybody else is refused from now on
             (by shard)         2 clear: what is left of the home's records goes
                                3 read the shard's partition of the feed, to where it ended when 1 was done
-                               4 write the last record of each task of the home; where something is there
-                             still, of which no index tells, it goes first
+                               4 write the last record of each task of the home; what is there of the task
+                            still makes way first
                                5 end: the mark is the committed offset
                            3 and 4 again where there are more tasks than fit into memory
   note      the home is verified in every shard; nothing is missing from a shard once all homes are. It
@@ -116,18 +116,20 @@ class _Shard:
     decoded: list[Record] = field(default_factory=list)
     """What is written next."""
 
-    def decode(self) -> None:
+    def decode(self, limit: int) -> None:
         """Go on with what was told. Raises FeedUnreadable."""
         told = self.last.told
-        keys = list(islice(told, CHUNK))
+        keys = list(islice(told, limit))
         self.decoded = [read_entry(told[key]).record for key in keys]
         for key in keys:
             del told[key]
 
-    def decode_ahead(self) -> None:
+    def decode_ahead(self, limit: int) -> None:
         """Go on while the store writes; what cannot be read is said once its turn has come."""
+        if self.decoded:
+            return
         with suppress(FeedUnreadable):
-            self.decode()
+            self.decode(limit)
 
 
 class Restorer:
@@ -140,8 +142,9 @@ class Restorer:
         extent: Extent,
         new_token: Callable[[], str],
         observer: Observer,
+        chunk: int = CHUNK,
     ) -> None:
-        """``new_token`` gives text that nobody had before."""
+        """``new_token`` gives text that nobody had before; ``chunk`` records are written at once."""
         self._store = store
         self._feed = feed
         self._domains = extent.domains
@@ -149,6 +152,7 @@ class Restorer:
         self._group = extent.group
         self._new_token = new_token
         self._observer = observer
+        self._chunk = chunk
         self._positions: dict[int, int] = {}
         self._left: deque[_Shard] = deque()
         self._records = 0
@@ -245,7 +249,7 @@ class Restorer:
 
     def _clear(self, shard: _Shard) -> None:
         for home in shard.homes:
-            entries = self._store.held(shard.number, home, self._domains, CHUNK)
+            entries = self._store.held(shard.number, home, self._domains, self._chunk)
             if entries:
                 self._take_out(shard, home, entries)
                 return
@@ -273,7 +277,7 @@ class Restorer:
 
     def _write(self, shard: _Shard) -> None:
         if not shard.decoded:
-            shard.decode()
+            shard.decode(self._chunk)
         records, shard.decoded = shard.decoded, []
         if records:
             self._put(shard, records)
@@ -295,18 +299,20 @@ class Restorer:
         changes: dict[int, list[Change]] = {}
         for record in records:
             changes.setdefault(record.state.home, []).append(Change(record.key, None, record))
-        verdict = self._ask(shard, Phase.WRITE, changes, meanwhile=shard.decode_ahead)
+        verdict = self._verdict_of(
+            shard, Phase.WRITE, changes, meanwhile=lambda: shard.decode_ahead(self._chunk)
+        )
         if verdict is Verdict.CONFLICT:
             self._make_way(shard, changes)
-            verdict = self._ask(shard, Phase.WRITE, changes)
+            verdict = self._verdict_of(shard, Phase.WRITE, changes)
         _require_ours(verdict)
         self._records += len(records)
 
     def _make_way(self, shard: _Shard, changes: Mapping[int, Sequence[Change]]) -> None:
         """Take out what is there of the tasks that are to be written.
 
-        A record of the home has lost its entry, or it would be gone already. One of another home is
-        older: it was removed, and its task started anew.
+        A record of the home has lost its entry, or is of a domain that is not configured any more, or it
+        would be gone already. One of another home is older: it was removed, and its task started anew.
         """
         there = self._there([(change.key, home) for home, each in changes.items() for change in each])
         gone = {
@@ -333,9 +339,9 @@ class Restorer:
         forget: Sequence[tuple[Index, str]] = (),
     ) -> None:
         """Carry out a step for the homes it is about. Raises Superseded if somebody else restores."""
-        _require_ours(self._ask(shard, phase, changes, forget))
+        _require_ours(self._verdict_of(shard, phase, changes, forget))
 
-    def _ask(
+    def _verdict_of(
         self,
         shard: _Shard,
         phase: Phase,

@@ -54,6 +54,9 @@ def _more_first(call: Callable[[], None], more: More) -> None:
     call()
 
 
+CHUNK: Final = 2
+"""Records that are restored at once: a history has few tasks."""
+
 _DECODED_FIRST: Final[Delivery] = partial(ExactlyOnce, beside=_more_first)
 
 
@@ -223,6 +226,7 @@ class WorkerProcess:
             Extent(tuple(terms.policy.domains), terms.incarnation, self._log),
             lambda: f"{self.name}-{next(self._tokens)}",
             observer,
+            CHUNK,
         )
         middle = scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed)
         parts = Parts(

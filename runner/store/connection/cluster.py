@@ -57,6 +57,7 @@ class ClusterConnection:
         for pause in chain([0.0], repeat(PAUSE_SECONDS)):
             targets = {number: aim or self._owner(commands[number].key) for number, aim in left.items()}
             found = self._exchange(commands, targets, meanwhile)
+            meanwhile = nothing  # however often it is sent
             answers |= found
             refusals = {n: answer for n, answer in found.items() if isinstance(answer, _ELSEWHERE)}
             if not refusals:

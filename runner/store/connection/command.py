@@ -14,7 +14,7 @@ class Command(NamedTuple):
 
 
 Meanwhile: TypeAlias = Callable[[], object]
-"""What the caller does while Redis works. It must not raise, nor ask Redis."""
+"""What the caller does while Redis works, once a call. It must not raise, nor ask Redis."""
 
 
 def nothing() -> None:

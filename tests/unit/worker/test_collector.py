@@ -29,27 +29,27 @@ def _collector_as_it_was() -> Iterator[None]:
 
 def test_what_is_left_in_a_cycle_goes_within_a_minute() -> None:
     ticker = ManualTicker()
-    collector = Collector(ticker)
+    asked = Collector(ticker).beside(lambda: False)
     left = weakref.ref(Ring())
     ticker.advance(EVERY_SECONDS - 1)
-    collector.pass_by()
+    asked()
     assert left() is not None
     ticker.advance(1)
-    collector.pass_by()
+    asked()
     assert left() is None
 
 
 def test_it_is_not_looked_again_before_another_minute_has_passed() -> None:
     ticker = ManualTicker()
-    collector = Collector(ticker)
+    asked = Collector(ticker).beside(lambda: False)
     ticker.advance(EVERY_SECONDS)
-    collector.pass_by()
+    asked()
     left = weakref.ref(Ring())
     ticker.advance(EVERY_SECONDS - 1)
-    collector.pass_by()
+    asked()
     assert left() is not None
     ticker.advance(1)
-    collector.pass_by()
+    asked()
     assert left() is None
 
 
@@ -57,3 +57,9 @@ def test_what_was_there_before_it_is_not_looked_at() -> None:
     Collector(ManualTicker())
     assert gc.get_freeze_count() > 0
     assert gc.get_threshold()[0] > 100_000
+
+
+def test_it_is_asked_what_was_to_be_asked() -> None:
+    collector = Collector(ManualTicker())
+    assert collector.beside(lambda: True)()
+    assert not collector.beside(lambda: False)()

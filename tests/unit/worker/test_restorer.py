@@ -8,12 +8,12 @@ import pytest
 
 from runner.clock import ManualTicker
 from runner.errors import FeedUnreadable, StoreLost, Superseded
-from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall, Whole
+from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall, Verdict, Whole
+from runner.store.connection.command import Meanwhile, nothing
 from runner.store.memory_store import MemoryStore
 from runner.tasks.feed import encode_entry, feed_key
 from runner.tasks.record import Record
 from runner.tasks.source import Source
-from runner.worker import restorer
 from runner.worker.last_told import Told
 from runner.worker.restorer import Extent, Restorer
 from tests.contract.samples import DOMAINS, FUTURE, NOW, closed, indexes_equal_records, key_in, opened
@@ -72,16 +72,16 @@ class ScriptedGroup:
 class Bench:
     """A store of two shards, its feed, and the restorer of one worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: type[MemoryStore] = MemoryStore, chunk: int = 1000) -> None:
         ticker = ManualTicker()
-        self.store = MemoryStore(lambda: NOW + round(ticker() * 1000), SHARDS)
+        self.store = store(lambda: NOW + round(ticker() * 1000), SHARDS)
         self.store.open(Ownership("cluster", "requests", "topic", "group", HOMES))
         self.feed = ScriptedFeed()
         self.said: list[tuple[int, int]] = []
         self._tokens = 0
         self.group = ScriptedGroup()
         extent = Extent(DOMAINS, 1, self.group)
-        self.restorer = Restorer(self.store, self.feed, extent, self._token, self)
+        self.restorer = Restorer(self.store, self.feed, extent, self._token, self, chunk)
 
     def restoring(self, shards_left: int, records: int) -> None:
         self.said.append((shards_left, records))
@@ -183,23 +183,42 @@ def test_what_is_there_still_makes_way_and_all_else_of_its_chunk_is_written() ->
     assert bench.said[-1] == (0, len(told))
 
 
-def test_it_is_written_in_chunks_of_which_the_next_is_decoded_meanwhile(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(restorer, "CHUNK", 2)
-    bench = Bench()
-    told = [bench.task(0, number) for number in range(5)]
+@pytest.mark.parametrize("times", [0, 1, 3])
+def test_all_chunks_are_written_however_often_there_is_time_to_decode_ahead(times: int) -> None:
+    class Store(MemoryStore):
+        def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+            for _ in range(times):
+                meanwhile()
+            return super().apply(calls)
+
+    bench = Bench(Store, chunk=2)
+    told = [bench.task(0, number) for number in range(7)]
     for record in told:
         bench.feed.tell(bench.store, record)
     bench.settle({0: 9})
     assert sorted(record.key for record in bench.store.records()) == sorted(record.key for record in told)
 
 
-def test_what_cannot_be_read_is_said_after_what_comes_before_it_was_written(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(restorer, "CHUNK", 1)
-    bench = Bench()
+def test_the_next_chunk_is_decoded_while_one_is_written() -> None:
+    left: list[tuple[int, int]] = []
+
+    class Store(MemoryStore):
+        def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+            if calls[0].changes:
+                before = len(bench.restorer._left[0].last.told)
+                meanwhile()
+                left.append((before, len(bench.restorer._left[0].last.told)))
+            return super().apply(calls)
+
+    bench = Bench(Store, chunk=2)
+    for number in range(5):
+        bench.feed.tell(bench.store, bench.task(0, number))
+    bench.settle({0: 9})
+    assert left == [(3, 1), (1, 0), (0, 0)]
+
+
+def test_what_cannot_be_read_is_said_after_what_comes_before_it_was_written() -> None:
+    bench = Bench(chunk=1)
     good = bench.task(0, 1)
     bench.feed.tell(bench.store, good)
     bench.feed.messages[0].append(Told(b"d:other", b"{}", 0))
