@@ -106,6 +106,8 @@ class KafkaFeed:
                     "auto.offset.reset": "earliest",
                     # The end is told by a fetch that finds nothing: it must not wait for more.
                     "fetch.wait.max.ms": 10,
+                    # A second by default: as long as it would fetch nothing once that much waits.
+                    "fetch.queue.backoff.ms": 2,
                     "queued.max.messages.kbytes": _AHEAD_KBYTES,
                     "max.partition.fetch.bytes": _AT_ONCE_BYTES,
                 }
