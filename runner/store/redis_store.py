@@ -7,7 +7,7 @@ Where commands go (one server, a Cluster) is for the Connection to know. Reads g
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -195,7 +195,7 @@ class RedisStore:
             seconds, micros = self._run([Command(("TIME",), self._keys.committed)])[0]
             return Loaded(int(seconds) * 1000 + int(micros) // 1000, {}, {})
         asked = by_shard(reads, self._keys)
-        answers = self._call(self._load, [read.arguments(incarnation, whole) for read in asked], meanwhile)
+        answers = self._call(self._load, (read.arguments(incarnation, whole) for read in asked), meanwhile)
         for answer in answers:
             if answer[0] == _LOST:
                 raise StoreLost(f"Redis lacks something, or has not been verified: see {answer[1].decode()}")
@@ -216,7 +216,7 @@ class RedisStore:
         """Apply each call: one script call per shard, in one round trip."""
         if not calls:
             return []
-        answers = self._call(self._apply, [apply_arguments(call, self._keys) for call in calls], meanwhile)
+        answers = self._call(self._apply, (apply_arguments(call, self._keys) for call in calls), meanwhile)
         return [Verdict(answer.decode()) for answer in answers]
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
@@ -370,15 +370,19 @@ class RedisStore:
                 )
 
     def _call(
-        self, script: Script, calls: Sequence[tuple[list[str], list[Any]]], meanwhile: Meanwhile = nothing
+        self, script: Script, calls: Iterable[tuple[list[str], list[Any]]], meanwhile: Meanwhile = nothing
     ) -> list[Any]:
         """Call one script for several shards in one round trip, sending its text if need be."""
         anywhere = self._keys.committed
-        commands = [
-            Command(("EVALSHA", script.digest, len(keys), *keys, *arguments), next(iter(keys), anywhere))
-            for keys, arguments in calls
-        ]
-        answers = self._run(commands, meanwhile, passed=NoScriptError)
+        commands: list[Command] = []
+
+        def made() -> Iterator[Command]:
+            for keys, arguments in calls:
+                asked = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
+                commands.append(Command(asked, next(iter(keys), anywhere)))
+                yield commands[-1]
+
+        answers = self._run(made(), meanwhile, passed=NoScriptError)
         missing = [i for i, a in enumerate(answers) if isinstance(a, Exception)]
         if missing and script.is_bound:
             raise StoreLost("Redis is another server than the one that was verified")
@@ -396,7 +400,7 @@ class RedisStore:
 
     def _run(
         self,
-        commands: Sequence[Command],
+        commands: Iterable[Command],
         meanwhile: Meanwhile = nothing,
         passed: type[Exception] | None = None,
     ) -> list[Any]:

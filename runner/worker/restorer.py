@@ -39,7 +39,6 @@ from runner.store.calls import (
     ShardCall,
     Verdict,
 )
-from runner.store.connection.command import Meanwhile, nothing
 from runner.store.indexing import task_id_of
 from runner.tasks.feed import read_entry
 from runner.tasks.record import Record, TaskKey
@@ -47,6 +46,9 @@ from runner.tasks.source import Source
 from runner.worker.last_told import LastTold, Told
 
 CHUNK: Final = 1000
+"""Records of one round trip."""
+
+CALL: Final = 250
 """Records of one call: other homes wait for as long as it takes."""
 
 
@@ -295,17 +297,19 @@ class Restorer:
         self._observer.restored(self._records)
 
     def _put(self, shard: _Shard, records: Sequence[Record]) -> None:
-        """Write records of which nothing is there: the script says so where something is."""
-        changes: dict[int, list[Change]] = {}
-        for record in records:
-            changes.setdefault(record.state.home, []).append(Change(record.key, None, record))
-        verdict = self._verdict_of(
-            shard, Phase.WRITE, changes, meanwhile=lambda: shard.decode_ahead(self._chunk)
-        )
-        if verdict is Verdict.CONFLICT:
-            self._make_way(shard, changes)
-            verdict = self._verdict_of(shard, Phase.WRITE, changes)
-        _require_ours(verdict)
+        """Write records of which nothing is there: the script says so where something is.
+
+        In several calls of one round trip: the store works on the first while the next are packed.
+        """
+        parts = [_puts(records[first : first + CALL]) for first in range(0, len(records), CALL)]
+        calls = [self._call_of(shard, Phase.WRITE, part) for part in parts]
+        verdicts = self._store.apply(calls, lambda: shard.decode_ahead(self._chunk))
+        for part, verdict in zip(parts, verdicts, strict=True):
+            if verdict is Verdict.CONFLICT:
+                self._make_way(shard, part)
+                self._call(shard, Phase.WRITE, part)
+            else:
+                _require_ours(verdict)
         self._records += len(records)
 
     def _make_way(self, shard: _Shard, changes: Mapping[int, Sequence[Change]]) -> None:
@@ -339,22 +343,29 @@ class Restorer:
         forget: Sequence[tuple[Index, str]] = (),
     ) -> None:
         """Carry out a step for the homes it is about. Raises Superseded if somebody else restores."""
-        _require_ours(self._verdict_of(shard, phase, changes, forget))
+        call = self._call_of(shard, phase, changes, forget)
+        _require_ours(self._store.apply([call])[0])
 
-    def _verdict_of(
+    def _call_of(
         self,
         shard: _Shard,
         phase: Phase,
         changes: Mapping[int, Sequence[Change]] | None = None,
         forget: Sequence[tuple[Index, str]] = (),
-        meanwhile: Meanwhile = nothing,
-    ) -> Verdict:
+    ) -> ShardCall:
         bases = shard.homes if changes is None else {home: shard.homes[home] for home in changes}
         homes = tuple(HomeCall(home, base) for home, base in bases.items())
         all_changes = tuple(change for each in (changes or {}).values() for change in each)
         restoring = Restoring(shard.token, phase)
-        call = ShardCall(shard.number, self._incarnation, homes, all_changes, restoring, tuple(forget))
-        return self._store.apply([call], meanwhile)[0]
+        return ShardCall(shard.number, self._incarnation, homes, all_changes, restoring, tuple(forget))
+
+
+def _puts(records: Sequence[Record]) -> dict[int, list[Change]]:
+    """Return what puts these records where nothing is, by home."""
+    changes: dict[int, list[Change]] = {}
+    for record in records:
+        changes.setdefault(record.state.home, []).append(Change(record.key, None, record))
+    return changes
 
 
 def _require_ours(verdict: Verdict) -> None:

@@ -49,8 +49,9 @@ class ClusterConnection:
         self._slots = SlotMap()
         self._outdated = True
 
-    def run(self, commands: Sequence[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
+    def run(self, commands: Iterable[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
         """Send the commands, to each master its own, and follow what has moved."""
+        commands = list(commands)
         deadline = time.monotonic() + self._timeout_seconds
         answers: dict[int, Any] = {}
         left: dict[int, _Target | None] = dict.fromkeys(range(len(commands)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 
@@ -29,8 +29,11 @@ class Connection(Protocol):
     that says who to ask instead: that was not done, and is followed.
     """
 
-    def run(self, commands: Sequence[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
-        """Send the commands in one round trip; return their answers in the same order."""
+    def run(self, commands: Iterable[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
+        """Send the commands in one round trip; return their answers in the same order.
+
+        They may be made as they are sent. If making one raises, those before it were sent.
+        """
         ...
 
     def run_on_masters(self, arguments: tuple[Any, ...]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
 
 import redis
@@ -27,8 +27,13 @@ def client_options(timeout_seconds: float) -> dict[str, Any]:
     }
 
 
+_AT_ONCE_BYTES: Final = 16_384
+
+
 class Exchange:
     """Commands under way to a server; sent when this is made, which connects if need be.
+
+    They are sent as they come: the server works on the first while the next ones are made.
 
     Making it and ``answers`` raise what the client raises where the connection fails. After either
     raised, and after ``drop``, nothing is left that a later exchange could take for its own answer.
@@ -36,13 +41,13 @@ class Exchange:
 
     __slots__ = ("_connection", "_count", "_pool")
 
-    def __init__(self, client: redis.Redis, commands: Sequence[tuple[Any, ...]]) -> None:
+    def __init__(self, client: redis.Redis, commands: Iterable[tuple[Any, ...]]) -> None:
         # Half of what the package's pools and connections can do has no types.
         self._pool = cast(Any, client.connection_pool)
         self._connection = self._pool.get_connection()
-        self._count = len(commands)
+        self._count = 0
         try:
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            self._connection.send_packed_command(self._packed(commands))
         except BaseException:
             self.drop()
             raise
@@ -64,6 +69,21 @@ class Exchange:
         """Give the answers up, and the connection with them."""
         self._connection.disconnect()
         self._pool.release(self._connection)
+
+    def _packed(self, commands: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+        """Count and pack commands; small ones go together."""
+        pieces: list[bytes] = []
+        size = 0
+        for command in commands:
+            self._count += 1
+            for piece in self._connection.pack_command(*command):
+                pieces.append(piece)
+                size += len(piece)
+            if size >= _AT_ONCE_BYTES:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+        if pieces:
+            yield b"".join(pieces)
 
     def _next(self) -> Any:
         try:

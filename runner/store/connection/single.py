@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis
@@ -22,9 +22,9 @@ class SingleConnection:
         self._client = client
         self._sentinel = sentinel
 
-    def run(self, commands: Sequence[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
+    def run(self, commands: Iterable[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
         """Send the commands in one round trip."""
-        return self._exchange([command.arguments for command in commands], meanwhile)
+        return self._exchange((command.arguments for command in commands), meanwhile)
 
     def run_on_masters(self, arguments: tuple[Any, ...]) -> list[Any]:
         """Send one command to the one master."""
@@ -36,7 +36,7 @@ class SingleConnection:
         if self._sentinel is not None:
             self._sentinel.close()
 
-    def _exchange(self, commands: list[tuple[Any, ...]], meanwhile: Meanwhile) -> list[Any]:
+    def _exchange(self, commands: Iterable[tuple[Any, ...]], meanwhile: Meanwhile) -> list[Any]:
         try:
             under_way = Exchange(self._client, commands)
             meanwhile()

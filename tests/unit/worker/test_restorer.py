@@ -168,7 +168,11 @@ def test_an_older_record_of_another_home_leaves_nothing_behind() -> None:
     assert indexes_equal_records(bench.store)
 
 
-def test_what_is_there_still_makes_way_and_all_else_of_its_chunk_is_written() -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 250])
+def test_what_is_there_still_makes_way_and_all_else_of_its_chunk_is_written(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("runner.worker.restorer.CALL", at_once)
     bench = Bench()
     there = [bench.task(0, number, home=1) for number in (1, 2)]
     for record in there:
