@@ -213,7 +213,7 @@ class RedisStore:
         return Loaded(max(answer[0] for answer in answers), records, kept, notes)
 
     def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
-        """Apply each call: one script call per shard, in one round trip."""
+        """Apply each call: one script call for each, in one round trip."""
         if not calls:
             return []
         answers = self._call(self._apply, (apply_arguments(call, self._keys) for call in calls), meanwhile)

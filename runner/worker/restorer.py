@@ -8,8 +8,8 @@ agree with anybody about who restores what.
   restore   where it has not:  1 begin: decisions and mark go, everybody else is refused from now on
             (by shard)         2 clear: what is left of the home's records goes
                                3 read the shard's partition of the feed, to where it ended when 1 was done
-                               4 write the last record of each task of the home; what is there of the task
-                            still makes way first
+                               4 write the last record of each task of the home; what is still there of
+                                 the task makes way first
                                5 end: the mark is the committed offset
                            3 and 4 again where there are more tasks than fit into memory
   note      the home is verified in every shard; nothing is missing from a shard once all homes are. It
@@ -49,7 +49,7 @@ CHUNK: Final = 1000
 """Records of one round trip."""
 
 CALL: Final = 250
-"""Records of one call: other homes wait for as long as it takes."""
+"""Records that are put by one call."""
 
 
 class FeedReader(Protocol):
@@ -144,9 +144,12 @@ class Restorer:
         extent: Extent,
         new_token: Callable[[], str],
         observer: Observer,
-        chunk: int = CHUNK,
+        sizes: tuple[int, int] = (CHUNK, CALL),
     ) -> None:
-        """``new_token`` gives text that nobody had before; ``chunk`` records are written at once."""
+        """``new_token`` gives text that nobody had before.
+
+        ``sizes`` are the records of a round trip, and of one of its calls.
+        """
         self._store = store
         self._feed = feed
         self._domains = extent.domains
@@ -154,7 +157,7 @@ class Restorer:
         self._group = extent.group
         self._new_token = new_token
         self._observer = observer
-        self._chunk = chunk
+        self._chunk, self._in_call = sizes
         self._positions: dict[int, int] = {}
         self._left: deque[_Shard] = deque()
         self._records = 0
@@ -301,7 +304,8 @@ class Restorer:
 
         In several calls of one round trip: the store works on the first while the next are packed.
         """
-        parts = [_puts(records[first : first + CALL]) for first in range(0, len(records), CALL)]
+        size = self._in_call
+        parts = [_puts(records[first : first + size]) for first in range(0, len(records), size)]
         calls = [self._call_of(shard, Phase.WRITE, part) for part in parts]
         verdicts = self._store.apply(calls, lambda: shard.decode_ahead(self._chunk))
         for part, verdict in zip(parts, verdicts, strict=True):

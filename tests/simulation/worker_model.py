@@ -54,8 +54,8 @@ def _more_first(call: Callable[[], None], more: More) -> None:
     call()
 
 
-CHUNK: Final = 2
-"""Records that are restored at once: a history has few tasks."""
+SIZES: Final = (2, 1)
+"""Records that are restored in a round trip, and in a call: a history has few tasks."""
 
 _DECODED_FIRST: Final[Delivery] = partial(ExactlyOnce, beside=_more_first)
 
@@ -226,7 +226,7 @@ class WorkerProcess:
             Extent(tuple(terms.policy.domains), terms.incarnation, self._log),
             lambda: f"{self.name}-{next(self._tokens)}",
             observer,
-            CHUNK,
+            SIZES,
         )
         middle = scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed)
         parts = Parts(

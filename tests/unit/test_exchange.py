@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from runner.actions.decision import Skipped
+from runner.store.calls import HomeCall, ShardCall, Verdict
 from runner.store.connection.exchange import Exchange
+from runner.store.connection.single import SingleConnection
+from runner.store.redis_store import RedisStore
 
 LARGE = b"x" * 20_000
 SMALL = b"y"
@@ -18,20 +22,21 @@ class Link:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.answer = b"OK"
         self.connection_pool = self
 
     def get_connection(self) -> Link:
         return self
 
-    def pack_command(self, *arguments: bytes) -> list[bytes]:
-        return list(arguments)
+    def pack_command(self, *arguments: Any) -> list[bytes]:
+        return [part if isinstance(part, bytes) else str(part).encode() for part in arguments]
 
     def send_packed_command(self, pieces: Iterable[bytes]) -> None:
         for piece in pieces:
             self.said.append(f"sent {len(piece)}")
 
     def read_response(self) -> bytes:
-        return b"OK"
+        return self.answer
 
     def disconnect(self) -> None:
         self.said.append("disconnected")
@@ -73,3 +78,21 @@ def test_where_making_one_fails_the_answers_to_those_before_it_are_given_up() ->
     with pytest.raises(ValueError, match="no command"):
         _exchange(link, commands())
     assert link.said == ["made 0", "sent 20000", "disconnected", "released"]
+
+
+def test_the_store_makes_a_call_while_the_one_before_it_is_under_way() -> None:
+    link = Link()
+    link.answer = b"APPLIED"
+
+    class Homes(tuple[HomeCall, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[HomeCall]:
+            link.said.append("packed")
+            return super().__iter__()
+
+    kept = tuple((offset, Skipped(offset)) for offset in range(2000))
+    calls = [ShardCall(shard, 1, Homes((HomeCall(0, 0, kept),)), ()) for shard in (0, 1)]
+    store = RedisStore(SingleConnection(link))  # type: ignore[arg-type]
+    assert store.apply(calls) == [Verdict.APPLIED, Verdict.APPLIED]
+    assert [said.split()[0] for said in link.said] == ["packed", "sent", "packed", "sent", "released"]

@@ -32,7 +32,7 @@ class Connection(Protocol):
     def run(self, commands: Iterable[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
         """Send the commands in one round trip; return their answers in the same order.
 
-        They may be made as they are sent. If making one raises, those before it were sent.
+        They may be made as they are sent. If making one raises, those before it may have been sent.
         """
         ...
 

@@ -93,7 +93,7 @@ class Exchange:
 
 
 FAILURES: Final = (redis.RedisError, OSError)
-"""What making an exchange and reading its answers can raise."""
+"""What making an exchange and reading its answers can raise where the connection fails."""
 
 
 def drop_all(exchanges: Iterable[Exchange]) -> None:

@@ -72,7 +72,7 @@ class ScriptedGroup:
 class Bench:
     """A store of two shards, its feed, and the restorer of one worker."""
 
-    def __init__(self, store: type[MemoryStore] = MemoryStore, chunk: int = 1000) -> None:
+    def __init__(self, store: type[MemoryStore] = MemoryStore, sizes: tuple[int, int] = (1000, 250)) -> None:
         ticker = ManualTicker()
         self.store = store(lambda: NOW + round(ticker() * 1000), SHARDS)
         self.store.open(Ownership("cluster", "requests", "topic", "group", HOMES))
@@ -81,7 +81,7 @@ class Bench:
         self._tokens = 0
         self.group = ScriptedGroup()
         extent = Extent(DOMAINS, 1, self.group)
-        self.restorer = Restorer(self.store, self.feed, extent, self._token, self, chunk)
+        self.restorer = Restorer(self.store, self.feed, extent, self._token, self, sizes)
 
     def restoring(self, shards_left: int, records: int) -> None:
         self.said.append((shards_left, records))
@@ -169,11 +169,8 @@ def test_an_older_record_of_another_home_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 250])
-def test_what_is_there_still_makes_way_and_all_else_of_its_chunk_is_written(
-    monkeypatch: pytest.MonkeyPatch, at_once: int
-) -> None:
-    monkeypatch.setattr("runner.worker.restorer.CALL", at_once)
-    bench = Bench()
+def test_what_is_there_still_makes_way_and_all_else_of_its_chunk_is_written(at_once: int) -> None:
+    bench = Bench(sizes=(1000, at_once))
     there = [bench.task(0, number, home=1) for number in (1, 2)]
     for record in there:
         _put(bench.store, closed(record, Source(1, 1, 2)), Restoring("earlier", Phase.WRITE))
@@ -195,7 +192,7 @@ def test_all_chunks_are_written_however_often_there_is_time_to_decode_ahead(time
                 meanwhile()
             return super().apply(calls)
 
-    bench = Bench(Store, chunk=2)
+    bench = Bench(Store, (2, 2))
     told = [bench.task(0, number) for number in range(7)]
     for record in told:
         bench.feed.tell(bench.store, record)
@@ -214,15 +211,49 @@ def test_the_next_chunk_is_decoded_while_one_is_written() -> None:
                 left.append((before, len(bench.restorer._left[0].last.told)))
             return super().apply(calls)
 
-    bench = Bench(Store, chunk=2)
+    bench = Bench(Store, (2, 2))
     for number in range(5):
         bench.feed.tell(bench.store, bench.task(0, number))
     bench.settle({0: 9})
     assert left == [(3, 1), (1, 0), (0, 0)]
 
 
+def test_a_round_trip_has_several_calls() -> None:
+    sizes: list[list[int]] = []
+
+    class Store(MemoryStore):
+        def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+            sizes.append([len(call.changes) for call in calls])
+            return super().apply(calls, meanwhile)
+
+    bench = Bench(Store, (5, 2))
+    for number in range(7):
+        bench.feed.tell(bench.store, bench.task(0, number))
+    bench.settle({0: 9})
+    assert [size for size in sizes if any(size)] == [[2, 2, 1], [2]]
+
+
+def test_it_ends_where_one_of_its_calls_finds_that_another_restores() -> None:
+    class Store(MemoryStore):
+        def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+            if len(calls) > 1:
+                another = Restoring("another", Phase.BEGIN)
+                super().apply([ShardCall(0, 1, (HomeCall(1, 9),), (), another)])
+            return super().apply(calls, meanwhile)
+
+    bench = Bench(Store, (1000, 1))
+    mine, theirs = bench.task(0, 1), bench.task(0, 2, home=1)
+    for record in (mine, theirs):
+        bench.feed.tell(bench.store, record)
+    with pytest.raises(Superseded):
+        bench.settle({0: 9, 1: 9})
+    assert bench.store.records() == [mine]
+    assert bench.said[-1] == (-1, 0)
+    assert (0, 0) in bench.store.lost(1, {0: 9})
+
+
 def test_what_cannot_be_read_is_said_after_what_comes_before_it_was_written() -> None:
-    bench = Bench(chunk=1)
+    bench = Bench(sizes=(1, 1))
     good = bench.task(0, 1)
     bench.feed.tell(bench.store, good)
     bench.feed.messages[0].append(Told(b"d:other", b"{}", 0))
