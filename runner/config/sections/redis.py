@@ -86,7 +86,10 @@ class Redis(Section):
         default=16,
         ge=1,
         le=1024,
-        description="Parts the tasks are spread over. Fixed once the first record is written.",
+        description=(
+            "Parts the tasks are spread over, and partitions of topics.tasks. Fixed once the first record is "
+            'written; docs/operations.md ("How many shards") says what fewer give, and what they cost.'
+        ),
     )
     timeout_ms: int = Field(
         default=2000,
