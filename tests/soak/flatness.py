@@ -1,8 +1,9 @@
 """Whether a process that does the same all the time needs more and more: memory and file handles.
 
 The rule: of a process that was sampled for LEAST_SECONDS and more, the first third is warm-up. The
-median of the last third may be above that of the second by no more than ``share`` of it and ``slack``.
-A process that was started again is another process.
+median of the last third may be above that of the second by no more than ``share`` of it and ``slack``:
+of one process by much, since a burst after a server was away takes memory that stays, and of more than half
+of them by little, since a leak is in all of them. A process that was started again is another process.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,11 @@ class Bound:
     slack: float
 
 
-MEMORY: Final = Bound(share=0.03, slack=1_000_000)
+MEMORY: Final = Bound(share=0.1, slack=1_000_000)
+MEMORY_OF_MOST: Final = Bound(share=0.01, slack=1_000_000)
+LEAST_PROCESSES: Final = 4
+"""Of fewer than that, nothing is said of most."""
+
 HANDLES: Final = Bound(share=0.0, slack=8)
 """A client may hold a few more connections after its broker was away, once."""
 
@@ -64,6 +69,15 @@ class Judgement:
         if self.handles.exceeds(HANDLES):
             found.append(f"handles grew from {self.handles.before:.0f} to {self.handles.after:.0f}")
         return found
+
+
+def not_flat(judged: Mapping[str, Judgement]) -> list[str]:
+    """Return what is not flat, of each and of most of them."""
+    found = [f"{name}: {finding}" for name, each in judged.items() for finding in each.findings]
+    grown = [name for name, each in judged.items() if each.memory.exceeds(MEMORY_OF_MOST)]
+    if len(judged) >= LEAST_PROCESSES and 2 * len(grown) > len(judged):
+        found.append(f"memory grew in {len(grown)} of {len(judged)} processes: {', '.join(grown)}")
+    return found
 
 
 def judge(curves: Mapping[str, Sequence[Sample]]) -> dict[str, Judgement]:

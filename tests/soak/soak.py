@@ -15,7 +15,7 @@ from tests.e2e.load import Load
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 from tests.soak.disturber import Disturber
-from tests.soak.flatness import Judgement, judge
+from tests.soak.flatness import Judgement, judge, not_flat
 from tests.soak.sampler import Sampler
 from tests.soak.schedule import Schedule
 from tests.soak.stand import Stand
@@ -76,8 +76,7 @@ def soak(stand: Stand, wanted: Wanted, say: Callable[[str], None]) -> Outcome:
         outcome.findings += _crashes(stand)
         outcome.counts |= _counted(load, fleet, disturber)
     outcome.judged = judge(sampler.curves)
-    for name, judgement in outcome.judged.items():
-        outcome.findings += [f"{name}: {finding}" for finding in judgement.findings]
+    outcome.findings += not_flat(outcome.judged)
     return outcome
 
 

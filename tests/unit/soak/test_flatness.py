@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tests.soak.flatness import LEAST_SECONDS, Sample, judge
+from tests.soak.flatness import LEAST_SECONDS, Sample, judge, not_flat
 
 MB = 1_000_000
 
@@ -42,7 +42,7 @@ def test_one_peak_is_flat() -> None:
 
 
 def test_memory_that_grows_all_the_time_is_found() -> None:
-    (found,) = findings(*curve(lambda at: 90 * MB + at * 25_000))
+    (found,) = findings(*curve(lambda at: 90 * MB + at * 75_000))
     assert "memory grew" in found
 
 
@@ -64,3 +64,24 @@ def test_a_process_that_did_not_live_long_is_not_judged(seconds: int) -> None:
 def test_a_process_is_judged_by_itself() -> None:
     judged = judge({"a": curve(lambda _: 90 * MB), "b": curve(lambda at: at * MB)})
     assert (judged["a"].findings, len(judged["b"].findings)) == ([], 1)
+
+
+def growing(mb_a_third: float) -> list[Sample]:
+    return curve(lambda at: 80 * MB + at * mb_a_third * MB / 200)
+
+
+def test_a_step_of_one_process_is_flat_and_one_of_most_is_found() -> None:
+    flat, step = curve(lambda _: 80 * MB), growing(4)
+    assert not_flat(judge({"a": flat, "b": flat, "c": step, "d": step})) == []
+    (found,) = not_flat(judge({"a": flat, "b": step, "c": step, "d": step}))
+    assert "memory grew in 3 of 4 processes: b, c, d" in found
+
+
+def test_a_large_step_of_one_process_is_found() -> None:
+    flat = curve(lambda _: 80 * MB)
+    (found,) = not_flat(judge({"a": flat, "b": flat, "c": flat, "d": growing(12)}))
+    assert found.startswith("d: memory grew")
+
+
+def test_of_few_processes_nothing_is_said_of_most() -> None:
+    assert not_flat(judge({"a": growing(4), "b": growing(4), "c": growing(4)})) == []
