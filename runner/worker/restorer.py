@@ -243,7 +243,7 @@ class Restorer:
     def _step(self, shard: _Shard) -> None:
         match shard.phase:
             case "begin":
-                self._call(shard, Phase.BEGIN)
+                self._carry_out(self._call_of(shard, Phase.BEGIN))
                 shard.phase = "clear"
             case "clear":
                 self._clear(shard)
@@ -266,7 +266,7 @@ class Restorer:
         records = self._there([(key, home) for key in dict.fromkeys(keys)]).values()
         gone = [record for record in records if record is not None and record.state.home == home]
         changes = [Change(record.key, record, None, remove=True) for record in gone]
-        self._call(shard, Phase.WRITE, {home: changes}, entries)
+        self._carry_out(self._call_of(shard, Phase.WRITE, {home: changes}, entries))
 
     def _there(self, keys: Sequence[tuple[TaskKey, int]]) -> Mapping[TaskKey, Record | None]:
         """Return the records that the store has for these keys."""
@@ -291,7 +291,7 @@ class Restorer:
             self._feed.begin(shard.number)
             shard.phase = "read"
             return
-        self._call(shard, Phase.END)
+        self._carry_out(self._call_of(shard, Phase.END))
         self._left.popleft()
         if self._left:
             self._observer.restoring(len(self._left), self._records)
@@ -311,7 +311,7 @@ class Restorer:
         for part, verdict in zip(parts, verdicts, strict=True):
             if verdict is Verdict.CONFLICT:
                 self._make_way(shard, part)
-                self._call(shard, Phase.WRITE, part)
+                self._carry_out(self._call_of(shard, Phase.WRITE, part))
             else:
                 _require_ours(verdict)
         self._records += len(records)
@@ -331,7 +331,7 @@ class Restorer:
             ]
             for home, each in changes.items()
         }
-        self._call(shard, Phase.WRITE, gone)
+        self._carry_out(self._call_of(shard, Phase.WRITE, gone))
 
     def _give_up(self) -> None:
         if self._left:
@@ -339,15 +339,8 @@ class Restorer:
             self._feed.close()
             self._observer.not_restored()
 
-    def _call(
-        self,
-        shard: _Shard,
-        phase: Phase,
-        changes: Mapping[int, Sequence[Change]] | None = None,
-        forget: Sequence[tuple[Index, str]] = (),
-    ) -> None:
-        """Carry out a step for the homes it is about. Raises Superseded if somebody else restores."""
-        call = self._call_of(shard, phase, changes, forget)
+    def _carry_out(self, call: ShardCall) -> None:
+        """Raises Superseded if somebody else restores a home that the call is about."""
         _require_ours(self._store.apply([call])[0])
 
     def _call_of(
@@ -357,6 +350,7 @@ class Restorer:
         changes: Mapping[int, Sequence[Change]] | None = None,
         forget: Sequence[tuple[Index, str]] = (),
     ) -> ShardCall:
+        """Return a step, of the homes that it changes; of all of them where it changes nothing."""
         bases = shard.homes if changes is None else {home: shard.homes[home] for home in changes}
         homes = tuple(HomeCall(home, base) for home, base in bases.items())
         all_changes = tuple(change for each in (changes or {}).values() for change in each)

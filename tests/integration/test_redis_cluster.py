@@ -147,25 +147,12 @@ class TestMovingSlots:
         move = Move(cluster, store)
         move.keys(2)
         reads = [(record.key, record.started_by) for record in records]
+        done: list[str] = []
         with pytest.raises(StoreUnavailable, match="slot is moving"):
-            store.load(1, reads)
+            store.load(1, reads, meanwhile=lambda: done.append("meanwhile"))
+        assert done == ["meanwhile"], "once, however often the call is sent"
         move.finish()
         assert store.load(1, reads).records == {record.key: record for record in records}
-
-    def test_what_is_done_meanwhile_is_done_once_however_often_a_call_is_sent(
-        self, cluster: RedisCluster, store_on: StoreOn
-    ) -> None:
-        store = store_on(cluster, SHORT_SECONDS)
-        store.open(OWNERSHIP)
-        records = [_started(store, number) for number in range(3)]
-        move = Move(cluster, store)
-        move.keys(2)
-        done: list[str] = []
-        reads = [(record.key, record.started_by) for record in records]
-        with pytest.raises(StoreUnavailable, match="slot is moving"):
-            store.load(1, reads, meanwhile=lambda: done.append("once"))
-        move.finish()
-        assert done == ["once"]
 
     def test_a_call_that_takes_the_last_entry_of_an_index_and_adds_one_is_whole(
         self, store: ListedRedisStore, cluster: RedisCluster

@@ -1,9 +1,9 @@
 """Whether a process that does the same all the time needs more and more: memory and file handles.
 
 The rule: of a process that was sampled for LEAST_SECONDS and more, the first third is warm-up. The
-median of the last third may be above that of the second by no more than ``share`` of it and ``slack``:
-of one process by much, since a burst after a server was away takes memory that stays, and of more than half
-of them by little, since a leak is in all of them. A process that was started again is another process.
+median of the last third may be above that of the second by no more than ``share`` of it and ``slack``, and
+in more than half of them by less, since a leak is in all of them. A process that was started again is another
+process.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class Bound:
     slack: float
 
 
-MEMORY: Final = Bound(share=0.1, slack=1_000_000)
+MEMORY: Final = Bound(share=0.03, slack=1_000_000)
 MEMORY_OF_MOST: Final = Bound(share=0.01, slack=1_000_000)
 LEAST_PROCESSES: Final = 4
 """Of fewer than that, nothing is said of most."""
