@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from redis import Redis
 
 from runner.cli.restore.restore_command import restore
 from runner.errors import StoreDiffers
@@ -153,12 +154,19 @@ def _harm(site: Site, server: RedisServer) -> None:
         assert client.delete(keys[b"t-11"]) == 1
         state = json.loads(client.hget(keys[b"t-12"], "state") or b"")
         client.hset(keys[b"t-12"], "state", json.dumps(state | {"user": "mallory"}))
-        index = client.keys(f"{site.prefix}:*:undated:*")[0]
+        # Beside a task that is left as it is: another shard or home than those of the other three.
+        index, _ = _entry(client, f"{site.prefix}:*:undated:*", "t-14")
         client.zadd(index, {"t-new": 5})
-        for name in client.scan_iter(f"{site.prefix}:*:deadlines:*", count=1000):
-            for member in client.zrange(name, 0, -1):
-                if member.endswith(b";t-13"):
-                    client.zrem(name, member)
+        client.zrem(*_entry(client, f"{site.prefix}:*:deadlines:*", "t-13"))
+
+
+def _entry(client: Redis, indexes: str, task_id: str) -> tuple[bytes, bytes]:
+    """Return the index that has an entry of a task, and the entry."""
+    for index in client.scan_iter(indexes, count=1000):
+        for member in client.zrange(index, 0, -1):
+            if isinstance(member, bytes) and member.rpartition(b";")[2] == task_id.encode():
+                return index, member
+    raise AssertionError(f"no index {indexes} has {task_id}")
 
 
 def _id(name: bytes) -> bytes:
