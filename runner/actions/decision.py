@@ -49,7 +49,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused", array_like=True):
 
 
 class Skipped(msgspec.Struct, frozen=True, tag="skipped", array_like=True):
-    """The event's skipPattern held: reply SUCCESS without acting."""
+    """Reply SUCCESS without acting: the event's skipPattern held, or it closed an earlier generation."""
 
     now_ms: int
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from runner.actions.decision import Closed, Outcome, Repeated
+from runner.actions.decision import Closed, Outcome, Repeated, Skipped
 from runner.actions.incoming import Incoming
 from runner.actions.policy import DomainPolicy
 from runner.errors import TASK_NOT_FOUND, TASK_PROCEEDED, TASK_TIMED_OUT, EventError
@@ -23,12 +23,17 @@ def require_open(record: Record | None, key: TaskKey) -> Record:
 
 
 def repeated(record: Record | None, incoming: Incoming, now_ms: int) -> Outcome | None:
-    """Return the answer to a repeat of the command that closed this task; None for any other."""
-    if record is None or record.state.closing is None:
+    """Return the answer to a repeat of the command that closed this task; None for any other.
+
+    A repeat of one that closed an earlier generation gets SUCCESS alone: what is stored now is not
+    what its sender may have been asked about.
+    """
+    if record is None or (record.state.closing is None and not record.state.earlier):
         return None
-    if record.state.closing.identity != incoming.event.identity():
-        return None
-    return Repeated(now_ms)
+    identity = incoming.event.identity()
+    if record.state.closing is not None and record.state.closing.identity == identity:
+        return Repeated(now_ms)
+    return Skipped(now_ms) if identity in record.state.earlier else None
 
 
 def close(

@@ -201,17 +201,19 @@ def task_key(incoming: Incoming, given: Input, policy: Policy) -> TaskKey:
     return TaskKey(domain_of(incoming.event, policy), find_id(incoming, given, policy))
 
 
-def epoch_ms(value: Any, name: str) -> int | None:
+def epoch_ms(value: Any, name: str, lowest: int = 0) -> int | None:
     """Return a time or span in ms, from a number or its text; None if absent or blank.
 
-    EventError 10011 for what is no finite number, is negative, or beyond 2^53 - 1.
+    EventError 10011 for what is no finite number, is less than ``lowest``, or beyond 2^53 - 1.
     """
     text = as_text(value, name)
     if text is None:
         return None
     # Python alone would also take 1_000 and the digits of other scripts.
-    if not _NUMBER.fullmatch(text) or not 0 <= float(text) <= MAX_TIME_MS:
-        raise EventError(NOT_CONVERTIBLE, f"{name} {text[:40]!r} is no number of ms from 0 to 2^53 - 1")
+    if not _NUMBER.fullmatch(text) or not lowest <= float(text) <= MAX_TIME_MS:
+        raise EventError(
+            NOT_CONVERTIBLE, f"{name} {text[:40]!r} is no number of ms from {lowest} to 2^53 - 1"
+        )
     return int(float(text))
 
 

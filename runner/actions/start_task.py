@@ -21,7 +21,7 @@ from runner.actions.policy import Policy
 from runner.envelope.event import Event
 from runner.envelope.paths import write_output
 from runner.errors import TASK_EXISTS, EventError
-from runner.tasks.record import Record, Status, TaskStart, TaskState
+from runner.tasks.record import EARLIER, Record, Status, TaskStart, TaskState
 
 
 def start_task(
@@ -32,25 +32,29 @@ def start_task(
 ) -> tuple[Outcome, Record | None]:
     """Return ACK with the new record, or ACK alone for a duplicate.
 
-    A closed record is followed by a new generation. Raises EventError 11006 (another task is open
-    under this id) or 10011 (timeout, taskRoles, outputElement; id or data beyond the limits).
+    A closed record is followed by a new generation, which remembers what started and closed it. Raises
+    EventError 11006 (another task is open under this id) or 10011 (timeout, taskRoles, outputElement; id
+    or data beyond the limits).
     """
     event, key = plan.incoming.event, plan.key
+    earlier: tuple[str, ...] = ()
     if record is not None:
-        if record.starting_event().identity() == event.identity():
+        identity, started_by = event.identity(), record.starting_event().identity()
+        if identity == started_by or identity in record.state.earlier:
             return Acknowledged(now_ms, record.state.home, record.state.deadline_ms), None
-        if record.is_open:
+        if record.state.closing is None:
             raise EventError(TASK_EXISTS, f"another task is open under the id {key.id[:200]!r}")
+        earlier = (*record.state.earlier, started_by, record.state.closing.identity)[-EARLIER:]
     _check_output(event)
     if is_longer(key.id, policy.limits.id_bytes):
         raise over_limit(f"the id of a new task is longer than {policy.limits.id_bytes} bytes")
-    state = _state(plan.incoming, now_ms)
+    state = _state(plan.incoming, now_ms, earlier)
     revision = 1 if record is None else record.revision + 1
     started = Record(key, revision, state, _start(plan.incoming, plan.given, policy))
     return Acknowledged(now_ms, state.home, state.deadline_ms), started
 
 
-def _state(incoming: Incoming, now_ms: int) -> TaskState:
+def _state(incoming: Incoming, now_ms: int, earlier: tuple[str, ...]) -> TaskState:
     event = incoming.event
     return TaskState(
         status=Status.OPEN,
@@ -60,6 +64,7 @@ def _state(incoming: Incoming, now_ms: int) -> TaskState:
         deadline_ms=_deadline_ms(event, now_ms),
         user=event.parameter("taskUser"),
         roles=required_roles(event.parameters.get("taskRoles")),
+        earlier=earlier,
     )
 
 
@@ -88,9 +93,9 @@ def _check_output(event: Event) -> None:
 
 
 def _deadline_ms(event: Event, now_ms: int) -> int | None:
-    """TimeoutOn (a moment) wins over timeout (a span); neither: never."""
-    moment = epoch_ms(event.parameters.get("timeoutOn"), "timeoutOn")
-    if moment is not None:
-        return moment
-    span = epoch_ms(event.parameters.get("timeout"), "timeout")
-    return None if span is None else min(now_ms + span, MAX_TIME_MS)
+    """TimeoutOn (a moment) wins over timeout (a span, negative: in the past); neither: never."""
+    moment = epoch_ms(event.parameters.get("timeoutOn"), "timeoutOn", -MAX_TIME_MS)
+    if moment is None:
+        span = epoch_ms(event.parameters.get("timeout"), "timeout", -MAX_TIME_MS)
+        moment = None if span is None else now_ms + span
+    return None if moment is None else max(0, min(moment, MAX_TIME_MS))

@@ -46,8 +46,8 @@ def plan_period(incoming: Incoming, policy: Policy) -> PeriodPlan:
     domains = (domain_of(event, policy),) if event.text("domain") else tuple(sorted(policy.domains))
     from_ms = _time(incoming, "fromTimePath", policy)
     to_ms = _time(incoming, "toTimePath", policy)
-    if from_ms is not None and to_ms is not None and from_ms > to_ms:
-        raise EventError(PERIOD_FAILED, f"the period ends ({to_ms}) before it begins ({from_ms})")
+    if to_ms is not None:
+        _require_order(from_ms, to_ms)
     progress = _progress(incoming)
     if progress is None:
         return PeriodPlan(incoming, domains, from_ms, to_ms)
@@ -60,9 +60,10 @@ def decide_period(
     """Return the messages of one chunk: a timer per task, then the continuation or the reply.
 
     Redelivery needs no kept decision here: a timer sent twice finds its task closed. Raises
-    EventError 13020 in the first chunk already where the reply could not be delivered at the end;
-    ``refuse`` answers it.
+    EventError 13020 in the first chunk already where the reply could not be delivered at the end, and
+    10121 for a period up to now that begins later; ``refuse`` answers it.
     """
+    _require_order(plan.from_ms, now_ms if plan.to_ms is None else plan.to_ms)
     timers = tuple(
         timer_emit(task.key, task.home, mark_of(task), policy, renderer.outlet) for task in page.tasks
     )
@@ -72,6 +73,11 @@ def decide_period(
         return (*timers, reply)
     to_ms = now_ms if plan.to_ms is None else plan.to_ms
     return (*timers, _continuation(plan, _Progress(to_ms, page.cursor, requested), renderer))
+
+
+def _require_order(from_ms: int | None, to_ms: int) -> None:
+    if from_ms is not None and from_ms > to_ms:
+        raise EventError(PERIOD_FAILED, f"the period ends ({to_ms}) before it begins ({from_ms})")
 
 
 def _continuation(plan: PeriodPlan, progress: _Progress, renderer: Renderer) -> Emit:

@@ -139,7 +139,8 @@ class _Worker:
         store = assembly.store(config)
         stack.callback(store.close)
         opened = open_store(store, config, cluster)
-        outlet = TopicOutlet(cluster, self._codecs.by_topic, self._codecs.default, _suffix(config))
+        by_suffix = config.responses.partitioner == "suffix"
+        outlet = TopicOutlet(cluster, self._codecs.by_topic, self._codecs.default, by_suffix=by_suffix)
         self._watch = TopicWatch(admin, outlet, config.topics.requests, needed, assembly.watch_seconds)
         self._loop, self._log, self._inputs = self._build(store, outlet, opened, cluster)
         self._health = stack.enter_context(self._serve()) if config.http.port else None
@@ -276,10 +277,6 @@ def _reached(config: Config, names: Collection[str]) -> tuple[AdminClient, Clust
         reason = complaints.last or error.args[0].str()
         raise unanswered(config.kafka.brokers, reason, client_properties(config)) from error
     return admin, ask_cluster(admin, names)
-
-
-def _suffix(config: Config) -> str:
-    return config.topics.responses if config.responses.partitioner == "suffix" else ""
 
 
 @contextmanager

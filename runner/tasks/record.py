@@ -47,6 +47,10 @@ class Closing(msgspec.Struct, frozen=True, omit_defaults=True):
     """Redis time after which the record may be removed, epoch ms."""
 
 
+EARLIER: Final = 8
+"""So many identities of earlier generations are kept, two of each."""
+
+
 class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The small part: rewritten at every transition."""
 
@@ -68,6 +72,9 @@ class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Roles of which one may proceed; no user and no roles: anyone may."""
     closing: Closing | None = None
     """How the generation ended; None while it is open."""
+    earlier: tuple[str, ...] = ()
+    """Identities of what started and closed the generations before, oldest first: a repeat of it must not
+    start or close this one."""
 
 
 class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):

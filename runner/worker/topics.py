@@ -61,13 +61,13 @@ class TopicOutlet:
     """The Outlet of the actions: pure look-ups in the last answer."""
 
     def __init__(
-        self, cluster: Cluster, codecs: Mapping[str, Codec], default: Codec, suffix: str = ""
+        self, cluster: Cluster, codecs: Mapping[str, Codec], default: Codec, *, by_suffix: bool = False
     ) -> None:
-        """``suffix``: the topic whose partitions follow the digits at the end of the request id."""
+        """``by_suffix``: partitions follow the digits at the end of the request id."""
         self.cluster = cluster
         self._codecs = codecs
         self._default = default
-        self._suffix = suffix
+        self._by_suffix = by_suffix
 
     def encode(self, stream: str, sections: Sections) -> bytes:
         """Return the value in the encoding of that topic."""
@@ -80,7 +80,7 @@ class TopicOutlet:
 
     def partition(self, stream: str, request_id: str) -> int | None:
         """Return the partition by the trailing digits of the request id, where so configured."""
-        if stream != self._suffix:
+        if not self._by_suffix:
             return None
         topic = self.cluster.topics.get(stream)
         suffix = request_id[len(request_id.rstrip(digits)) :]

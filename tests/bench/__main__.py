@@ -22,7 +22,13 @@ from rich.table import Table
 from tests.bench.ceilings import CEILING_OF_THE_SAME, CEILING_WITH_FEED, CEILINGS, measure_ceiling
 from tests.bench.codecs import CODECS, measure_codec
 from tests.bench.events import EVENT_BYTES
-from tests.bench.latency import measure_forwarded_latency, measure_latency, measure_lateness
+from tests.bench.latency import (
+    Spread,
+    measure_ceiling_latency,
+    measure_forwarded_latency,
+    measure_latency,
+    measure_lateness,
+)
 from tests.bench.memory import measure_bytes_per_task
 from tests.bench.stage import new_stage, with_feed
 from tests.bench.throughput import measure_forwarded, measure_throughput
@@ -86,8 +92,9 @@ class Bench:
             for what, measure in (("answer", measure_latency), ("forwarded", measure_forwarded_latency)):
                 stage = staged(new_stage(self._kafka, self._redis, "latency"))
                 measured = measure(stage, per_second, seconds)
-                self._note(f"{what}{feed} p50 ms", measured.p50_ms)
-                self._note(f"{what}{feed} p99 ms", measured.p99_ms)
+                self._note_spread(f"{what}{feed}", measured)
+        stage = with_feed(new_stage(self._kafka, self._redis, "latency"))
+        self._note_spread("answer of ceiling e", measure_ceiling_latency(stage, per_second, seconds))
 
     def lateness(self, what: str, tasks: int, over_seconds: float) -> None:
         """One round of deadlines, told to a task feed as well."""
@@ -113,6 +120,10 @@ class Bench:
             if f"worker events/s, {other}" in found:
                 found[f"{other} / without"] = found[f"worker events/s, {other}"] / found["worker events/s"]
         return found
+
+    def _note_spread(self, name: str, measured: Spread) -> None:
+        self._note(f"{name} p50 ms", measured.p50_ms)
+        self._note(f"{name} p99 ms", measured.p99_ms)
 
     def _note(self, name: str, value: float) -> None:
         self.figures[name].append(value)

@@ -14,14 +14,18 @@ same size as the worker does:
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from typing import Any, Final, TypeAlias
 
 import msgspec
 import redis
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from tests.bench.stage import HOMES, Stage
+from tests.bench.stage import HOMES, SHARDS, WAIT_SECONDS, Stage
 
 BATCH: Final = 1000
 Headers: TypeAlias = list[tuple[str, str | bytes | None]]
@@ -65,9 +69,11 @@ CEILING_OF_THE_SAME: Final = Ceiling("e whole", codec=True, store=True, feed=Tru
 _RECORD: Final = (
     b'{"format":1,"domain":"default","id":"bench-home-1-1:step-10","revision":1,"state":%s,"start":%s}'
 )
+ANSWERED: Final = "PROCEEDED"
+"""The status that the answers of ceiling (e) have in their headers."""
 _ANSWER_HEADERS: Final[Headers] = [
     ("event-kind", b"reply"),
-    ("event-status", b"PROCEEDED"),
+    ("event-status", ANSWERED.encode()),
     ("task-id", b"bench-home-1-100000:step-10"),
     ("task-domain", b"default"),
 ]
@@ -81,9 +87,21 @@ _OUTCOME: Final = b"\x94\xa6closed\xcf\x00\x00\x01\x8b\xcf\xe5h\x00\xa9PROCEEDED
 _STATE: Final = b'{"status":"OPEN","home":1,"source":"1/1@100000","created_ms":1700000000000}'
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a loop needs of a stage; another process can be given it."""
+
+    brokers: str
+    redis_url: str
+    name: str
+    requests: str
+    responses: str
+    tasks: str
+
+
 def measure_ceiling(stage: Stage, events: int, ceiling: Ceiling) -> float:
     """Return events per second of one loop over ``events`` messages that are in the log already."""
-    loop = _Loop(stage, ceiling)
+    loop = _Loop(_place(stage), ceiling)
     done, began = 0, 0.0
     while done < events:
         messages = loop.read()
@@ -97,17 +115,49 @@ def measure_ceiling(stage: Stage, events: int, ceiling: Ceiling) -> float:
     return events / seconds
 
 
+@contextmanager
+def running_ceiling(stage: Stage, ceiling: Ceiling) -> Iterator[None]:
+    """Run a loop in a process of its own, as the worker has one, for the length of the block."""
+    context = get_context("spawn")
+    ready, stopping = context.Event(), context.Event()
+    child = context.Process(target=_run, args=(_place(stage), ceiling, ready, stopping))
+    child.start()
+    try:
+        if not ready.wait(WAIT_SECONDS):
+            raise RuntimeError(f"the loop of ceiling {ceiling.name} did not begin")
+        yield
+    finally:
+        stopping.set()
+        child.join(WAIT_SECONDS)
+        child.kill()
+
+
+def _run(place: _Place, ceiling: Ceiling, ready: Event, stopping: Event) -> None:
+    loop = _Loop(place, ceiling)
+    ready.set()
+    while not stopping.is_set():
+        messages = loop.read()
+        if messages:
+            loop.deliver(messages)
+    loop.close()
+
+
+def _place(stage: Stage) -> _Place:
+    topics = (stage.requests, stage.responses, stage.tasks)
+    return _Place(stage.kafka.bootstrap, stage.redis.url, stage.name, *topics)
+
+
 class _Loop:
-    def __init__(self, stage: Stage, ceiling: Ceiling) -> None:
-        self._stage = stage
+    def __init__(self, place: _Place, ceiling: Ceiling) -> None:
+        self._place = place
         self._ceiling = ceiling
-        self._redis: redis.Redis = stage.redis.client()
-        name = f"{stage.name}-{ceiling.name[0]}"
-        broker = {"bootstrap.servers": stage.kafka.bootstrap}
+        self._redis = redis.Redis.from_url(place.redis_url)
+        name = f"{place.name}-{ceiling.name[0]}"
+        broker = {"bootstrap.servers": place.brokers}
         self._consumer = Consumer(
             {**broker, "group.id": name, "enable.auto.commit": False, "isolation.level": "read_committed"}
         )
-        self._consumer.assign([TopicPartition(stage.requests, p, 0) for p in range(HOMES)])
+        self._consumer.assign([TopicPartition(place.requests, p, 0) for p in range(HOMES)])
         quick = {"linger.ms": 2, "retry.backoff.ms": 5, "retry.backoff.max.ms": 50}
         self._producer = Producer({**broker, **quick, "transactional.id": name})
         self._producer.init_transactions(60)
@@ -126,14 +176,14 @@ class _Loop:
         self._producer.begin_transaction()
         for key, values in outputs:
             for value in values:
-                self._producer.produce(self._stage.responses, value, key, headers=answer_headers)
+                self._producer.produce(self._place.responses, value, key, headers=answer_headers)
         if self._ceiling.feed:
             for message in messages:
                 told = _RECORD % (_STATE, message.value() or b"")
-                place = message.partition() or 0
-                self._producer.produce(self._stage.tasks, told, message.key(), place, headers=record_headers)
+                shard = (message.offset() or 0) % SHARDS
+                self._producer.produce(self._place.tasks, told, message.key(), shard, headers=record_headers)
         ends = {message.partition(): (message.offset() or 0) + 1 for message in messages}
-        places = [TopicPartition(self._stage.requests, p or 0, offset) for p, offset in ends.items()]
+        places = [TopicPartition(self._place.requests, p or 0, offset) for p, offset in ends.items()]
         self._producer.send_offsets_to_transaction(places, self._consumer.consumer_group_metadata())
         self._producer.commit_transaction()
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from tests.bench.ceilings import ANSWERED, CEILING_OF_THE_SAME, running_ceiling
 from tests.bench.events import Sent, proceed_event, send_all, start_event
 from tests.bench.stage import HOMES, Stage, running_worker, wait_for
 
@@ -70,6 +71,13 @@ def measure_latency(stage: Stage, per_second: int, seconds: float) -> Spread:
     events = [start_event(number, stage.name) for number in range(int(per_second * seconds))]
     with running_worker(stage):
         return _answered(stage, events, per_second, "ACK")
+
+
+def measure_ceiling_latency(stage: Stage, per_second: int, seconds: float) -> Spread:
+    """Return the same spread of ceiling (e), on a stage with a task feed: what the servers take."""
+    events = [start_event(number, stage.name) for number in range(int(per_second * seconds))]
+    with running_ceiling(stage, CEILING_OF_THE_SAME):
+        return _answered(stage, events, per_second, ANSWERED)
 
 
 def measure_forwarded_latency(stage: Stage, per_second: int, seconds: float) -> Spread:

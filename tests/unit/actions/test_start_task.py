@@ -30,8 +30,8 @@ from tests.unit.actions.events import (
 )
 
 NO_MILLISECONDS: tuple[Any, ...] = (
-    *("soon", "NaN", "nan", "inf", "-Infinity", "1e30", "-1", "1_000", "١٢", "0x10", "60000ms", "1,000"),
-    *(1e30, 10**40, -1, -0.5, MAX_TIME_MS + 1, True, False, [], [1], {}),
+    *("soon", "NaN", "nan", "inf", "-Infinity", "1e30", "-1e30", "1_000", "١٢", "0x10", "60000ms", "1,000"),
+    *(1e30, 10**40, -(10**40), MAX_TIME_MS + 1, -MAX_TIME_MS - 1, True, False, [], [1], {}),
 )
 ORDER: dict[str, Any] = {"taskId": "task-1", "process": {"data": {"amount": 12, "note": None}}, "0": [1]}
 
@@ -178,6 +178,10 @@ def test_a_parameter_that_should_be_text_is_refused_by_name(name: str, value: An
         ({"timeout": "6e4"}, NOW + 60_000),
         ({"timeout": 60000.9}, NOW + 60_000),
         ({"timeout": 0}, NOW),
+        ({"timeout": -5000}, NOW - 5000),
+        ({"timeout": "-0.5"}, NOW),
+        ({"timeout": -MAX_TIME_MS}, 0),
+        ({"timeoutOn": -1}, 0),
         ({"timeoutOn": NOW + HOUR}, NOW + HOUR),
         ({"timeoutOn": str(NOW + HOUR)}, NOW + HOUR),
         ({"timeoutOn": NOW + HOUR, "timeout": 1}, NOW + HOUR),

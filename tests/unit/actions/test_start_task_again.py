@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner.errors import TASK_EXISTS
-from runner.tasks.record import Record, Status
+from runner.tasks.record import EARLIER, Record, Status
 from tests.unit.actions.events import (
     HOUR,
     NOW,
@@ -140,3 +140,52 @@ def test_a_new_generation_can_be_proceeded_like_the_first() -> None:
     assert second is not None
     decision = answer(proceed(meta={"requestTime": 4}), second)
     assert resumed(decision).payload == {"taskId": "task-1", "round": 2}
+
+
+# What started or closed an earlier generation comes once more.
+
+
+def _next(closed: Record, number: int) -> Record:
+    """Return the generation after a closed one."""
+    one = start(meta={"requestTime": number}, payload={"taskId": "task-1", "round": number})
+    record = answer(one, closed).record
+    assert record is not None
+    return record
+
+
+@pytest.mark.parametrize("command", [proceed, timeout])
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_repeat_of_what_closed_an_earlier_generation_closes_no_other(command: Any, closed: bool) -> None:
+    first = command(meta={"requestTime": 10})
+    record = _next(closed_by(first, started(start(meta={"requestTime": 1}))), 2)
+    if closed:
+        record = closed_by(proceed(meta={"requestTime": 20}), record)
+    decision = answer(again(first), record)
+    assert decision.record is None
+    assert len(decision.emits) == 1
+    assert reply(decision).status == "SUCCESS"
+    # Who was asked about the first may have no business with what is stored now.
+    assert "round" not in reply(decision).payload
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_repeat_of_an_earlier_start_task_is_a_duplicate(closed: bool) -> None:
+    first = start(meta={"requestTime": 1})
+    record = _next(closed_by(proceed(meta={"requestTime": 10}), started(first)), 2)
+    if closed:
+        record = closed_by(proceed(meta={"requestTime": 20}), record)
+    decision = answer(again(first), record)
+    assert decision.record is None
+    assert reply(decision).status == "ACK"
+
+
+def test_a_record_does_not_grow_with_its_generations() -> None:
+    record, sizes = started(start(meta={"requestTime": 0})), []
+    ends = [proceed(meta={"requestTime": 100 + number}) for number in range(8)]
+    for number, end in enumerate(ends):
+        record = _next(closed_by(end, record), number + 1)
+        sizes.append(len(record.state.earlier))
+    assert sizes == [2, 4, 6, 8, 8, 8, 8, 8]
+    assert sizes[-1] == EARLIER
+    assert all(answer(again(end), record).record is None for end in ends[-4:])
+    assert answer(again(ends[0]), record).record is not None

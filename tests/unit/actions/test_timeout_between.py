@@ -125,6 +125,13 @@ def test_a_period_that_ends_before_it_begins_failed() -> None:
     assert (period(empty).from_ms, period(empty).to_ms) == (2, 2)
 
 
+def test_a_period_up_to_now_that_begins_later_failed() -> None:
+    one = between(payload={"from": NOW + 1}, fromTimePath="from")
+    with pytest.raises(EventError) as failed:
+        told(one, DuePage((), None))
+    assert failed.value.code == PERIOD_FAILED
+
+
 # The command TIMEOUT is the same by another name.
 
 

@@ -32,8 +32,8 @@ class Shouting:
         return JsonCodec().encode(sections).upper()
 
 
-def outlet(suffix: str = "responses") -> TopicOutlet:
-    return TopicOutlet(cluster(), {"odd": Shouting()}, JsonCodec(), suffix)
+def outlet(*, by_suffix: bool = True) -> TopicOutlet:
+    return TopicOutlet(cluster(), {"odd": Shouting()}, JsonCodec(), by_suffix=by_suffix)
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_any_number_of_digits_is_read_in_one_pass() -> None:
     assert outlet().partition("responses", digits + "x") is None
 
 
-def test_only_the_topic_it_is_set_for_follows_the_suffix() -> None:
-    assert outlet().partition("odd", "req-7") is None
-    assert outlet("").partition("responses", "req-7") is None
-    assert outlet("gone").partition("gone", "req-7") is None
+def test_every_stream_follows_the_suffix_where_it_is_set() -> None:
+    assert outlet().partition("odd", "req-8") == 1
+    assert outlet(by_suffix=False).partition("responses", "req-7") is None
+    assert outlet().partition("gone", "req-7") is None
 
 
 def test_the_partition_is_always_one_of_the_topic() -> None:
-    odd = TopicOutlet(cluster(), {}, JsonCodec(), "odd")
+    odd = outlet()
     assert {odd.partition("odd", f"r{n}") for n in range(100)} == set(range(7))
     for length in range(1, 60):
         number = "8675309" * 9
