@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
@@ -42,6 +43,16 @@ def configure(log_format: Format, level: Level, stream: TextIO | None = None) ->
 def get(name: str) -> FilteringBoundLogger:
     """A logger whose events carry this name; ``bind`` adds fields to every event of the one it returns."""
     return cast(FilteringBoundLogger, structlog.get_logger(name))
+
+
+def last_words(say: Callable[[], object], seconds: float = 1.0) -> None:
+    """Log what ends the process, and return after so many seconds whether it could be written or not.
+
+    Whoever reads the log may have stopped: then each of its lines is waited for, for ever.
+    """
+    saying = threading.Thread(target=say, name="last-words", daemon=True)
+    saying.start()
+    saying.join(seconds)
 
 
 class _Handler(logging.StreamHandler[TextIO]):

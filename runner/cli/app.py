@@ -39,6 +39,7 @@ from runner.embedded import EmbeddedUnavailable
 from runner.errors import FatalError, RunnerError
 
 FAILED: Final = 1
+MISUSED: Final = 2
 INTERRUPTED: Final = 130
 DEBUG: Final = "RUNNER_DEBUG"
 
@@ -84,6 +85,10 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; what is wrong has been shown on standard error."""
     if completion_command.VARIABLE in os.environ:
         completion_command.prepare()
+    odd = next((each for each in arguments if not _is_text(each)), None)
+    if odd is not None:
+        _show(f"the argument {odd.encode(errors='replace').decode()!r} is no text in UTF-8")
+        return MISUSED
     try:
         typer.main.get_command(build_app())(args=list(arguments), prog_name=completion_command.PROGRAM)
     except SystemExit as end:
@@ -93,6 +98,15 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a person reads one line
         return report(error, with_traceback=os.environ.get(DEBUG) == "1")
     return 0
+
+
+def _is_text(argument: str) -> bool:
+    """Whether an argument is more than bytes that were none of this machine's encoding."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def report(error: Exception, *, with_traceback: bool) -> int:

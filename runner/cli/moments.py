@@ -9,6 +9,7 @@ from typing import Final
 _UNIT_MS: Final = {"s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _AGO: Final = re.compile(r"(\d{1,9}) ?(s|min|m|h|d)", re.ASCII)
 _SECONDS_DIGITS: Final = 10
+_LONGEST_DIGITS: Final = 15
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
 
 
@@ -58,7 +59,7 @@ def read_moment(text: str, now_ms: int) -> int:
     ago = _AGO.fullmatch(text)
     if ago is not None:
         return now_ms - int(ago[1]) * _UNIT_MS[ago[2]]
-    if text.isascii() and text.isdecimal() and len(text) >= _SECONDS_DIGITS:
+    if text.isascii() and text.isdecimal() and _SECONDS_DIGITS <= len(text) <= _LONGEST_DIGITS:
         return int(text) * (1000 if len(text) == _SECONDS_DIGITS else 1)
     moment = datetime.fromisoformat(text)
     return round(moment.timestamp() * 1000)

@@ -285,7 +285,7 @@ def _signals(shutdown_seconds: float) -> Iterator[threading.Event]:
     stopping = threading.Event()
 
     def late() -> None:
-        _log.error("stopped_late", seconds=shutdown_seconds)
+        log.last_words(lambda: _log.error("stopped_late", seconds=shutdown_seconds))
         os._exit(STOPPED_LATE)
 
     deadline = threading.Timer(shutdown_seconds, late)

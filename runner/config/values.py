@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import jmespath
 from jmespath.exceptions import JMESPathError
@@ -22,6 +22,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _TOPIC: Final = r"^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$"
+_DATABASE: Final = r"/?|/[0-9]+"
+_DATABASE_OPTION: Final = r"db=[0-9]+"
 _DOTTED: Final = r"^[\w-]{1,100}(\.[\w-]{1,100}){0,9}$"
 # Braces would end up inside the {shard} tag of a Redis key and tear its keys apart in a Cluster.
 _KEY_PART: Final = r"^[^{}\s\x00-\x1f\x7f]+$"
@@ -79,19 +81,33 @@ def _not_empty(expressions: tuple[str, ...]) -> tuple[str, ...]:
 
 def _redis_url(url: SecretStr) -> SecretStr:
     """Refused without its text: a password in it may be the very reason why it cannot be read."""
-    try:
-        parts = urlsplit(url.get_secret_value())
-        place = parts.path if parts.scheme == "unix" else parts.hostname
-        readable = parts.scheme in _REDIS_SCHEMES and bool(place) and parts.port != 0
-    except ValueError:
-        readable = False
-    if not readable:
+    parts = _redis_parts(url.get_secret_value())
+    if parts is None:
         raise unfit(
             "is no Redis URL",
             "write it like redis://127.0.0.1:6379/0 (or rediss://, unix://), special signs in a "
             "password percent-encoded",
         )
+    # The client would take any other path for database 0, and fail at an option that it does not know.
+    if parts.scheme != "unix" and re.fullmatch(_DATABASE, parts.path) is None:
+        raise unfit(
+            "names no database after the port", "write its number there, like redis://127.0.0.1:6379/0"
+        )
+    if parts.query and re.fullmatch(_DATABASE_OPTION, parts.query) is None:
+        raise unfit(
+            "has options that are not read from there",
+            "use the settings beside it; only db=0, the number of the database, may follow a question mark",
+        )
     return url
+
+
+def _redis_parts(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        place = parts.path if parts.scheme == "unix" else parts.hostname
+        return parts if parts.scheme in _REDIS_SCHEMES and place and parts.port != 0 else None
+    except ValueError:
+        return None
 
 
 def _node(text: str) -> str:

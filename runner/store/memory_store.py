@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from runner.actions.decision import decode_outcome, encode_outcome
 from runner.errors import StoreLost, StoreMismatch
 from runner.store.calls import (
+    FIRST,
     Change,
     Due,
     DueEntries,
@@ -174,7 +175,7 @@ class MemoryStore:
             (shard, home)
             for home, base in bases.items()
             for shard in range(self.shards)
-            if self._mark(incarnation, shard, home) < base
+            if self._mark(incarnation, shard, home, none=0 if incarnation == FIRST else -1) < base
         ]
 
     def unverified(self, homes: Collection[int], note: str) -> dict[int, str]:
@@ -196,10 +197,10 @@ class MemoryStore:
         found = [(index, member.decode()) for index in indexes for _, member in self._indexes.get(index, [])]
         return found[:limit]
 
-    def _mark(self, incarnation: int, shard: int, partition: int) -> int:
+    def _mark(self, incarnation: int, shard: int, partition: int, *, none: int = 0) -> int:
         home = self._homes.get((shard, partition))
         if home is None or home.incarnation != incarnation:
-            return 0
+            return none
         return -1 if home.restorer is not None else home.mark
 
     def _require_whole(

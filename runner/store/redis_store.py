@@ -18,6 +18,7 @@ from runner.actions.decision import Outcome, decode_outcome
 from runner.errors import StoreLost, StoreMismatch, StoreUnreadable
 from runner.store.arguments import apply_arguments, by_shard
 from runner.store.calls import (
+    FIRST,
     Due,
     DueEntries,
     Index,
@@ -415,7 +416,7 @@ class RedisStore:
 def _mark(told: Sequence[bytes | None], incarnation: int) -> int:
     era, mark, restorer = told
     if era is None or int(era) != incarnation:
-        return 0
+        return 0 if incarnation == FIRST else -1
     return -1 if restorer is not None else int(mark or 0)
 
 

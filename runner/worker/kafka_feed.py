@@ -123,8 +123,8 @@ def _told(message: Message) -> Told:
             if name == HOME:
                 home = int(value)
                 break
-    except (SystemError, ValueError) as error:
-        # Names that are no UTF-8 are a SystemError of the library, or a UnicodeDecodeError.
+    except (SystemError, TypeError, ValueError) as error:
+        # Names that are no UTF-8 are a SystemError of the library, or a UnicodeDecodeError; no value is None.
         place = f"{message.topic()}/{message.partition()}@{message.offset()}"
         raise FeedUnreadable(f"{place} is not a message of the task feed: {error}") from error
     return Told(message.key() or b"", message.value(), home)

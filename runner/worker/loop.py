@@ -163,7 +163,11 @@ class Loop:
 
         Without events nobody else would notice that deadlines are gone.
         """
-        if self._parts.restorer is None or self._is_restoring() or self._ticker() < self._verify_at:
+        restorer = self._parts.restorer
+        if restorer is not None and not self._opening:
+            # What was being restored is of homes that were taken away before they were opened.
+            restorer.give_up()
+        if restorer is None or restorer.is_busy or self._ticker() < self._verify_at:
             return True
         self._verify_at = self._ticker() + self._limits.verify_seconds
         if self._is_whole(self._assignment.positions):

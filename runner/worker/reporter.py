@@ -35,6 +35,7 @@ class Reporter:
         self._down = False
         self._refused = 0
         """Batches in a row that Kafka did not take."""
+        self._open: frozenset[int] = frozenset()
         health.set_store(up=True)
         metrics.store_up.set(1)
 
@@ -91,6 +92,11 @@ class Reporter:
 
     def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
         """Note which homes are open, and which of them are paused."""
+        if not self._open.issuperset(opened):
+            # Kafka has just told where they begin: it may be long before there is a batch for it to take.
+            self._refused = 0
+            self._health.set_log(up=True)
+        self._open = frozenset(opened)
         self._health.set_assigned(len(opened))
         self._health.set_paused(blocked)
         self._metrics.open_homes.set(len(opened))

@@ -182,6 +182,13 @@ class Restorer:
         self._positions = {home: max(offset, 0) for home, offset in positions.items()}
         self._begin(places)
 
+    def give_up(self) -> None:
+        """Leave what is being restored as it is: the homes are somebody else's now, or it begins anew."""
+        if self._left:
+            self._left.clear()
+            self._feed.close()
+            self._observer.not_restored()
+
     def settle(self, positions: Mapping[int, int]) -> bool:
         """Whether the store holds all that was committed of these homes below their positions.
 
@@ -190,12 +197,12 @@ class Restorer:
         """
         bases = {home: max(offset, 0) for home, offset in positions.items()}
         if any(bases.get(home) != base for shard in self._left for home, base in shard.homes.items()):
-            self._give_up()
+            self.give_up()
         self._positions = bases
         try:
             return self._settled()
         except BaseException:
-            self._give_up()
+            self.give_up()
             raise
 
     def _settled(self) -> bool:
@@ -332,12 +339,6 @@ class Restorer:
             for home, each in changes.items()
         }
         self._carry_out(self._call_of(shard, Phase.WRITE, gone))
-
-    def _give_up(self) -> None:
-        if self._left:
-            self._left.clear()
-            self._feed.close()
-            self._observer.not_restored()
 
     def _carry_out(self, call: ShardCall) -> None:
         """Raises Superseded if somebody else restores a home that the call is about."""

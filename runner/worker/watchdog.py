@@ -57,7 +57,9 @@ class Watchdog:
         """End the process if the loop has not come round for too long."""
         silent_seconds = self._state.seconds_since_tick(self._now())
         if silent_seconds > self._stuck_seconds:
-            _log.error("stuck", seconds=round(silent_seconds, 1), exit_code=Fenced.exit_code)
+            log.last_words(
+                lambda: _log.error("stuck", seconds=round(silent_seconds, 1), exit_code=Fenced.exit_code)
+            )
             self._end(Fenced.exit_code)
 
     def _run(self) -> None:

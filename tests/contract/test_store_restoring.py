@@ -97,6 +97,26 @@ class TestMarks:
         assert apply(store, HomeCall(HOME, 0, until=3), incarnation=2, shard=0) is Verdict.APPLIED
         assert (0, HOME) in store.lost(2, {HOME: 4})
 
+    def test_nor_do_they_where_the_first_call_for_the_new_topic_moves_none(
+        self, store: RestorableSubject
+    ) -> None:
+        assert marked(store, 10) is Verdict.APPLIED
+        assert apply(store, HomeCall(HOME, 0), incarnation=2, shard=0) is Verdict.APPLIED
+        assert (0, HOME) in store.lost(2, {HOME: 1})
+        assert apply(store, HomeCall(HOME, 0, until=3), incarnation=2, shard=0) is Verdict.APPLIED
+        assert (0, HOME) in store.lost(2, {HOME: 4})
+
+    def test_in_a_topic_that_was_made_again_a_home_is_lost_until_it_was_looked_at(
+        self, store: RestorableSubject
+    ) -> None:
+        """Tasks of the earlier topic may be gone although nothing was committed in the new one."""
+        assert store.lost(2, {HOME: 0}) == [(shard, HOME) for shard in range(SHARDS)]
+        homes = (HomeCall(HOME, 0),)
+        for phase in (Phase.BEGIN, Phase.END):
+            call = ShardCall(0, 2, homes, (), Restoring(TOKEN, phase))
+            assert store.apply([call]) == [Verdict.APPLIED]
+        assert store.lost(2, {HOME: 0}) == [(shard, HOME) for shard in range(1, SHARDS)]
+
 
 class TestWhole:
     def test_what_is_there_is_given_if_the_mark_has_come_to_the_base(self, store: RestorableSubject) -> None:

@@ -1,4 +1,4 @@
-"""A header name that is no text: other clients can send it, and nobody may stumble over it."""
+"""Headers that no runner writes: other clients can send them, and nobody may stumble over them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Collection
 from typing import Final
 
 import pytest
-from confluent_kafka import cimpl
+from confluent_kafka import Producer, cimpl
 
 from runner.embedded import EmbeddedBroker
+from runner.errors import FeedUnreadable
 from runner.worker.event_log import Message
+from runner.worker.kafka_feed import KafkaFeed
 from runner.worker.kafka_log import KafkaLog
 
 PATIENCE_SECONDS: Final = 30.0
@@ -110,3 +112,22 @@ def test_a_message_with_a_header_name_that_is_no_text_is_read_as_one_and_the_nex
     assert [message.headers for message in messages] == [(("fine", b"text"),), (), (("fine", b"text"),)]
     ended_ms = int(time.time() * 1000)
     assert all(began_ms <= (message.timestamp_ms or 0) <= ended_ms for message in messages)
+
+
+def _read_out(feed: KafkaFeed) -> None:
+    while feed.read() is not None:
+        pass
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("home", [None, b"", b"third"])
+def test_a_message_of_the_feed_whose_home_is_no_number_is_named(home: bytes | None) -> None:
+    with contextlib.ExitStack() as stack:
+        brokers = {"bootstrap.servers": stack.enter_context(EmbeddedBroker({"tasks": 1})).bootstrap}
+        producer = Producer(brokers)
+        producer.produce("tasks", b"value", b"key", headers=[("home", home)])
+        assert producer.flush(PATIENCE_SECONDS) == 0
+        feed = stack.enter_context(contextlib.closing(KafkaFeed("tasks", brokers, "group")))
+        feed.begin(0)
+        with pytest.raises(FeedUnreadable, match="tasks/0@0"):
+            _read_out(feed)

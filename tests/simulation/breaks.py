@@ -91,8 +91,8 @@ class TakesLaterForEarlier(MemoryStore):
 class HasNoMarks(MemoryStore):
     """Takes calls whatever the shard has lost, and says of nothing that it is."""
 
-    def _mark(self, incarnation: int, shard: int, partition: int) -> int:
-        mark = super()._mark(incarnation, shard, partition)
+    def _mark(self, incarnation: int, shard: int, partition: int, *, none: int = 0) -> int:
+        mark = super()._mark(incarnation, shard, partition, none=none)
         return mark if mark < 0 else 1_000_000
 
 

@@ -167,6 +167,23 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant(
                 "use a name without spaces, braces or control signs"
             ),
         ),
+        *(
+            (
+                f"redis: {{url: 'redis://h:6379{path}'}}",
+                "redis.url names no database after the port; write its number there, like redis://127.0.0.1:6379/0",
+            )
+            for path in ("/prod", "/0/1", "/-1", "/prod?db=1")
+        ),
+        *(
+            (
+                f"redis: {{url: '{url}'}}",
+                (
+                    "redis.url has options that are not read from there; use the settings beside it; "
+                    "only db=0, the number of the database, may follow a question mark"
+                ),
+            )
+            for url in ("redis://h/0?timeout=2", "rediss://h?db=abc", "unix:///r.sock?socket_timeout=x")
+        ),
         (
             "redis: {topology: cluster, nodes: ['one:7000', two]}",
             "redis.nodes[1] is no address: 'two'; write it like 10.0.0.1:6379",

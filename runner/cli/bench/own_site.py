@@ -134,10 +134,10 @@ def _delete_topics(admin: Connection[AdminClient], config: Config) -> None:
     topics = config.topics
     names = [topics.requests, topics.responses, topics.dead_letters]
     for answer in admin.client.delete_topics(names, operation_timeout=ANSWER_SECONDS).values():
-        with suppress(KafkaException):
+        with suppress(KafkaException, TimeoutError):
             answer.result(ANSWER_SECONDS)
     for answer in admin.client.delete_consumer_groups([config.kafka.group]).values():
-        with suppress(KafkaException):
+        with suppress(KafkaException, TimeoutError):
             answer.result(ANSWER_SECONDS)
 
 

@@ -46,6 +46,11 @@ class Place:
         asked = self.admin.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS)[group]
         try:
             return len(asked.result(ANSWER_SECONDS).members)
+        except TimeoutError:
+            raise FatalError(
+                f"Kafka does not tell within {ANSWER_SECONDS:g} s who is in group {group}: the group's "
+                "coordinator is away; try again once it is back"
+            ) from None
         except KafkaException as error:
             reason = error.args[0]
             if reason.name() == _NO_GROUP:

@@ -90,6 +90,8 @@ local function keep(h, home, argument)
     end
     in_chunks('HDEL', key, trimmed)
   end
+  -- Those of an earlier topic of the name say nothing of this one.
+  if other then redis.call('HDEL', key, 'mark', 'restorer') end
   local fields = {}
   if till >= 0 then fields = { 'mark', math.max(till, stored[h][3]) } end
   for o, offset in ipairs(offsets) do

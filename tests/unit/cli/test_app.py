@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,11 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
     captured = capsys.readouterr()
     assert "Usage: runner" in captured.out + captured.err
     assert "Traceback" not in captured.err
+
+
+def test_an_argument_that_is_no_text_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["task", "show", os.fsdecode(b"a\xff")]) == 2
+    assert "the argument 'a?' is no text in UTF-8" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_read_is_wrong_usage(

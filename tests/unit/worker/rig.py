@@ -27,6 +27,7 @@ from runner.worker.loop import Loop
 from runner.worker.parts import Limits, Parts
 from runner.worker.process import Process
 from runner.worker.processed import Processed
+from runner.worker.restorer import Restorer
 from runner.worker.retention import Retention
 from runner.worker.store_time import StoreTime
 from runner.worker.timers import Timers, TimerSettings
@@ -252,6 +253,7 @@ class Worker:
         timers: type[Timers] = Timers,
         settings: TimerSettings | None = None,
         watcher: Watcher | None = None,
+        restorer: Restorer | None = None,
     ) -> None:
         self.middle = middle or Middle()
         self.ticker, self.faults, self.store = self.middle.ticker, self.middle.faults, self.middle.store
@@ -276,6 +278,7 @@ class Worker:
                 incarnation=1,
                 ahead=self.middle.process.ahead,
                 feed=self.middle.feed,
+                restorer=restorer,
             ),
             limits or Limits(),
             self.watcher,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from itertools import count
+
 import pytest
 
 from runner.errors import LogUnavailable, StoreUnavailable
+from runner.worker.last_told import Told
 from runner.worker.parts import Limits
+from runner.worker.restorer import Extent, Restorer
 from tests.unit.worker.opened import answered, opened, proceed, start
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Middle, Worker, event, topics
 
@@ -220,6 +225,61 @@ def test_a_home_revoked_while_the_store_is_down_is_not_resumed() -> None:
     assert worker.loop.positions == {1: 0}
     assert worker.log.sent == []
     assert worker.watcher.open == {1}
+
+
+class EndlessFeed:
+    """A task feed whose end is not reached: a transaction is open there."""
+
+    def __init__(self) -> None:
+        self.is_held = False
+
+    def begin(self, shard: int) -> None:
+        self.is_held = shard >= 0
+
+    def read(self) -> Sequence[Told]:
+        return ()
+
+    def close(self) -> None:
+        self.is_held = False
+
+
+class Restoring:
+    """What Kafka says of the group, and what the restorer says of itself."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def committed(self, partitions: Collection[int]) -> dict[int, int | None]:
+        return dict.fromkeys(partitions, None)
+
+    def homes(self) -> int:
+        return HOMES
+
+    def restoring(self, shards_left: int, records: int) -> None:
+        self.said.append(f"restoring {shards_left} {records}")
+
+    def restored(self, records: int) -> None:
+        self.said.append(f"restored {records}")
+
+    def not_restored(self) -> None:
+        self.said.append("not restored")
+
+
+def test_a_home_revoked_while_it_is_restored_leaves_nothing_to_be_restored() -> None:
+    """Or the store would never be looked after again, whatever it loses."""
+    middle, feed, told = Middle(with_feed=True), EndlessFeed(), Restoring()
+    tokens = map(str, count())
+    extent = Extent(tuple(middle.terms.policy.domains), 1, told)
+    restorer = Restorer(middle.store, feed, extent, lambda: next(tokens), told)
+    worker = opened(Worker(middle, homes=(0,), restorer=restorer))
+    worker.log.offsets[1] = 7  # another has committed that much, and no shard has heard of it
+    worker.log.assign(1)
+    worker.step(10)
+    assert (restorer.is_busy, feed.is_held) == (True, True)
+    worker.log.revoke(1)
+    worker.step(2)
+    assert (restorer.is_busy, feed.is_held) == (False, False)
+    assert told.said[-1] == "not restored"
 
 
 # -- homes that are new ----------------------------------------------------------------------------

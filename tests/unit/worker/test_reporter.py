@@ -167,3 +167,17 @@ def test_what_kafka_does_not_take_again_and_again_makes_the_worker_not_ready_unt
     assert bench.reasons == ["Kafka does not take what is sent, the log says why"]
     bench.reporter.processed(BATCH, Processed(), timers=0, seconds=0.0)
     assert bench.reasons == []
+
+
+def test_a_worker_without_events_is_ready_again_once_kafka_has_told_where_its_homes_begin(
+    bench: Bench,
+) -> None:
+    for _ in range(3):
+        bench.reporter.aborted(LogUnavailable("no answer"))
+    assert bench.reasons
+    bench.reporter.homes({0}, set())
+    assert bench.reasons == []
+    for _ in range(3):
+        bench.reporter.aborted(LogUnavailable("refused"))
+        bench.reporter.homes({0}, set())
+    assert bench.reasons, "the same homes say nothing of what Kafka takes"
