@@ -32,6 +32,8 @@ class Ledger:
         self._answers = answers
         self._closers: dict[str, list[Answer]] = defaultdict(list)
         """SUCCESS replies to commands, by the generation whose data they carry."""
+        self._late: list[Sent] = []
+        """Commands that were told SUCCESS without data: those that had closed an earlier generation."""
 
     def check(self) -> None:
         """Raise Violation unless everything is there, once, and right."""
@@ -43,6 +45,8 @@ class Ledger:
             self._check_resume(self._sent[marker], resumes)
         for generation, closers in self._closers.items():
             self._check_closers(generation, closers)
+        for sent in self._late:
+            self._check_late(sent)
         self._check_deadlines()
 
     # -- replies ---------------------------------------------------------------------------------
@@ -62,12 +66,31 @@ class Ledger:
         if sent.kind not in _COMMANDS or reply.status != "SUCCESS":
             _require(reply.payload == sent.payload, f"{told} with another payload")
             return
+        if reply.payload == sent.payload:
+            self._late.append(sent)
+            return
         generation = reply.payload.get("g", "")
         start = self._sent.get(generation)
         said = {**sent.payload, **_drawn(sent, reply)}
         right = start is not None and reply.payload == {**start.payload, **said}
         _require(right, f"{told} with the payload {reply.payload}")
         self._closers[generation].append(reply)
+
+    def _check_late(self, late: Sent) -> None:
+        """It is the same command as one that did close a generation of this task, and not the last."""
+        closed = {
+            generation
+            for generation, closers in self._closers.items()
+            for closer in closers
+            if self._sent[closer.marker].identity == late.identity
+        }
+        _require(bool(closed), f"{late.kind.value} {late.marker} was answered SUCCESS, and closed nothing")
+        started = [
+            sent.identity
+            for sent in self._sent.values()
+            if sent.kind is Kind.START and (sent.domain, sent.task_id) == (late.domain, late.task_id)
+        ]
+        _require(len(set(started)) > 1, f"{late.marker} is late for a task of one generation")
 
     # -- ends ------------------------------------------------------------------------------------
 
