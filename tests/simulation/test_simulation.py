@@ -14,7 +14,7 @@ from tests.simulation.simulation import Rules, run_seed
 pytestmark = pytest.mark.simulation
 
 SEEDS = 2_000
-COOPERATIVE_SEEDS = 1_000
+COOPERATIVE_SEEDS = 1_500
 CHUNK = 250
 BOUND = 5_000
 """Rules whose absence shows later than this are left to ``make simulate`` with ``--break``."""
