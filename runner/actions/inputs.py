@@ -201,7 +201,7 @@ def task_key(incoming: Incoming, given: Input, policy: Policy) -> TaskKey:
     return TaskKey(domain_of(incoming.event, policy), find_id(incoming, given, policy))
 
 
-def epoch_ms(value: Any, name: str, lowest: int = 0) -> int | None:
+def epoch_ms(value: Any, name: str, lowest: float = 0) -> int | None:
     """Return a time or span in ms, from a number or its text; None if absent or blank.
 
     EventError 10011 for what is no finite number, is less than ``lowest``, or beyond 2^53 - 1.
@@ -211,9 +211,8 @@ def epoch_ms(value: Any, name: str, lowest: int = 0) -> int | None:
         return None
     # Python alone would also take 1_000 and the digits of other scripts.
     if not _NUMBER.fullmatch(text) or not lowest <= float(text) <= MAX_TIME_MS:
-        raise EventError(
-            NOT_CONVERTIBLE, f"{name} {text[:40]!r} is no number of ms from {lowest} to 2^53 - 1"
-        )
+        bounds = "up to" if lowest else "from 0 to"
+        raise EventError(NOT_CONVERTIBLE, f"{name} {text[:40]!r} is no number of ms {bounds} 2^53 - 1")
     return int(float(text))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sys import float_info
+from typing import Final
+
 import msgspec
 from msgspec import UNSET
 
@@ -22,6 +25,9 @@ from runner.envelope.event import Event
 from runner.envelope.paths import write_output
 from runner.errors import TASK_EXISTS, EventError
 from runner.tasks.record import EARLIER, Record, Status, TaskStart, TaskState
+
+_LONG_PAST: Final = -float_info.max
+"""A deadline may lie in the past, however far."""
 
 
 def start_task(
@@ -94,8 +100,8 @@ def _check_output(event: Event) -> None:
 
 def _deadline_ms(event: Event, now_ms: int) -> int | None:
     """TimeoutOn (a moment) wins over timeout (a span, negative: in the past); neither: never."""
-    moment = epoch_ms(event.parameters.get("timeoutOn"), "timeoutOn", -MAX_TIME_MS)
+    moment = epoch_ms(event.parameters.get("timeoutOn"), "timeoutOn", _LONG_PAST)
     if moment is None:
-        span = epoch_ms(event.parameters.get("timeout"), "timeout", -MAX_TIME_MS)
+        span = epoch_ms(event.parameters.get("timeout"), "timeout", _LONG_PAST)
         moment = None if span is None else now_ms + span
     return None if moment is None else max(0, min(moment, MAX_TIME_MS))

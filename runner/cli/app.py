@@ -85,10 +85,6 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; what is wrong has been shown on standard error."""
     if completion_command.VARIABLE in os.environ:
         completion_command.prepare()
-    odd = next((each for each in arguments if not _is_text(each)), None)
-    if odd is not None:
-        _show(f"the argument {odd.encode(errors='replace').decode()!r} is no text in UTF-8")
-        return MISUSED
     try:
         typer.main.get_command(build_app())(args=list(arguments), prog_name=completion_command.PROGRAM)
     except SystemExit as end:
@@ -100,15 +96,6 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _is_text(argument: str) -> bool:
-    """Whether an argument is more than bytes that were none of this machine's encoding."""
-    try:
-        argument.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def report(error: Exception, *, with_traceback: bool) -> int:
     """Show what went wrong on standard error, and return the exit code for it.
 
@@ -116,6 +103,10 @@ def report(error: Exception, *, with_traceback: bool) -> int:
     """
     if isinstance(error, RunnerError | EmbeddedUnavailable):
         _show(str(error))
+    elif isinstance(error, UnicodeEncodeError):
+        # Bytes of the command line that are no text stand for themselves, as in the name of a file.
+        _show(f"{error.object.encode(errors='replace').decode()!r} is no text in UTF-8")
+        return MISUSED
     elif with_traceback:
         traceback.print_exception(error)
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import closing
 from dataclasses import replace
 from uuid import uuid4
 
@@ -14,7 +16,7 @@ from runner.store.calls import Opened, Ownership
 from runner.store.redis_store import RedisStore
 from runner.worker.group_offsets import group_offsets
 from runner.worker.kafka_feed import KafkaFeed
-from runner.worker.offset_notes import incarnation_of
+from runner.worker.offset_notes import incarnation_of, topic_of
 from runner.worker.restorer import Extent, Group, Observer, Restorer
 from runner.worker.topics import Cluster
 
@@ -72,28 +74,43 @@ def require_partitions(config: Config, cluster: Cluster) -> None:
     )
 
 
+def _feed(config: Config, topic: str) -> KafkaFeed:
+    return KafkaFeed(topic, client_properties(config), config.kafka.group)
+
+
 def _feed_id(config: Config, cluster: Cluster) -> str:
     return "" if config.topics.tasks is None else cluster.topics[config.topics.tasks].id
 
 
 def _known_before(config: Config, ownership: Ownership) -> int:
-    """Return as which incarnation the topic was read before; 0: it was not.
+    """Return as which incarnation the topic counts by what else is known than Redis; 0: as the first.
 
     PositionUnknown if it was read and nothing tells the tasks of then.
     """
     found = group_offsets(
         client_properties(config), ownership.group, ownership.topic, ownership.partitions
     ).values()
+    if config.topics.tasks is not None:
+        feed, notes = _feed(config, config.topics.tasks), [committed.note for committed in found]
+        return _told_before(feed, config.redis.shards, ownership.topic_id, notes)
     if all(committed.offset == 0 for committed in found):
         return 0
-    known = max(incarnation_of(committed.note, ownership.topic_id) for committed in found)
-    if ownership.feed and known:
-        return known
     raise PositionUnknown(
         f"Redis holds nothing under prefix {config.redis.prefix!r}, but group {config.kafka.group!r} "
         f"has read {config.topics.requests!r} before: the tasks it kept are gone; restore Redis, or "
         "set redis.startEmpty to true to begin with no tasks"
     )
+
+
+def _told_before(feed: KafkaFeed, shards: int, topic_id: str, notes: Collection[str]) -> int:
+    """Return the same where a task feed tells the tasks: of an earlier topic if no note knows better."""
+    known = max((incarnation_of(note, topic_id) for note in notes), default=0)
+    if known:
+        return known
+    with closing(feed):
+        if feed.is_empty(shards):
+            return 0
+    return 1 + max([1, *(incarnation_of(note, topic_of(note)) for note in notes)])
 
 
 def make_restorer(
@@ -102,6 +119,6 @@ def make_restorer(
     """Return what restores the store from the task feed; None where there is no feed."""
     if config.topics.tasks is None:
         return None
-    feed = KafkaFeed(config.topics.tasks, client_properties(config), config.kafka.group)
+    feed = _feed(config, config.topics.tasks)
     extent = Extent(tuple(config.domains), opened.incarnation, group)
     return Restorer(store, feed, extent, lambda: uuid4().hex, observer)

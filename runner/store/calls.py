@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -18,9 +18,6 @@ from runner.store.connection.command import Meanwhile, nothing
 from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
-
-FIRST: Final = 1
-"""The incarnation of a topic of whose name there was none before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,8 +305,8 @@ class RestorableStore(Store, Protocol):
     def lost(self, incarnation: int, bases: Mapping[int, int]) -> list[tuple[int, int]]:
         """Return (shard, home) of the shards whose mark of a home lies below its base.
 
-        Where the topic was made again, a home without a mark has not been looked at: tasks from before may be
-        gone although nothing was committed of it. In a first topic there was nothing before.
+        Where the topic was made again, a home without a mark is one of them whatever its base: tasks from
+        before may be gone although nothing was committed of it.
         """
         ...
 

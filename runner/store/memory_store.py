@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from runner.actions.decision import decode_outcome, encode_outcome
 from runner.errors import StoreLost, StoreMismatch
 from runner.store.calls import (
-    FIRST,
     Change,
     Due,
     DueEntries,
@@ -68,6 +67,8 @@ class MemoryStore:
         self._indexes: dict[Index, list[tuple[int, bytes]]] = {}
         self._owner: Ownership | None = None
         self._incarnations: dict[str, int] = {}
+        self._inherited = 0
+        """Homes that may have tasks of an earlier topic."""
         self._committed: dict[tuple[int, int], int] = {}
         self._timeouts: dict[str, int] = {}
         self._verified: dict[int, _Verified] = {}
@@ -101,6 +102,7 @@ class MemoryStore:
         if known is None:
             known = max(current + 1, ownership.incarnation)
             self._incarnations[ownership.topic_id] = known
+            self._inherited = ownership.partitions if known > 1 else 0
         self._owner = ownership
         for partition in range(first, ownership.partitions):
             self._committed.setdefault((known, partition), -1)
@@ -175,7 +177,7 @@ class MemoryStore:
             (shard, home)
             for home, base in bases.items()
             for shard in range(self.shards)
-            if self._mark(incarnation, shard, home, none=0 if incarnation == FIRST else -1) < base
+            if self._mark(incarnation, shard, home, none=-1 if home < self._inherited else 0) < base
         ]
 
     def unverified(self, homes: Collection[int], note: str) -> dict[int, str]:

@@ -18,7 +18,6 @@ from runner.actions.decision import Outcome, decode_outcome
 from runner.errors import StoreLost, StoreMismatch, StoreUnreadable
 from runner.store.arguments import apply_arguments, by_shard
 from runner.store.calls import (
-    FIRST,
     Due,
     DueEntries,
     Index,
@@ -73,6 +72,7 @@ class RedisStore:
         self._keys = Keys(prefix, shards)
         self._server: str | None = None
         self._ownership: Ownership | None = None
+        self._inherited = 0
         self._load = Script("load")
         self._apply = Script("apply")
         self._due = Script("due")
@@ -128,7 +128,7 @@ class RedisStore:
                 f"the Redis key space belongs to {name} {stored}, this worker has {given}; "
                 "use another redis.prefix, or the settings it was made with"
             )
-        self._ownership = replace(ownership, incarnation=answer[1])
+        self._ownership, self._inherited = replace(ownership, incarnation=answer[1]), answer[3]
         return Opened(answer[1], created=bool(answer[2]))
 
     def homes(self) -> int:
@@ -165,7 +165,11 @@ class RedisStore:
         names = [self._keys.home(*place) for place in places]
         asked = [Command(("HMGET", name, "incarnation", "mark", "restorer"), name) for name in names]
         found = zip(places, self._run(asked), strict=True)
-        return [place for place, told in found if _mark(told, incarnation) < bases[place[1]]]
+        return [
+            place
+            for place, told in found
+            if _mark(told, incarnation, -1 if place[1] < self._inherited else 0) < bases[place[1]]
+        ]
 
     def unverified(self, homes: Collection[int], note: str) -> dict[int, str]:
         """Return the notes of shards in which homes are yet to be verified: one script call per shard."""
@@ -413,10 +417,10 @@ class RedisStore:
         return answers
 
 
-def _mark(told: Sequence[bytes | None], incarnation: int) -> int:
+def _mark(told: Sequence[bytes | None], incarnation: int, none: int) -> int:
     era, mark, restorer = told
     if era is None or int(era) != incarnation:
-        return 0 if incarnation == FIRST else -1
+        return none
     return -1 if restorer is not None else int(mark or 0)
 
 

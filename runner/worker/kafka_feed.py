@@ -37,6 +37,14 @@ class KafkaFeed:
         self._end = 0
         self._reached = 0
 
+    def is_empty(self, shards: int) -> bool:
+        """Whether nothing was ever written to it. Raises LogUnavailable."""
+        for self._partition in range(shards):
+            self.extend()
+            if self._end > 0:
+                return False
+        return True
+
     def begin(self, shard: int) -> None:
         """Go to the first message; the end is that of all messages, of open transactions as well."""
         self._partition, self._reached = shard, 0

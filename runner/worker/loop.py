@@ -239,6 +239,7 @@ class Loop:
             self._under_way().finish(emits, done.positions, parts.log.membership(), self._meanwhile(done))
         self._in_hand = self._shipment = None
         self._observer.lap("commit")
+        self._observer.taken()
         self._committed(done)
         self._observer.processed(batch, done, len(timers), self._ticker() - began)
         # The offsets are committed whatever happens to this note: it only serves a lost group.
@@ -298,6 +299,7 @@ class Loop:
         gone = [feed.removed(record.key) for _, record in removals.records]
         self._under_way().finish(gone, positions, parts.log.membership())
         self._shipment = None
+        self._observer.taken()
 
     # -- homes that cannot go on -----------------------------------------------------------------
 

@@ -49,6 +49,10 @@ class Observer(Protocol):
         """A batch and its timers were committed; ``seconds`` is what the delivery took."""
         ...
 
+    def taken(self) -> None:
+        """Kafka has taken what was sent."""
+        ...
+
     def aborted(self, error: TransientError) -> None:
         """A batch was abandoned; it comes again."""
         ...

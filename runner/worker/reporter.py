@@ -49,8 +49,6 @@ class Reporter:
     def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
         """Count what a batch came to, and log what was buried or could not be resumed."""
         metrics = self._metrics
-        self._refused = 0
-        self._health.set_log(up=True)
         self._tracer.processed(done)
         metrics.count_transaction("committed")
         metrics.commit_seconds.observe(seconds)
@@ -66,6 +64,11 @@ class Reporter:
             metrics.timer_lateness_seconds.observe(max(0, done.now_ms - task.deadline_ms) / 1000)
         for source, what, why in done.refused:
             _log.warning("not_handled", source=str(source), what=what, why=why)
+
+    def taken(self) -> None:
+        """Note that Kafka takes what is sent."""
+        self._refused = 0
+        self._health.set_log(up=True)
 
     def aborted(self, error: TransientError) -> None:
         """Say once what does not answer; it is asked again until it does."""
@@ -94,8 +97,7 @@ class Reporter:
         """Note which homes are open, and which of them are paused."""
         if not self._open.issuperset(opened):
             # Kafka has just told where they begin: it may be long before there is a batch for it to take.
-            self._refused = 0
-            self._health.set_log(up=True)
+            self.taken()
         self._open = frozenset(opened)
         self._health.set_assigned(len(opened))
         self._health.set_paused(blocked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from runner.tasks.source import Source
 from tests.contract.samples import (
     DOMAINS,
     HOMES,
+    OWNERSHIP,
     PAST,
     SHARDS,
     apply,
@@ -110,7 +112,9 @@ class TestMarks:
         self, store: RestorableSubject
     ) -> None:
         """Tasks of the earlier topic may be gone although nothing was committed in the new one."""
+        assert store.open(replace(OWNERSHIP, topic_id="made again")).incarnation == 2
         assert store.lost(2, {HOME: 0}) == [(shard, HOME) for shard in range(SHARDS)]
+        assert store.lost(2, {HOMES: 0}) == [], "a partition that was added later"
         homes = (HomeCall(HOME, 0),)
         for phase in (Phase.BEGIN, Phase.END):
             call = ShardCall(0, 2, homes, (), Restoring(TOKEN, phase))

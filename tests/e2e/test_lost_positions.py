@@ -16,6 +16,7 @@ from tests.e2e.faulty_worker import WATCH_SECONDS
 from tests.e2e.load import BRISK, Load
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet, Worker
+from tests.servers.redis_server import RedisServer
 
 TASKS: Final = 150
 PARTLY: Final = 150
@@ -120,6 +121,28 @@ def test_offsets_that_were_committed_for_an_earlier_topic_are_not_read_on_from(
         load.run(RUN_SECONDS, fleet.tend)
         fleet.slots[0].wait_for("started", incarnation=2)
         report = _closed(site, fleet, load, before)
+    assert all("replies" in finding for finding in report.findings), report.say()
+
+
+def test_with_its_group_offsets_lost_and_redis_as_well_the_feed_still_has_the_tasks(
+    told_site: Callable[..., Site], fleets: Callable[..., Fleet], start_redis: Callable[..., RedisServer]
+) -> None:
+    """All is read again, and answered again where it is remembered; no task is lost, and none ends twice."""
+    server = start_redis()
+    site = told_site(redis_url=server.url)
+    fleet = fleets(site)
+    one_generation = replace(BRISK, again=0.0, intruded=0.0)
+    with Load(site, seed=11, tasks=TASKS, mix=one_generation, window=60) as load:
+        _interrupt(load, fleet, when_idle=True)
+        assert site.open_tasks() > 0
+        site.forget_offsets()
+        with server.client() as client:
+            client.flushall()
+        fleet.slots = [fleet.one()]
+        assert fleet.slots[0].wait_for("started")["incarnation"] == 2
+        load.holding = False
+        load.run(RUN_SECONDS, fleet.tend)
+        report = _closed(site, fleet, load)
     assert all("replies" in finding for finding in report.findings), report.say()
 
 

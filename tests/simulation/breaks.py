@@ -146,6 +146,17 @@ class ReplacesAtOnce(Process):
         return super()._decided(each, record, loaded, progress)
 
 
+class RemembersNoRounds(Process):
+    """Forgets what started and closed the generations before the present one."""
+
+    def _decided(
+        self, each: Asked, record: Record | None, loaded: Loaded, progress: Progress
+    ) -> Decision | None:
+        if record is not None:
+            record = structs.replace(record, state=structs.replace(record.state, earlier=()))
+        return super()._decided(each, record, loaded, progress)
+
+
 class TrustsTimers(Process):
     """Lets a timer end whatever is open under its id, generation and deadline aside."""
 
@@ -322,6 +333,9 @@ BREAKS: Final[dict[str, Break]] = {
     "revision": Break("revisions are not compared", Rules(IgnoresRevisions)),
     "generation": Break("generations are not compared", Rules(TakesLaterForEarlier), 100_000),
     "cut": Break("a batch is not cut before a replacement", Rules(makers=Makers(middle=ReplacesAtOnce))),
+    "rounds": Break(
+        "what closed an earlier generation is not remembered", Rules(makers=Makers(middle=RemembersNoRounds))
+    ),
     "settled": Break("removal does not wait for its closing to be committed", Rules(RemovesUnsettled)),
     "timer": Break(
         "a timer is not compared with the task it ends", Rules(makers=Makers(middle=TrustsTimers))

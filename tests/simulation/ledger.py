@@ -6,15 +6,18 @@ Knows what was sent and what read_committed readers see; nothing of how the runn
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
+from runner.tasks.record import EARLIER, TaskKey
 from tests.simulation.answers import Answer, Answers
 from tests.simulation.history import Kind, Sent, Violation
 from tests.simulation.load import DRAWN, header
 from tests.simulation.log_model import Found
 
 _COMMANDS: Final = (Kind.PROCEED, Kind.TIMEOUT)
+_REMEMBERED: Final = EARLIER // 2 + 1
+"""Generations of a task, the present one among them, of which all that closed them is remembered."""
 _END: Final = {Kind.PROCEED: "PROCEEDED", Kind.TIMEOUT: "TIMEOUT"}
 _STATUSES: Final = {
     Kind.START: {"ACK", "FAIL"},
@@ -27,8 +30,10 @@ _STATUSES: Final = {
 class Ledger:
     """The books of one history."""
 
-    def __init__(self, sent: Mapping[str, Sent], answers: Answers) -> None:
+    def __init__(self, sent: Mapping[str, Sent], answers: Answers, removed: Collection[TaskKey] = ()) -> None:
+        """``removed``: tasks that were removed at least once, and what they had seen with them."""
         self._sent = sent
+        self._removed = removed
         self._answers = answers
         self._closers: dict[str, list[Answer]] = defaultdict(list)
         """SUCCESS replies to commands, by the generation whose data they carry."""
@@ -45,6 +50,7 @@ class Ledger:
             self._check_resume(self._sent[marker], resumes)
         for generation, closers in self._closers.items():
             self._check_closers(generation, closers)
+        self._check_ends_of_one()
         for sent in self._late:
             self._check_late(sent)
         self._check_deadlines()
@@ -76,6 +82,17 @@ class Ledger:
         _require(right, f"{told} with the payload {reply.payload}")
         self._closers[generation].append(reply)
 
+    def _check_ends_of_one(self) -> None:
+        """A command closes one generation, however often it is repeated, while its task is remembered."""
+        closed: dict[tuple[str, TaskKey], set[str]] = defaultdict(set)
+        for generation, closers in self._closers.items():
+            for closer in closers:
+                sent = self._sent[closer.marker]
+                closed[sent.identity, TaskKey(sent.domain, sent.task_id)].add(generation)
+        for (identity, key), generations in closed.items():
+            if key not in self._removed and len(self._started(key)) <= _REMEMBERED:
+                _require(len(generations) == 1, f"{identity} closed {sorted(generations)} of {key}")
+
     def _check_late(self, late: Sent) -> None:
         """It is the same command as one that did close a generation of this task, and not the last."""
         closed = {
@@ -85,12 +102,16 @@ class Ledger:
             if self._sent[closer.marker].identity == late.identity
         }
         _require(bool(closed), f"{late.kind.value} {late.marker} was answered SUCCESS, and closed nothing")
-        started = [
+        rounds = self._started(TaskKey(late.domain, late.task_id))
+        _require(len(rounds) > 1, f"{late.marker} is late for a task of one generation")
+
+    def _started(self, key: TaskKey) -> set[str]:
+        """Return what may have started a generation of a task."""
+        return {
             sent.identity
             for sent in self._sent.values()
-            if sent.kind is Kind.START and (sent.domain, sent.task_id) == (late.domain, late.task_id)
-        ]
-        _require(len(set(started)) > 1, f"{late.marker} is late for a task of one generation")
+            if sent.kind is Kind.START and (sent.domain, sent.task_id) == key
+        }
 
     # -- ends ------------------------------------------------------------------------------------
 

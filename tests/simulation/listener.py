@@ -27,6 +27,9 @@ class Listener:
         self._counts["events"] += len(batch.messages)
         self._counts["events that came again"] += done.redelivered
 
+    def taken(self) -> None:
+        """Ignore."""
+
     def aborted(self, error: TransientError) -> None:
         """Say why."""
         self._counts["batches given up"] += 1

@@ -199,10 +199,10 @@ class History:
 
     def _check(self) -> None:
         answers = read_answers(self.broker.visible(RESPONSES))
-        Ledger(self.load.sent, answers).check()
-        check_dead_letters(self.load.sent.values(), self.broker.visible(DEAD_LETTERS))
         records = self.store.records()
         told_removed = check_feed(self.broker, records)
+        Ledger(self.load.sent, answers, self.redis.removed | told_removed).check()
+        check_dead_letters(self.load.sent.values(), self.broker.visible(DEAD_LETTERS))
         reference = Reference(
             self.terms,
             answers,

@@ -2,7 +2,7 @@
 --
 -- KEYS     owner (hash), committed (sorted set)
 -- ARGV     topic id, partitions, the incarnation of this topic id where it is known (0: it is not), then name, value, name, value, ... of what must stay as it was
--- Returns  { 'OPEN', incarnation, created (0 or 1) }, or { 'MISMATCH', name, stored, given }
+-- Returns  { 'OPEN', incarnation, created (0 or 1), homes that may have tasks of an earlier topic }, or { 'MISMATCH', name, stored, given }
 local owner, committed = KEYS[1], KEYS[2]
 local topic_id, partitions = ARGV[1], tonumber(ARGV[2])
 local created = redis.call('EXISTS', owner) == 0
@@ -23,10 +23,13 @@ local first = before
 if not known then
   current, first = math.max(current + 1, tonumber(ARGV[3])), 0
   redis.call('HSET', owner, 'incarnation', current, 'topic:' .. topic_id, current)
+  -- Partitions that are added later to the topic never had any.
+  redis.call('HSET', owner, 'inherited', current > 1 and partitions or 0)
 end
+local inherited = tonumber(redis.call('HGET', owner, 'inherited')) or 0
 for i = 4, #ARGV, 2 do redis.call('HSET', owner, ARGV[i], ARGV[i + 1]) end
 redis.call('HSET', owner, 'partitions', partitions)
 for partition = first, partitions - 1 do
   redis.call('ZADD', committed, 'NX', -1, current .. '/' .. partition)
 end
-return { 'OPEN', current, created and 1 or 0 }
+return { 'OPEN', current, created and 1 or 0, inherited }

@@ -52,6 +52,9 @@ class InputReporter:
             place = f"{source.partition}@{source.offset}"
             _log.warning("not_handled", input=self._name, source=place, what=what, why=why)
 
+    def taken(self) -> None:
+        """Nothing is counted here."""
+
     def aborted(self, error: TransientError) -> None:
         """Say once what does not answer."""
         self._fail("batch_abandoned", error)

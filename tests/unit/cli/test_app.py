@@ -105,8 +105,22 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
 
 
 def test_an_argument_that_is_no_text_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["task", "show", os.fsdecode(b"a\xff")]) == 2
-    assert "the argument 'a?' is no text in UTF-8" in capsys.readouterr().err
+    odd = os.fsdecode(b"a\xff")
+    assert report(_encoding(odd), with_traceback=False) == 2
+    assert "'a?' is no text in UTF-8" in capsys.readouterr().err
+
+
+def test_a_file_may_have_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / os.fsdecode(b"a\xff.yaml")
+    file.write_text("kafka: {brokers: 'localhost:9092'}")
+    assert run(["config", "check", "--config", str(file)]) == 0
+    assert "localhost:9092" in capsys.readouterr().out
+
+
+def _encoding(text: str) -> Exception:
+    with pytest.raises(UnicodeEncodeError) as raised:
+        text.encode()
+    return raised.value
 
 
 def test_a_file_that_cannot_be_read_is_wrong_usage(

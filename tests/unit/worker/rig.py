@@ -200,6 +200,7 @@ class Watcher:
     paused: set[int] = field(default_factory=set)
     laps: list[str] = field(default_factory=list)
     gone: int = 0
+    times_taken: int = 0
 
     def lap(self, part: str) -> None:
         self.laps.append(part)
@@ -207,6 +208,9 @@ class Watcher:
     def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
         assert seconds >= 0
         self.processed_batches.append((batch, done, timers))
+
+    def taken(self) -> None:
+        self.times_taken += 1
 
     def aborted(self, error: TransientError) -> None:
         self.events.append("aborted")
