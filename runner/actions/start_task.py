@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sys import float_info
 from typing import Final
 
 import msgspec
@@ -26,7 +25,7 @@ from runner.envelope.paths import write_output
 from runner.errors import TASK_EXISTS, EventError
 from runner.tasks.record import EARLIER, Record, Status, TaskStart, TaskState
 
-_LONG_PAST: Final = -float_info.max
+_LONG_PAST: Final = -1e300
 """A deadline may lie in the past, however far."""
 
 

@@ -110,13 +110,6 @@ def test_an_argument_that_is_no_text_is_wrong_usage(capsys: pytest.CaptureFixtur
     assert "'a?' is no text in UTF-8" in capsys.readouterr().err
 
 
-def test_a_file_may_have_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / os.fsdecode(b"a\xff.yaml")
-    file.write_text("kafka: {brokers: 'localhost:9092'}")
-    assert run(["config", "check", "--config", str(file)]) == 0
-    assert "localhost:9092" in capsys.readouterr().out
-
-
 def _encoding(text: str) -> Exception:
     with pytest.raises(UnicodeEncodeError) as raised:
         text.encode()
