@@ -40,6 +40,9 @@ from runner.errors import FatalError, RunnerError
 
 FAILED: Final = 1
 MISUSED: Final = 2
+_NO_TEXT: Final = "surrogates not allowed"
+_BESIDE: Final = 40
+"""Characters that are shown on either side of what is no text."""
 INTERRUPTED: Final = 130
 DEBUG: Final = "RUNNER_DEBUG"
 
@@ -103,9 +106,10 @@ def report(error: Exception, *, with_traceback: bool) -> int:
     """
     if isinstance(error, RunnerError | EmbeddedUnavailable):
         _show(str(error))
-    elif isinstance(error, UnicodeEncodeError):
+    elif isinstance(error, UnicodeEncodeError) and error.reason == _NO_TEXT:
         # Bytes of the command line that are no text stand for themselves, as in the name of a file.
-        _show(f"{error.object.encode(errors='replace').decode()!r} is no text in UTF-8")
+        text = error.object[max(0, error.start - _BESIDE) : error.end + _BESIDE]
+        _show(f"{text.encode(errors='replace').decode()!r} is no text in UTF-8")
         return MISUSED
     elif with_traceback:
         traceback.print_exception(error)

@@ -38,7 +38,7 @@ def open_store(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
     )
     try:
         if not store.exists() and not config.redis.start_empty:
-            ownership = replace(ownership, incarnation=_known_before(config, ownership))
+            ownership = replace(ownership, incarnation=_known_before(store, config, ownership))
         opened = store.open(ownership)
         if ownership.feed:
             store.adopt()
@@ -82,7 +82,7 @@ def _feed_id(config: Config, cluster: Cluster) -> str:
     return "" if config.topics.tasks is None else cluster.topics[config.topics.tasks].id
 
 
-def _known_before(config: Config, ownership: Ownership) -> int:
+def _known_before(store: RedisStore, config: Config, ownership: Ownership) -> int:
     """Return as which incarnation the topic counts by what else is known than Redis; 0: as the first.
 
     PositionUnknown if it was read and nothing tells the tasks of then.
@@ -90,27 +90,31 @@ def _known_before(config: Config, ownership: Ownership) -> int:
     found = group_offsets(
         client_properties(config), ownership.group, ownership.topic, ownership.partitions
     ).values()
+    remedy = "set redis.startEmpty to true to begin with no tasks"
     if config.topics.tasks is not None:
-        feed, notes = _feed(config, config.topics.tasks), [committed.note for committed in found]
-        return _told_before(feed, config.redis.shards, ownership.topic_id, notes)
+        notes = [committed.note for committed in found]
+        known = max((incarnation_of(note, ownership.topic_id) for note in notes), default=0)
+        if known or _has_told(config, config.topics.tasks):
+            return known or _unheard_of(notes, store)
+        remedy = "delete the offsets of the group to read everything again"
     if all(committed.offset == 0 for committed in found):
         return 0
     raise PositionUnknown(
         f"Redis holds nothing under prefix {config.redis.prefix!r}, but group {config.kafka.group!r} "
-        f"has read {config.topics.requests!r} before: the tasks it kept are gone; restore Redis, or "
-        "set redis.startEmpty to true to begin with no tasks"
+        f"has read {config.topics.requests!r} before: the tasks it kept are gone; restore Redis, or {remedy}"
     )
 
 
-def _told_before(feed: KafkaFeed, shards: int, topic_id: str, notes: Collection[str]) -> int:
-    """Return the same where a task feed tells the tasks: of an earlier topic if no note knows better."""
-    known = max((incarnation_of(note, topic_id) for note in notes), default=0)
-    if known:
-        return known
-    with closing(feed):
-        if feed.is_empty(shards):
-            return 0
-    return 1 + max([1, *(incarnation_of(note, topic_of(note)) for note in notes)])
+def _has_told(config: Config, topic: str) -> bool:
+    with closing(_feed(config, topic)) as feed:
+        return not feed.is_empty(config.redis.shards)
+
+
+def _unheard_of(notes: Collection[str], store: RedisStore) -> int:
+    """Return an incarnation that no earlier topic had: what the feed tells may be of any of them."""
+    others = max((incarnation_of(note, topic_of(note)) for note in notes), default=0)
+    # Topics are counted from 1: without any note, the seconds since 1970 are beyond every count.
+    return others + 1 if others else store.load(0, []).now_ms // 1000
 
 
 def make_restorer(

@@ -57,7 +57,8 @@ def open_positions(
         # Added to the topic since the store was opened, or lost by the store: that it can tell apart.
         store.add_homes(incarnation, max(partitions) + 1)
         noted = store.committed(incarnation)
-    floors = store.floors(incarnation, partitions)
+    # A home in which nothing was committed begins at its first message, which need not be at offset 0.
+    floors = {home: floor or EARLIEST for home, floor in store.floors(incarnation, partitions).items()}
     return {
         partition: _furthest(partition, [known.get(partition) for known in (committed, noted, floors)])
         for partition in partitions

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from tests.e2e.facts import until
 from tests.e2e.site import Site
@@ -64,7 +64,9 @@ class Reader:
             }
         )
         partitions = range(site.width(topic))
-        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+        self._consumer.assign(
+            [TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions]
+        )
         self._reached: dict[int, int] = {}
         self._read = site.answered.read if topic == site.responses else json.loads
 

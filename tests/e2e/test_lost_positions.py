@@ -124,10 +124,15 @@ def test_offsets_that_were_committed_for_an_earlier_topic_are_not_read_on_from(
     assert all("replies" in finding for finding in report.findings), report.say()
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["all is kept", "retention has passed"])
 def test_with_its_group_offsets_lost_and_redis_as_well_the_feed_still_has_the_tasks(
-    told_site: Callable[..., Site], fleets: Callable[..., Fleet], start_redis: Callable[..., RedisServer]
+    told_site: Callable[..., Site],
+    fleets: Callable[..., Fleet],
+    start_redis: Callable[..., RedisServer],
+    *,
+    kept: bool,
 ) -> None:
-    """All is read again, and answered again where it is remembered; no task is lost, and none ends twice."""
+    """What is left of requests is read again, and answered again; no task is lost, and none ends twice."""
     server = start_redis()
     site = told_site(redis_url=server.url)
     fleet = fleets(site)
@@ -135,14 +140,17 @@ def test_with_its_group_offsets_lost_and_redis_as_well_the_feed_still_has_the_ta
     with Load(site, seed=11, tasks=TASKS, mix=one_generation, window=60) as load:
         _interrupt(load, fleet, when_idle=True)
         assert site.open_tasks() > 0
+        if not kept:
+            site.cut(site.requests, site.committed())
         site.forget_offsets()
         with server.client() as client:
             client.flushall()
         fleet.slots = [fleet.one()]
-        assert fleet.slots[0].wait_for("started")["incarnation"] == 2
+        assert fleet.slots[0].wait_for("started")["incarnation"] > 1
         load.holding = False
         load.run(RUN_SECONDS, fleet.tend)
         report = _closed(site, fleet, load)
+    assert kept or not report.findings, report.say()
     assert all("replies" in finding for finding in report.findings), report.say()
 
 

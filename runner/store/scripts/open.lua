@@ -26,7 +26,7 @@ if not known then
   -- Partitions that are added later to the topic never had any.
   redis.call('HSET', owner, 'inherited', current > 1 and partitions or 0)
 end
-local inherited = tonumber(redis.call('HGET', owner, 'inherited')) or 0
+local inherited = tonumber(redis.call('HGET', owner, 'inherited')) or (current > 1 and partitions or 0)
 for i = 4, #ARGV, 2 do redis.call('HSET', owner, ARGV[i], ARGV[i + 1]) end
 redis.call('HSET', owner, 'partitions', partitions)
 for partition = first, partitions - 1 do

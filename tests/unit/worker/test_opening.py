@@ -116,6 +116,15 @@ def test_a_home_begins_at_its_floor_where_the_note_of_the_last_commit_was_lost(
     assert open_positions([0], log, store, 1) == {0: begin}
 
 
+def test_a_home_of_which_nothing_was_committed_begins_at_its_first_message_wherever_that_is() -> None:
+    """Restoring it leaves a floor of 0; what was there may have had its retention."""
+    faults = Faults()
+    store = FaultyStore(lambda: 1, faults)
+    store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
+    assert store.apply([ShardCall(1, 1, (HomeCall(0, 0),), ())]) == [Verdict.APPLIED]
+    assert open_positions([0], ScriptedLog(ManualTicker(), faults), store, 1) == {0: EARLIEST}
+
+
 def test_outages_are_passed_on() -> None:
     faults = Faults()
     faults.once("log.committed", LogUnavailable("no answer"))
