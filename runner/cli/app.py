@@ -40,11 +40,12 @@ from runner.errors import FatalError, RunnerError
 
 FAILED: Final = 1
 MISUSED: Final = 2
+INTERRUPTED: Final = 130
+DEBUG: Final = "RUNNER_DEBUG"
+
 _NO_TEXT: Final = "surrogates not allowed"
 _BESIDE: Final = 40
 """Characters that are shown on either side of what is no text."""
-INTERRUPTED: Final = 130
-DEBUG: Final = "RUNNER_DEBUG"
 
 _log: Final = log.get("runner")
 

@@ -35,6 +35,14 @@ class Health:
         """Return once the worker says that it may be counted on."""
         until(lambda: self.ready()[0] == HTTPStatus.OK, CHANGE_SECONDS, lambda: f"ready: {self.ready()}")
 
+    def wait_until_stuck(self, seconds: float = 1.0) -> None:
+        """Return once its loop has not come round for so long, which must be longer than it ever waits."""
+        until(
+            lambda: self.ready()[1].get("secondsSinceTick", 0.0) > seconds,
+            CHANGE_SECONDS,
+            lambda: f"ready: {self.ready()}",
+        )
+
     def wait_until_not_ready(self, **fields: Any) -> dict[str, Any]:
         """Return the page once the worker says that it may not, with these fields."""
 

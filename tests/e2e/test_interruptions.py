@@ -13,7 +13,7 @@ from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
 from tests.e2e.desk import desk_at, start_event
 from tests.e2e.faulty_worker import AFTER_PRODUCE, FAULT, STUCK_SECONDS
-from tests.e2e.health import health_settings
+from tests.e2e.health import Health, health_settings
 from tests.e2e.load import BRISK, Load, Mix
 from tests.e2e.site import Site, session_ms
 from tests.e2e.workers import Fleet, Worker
@@ -68,11 +68,12 @@ def test_a_second_signal_ends_a_worker_that_is_stuck_at_once(
     make_site: Callable[..., Site], fleets: Callable[..., Fleet], start_redis: Callable[..., RedisServer]
 ) -> None:
     server = start_redis()
-    site = _stuck_site(make_site, server, shutdown_seconds=60)
+    site, health = _stuck_site(make_site, server, shutdown_seconds=60)
     worker = fleets(site).one()
     worker.wait_for("homes", open=[0, 1, 2, 3])
     with _frozen(server):
         _send_one(site)
+        health.wait_until_stuck()
         worker.terminate()
         worker.wait_for("stopping")
         worker.terminate()
@@ -84,11 +85,12 @@ def test_a_stuck_worker_ends_when_the_deadline_of_its_shutdown_passes(
     make_site: Callable[..., Site], fleets: Callable[..., Fleet], start_redis: Callable[..., RedisServer]
 ) -> None:
     server = start_redis()
-    site = _stuck_site(make_site, server, shutdown_seconds=1)
+    site, health = _stuck_site(make_site, server, shutdown_seconds=1)
     worker = fleets(site).one()
     worker.wait_for("homes", open=[0, 1, 2, 3])
     with _frozen(server):
         _send_one(site)
+        health.wait_until_stuck()
         worker.terminate()
         assert worker.wait(AT_ONCE_SECONDS) == STOPPED_LATE
         assert worker.events("stopped_late")
@@ -157,15 +159,20 @@ def test_a_broker_that_dies_between_two_batches_is_waited_for(
         _assert_kept(_closed(site, fleet, load))
 
 
-def _stuck_site(make_site: Callable[..., Site], server: RedisServer, shutdown_seconds: int) -> Site:
-    """Return a site whose workers wait long for Redis."""
+def _stuck_site(
+    make_site: Callable[..., Site], server: RedisServer, shutdown_seconds: int
+) -> tuple[Site, Health]:
+    """Return a site whose one worker waits long for Redis, and how that worker is."""
+    health, port = health_settings()
     settings = {
+        **port,
         "RUNNER_REDIS__TIMEOUTMS": "60000",
+        "RUNNER_WORKER__POLLMS": "100",
         "RUNNER_WORKER__SHUTDOWNSECONDS": str(shutdown_seconds),
     }
     site: Site = make_site(redis_url=server.url, settings=settings)
     site.create_topics()
-    return site
+    return site, health
 
 
 @contextmanager

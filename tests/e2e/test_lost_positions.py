@@ -154,6 +154,19 @@ def test_with_its_group_offsets_lost_and_redis_as_well_the_feed_still_has_the_ta
     assert all("replies" in finding for finding in report.findings), report.say()
 
 
+def test_an_empty_feed_tells_nothing_of_what_a_group_has_read(
+    told_site: Callable[..., Site], fleets: Callable[..., Fleet]
+) -> None:
+    site = told_site()
+    with Load(site, seed=12, tasks=20, mix=BRISK) as load:
+        load.run(RUN_SECONDS, stop=lambda: len(load.sent) > 10)
+    site.move_offsets(site.ends(site.requests))
+    refused = fleets(site).one()
+    assert refused.wait() == POSITION_UNKNOWN
+    _assert_says(refused, "tasks", "delete the offsets")
+    assert "startEmpty" not in refused.log
+
+
 def test_another_group_on_the_same_key_space_is_refused(site: Site, fleets: Callable[..., Fleet]) -> None:
     fleet = fleets(site)
     fleet.start().wait_for("homes")
