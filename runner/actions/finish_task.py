@@ -9,6 +9,7 @@ from runner.actions.incoming import Incoming
 from runner.actions.policy import DomainPolicy
 from runner.errors import TASK_NOT_FOUND, TASK_PROCEEDED, TASK_TIMED_OUT, EventError
 from runner.tasks.record import Closing, Record, Status, TaskKey
+from runner.tasks.repeats import is_of_earlier_round
 
 
 def require_open(record: Record | None, key: TaskKey) -> Record:
@@ -33,7 +34,7 @@ def repeated(record: Record | None, incoming: Incoming, now_ms: int) -> Outcome 
     identity = incoming.event.identity()
     if record.state.closing is not None and record.state.closing.identity == identity:
         return Repeated(now_ms)
-    return Skipped(now_ms) if identity in record.state.earlier else None
+    return Skipped(now_ms) if is_of_earlier_round(record, identity) else None
 
 
 def close(

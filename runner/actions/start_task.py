@@ -23,7 +23,8 @@ from runner.actions.policy import Policy
 from runner.envelope.event import Event
 from runner.envelope.paths import write_output
 from runner.errors import TASK_EXISTS, EventError
-from runner.tasks.record import EARLIER, Record, Status, TaskStart, TaskState
+from runner.tasks.record import Record, Status, TaskStart, TaskState
+from runner.tasks.repeats import after_round, is_of_earlier_round
 
 _LONG_PAST: Final = -1e300
 """A deadline may lie in the past, however far."""
@@ -44,12 +45,12 @@ def start_task(
     event, key = plan.incoming.event, plan.key
     earlier: tuple[str, ...] = ()
     if record is not None:
-        identity, started_by = event.identity(), record.starting_event().identity()
-        if identity == started_by or identity in record.state.earlier:
+        identity = event.identity()
+        if identity == record.starting_event().identity() or is_of_earlier_round(record, identity):
             return Acknowledged(now_ms, record.state.home, record.state.deadline_ms), None
         if record.state.closing is None:
             raise EventError(TASK_EXISTS, f"another task is open under the id {key.id[:200]!r}")
-        earlier = (*record.state.earlier, started_by, record.state.closing.identity)[-EARLIER:]
+        earlier = after_round(record)
     _check_output(event)
     if is_longer(key.id, policy.limits.id_bytes):
         raise over_limit(f"the id of a new task is longer than {policy.limits.id_bytes} bytes")

@@ -47,10 +47,6 @@ class Closing(msgspec.Struct, frozen=True, omit_defaults=True):
     """Redis time after which the record may be removed, epoch ms."""
 
 
-EARLIER: Final = 8
-"""So many identities of earlier generations are kept, two of each."""
-
-
 class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The small part: rewritten at every transition."""
 
@@ -73,8 +69,8 @@ class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
     closing: Closing | None = None
     """How the generation ended; None while it is open."""
     earlier: tuple[str, ...] = ()
-    """Identities of what started and closed the generations before, oldest first: a repeat of it must not
-    start or close this one."""
+    """What started and closed the generations before, oldest first, in 64 bits each (older versions: 96): a
+    repeat of it must not start or close this one."""
 
 
 class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -149,12 +149,22 @@ class ReplacesAtOnce(Process):
 class RemembersNoRounds(Process):
     """Forgets what started and closed the generations before the present one."""
 
+    most = 0
+
     def _decided(
         self, each: Asked, record: Record | None, loaded: Loaded, progress: Progress
     ) -> Decision | None:
-        if record is not None:
-            record = structs.replace(record, state=structs.replace(record.state, earlier=()))
+        if record is not None and each.item.source not in loaded.kept:
+            earlier = record.state.earlier
+            state = structs.replace(record.state, earlier=earlier[len(earlier) - self.most :])
+            record = structs.replace(record, state=state)
         return super()._decided(each, record, loaded, progress)
+
+
+class RemembersFewRounds(RemembersNoRounds):
+    """Forgets what started and closed a generation after four more."""
+
+    most = 8
 
 
 class TrustsTimers(Process):
@@ -335,6 +345,10 @@ BREAKS: Final[dict[str, Break]] = {
     "cut": Break("a batch is not cut before a replacement", Rules(makers=Makers(middle=ReplacesAtOnce))),
     "rounds": Break(
         "what closed an earlier generation is not remembered", Rules(makers=Makers(middle=RemembersNoRounds))
+    ),
+    "many-rounds": Break(
+        "what closed a generation is remembered for four more only",
+        Rules(makers=Makers(middle=RemembersFewRounds)),
     ),
     "settled": Break("removal does not wait for its closing to be committed", Rules(RemovesUnsettled)),
     "timer": Break(

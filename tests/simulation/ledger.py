@@ -9,15 +9,15 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from runner.tasks.record import EARLIER, TaskKey
+from runner.tasks.record import TaskKey
 from tests.simulation.answers import Answer, Answers
 from tests.simulation.history import Kind, Sent, Violation
 from tests.simulation.load import DRAWN, header
 from tests.simulation.log_model import Found
 
 _COMMANDS: Final = (Kind.PROCEED, Kind.TIMEOUT)
-_REMEMBERED: Final = EARLIER // 2 + 1
-"""Generations of a task, the present one among them, of which all that closed them is remembered."""
+_REMEMBERED: Final = 64 // 2
+"""So many generations of a task are remembered, the present one among them: what started and closed each."""
 _END: Final = {Kind.PROCEED: "PROCEEDED", Kind.TIMEOUT: "TIMEOUT"}
 _STATUSES: Final = {
     Kind.START: {"ACK", "FAIL"},
@@ -51,6 +51,7 @@ class Ledger:
         for generation, closers in self._closers.items():
             self._check_closers(generation, closers)
         self._check_ends_of_one()
+        self._check_starts_of_one()
         for sent in self._late:
             self._check_late(sent)
         self._check_deadlines()
@@ -90,8 +91,21 @@ class Ledger:
                 sent = self._sent[closer.marker]
                 closed[sent.identity, TaskKey(sent.domain, sent.task_id)].add(generation)
         for (identity, key), generations in closed.items():
-            if key not in self._removed and len(self._started(key)) <= _REMEMBERED:
+            if self._is_remembered(key):
                 _require(len(generations) == 1, f"{identity} closed {sorted(generations)} of {key}")
+
+    def _check_starts_of_one(self) -> None:
+        """A StartTask starts one generation, however often it is repeated, while its task is remembered."""
+        started: dict[tuple[str, TaskKey], set[str]] = defaultdict(set)
+        for marker in self._answers.resumes:
+            sent = self._sent[marker]
+            started[sent.identity, TaskKey(sent.domain, sent.task_id)].add(marker)
+        for (identity, key), markers in started.items():
+            if self._is_remembered(key):
+                _require(len(markers) == 1, f"{identity} started {sorted(markers)} of {key}")
+
+    def _is_remembered(self, key: TaskKey) -> bool:
+        return key not in self._removed and len(self._started(key)) <= _REMEMBERED
 
     def _check_late(self, late: Sent) -> None:
         """It is the same command as one that did close a generation of this task, and not the last."""

@@ -124,7 +124,7 @@ class Load:
         return self._send(about)
 
     def _repeat_later(self, sent: Sent) -> None:
-        self._later(self._gap(), lambda: self._repeat(sent))
+        self._later(self._repeat_gap(), lambda: self._repeat(sent))
 
     def _repeat(self, sent: Sent) -> None:
         """Send the same StartTask once more, mostly where it was sent before."""
@@ -146,7 +146,7 @@ class Load:
         command = Sent(marker, kind, marker, 0, None, task.domain, task.task_id, draws=draws)
         self._send_command(command, task)
         if self._rng.random() < 0.25:
-            self._later(self._gap(), lambda: self._send_again(command, task))
+            self._later(self._repeat_gap(), lambda: self._send_again(command, task))
         if self._rng.random() < self._profile.loops * 0.5:
             self._later(self._rng.choice((0, 0, 1, 5)), lambda: self._loop(task))
 
@@ -241,6 +241,9 @@ class Load:
 
     def _gap(self) -> int:
         return self._rng.choice((0, 0, 1, 3, 10, 50, self._rng.randrange(self._profile.spread_ms)))
+
+    def _repeat_gap(self) -> int:
+        return self._rng.randrange(self._profile.late_ms) if self._profile.late_ms else self._gap()
 
     def _timeout(self) -> int | None:
         return self._rng.choice((None, None, 0, 5, 30, 100, 400, 1000))

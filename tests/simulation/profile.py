@@ -72,12 +72,14 @@ class Profile:
     loops: float
     wrong_partition: float
     poll_seconds: float = field(default=0.5)
+    late_ms: int = 0
+    """How late a repeat may come; 0: as soon as anything else."""
 
 
 def profile_of(rng: Random) -> Profile:
     """Draw a profile: anything, or one in which something particular is likely."""
     profile = _any(rng)
-    theme = rng.choice((_removals, _replacements, _restorings, _growths, None, None))
+    theme = rng.choice((_removals, _replacements, _restorings, _growths, _rounds, None))
     return profile if theme is None else theme(profile, rng)
 
 
@@ -155,6 +157,22 @@ def _growths(profile: Profile, rng: Random) -> Profile:
         spread_ms=rng.choice((200, 1000)),
         losses=rng.choice((0, 1, 2, 3)),
         wrong_partition=rng.choice((0.4, 0.8)),
+    )
+
+
+def _rounds(profile: Profile, rng: Random) -> Profile:
+    """One id that is closed and started anew a dozen times, and repeats from many rounds ago."""
+    return replace(
+        profile,
+        starts=rng.choice((6, 9, 12)),
+        ids=1,
+        shards=1,
+        domains=("d0",),
+        retention_ms=100_000,
+        chaos_ms=rng.choice((1000, 3000)),
+        spread_ms=rng.choice((200, 1000)),
+        loops=1.0,
+        late_ms=rng.choice((1000, 3000)),
     )
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from runner.actions.incoming import Incoming
 from runner.errors import TASK_EXISTS
-from runner.tasks.record import EARLIER, Record, Status
+from runner.tasks.record import Record, Status, TaskKey, encode_part, read_record
+from runner.tasks.repeats import REMEMBERED, after_round
 from tests.unit.actions.events import (
     HOUR,
     NOW,
@@ -145,10 +147,13 @@ def test_a_new_generation_can_be_proceeded_like_the_first() -> None:
 # What started or closed an earlier generation comes once more.
 
 
+def _start_of(number: int) -> Incoming:
+    return start(meta={"requestTime": number}, payload={"taskId": "task-1", "round": number})
+
+
 def _next(closed: Record, number: int) -> Record:
     """Return the generation after a closed one."""
-    one = start(meta={"requestTime": number}, payload={"taskId": "task-1", "round": number})
-    record = answer(one, closed).record
+    record = answer(_start_of(number), closed).record
     assert record is not None
     return record
 
@@ -179,13 +184,77 @@ def test_a_repeat_of_an_earlier_start_task_is_a_duplicate(closed: bool) -> None:
     assert reply(decision).status == "ACK"
 
 
-def test_a_record_does_not_grow_with_its_generations() -> None:
-    record, sizes = started(start(meta={"requestTime": 0})), []
-    ends = [proceed(meta={"requestTime": 100 + number}) for number in range(8)]
-    for number, end in enumerate(ends):
-        record = _next(closed_by(end, record), number + 1)
-        sizes.append(len(record.state.earlier))
-    assert sizes == [2, 4, 6, 8, 8, 8, 8, 8]
-    assert sizes[-1] == EARLIER
-    assert all(answer(again(end), record).record is None for end in ends[-4:])
-    assert answer(again(ends[0]), record).record is not None
+ROUNDS = 40
+
+
+def _rounds(count: int) -> tuple[list[Incoming], list[Incoming], Record]:
+    """Return what started and what ended so many rounds, and the open record after them."""
+    starts = [start(meta={"requestTime": 0})]
+    ends: list[Incoming] = []
+    record = started(starts[0])
+    for number in range(1, count + 1):
+        ends.append((proceed if number % 2 else timeout)(meta={"requestTime": 1000 + number}))
+        starts.append(_start_of(number))
+        record = _next(closed_by(ends[-1], record), number)
+    return starts, ends, record
+
+
+def _is_repeat(one: Incoming, record: Record) -> bool:
+    """Whether a message that comes again changes nothing and is answered as what it repeats."""
+    decision = answer(again(one), record)
+    if decision.record is None and decision.status != "FAIL":
+        assert reply(decision).status == ("ACK" if one.event.action == "StartTask" else "SUCCESS")
+        assert reply(decision).payload == one.event.payload
+        return True
+    return False
+
+
+def test_whatever_started_or_ended_six_rounds_is_known_again() -> None:
+    starts, ends, record = _rounds(6)
+    assert all(_is_repeat(one, record) for one in [*starts, *ends])
+    closed = closed_by(proceed(meta={"requestTime": 9}), record)
+    assert all(_is_repeat(one, closed) for one in [*starts, *ends])
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_the_last_64_events_of_a_task_are_known_again_and_no_more(closed: bool) -> None:
+    starts, ends, record = _rounds(ROUNDS)
+    in_order = [one for both in zip(starts, ends, strict=False) for one in both] + [starts[-1]]
+    if closed:
+        record = closed_by(proceed(meta={"requestTime": 9}), record)
+    known = REMEMBERED - closed
+    assert all(_is_repeat(one, record) for one in in_order[-known:])
+    assert not any(_is_repeat(one, record) for one in in_order[:-known])
+
+
+def test_a_record_grows_by_14_bytes_an_event_and_not_for_ever() -> None:
+    sizes = [len(encode_part(_rounds(count)[2].state.earlier)) for count in (0, 1, 31, 32, 40)]
+    assert sizes == [2, 2 * 14 + 1, 62 * 14 + 1, 63 * 14 + 1, 63 * 14 + 1]
+
+
+def test_what_is_remembered_of_one_task_says_nothing_of_another() -> None:
+    """The same request, step and time may name two tasks."""
+    kept = []
+    for task_id in ("task-1", "task-2"):
+        first = started(start(meta={"requestTime": 1}, payload={"taskId": task_id}))
+        kept += after_round(closed_by(proceed(payload={"taskId": task_id}), first))
+    assert len(set(kept)) == 4
+
+
+def _of_older_version() -> Record:
+    """Return a record as version 0.1 wrote it after six rounds: the last four in full."""
+    state = b"""{"status":"OPEN","home":0,"source":"1/0@10","created_ms":1800000000000,"earlier":[
+        "138f1fa7f5a7b9922c1bc839","0ba5005de70d66524d92a692","9179584521a10bf63b62cf8f",
+        "8597554c7e9305111464c581","4122cfa0bb14c6098283c099","864dbd6a89b10ca31ff0fc69",
+        "7cbf6372e0ac6134322de423","1728d1604156bc81727c5cb6"]}"""
+    return read_record(TaskKey("orders", "task-1"), 13, state, encode_part(_rounds(6)[2].start))
+
+
+def test_what_a_record_of_an_older_version_remembers_is_known_again() -> None:
+    starts, ends, record = *_rounds(6)[:2], _of_older_version()
+    assert all(_is_repeat(one, record) for one in [*starts[2:], *ends[2:]])
+    for number in range(7, 7 + 27):
+        record = _next(closed_by(proceed(meta={"requestTime": 1000 + number}), record), number)
+    assert all(_is_repeat(one, record) for one in [*starts[2:], *ends[2:]])
+    record = _next(closed_by(proceed(meta={"requestTime": 2000}), record), 100)
+    assert not _is_repeat(starts[2], record)
