@@ -234,7 +234,7 @@ def test_a_record_grows_by_14_bytes_an_event_and_not_for_ever() -> None:
 
 def test_what_is_remembered_of_one_task_says_nothing_of_another() -> None:
     """The same request, step and time may name two tasks."""
-    kept = []
+    kept: list[str] = []
     for task_id in ("task-1", "task-2"):
         first = started(start(meta={"requestTime": 1}, payload={"taskId": task_id}))
         kept += after_round(closed_by(proceed(payload={"taskId": task_id}), first))
