@@ -8,6 +8,7 @@ RunnerError
 │   │   └── StoreLost      Redis may have lost something: what it holds must be verified first
 │   │   └── StoreRefused       Redis answers, but does not let us: a person must mend it
 │   ├── LogUnavailable     Kafka does not answer, or refused this transaction
+│   │   └── LogRefused         Kafka answers, but does not let us: a person must mend it
 │   ├── SchemasUnavailable the schema registry does not answer
 │   └── Superseded         another worker has taken over a home partition of this batch
 └── FatalError       the process exits non-zero and says what to do
@@ -25,6 +26,7 @@ numbered code of the protocol (section 2) as well.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 UNKNOWN_ACTION: Final = 10001
@@ -135,6 +137,12 @@ class LogUnavailable(TransientError):
         self.refused = refused
 
 
+class LogRefused(LogUnavailable):
+    """Kafka refuses the user or the certificate, until somebody mends it; the text says what to mend."""
+
+    label = "LOG_REFUSED"
+
+
 class SchemasUnavailable(TransientError):
     """The schema registry did not answer, or not with a schema."""
 
@@ -193,3 +201,10 @@ class Fenced(FatalError):
 
     label = "FENCED"
     exit_code = 6
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error, what it was raised from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from runner.clock import monotonic_seconds
 from runner.config import Config, ConfigError, Problem, registry_settings
 from runner.envelope.codec import Codec, JsonCodec
-from runner.errors import FatalError, SchemasUnavailable
 
 if TYPE_CHECKING:
     from runner.worker.schema_registry import SchemaRegistry
@@ -31,12 +30,12 @@ class Codecs:
         return self.by_topic.get(topic, self.default)
 
     def prepare(self) -> None:
-        """Learn from the registry all that writing needs; FatalError where it does not answer, or refuses."""
-        try:
-            for codec in self.by_topic.values():
-                codec.prepare()
-        except SchemasUnavailable as error:
-            raise FatalError(f"{error}; check schemaRegistry.url, or start the registry") from error
+        """Learn from the registry all that writing needs; may be called again.
+
+        SchemasUnavailable where it does not answer, FatalError where it refuses.
+        """
+        for codec in self.by_topic.values():
+            codec.prepare()
 
     def ping(self) -> None:
         """Return if nobody is left that did not answer; SchemasUnavailable otherwise."""

@@ -8,10 +8,9 @@ from dataclasses import replace
 from uuid import uuid4
 
 from runner.cli.log_wiring import topic_id
-from runner.cli.wiring import said_with_remedy
 from runner.config import Config
 from runner.config.clients import client_properties
-from runner.errors import FatalError, PositionUnknown, StoreUnavailable
+from runner.errors import FatalError, PositionUnknown
 from runner.store.calls import Opened, Ownership
 from runner.store.redis_store import RedisStore
 from runner.worker.group_offsets import group_offsets
@@ -22,10 +21,11 @@ from runner.worker.topics import Cluster
 
 
 def open_store(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
-    """Open the store as this group's.
+    """Open the store as this group's; may be called again.
 
-    StoreMismatch if it is somebody else's; PositionUnknown if it is empty although the group has
-    read before: its tasks are gone, and going on as if nothing were is for a person to decide.
+    StoreUnavailable or LogUnavailable where somebody does not answer, StoreMismatch if it is somebody
+    else's; PositionUnknown if it is empty although the group has read before: its tasks are gone, and
+    going on as if nothing were is for a person to decide.
     """
     topic = cluster.topics[config.topics.requests]
     ownership = Ownership(
@@ -36,15 +36,12 @@ def open_store(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
         partitions=topic.partitions,
         feed=_feed_id(config, cluster),
     )
-    try:
-        if not store.exists() and not config.redis.start_empty:
-            ownership = replace(ownership, incarnation=_known_before(store, config, ownership))
-        opened = store.open(ownership)
-        if ownership.feed:
-            store.adopt()
-        return opened
-    except StoreUnavailable as error:
-        raise FatalError(said_with_remedy(error, config)) from error
+    if not store.exists() and not config.redis.start_empty:
+        ownership = replace(ownership, incarnation=_known_before(store, config, ownership))
+    opened = store.open(ownership)
+    if ownership.feed:
+        store.adopt()
+    return opened
 
 
 def require_kept(config: Config, cluster: Cluster) -> None:

@@ -19,7 +19,7 @@ from runner.config.redis_clients import (
 )
 from runner.envelope.event import MetaRules
 from runner.envelope.limits import EventLimits
-from runner.errors import StoreRefused, StoreUnavailable
+from runner.errors import SchemasUnavailable, StoreRefused, StoreUnavailable, TransientError
 from runner.store.connection.cluster import connect_cluster
 from runner.store.connection.command import Connection
 from runner.store.connection.single import connect, connect_sentinel
@@ -89,9 +89,11 @@ def connect_redis(config: Config) -> Connection:
             return connect(redis_url(config), seconds, **arguments)
 
 
-def said_with_remedy(error: StoreUnavailable, config: Config) -> str:
-    """Return what to say of a store that cannot be reached by somebody who does not wait for it."""
-    if isinstance(error, StoreRefused):
+def said_with_remedy(error: TransientError, config: Config) -> str:
+    """Return what to say of who cannot be reached, to somebody who does not wait for it any longer."""
+    if isinstance(error, SchemasUnavailable):
+        return f"{error}; check schemaRegistry.url, or start the registry"
+    if isinstance(error, StoreRefused) or not isinstance(error, StoreUnavailable):
         return str(error)
     where = "redis.url" if config.redis.topology == "standalone" else "redis.nodes"
     return f"{error}; check {where}, or start Redis"

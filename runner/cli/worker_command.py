@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
 from typing import Final
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from runner import log
 from runner.cli.codecs import build_codecs
 from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
 from runner.cli.log_wiring import Listener, make_log, topic_id
 from runner.cli.room import require_room
+from runner.cli.stopping import Stopping, stopping_by_signal
 from runner.cli.store_wiring import make_restorer, open_store, require_kept, require_partitions
 from runner.cli.trace_wiring import open_traces
 from runner.cli.wiring import (
@@ -28,6 +24,7 @@ from runner.cli.wiring import (
     connect_admin,
     connect_store,
     required_topics,
+    said_with_remedy,
     topic_names,
     topic_operations,
 )
@@ -53,10 +50,10 @@ from runner.worker.process import Process
 from runner.worker.reach import Complaints, first_answer, unanswered
 from runner.worker.reporter import Reporter
 from runner.worker.retention import Retention
+from runner.worker.starting import Start
 from runner.worker.store_time import StoreTime
 from runner.worker.timers import NoTimers, Timers, TimerSettings
 from runner.worker.topics import (
-    ASK_SECONDS,
     EVERY_SECONDS,
     Cluster,
     TopicOutlet,
@@ -66,8 +63,8 @@ from runner.worker.topics import (
 )
 from runner.worker.watchdog import STUCK_SECONDS, Watchdog
 
-STOPPED_LATE: Final = 7
-"""Exit code where the shutdown deadline passed or a second signal came."""
+_TRY_SECONDS: Final = 5.0
+"""How long Kafka is asked before it is said that it does not answer yet."""
 
 _log: Final = log.get("worker")
 
@@ -103,13 +100,16 @@ USUAL: Final = Assembly()
 def run_worker(config: Config, assembly: Assembly = USUAL) -> int:
     """Run one worker until a signal; returns the exit code.
 
-    Raises ConfigError and FatalError for what a person must mend. The first SIGTERM or SIGINT
-    finishes the batch in hand and leaves the group, within ``worker.shutdownSeconds``; a second one
-    ends the process at once. Nothing is lost either way.
+    Raises ConfigError and FatalError for what a person must mend, and for who has not answered within
+    ``worker.startSeconds``. The first SIGTERM or SIGINT finishes the batch in hand and leaves the group,
+    within ``worker.shutdownSeconds``, or ends the start where it is; a second one ends the process at
+    once. Nothing is lost either way.
     """
     check_properties(config)
-    with _signals(config.worker.shutdown_seconds) as stopping, ExitStack() as stack:
-        _Worker(config, stack, assembly).run(stopping)
+    with stopping_by_signal(config.worker.shutdown_seconds) as stopping, ExitStack() as stack:
+        worker = _Worker(config, stack, assembly, stopping)
+        stopping.begun()
+        worker.run()
     _log.info("stopped")
     return 0
 
@@ -117,15 +117,25 @@ def run_worker(config: Config, assembly: Assembly = USUAL) -> int:
 class _Worker:
     """One worker and everything it holds open."""
 
-    def __init__(self, config: Config, stack: ExitStack, assembly: Assembly) -> None:
+    def __init__(self, config: Config, stack: ExitStack, assembly: Assembly, stopping: Stopping) -> None:
         self._config = config
+        self._stopping = stopping
         self._assembly = assembly
-        self._metrics = Metrics()
+        self._metrics, self._state = Metrics(), HealthState(assembly.ticker())
+        self._health = stack.enter_context(self._serve()) if config.http.port else None
+        start = Start(
+            config.worker.start_seconds,
+            self._state,
+            stopping.pause,
+            lambda error: said_with_remedy(error, config),
+            assembly.ticker,
+        )
         self._codecs = build_codecs(config)
         stack.callback(self._codecs.close)
         self._tracer = open_traces(config, self._metrics, stack)
         needed = topic_names(config)
-        admin, cluster = _reached(config, needed)
+        brokers = _Brokers(config, needed)
+        cluster = start.answered(brokers.ask)
         exactly_once = config.delivery == "exactly_once"
         # A response stream may be missing for now: events that name it are refused, not the worker.
         require_topics(cluster, required_topics(config), exactly_once=exactly_once)
@@ -135,15 +145,16 @@ class _Worker:
         for reason in require_room(config, cluster):
             _log.warning("little_room", reason=reason)
         require_inputs(config, cluster)
-        self._codecs.prepare()
+        start.answered(self._codecs.prepare)
         store = assembly.store(config)
         stack.callback(store.close)
-        opened = open_store(store, config, cluster)
+        opened = start.answered(lambda: open_store(store, config, cluster))
         by_suffix = config.responses.partitioner == "suffix"
         outlet = TopicOutlet(cluster, self._codecs.by_topic, self._codecs.default, by_suffix=by_suffix)
-        self._watch = TopicWatch(admin, outlet, config.topics.requests, needed, assembly.watch_seconds)
+        self._watch = TopicWatch(
+            brokers.admin, outlet, config.topics.requests, needed, assembly.watch_seconds
+        )
         self._loop, self._log, self._inputs = self._build(store, outlet, opened, cluster)
-        self._health = stack.enter_context(self._serve()) if config.http.port else None
         stack.callback(self._log.close)
         self._watch.start()
         stack.callback(self._watch.close)
@@ -151,7 +162,7 @@ class _Worker:
             Watchdog(self._state, assembly.stuck_seconds, assembly.ticker),
             *(Watchdog(each.alive, assembly.stuck_seconds) for each in self._inputs),
         ]
-        self._log.start()
+        start.answered(lambda: self._log.start(_TRY_SECONDS))
         stack.callback(self._close_inputs)
         for each in self._inputs:
             each.start()
@@ -167,13 +178,14 @@ class _Worker:
             http=self._health.port if self._health else None,
         )
 
-    def run(self, stopping: threading.Event) -> None:
+    def run(self) -> None:
         """Step until told to stop."""
+        self._state.tick(self._assembly.ticker())
         collector = Collector(self._assembly.ticker)
         for watchdog in self._watchdogs:
             watchdog.start()
         try:
-            self._loop.run(collector.beside(lambda: stopping.is_set() or self._must_exit()))
+            self._loop.run(collector.beside(lambda: self._stopping.asked() or self._must_exit()))
         finally:
             for watchdog in self._watchdogs:
                 watchdog.close()
@@ -210,7 +222,7 @@ class _Worker:
         settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)
         kind = Timers if config.timers.enabled else NoTimers
         timers = kind(store, policy, outlet, settings, time, ticker)
-        metrics, self._state = self._metrics, HealthState(ticker())
+        metrics = self._metrics
         listener = Listener()
         requests, group = config.topics.requests, config.kafka.group
         kafka = make_log(config, cluster, requests, group, listener, opened)
@@ -264,45 +276,29 @@ def _shipment(config: Config) -> type[ExactlyOnce | AtLeastOnce]:
     return ExactlyOnce if config.delivery == "exactly_once" else AtLeastOnce
 
 
-def _reached(config: Config, names: Collection[str]) -> tuple[AdminClient, Cluster]:
-    """Return a client of a cluster that answers, and what it says of the topics.
+class _Brokers:
+    """The brokers, which may not answer yet."""
 
-    LogUnavailable with the reason and the way out if it does not answer in time, or refuses us.
-    """
-    complaints = Complaints()
-    admin = connect_admin(config, complaints)
-    try:
-        first_answer(lambda seconds: admin.list_topics(timeout=seconds), admin, complaints, ASK_SECONDS)
-    except KafkaException as error:
-        reason = complaints.last or error.args[0].str()
-        raise unanswered(config.kafka.brokers, reason, client_properties(config)) from error
-    return admin, ask_cluster(admin, names)
+    def __init__(self, config: Config, names: Collection[str]) -> None:
+        self._config = config
+        self._names = names
+        self._complaints = Complaints()
+        self.admin = connect_admin(config, self._complaints)
 
+    def ask(self) -> Cluster:
+        """Return what the cluster says of the topics.
 
-@contextmanager
-def _signals(shutdown_seconds: float) -> Iterator[threading.Event]:
-    """Turn the first SIGTERM or SIGINT into a flag; the second, or the deadline, ends the process."""
-    stopping = threading.Event()
-
-    def late() -> None:
-        log.last_words(lambda: _log.error("stopped_late", seconds=shutdown_seconds))
-        os._exit(STOPPED_LATE)
-
-    deadline = threading.Timer(shutdown_seconds, late)
-    deadline.daemon = True
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del frame
-        if stopping.is_set():
-            os._exit(STOPPED_LATE)
-        stopping.set()
-        deadline.start()
-        _log.info("stopping", signal=signal.Signals(number).name)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stopping
-    finally:
-        deadline.cancel()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        LogUnavailable with the reason and the way out if it does not answer in time, LogRefused if it
+        refuses us.
+        """
+        admin, complaints, config = self.admin, self._complaints, self._config
+        try:
+            first_answer(lambda seconds: admin.list_topics(timeout=seconds), admin, complaints, _TRY_SECONDS)
+        except KafkaException as error:
+            raise unanswered(
+                config.kafka.brokers,
+                complaints.last or error.args[0].str(),
+                client_properties(config),
+                is_final=complaints.is_final,
+            ) from error
+        return ask_cluster(admin, self._names)

@@ -66,6 +66,7 @@ class HealthState:
         self._log_up = True
         self._paused: tuple[int, ...] = ()
         self._troubles: dict[str, str] = {}
+        self._waits: str | None = None
 
     def tick(self, now_seconds: float) -> None:
         """The loop has come round once more."""
@@ -103,6 +104,11 @@ class HealthState:
             if why is not None:
                 self._troubles[what] = why
 
+    def set_waiting(self, why: str | None) -> None:
+        """What the worker waits for before it begins: of all else nothing is known yet. None: it began."""
+        with self._lock:
+            self._waits = why
+
     def seconds_since_tick(self, now_seconds: float) -> float:
         """Age of the last tick; never negative."""
         with self._lock:
@@ -115,6 +121,9 @@ class HealthState:
             assigned, store_up, paused = self._assigned, self._store_up, self._paused
             log_up = self._log_up
             troubles = sorted(self._troubles.items())
+            waits = self._waits
+        if waits is not None:
+            return Readiness(assigned, store_up, paused, age, (waits,))
         reasons = []
         if age > live_within_seconds:
             reasons.append(f"the loop has not come round for {age:.1f} s")

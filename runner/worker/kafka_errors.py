@@ -7,7 +7,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError
 
-from runner.errors import FatalError
+from runner.errors import FatalError, LogRefused, LogUnavailable
 
 PASSING: Final = frozenset(
     {
@@ -20,6 +20,23 @@ PASSING: Final = frozenset(
 )
 GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+LASTING: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError._SSL,
+        KafkaError._UNSUPPORTED_FEATURE,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.ILLEGAL_SASL_STATE,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.SECURITY_DISABLED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
+        KafkaError.UNSUPPORTED_VERSION,
+    }
+)
+"""What does not pass by waiting: the broker is there, and refuses."""
 _TOO_LARGE: Final = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_MSG}
 )
@@ -51,6 +68,13 @@ _REFUSALS: Final[Mapping[int, str]] = {
 def is_too_large(errors: Collection[KafkaError]) -> bool:
     """Whether a message was refused for what it is, not for an outage."""
     return any(error.code() in _TOO_LARGE for error in errors)
+
+
+def unanswered(text: str, error: BaseException) -> LogUnavailable:
+    """Return what to raise for a question that got no answer, by whether asking again is of any use."""
+    reason = error.args[0] if error.args else None
+    lasting = isinstance(reason, KafkaError) and reason.code() in LASTING
+    return LogRefused(text) if lasting else LogUnavailable(text)
 
 
 def refusal(error: KafkaError, group: str) -> FatalError | None:

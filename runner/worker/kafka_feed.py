@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from runner.errors import FeedUnreadable, LogUnavailable
 from runner.tasks.feed import HOME
+from runner.worker.kafka_errors import unanswered
 from runner.worker.last_told import Told
 
 ASK_SECONDS: Final = 10.0
@@ -52,14 +53,14 @@ class KafkaFeed:
         try:
             self._reader().assign([TopicPartition(self._topic, shard, _FIRST)])
         except KafkaException as error:
-            raise LogUnavailable(f"the task feed cannot be read: {error.args[0]}") from error
+            raise unanswered(f"the task feed cannot be read: {error.args[0]}", error) from error
 
     def extend(self) -> None:
         """Let the end be where it is by now; ``read`` goes on from where it is."""
         try:
             self._end = self._latest()
         except KafkaException as error:
-            raise LogUnavailable(f"the task feed cannot be read: {error.args[0]}") from error
+            raise unanswered(f"the task feed cannot be read: {error.args[0]}", error) from error
 
     def read(self) -> Sequence[Told] | None:
         """Return the next messages, waiting a little for the first."""

@@ -51,6 +51,9 @@ IO_SECONDS: Final = 10.0
 JOIN_SECONDS: Final = 20.0
 """After which a group that has not let us in is taken for one that never will."""
 
+_SLICE_SECONDS: Final = 1.0
+"""A call that waits longer than this is made again and again: a signal is only looked at in between."""
+
 CLOSE_SECONDS: Final = 1.0
 """What the producer is given at the end for what it has left to do."""
 
@@ -99,13 +102,14 @@ class KafkaLog:
         self._written: set[str] = set()
         self._open = False
 
-    def start(self) -> None:
+    def start(self, seconds: float = UNCONFIRMED_SECONDS) -> None:
         """Register the producer with its coordinator, then join the group.
 
-        Raises LogUnavailable if no broker answers in time, FatalError if it refuses us.
+        Raises LogUnavailable if no broker answers in ``seconds``, after which it may be called again;
+        FatalError if it refuses us.
         """
         if self._transactional:
-            self._begin_to_write()
+            self._begin_to_write(seconds)
         self._consumer.subscribe(
             [self._topic],
             on_assign=self._on_assign,
@@ -249,11 +253,16 @@ class KafkaLog:
         places = self._marked(offsets)
         self._guarded(lambda: self._consumer.commit(offsets=places, asynchronous=False))
 
-    def _begin_to_write(self) -> None:
-        try:
-            self._producer.init_transactions(UNCONFIRMED_SECONDS)
-        except KafkaException as error:
-            raise refusal(_reason(error), self._group) or self._unavailable(error) from error
+    def _begin_to_write(self, seconds: float) -> None:
+        give_up = monotonic() + seconds
+        while True:
+            try:
+                self._producer.init_transactions(_SLICE_SECONDS)
+                return
+            except KafkaException as error:
+                reason = _reason(error)
+                if not reason.retriable() or monotonic() > give_up:
+                    raise refusal(reason, self._group) or self._unavailable(error) from error
 
     def _require_joined(self) -> None:
         """Wait until the group has us: a client waits in silence for ever where its protocol is unknown."""

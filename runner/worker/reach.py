@@ -14,12 +14,10 @@ from typing import Any, Final, Protocol, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from runner.clock import monotonic_seconds
-from runner.errors import LogUnavailable
+from runner.errors import LogRefused, LogUnavailable
+from runner.worker.kafka_errors import LASTING
 
 _NOT_A_REASON: Final = "_ALL_BROKERS_DOWN"
-_FINAL: Final = frozenset({"_AUTHENTICATION", "_SSL"})
-"""What does not pass by waiting: the broker is there, and refuses."""
-
 _SLICE_SECONDS: Final = 1.0
 _HANDSHAKE_SECONDS: Final = 5.0
 _REMEDIES: Final = (
@@ -56,7 +54,7 @@ class Complaints:
         """Remember it."""
         if error.name() != _NOT_A_REASON:
             self.last = error.str()
-            self.is_final = error.name() in _FINAL
+            self.is_final = error.code() in LASTING
 
 
 def first_answer(
@@ -76,13 +74,19 @@ def first_answer(
                 raise
 
 
-def unanswered(brokers: str, reason: str, properties: Mapping[str, Any]) -> LogUnavailable:
-    """Return the error for brokers that do not answer: what they said, and the way out."""
+def unanswered(
+    brokers: str, reason: str, properties: Mapping[str, Any], *, is_final: bool = False
+) -> LogUnavailable:
+    """Return the error for brokers that do not answer: what they said, and the way out.
+
+    ``is_final``: they refuse, and will go on to.
+    """
     said = reason.lower()
     if "certificate" in said:
         reason = certificate_fault(brokers, str(properties.get("ssl.ca.location", ""))) or reason
     remedy = next((remedy for word, remedy in _REMEDIES if word in _without_address(said)), _OTHERWISE)
-    return LogUnavailable(f"Kafka at {brokers} does not answer ({reason}); {remedy}")
+    kind = LogRefused if is_final else LogUnavailable
+    return kind(f"Kafka at {brokers} does not answer ({reason}); {remedy}")
 
 
 def certificate_fault(brokers: str, ca_file: str) -> str | None:

@@ -7,6 +7,7 @@ also where the batch that asked for it is given up: so every batch gets on, howe
 from __future__ import annotations
 
 import logging
+import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from runner.clock import Ticker
 from runner.config.secrets import mask_url
 from runner.envelope import avro_schema, writer_schema
 from runner.envelope.writer_schema import WriterSchema
-from runner.errors import FatalError, PoisonError, SchemasUnavailable
+from runner.errors import FatalError, PoisonError, SchemasUnavailable, chain
 
 T = TypeVar("T")
 
@@ -159,6 +160,11 @@ class SchemaRegistry:
             return ask()
         except Exception as error:
             status = getattr(error, "http_status_code", 0)
+            if any(isinstance(each, ssl.SSLCertVerificationError) for each in chain(error)):
+                raise FatalError(
+                    f"the schema registry's certificate is refused: {_said(error)}; "
+                    "check ssl.ca.location in schemaRegistry.properties, and the certificate"
+                ) from error
             if not 400 <= status < 500 or status in {408, 429}:
                 raise SchemasUnavailable(f"the schema registry does not answer: {_said(error)}") from error
             raise FatalError(self._refusal(subject, status, error)) from error

@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from runner import log
 from runner.envelope.codec import Codec, Sections
 from runner.errors import FatalError, LogUnavailable
+from runner.worker.kafka_errors import unanswered
 
 ASK_SECONDS: Final = 10.0
 EVERY_SECONDS: Final = 30.0
@@ -180,7 +181,7 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
         )
         found = {name: _described(future) for name, future in asked.items()}
     except (KafkaException, TimeoutError) as error:
-        raise LogUnavailable(f"Kafka does not answer: {_said(error)}") from error
+        raise unanswered(f"Kafka does not answer: {_said(error)}", error) from error
     forbidden = frozenset(name for name, topic in found.items() if topic is _FORBIDDEN)
     there = {name: topic for name, topic in found.items() if topic is not None and name not in forbidden}
     settings = _settings(admin, list(there))

@@ -21,9 +21,16 @@ class Health:
 
     def ready(self) -> tuple[int, dict[str, Any]]:
         """Return status and page of /health/ready; (0, {}) where nobody listens."""
+        return self._page("/health/ready")
+
+    def is_live(self) -> bool:
+        """Whether a probe would leave the worker alone."""
+        return self._page("/health/live")[0] == HTTPStatus.OK
+
+    def _page(self, path: str) -> tuple[int, dict[str, Any]]:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=ASK_SECONDS)
         try:
-            connection.request("GET", "/health/ready")
+            connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
         except OSError:

@@ -277,7 +277,7 @@ def test_a_broker_that_is_not_there_is_named_with_the_reason(terminal: Terminal,
     events.write_text(lines(start("t-1")))
     commands = (["tail"], ["send", str(events)], ["topics", "create"], ["worker"])
     with ExitStack() as started:
-        nowhere = {"RUNNER_KAFKA__BROKERS": NOWHERE}
+        nowhere = {"RUNNER_KAFKA__BROKERS": NOWHERE, "RUNNER_WORKER__STARTSECONDS": "0"}
         running = [started.enter_context(terminal.start(*command, **nowhere)) for command in commands]
         *ended, worker = [each.finished(WAIT_SECONDS) for each in running]
 

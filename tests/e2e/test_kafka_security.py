@@ -39,6 +39,8 @@ ROW: Final = re.compile(r"\| (\w+) \| (topic|group|transactional id) \| ([\w-]+)
 PROPERTY: Final = "RUNNER_KAFKA__PROPERTIES__"
 SIDE_BY_SIDE: Final = 6
 REFUSED_SECONDS: Final = 60
+IMPATIENT: Final = {"RUNNER_WORKER__STARTSECONDS": "6"}
+"""Longer than one try."""
 """On a busy machine; a quiet one needs some ten."""
 
 
@@ -112,6 +114,8 @@ class Case:
     wrong: Callable[[Place], Mapping[str, str]]
     said: str
     without: int | None = None
+    passes: bool = False
+    """Whether it may pass by itself, as far as can be told: then it is waited for."""
 
     def __str__(self) -> str:
         return self.name
@@ -148,18 +152,21 @@ CASES: Final = [
     ),
     Case(
         "no TLS where there is",
-        lambda _: {f"{PROPERTY}SECURITY_PROTOCOL": "plaintext"},
+        lambda _: {f"{PROPERTY}SECURITY_PROTOCOL": "plaintext", **IMPATIENT},
         "security.protocol in kafka.properties",
+        passes=True,
     ),
     Case(
         "TLS where there is none",
-        lambda place: {"RUNNER_KAFKA__BROKERS": place.secure.server.bootstrap},
+        lambda place: {"RUNNER_KAFKA__BROKERS": place.secure.server.bootstrap, **IMPATIENT},
         "check security.protocol",
+        passes=True,
     ),
     Case(
         "nobody there",
-        lambda _: {"RUNNER_KAFKA__BROKERS": f"{HOST}:{free_port()}"},
+        lambda _: {"RUNNER_KAFKA__BROKERS": f"{HOST}:{free_port()}", **IMPATIENT},
         "check kafka.brokers, or start it",
+        passes=True,
     ),
     Case("no such topic", _allowed_but_absent, "there is no topic absent"),
     *(_without(i, grant) for i, grant in enumerate(documented()) if grant.operation != "DESCRIBE_CONFIGS"),
@@ -188,6 +195,7 @@ def test_who_may_not_work_is_told_why_and_exits(
     assert code == 1, log
     reason = log.splitlines()[-1]
     assert case.said in reason, log
+    assert ('"event": "waiting"' in log) is case.passes, log
     assert "Traceback" not in log
     assert password not in log
 

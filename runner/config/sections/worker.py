@@ -68,6 +68,15 @@ class Worker(Section):
             "consumer it is the broker's group.consumer.session.timeout.ms instead."
         ),
     )
+    start_seconds: int = Field(
+        default=60,
+        ge=0,
+        le=3600,
+        description=(
+            "How long a worker that starts waits for a Kafka, Redis or schema registry that does not answer "
+            "yet, in seconds; then it ends with exit code 1."
+        ),
+    )
     shutdown_seconds: int = Field(
         default=25,
         ge=1,

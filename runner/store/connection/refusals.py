@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import redis
-from redis.exceptions import AskError, NoPermissionError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    TryAgainError,
+)
 from redis.sentinel import MasterNotFoundError
 
-from runner.errors import StoreRefused, StoreUnavailable
+from runner.errors import StoreRefused, StoreUnavailable, chain
 
 # A script that gives a command its user may not: Redis 7.0, later ones, and Valkey.
 _DENIED_IN_SCRIPT: Final = re.compile(r"ACL failure in script|can't run this command", re.IGNORECASE)
 # How the client's package names a Sentinel that gave no answer; its address is enough.
 _SENTINEL: Final = re.compile(r"<redis\.client\.Redis\(.*?host=([^,]+),port=(\d+).*?\)>\)>\)> - ")
 _NO_CLUSTER: Final = "cluster support disabled"
+_PASSING: Final = (redis.ReadOnlyError, ClusterDownError, TryAgainError, NoScriptError, OutOfMemoryError)
+_PASSING_WORDS: Final = ("BUSY ", "MISCONF ", "NOREPLICAS ")
+"""How refusals begin that are over once the server is as it should be; a command that is wrong stays so."""
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
@@ -27,7 +36,9 @@ def unavailable(error: Exception) -> StoreUnavailable:
     if remedy is not None:
         return StoreRefused(f"{remedy.what}: {text}; {remedy.way_out}")
     if isinstance(error, redis.ResponseError):
-        return StoreUnavailable(f"Redis refused a command: {text}")
+        passes = isinstance(error, _PASSING) or text.startswith(_PASSING_WORDS)
+        kind = StoreUnavailable if passes else StoreRefused
+        return kind(f"Redis refused a command: {text}")
     return StoreUnavailable(f"Redis does not answer: {text}")
 
 
@@ -53,22 +64,16 @@ _CERTIFICATE: Final = _Remedy("TLS with Redis fails", "check redis.tls, and the 
 
 def _remedy(error: Exception, text: str) -> _Remedy | None:
     """Return what to say of a refusal that stays until somebody mends it; None of any other."""
-    chain = list(_chain(error))
+    causes = list(chain(error))
     cases = (
         (
             isinstance(error, MasterNotFoundError) and redis.AuthenticationError.__name__ in text,
             _SENTINEL_LOGIN,
         ),
-        (any(isinstance(each, redis.AuthenticationError) for each in chain), _LOGIN),
+        (any(isinstance(each, redis.AuthenticationError) for each in causes), _LOGIN),
         (isinstance(error, NoPermissionError) or _DENIED_IN_SCRIPT.search(text) is not None, _DENIED),
         (isinstance(error, AskError), _CLUSTER),
         (_NO_CLUSTER in text, _SINGLE),
-        (any(isinstance(each, ssl.SSLError) for each in chain), _CERTIFICATE),
+        (any(isinstance(each, ssl.SSLError) for each in causes), _CERTIFICATE),
     )
     return next((remedy for applies, remedy in cases if applies), None)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -13,13 +13,14 @@ from runner.cli.app import run
 from runner.cli.codecs import Codecs, build_codecs
 from runner.cli.event_lines import read_lines
 from runner.cli.sighting import Sighting, described
+from runner.cli.wiring import said_with_remedy
 from runner.clock import ManualTicker
 from runner.config import Config, ConfigError, load
 from runner.embedded.children import HOST, free_port
 from runner.envelope.avro import AvroCodec, ConfluentCodec
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
-from runner.errors import FatalError, SchemasUnavailable
+from runner.errors import SchemasUnavailable
 from runner.worker.schema_registry import SchemaRegistry
 from tests.unit.worker.test_schema_registry import AWAY, ScriptedClient
 
@@ -91,12 +92,13 @@ def registered(client: ScriptedClient) -> Codecs:
     return Codecs({"requests": ConfluentCodec(registry, "requests-value")}, JsonCodec(), registry)
 
 
-def test_a_worker_learns_all_it_needs_at_its_start_or_ends() -> None:
+def test_a_worker_learns_all_it_needs_at_its_start_however_often_it_has_to_ask() -> None:
     client = ScriptedClient()
     codecs = registered(client)
     client.error = AWAY
-    with pytest.raises(FatalError, match=r"check schemaRegistry\.url, or start the registry"):
+    with pytest.raises(SchemasUnavailable) as away:
         codecs.prepare()
+    assert said_with_remedy(away.value, Config()).endswith("check schemaRegistry.url, or start the registry")
     client.error = None
     codecs.prepare()
     client.error = AWAY

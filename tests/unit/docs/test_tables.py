@@ -11,7 +11,7 @@ from runner import errors
 from runner.actions import inputs
 from runner.actions.incoming import HOPS, MAX_HOPS, ORIGIN, PERIOD, TIME, TIMER, TRACE_HEADERS
 from runner.cli.app import INTERRUPTED
-from runner.cli.worker_command import STOPPED_LATE
+from runner.cli.stopping import STOPPED_LATE
 from runner.config import load
 from runner.envelope import codec, jsonpath, paths, units
 from runner.tasks.feed import encode_entry, entry_headers, feed_key, read_entry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ from runner.worker.schema_registry import (
 SUBJECT: Final = "requests-value"
 JSON: Final = JsonCodec()
 AWAY: Final = ConnectionRefusedError("connection refused")
+UNTRUSTED: Final = ConnectionError("certificate verify failed")
+UNTRUSTED.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
 
 
 class ScriptedClient:
@@ -219,6 +222,7 @@ def test_what_is_remembered_is_bounded() -> None:
             r"compatible with schemas/envelope\.avsc",
         ),
         (SchemaRegistryError(404, -1, "no page"), FatalError, r"check schemaRegistry\.url"),
+        (UNTRUSTED, FatalError, r"certificate is refused.*schemaRegistry\.properties"),
     ],
     ids=repr,
 )

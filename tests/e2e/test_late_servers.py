@@ -1,0 +1,213 @@
+"""A worker that starts before its servers do: it waits for them, says so once, and goes on by itself."""
+
+import json
+import os
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from runner.config.sections import DEFAULT_REDIS_URL
+from runner.embedded.children import HOST, free_port
+from tests.e2e.desk import desk_at, start_event
+from tests.e2e.health import Health, health_settings
+from tests.e2e.site import Site, session_ms
+from tests.e2e.values import ENVELOPE, registered
+from tests.e2e.workers import Fleet, Worker
+from tests.servers.fixtures import REQUIRE_KAFKA, REQUIRE_REDIS
+from tests.servers.lanes import LaneMissing, skip_or_fail
+from tests.servers.own_kafka import OwnBroker
+from tests.servers.redis_sentinel import MASTER, running_sentinel
+from tests.servers.redis_server import RedisServer
+from tests.servers.schema_registry import SchemaRegistryServer
+
+AT_ONCE_SECONDS: Final = 10
+"""Far below what is waited for, and enough for a machine with other work."""
+FAILED: Final = 1
+
+
+@pytest.fixture
+def running() -> Iterator[ExitStack]:
+    """What the test starts ends with it."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.mark.timeout(180)
+def test_a_worker_waits_for_what_comes_late_and_goes_on_by_itself(
+    start_redis: Callable[..., RedisServer], running: ExitStack, tmp_path: Path, fleets: Callable[..., Fleet]
+) -> None:
+    broker, redis, registry = _servers(start_redis, running, tmp_path)
+    health, settings = health_settings()
+    site = _avro_site(broker, redis, registry, tmp_path, settings)
+    for server in (broker, redis, registry):
+        server.stop()
+    worker = fleets(site).start()
+    _waits(worker, health, "Kafka")
+    broker.start()
+    _waits(worker, health, "the schema registry")
+    registry.start()
+    _waits(worker, health, "Redis")
+    redis.start()
+    worker.wait_for("homes", open=[0, 1, 2, 3])
+    health.wait_until_ready()
+    assert [event["what"] for event in worker.events("waiting")] == ["Kafka", "the schema registry", "Redis"]
+    with desk_at(site) as desk:
+        desk.put(start_event("one", timeout="0"))
+        assert desk.reply_to("one").status == "ACK"
+
+
+def test_a_worker_that_starts_during_a_failover_waits_for_the_new_master(
+    make_site: Callable[..., Site], fleets: Callable[..., Fleet], running: ExitStack
+) -> None:
+    try:
+        pair = running.enter_context(running_sentinel())
+    except LaneMissing as missing:
+        skip_or_fail(missing, REQUIRE_REDIS)
+    settings = {
+        "RUNNER_REDIS__TOPOLOGY": "sentinel",
+        "RUNNER_REDIS__NODES": json.dumps([pair.address]),
+        "RUNNER_REDIS__SENTINEL__MASTER": MASTER,
+    }
+    site = make_site(redis_url=DEFAULT_REDIS_URL, settings=settings)
+    site.create_topics()
+    pair.servers[0].kill()
+    worker = fleets(site).start()
+    worker.wait_for("waiting", what="Redis")
+    worker.wait_for("homes", open=[0, 1, 2, 3])
+    assert pair.master() is pair.servers[1]
+
+
+def test_a_replica_is_waited_for_until_it_is_a_master(
+    make_site: Callable[..., Site], fleets: Callable[..., Fleet], start_redis: Callable[..., RedisServer]
+) -> None:
+    server = start_redis()
+    site = make_site(redis_url=server.url)
+    site.create_topics()
+    with server.client() as client:
+        client.execute_command("REPLICAOF", HOST, free_port())
+        worker = fleets(site).start()
+        said = worker.wait_for("waiting", what="Redis")
+        assert "read only" in said["reason"]
+        client.execute_command("REPLICAOF", "NO", "ONE")
+    worker.wait_for("homes", open=[0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("whom", ["Kafka", "Redis"])
+def test_a_signal_ends_the_waiting_at_once(
+    make_site: Callable[..., Site], fleets: Callable[..., Fleet], whom: str, number: int
+) -> None:
+    site = make_site(settings=_nobody_at(whom))
+    site.create_topics()
+    worker = fleets(site).one()
+    worker.wait_for("waiting", what=whom)
+    os.kill(worker.pid, number)
+    assert worker.wait(AT_ONCE_SECONDS) == 0
+    assert worker.events("stopping")
+    assert worker.events("stopped")
+
+
+def test_a_signal_ends_a_start_that_hangs_in_a_call_of_redis(
+    make_site: Callable[..., Site], fleets: Callable[..., Fleet], start_redis: Callable[..., RedisServer]
+) -> None:
+    server = start_redis()
+    health, settings = health_settings()
+    site = make_site(redis_url=server.url, settings={**settings, "RUNNER_REDIS__TIMEOUTMS": "60000"})
+    site.create_topics()
+    with server.client() as client:
+        pid = int(client.info("server")["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        worker = fleets(site).one()
+        health.wait_until_stuck()
+        worker.terminate()
+        assert worker.wait(AT_ONCE_SECONDS) == 0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("whom", "label", "words"),
+    [
+        ("Kafka", "LOG_UNAVAILABLE", ("Kafka at", "does not answer", "check kafka.brokers")),
+        ("Redis", "FATAL", ("Redis does not answer", "check redis.url, or start Redis")),
+    ],
+)
+def test_when_the_time_is_over_the_worker_ends_and_says_who_did_not_answer(
+    make_site: Callable[..., Site],
+    fleets: Callable[..., Fleet],
+    whom: str,
+    label: str,
+    words: tuple[str, ...],
+) -> None:
+    site = make_site(settings={**_nobody_at(whom), "RUNNER_WORKER__STARTSECONDS": "1"})
+    site.create_topics()
+    worker = fleets(site).one()
+    assert worker.wait() == FAILED
+    [said] = worker.events("exiting")
+    assert said["label"] == label
+    assert all(word in said["reason"] for word in words)
+
+
+def _waits(worker: Worker, health: Health, whom: str) -> None:
+    """The worker has said for whom it waits; it is live, and not ready."""
+    said: dict[str, Any] = worker.wait_for("waiting", what=whom)
+    assert said["seconds"] <= 60
+    page = health.wait_until_not_ready(ready=False)
+    assert [whom in reason for reason in page["reasons"]] == [True]
+    assert health.is_live()
+
+
+def _servers(
+    start_redis: Callable[..., RedisServer], running: ExitStack, folder: Path
+) -> tuple[OwnBroker, RedisServer, SchemaRegistryServer]:
+    """Return servers of this test's own; they end with it."""
+    for name in ("broker", "registry"):
+        (folder / name).mkdir()
+    try:
+        broker = OwnBroker(folder / "broker")
+    except LaneMissing as missing:
+        skip_or_fail(missing, REQUIRE_KAFKA)
+    registry = SchemaRegistryServer(folder / "registry")
+    for server in (broker, registry):
+        running.callback(server.stop)
+        server.start()
+    return broker, start_redis(), registry
+
+
+def _avro_site(
+    broker: OwnBroker,
+    redis: RedisServer,
+    registry: SchemaRegistryServer,
+    folder: Path,
+    settings: dict[str, str],
+) -> Site:
+    name = uuid.uuid4().hex[:10]
+    ours = registry.register(f"requests-{name}-value", ENVELOPE)
+    settings = settings | {
+        "RUNNER_ENCODING__TOPICS": json.dumps({f"requests-{name}": "confluent-avro"}),
+        "RUNNER_SCHEMAREGISTRY__URL": registry.url,
+    }
+    site = Site(
+        broker.server,
+        redis.url,
+        folder,
+        session_ms(broker.server),
+        name=name,
+        settings=settings,
+        written=registered(ours, {ours: ENVELOPE}),
+    )
+    site.create_topics()
+    return site
+
+
+def _nobody_at(whom: str) -> dict[str, str]:
+    port = free_port()
+    if whom == "Kafka":
+        return {"RUNNER_KAFKA__BROKERS": f"{HOST}:{port}"}
+    return {"RUNNER_REDIS__URL": f"redis://{HOST}:{port}/0"}
