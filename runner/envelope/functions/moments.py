@@ -33,6 +33,8 @@ _MIN_MS: Final = -62_135_596_800_000
 _MAX_MS: Final = 253_402_300_799_999
 """The years 1 to 9999."""
 
+_MAX_OFFSET_MINUTES: Final = 18 * 60
+
 _TOKEN: Final = re.compile(
     r"'(?P<quoted>(?:[^']|'')*)'|(?P<letter>[A-Za-z])(?P=letter)*|(?P<plain>[^A-Za-z']+)"
 )
@@ -74,19 +76,21 @@ def date_to_string(evaluation: Evaluation, moment_ms: int, pattern: str) -> Json
 def string_to_date(evaluation: Evaluation, text: str, pattern: str) -> Json:
     """The moment that a text of this pattern names, epoch ms; what it leaves open is 1970-01-01 00:00."""
     parts = _parts_of(evaluation, pattern)
-    fields: dict[str, str] = {}
+    letters = {part.letter for part in parts}
+    if "D" in letters and letters & {"M", "d"}:
+        raise Misuse("pattern has D, the day of the year, beside M or d; leave one of them out")
+    said: list[tuple[str, str]] = []
     place = 0
     for part in parts:
         end = _end(part, text, place)
         if end < 0:
             break
-        read = text[place:end].lower()
+        if part.letter:
+            said.append((_field(part), text[place:end].lower()))
         place = end
-        if part.letter and fields.setdefault(_field(part), read) != read:
-            raise Misuse(f"text names {part.letter} twice, and not alike")
     else:
         if place == len(text):
-            return _epoch_ms(fields)
+            return _epoch_ms(said)
     raise Misuse(f"text does not have the form {pattern[:60]!r}")
 
 
@@ -236,34 +240,36 @@ def _field(part: Part) -> str:
 # -- reading -----------------------------------------------------------------------------------------
 
 
-def _epoch_ms(fields: dict[str, str]) -> int:
-    year = int(fields.get("y") or 2000 + int(fields["yshort"])) if {"y", "yshort"} & set(fields) else 1970
-    days = _day(year, fields)
-    hour, minute, second = _hour(fields), int(fields.get("m", 0)), int(fields.get("s", 0))
-    if not (1 <= year <= 9999 and minute < 60 and second < 60):
-        raise Misuse("text names no moment of the calendar")
-    for name in ("E", "Ename"):
-        if name in fields and not WEEKDAYS[days % 7].lower().startswith(fields[name]):
-            raise Misuse("text names another day of the week than its date has")
-    ms = int(fields.get("S", "0").ljust(3, "0")[:3])
-    at = days * _DAY_MS + hour * 3_600_000 + minute * 60_000 + second * 1000 + ms
-    return at - _offset_ms(fields.get("Z") or fields.get("X") or "z")
+def _epoch_ms(said: list[tuple[str, str]]) -> int:
+    """Return the moment that the fields of a text name; Misuse unless it has every one of them.
 
-
-def _day(year: int, fields: dict[str, str]) -> int:
+    A day or an hour that does not exist becomes another one here, which does not fit its own field.
+    """
+    fields = dict(said)
+    short = 2000 + int(fields["yshort"]) if "yshort" in fields else 1970
+    year = _number(fields, "y", short)
+    month = _number(fields, "M", _month(fields.get("Mname", "jan")))
+    days = _days(year, month, _number(fields, "d", 1))
     if "D" in fields:
-        days = _days(year, 1, int(fields["D"]))
-        if int(fields["D"]) < 1 or _date(days)[0] != year:
-            raise Misuse("text names no day of the calendar")
-        return days
-    month = int(fields["M"]) if "M" in fields else _month(fields.get("Mname", "jan"))
-    day = int(fields.get("d", 1))
-    if not (1 <= month <= 12 and 1 <= day <= 31):
-        raise Misuse("text names no day of the calendar")
-    days = _days(year, month, day)
-    if _date(days) != (year, month, day):
-        raise Misuse("text names no day of the calendar")
-    return days
+        days = _days(year, 1, _number(fields, "D", 1))
+    ms = int(fields.get("S", "0").ljust(3, "0")[:3])
+    minutes = _hour(fields) * 60 + _number(fields, "m", 0)
+    local = days * _DAY_MS + minutes * 60_000 + _number(fields, "s", 0) * 1000 + ms
+    offsets = [_offset_ms(text) for field, text in said if field in _ZONES] or [0]
+    at = local - offsets[0]
+    if not (_MIN_MS <= local <= _MAX_MS and _MIN_MS <= at <= _MAX_MS):
+        raise Misuse("text names no moment of the years 1 to 9999")
+    moment = _moment(local)
+    for field, text in said:
+        if field in _SAYS and not _SAYS[field](moment, text):
+            raise Misuse(f"text names no moment of the calendar: {field[0]} does not fit")
+    if len(set(offsets)) > 1:
+        raise Misuse("text names two time zones, and not alike")
+    return at
+
+
+def _number(fields: dict[str, str], field: str, otherwise: int) -> int:
+    return int(fields[field]) if field in fields else otherwise
 
 
 def _month(name: str) -> int:
@@ -273,20 +279,41 @@ def _month(name: str) -> int:
 def _hour(fields: dict[str, str]) -> int:
     """Return the hour of the day, however it is written."""
     if "H" in fields or "k" in fields:
-        hour = int(fields["H"]) if "H" in fields else int(fields["k"]) % 24
-        fits = hour < 24 and int(fields.get("k", 1)) in range(1, 25)
-    else:
-        half = int(fields["K"]) if "K" in fields else int(fields.get("h", 12)) % 12
-        fits = half < 12 and int(fields.get("h", 1)) in range(1, 13)
-        hour = half + 12 * (fields.get("a") == "pm")
-    if not fits:
-        raise Misuse("text names no hour of the day")
-    return hour
+        return _number(fields, "H", _number(fields, "k", 0) % 24)
+    return _number(fields, "K", _number(fields, "h", 12) % 12) + 12 * (fields.get("a") == "pm")
 
 
 def _offset_ms(text: str) -> int:
-    if text == "z":
+    """Return what a zone is ahead of UTC: no more than 18 hours, as in Java."""
+    if text[0] not in "+-":
         return 0
     digits = text[1:].replace(":", "").ljust(4, "0")
     minutes = int(digits[:2]) * 60 + int(digits[2:])
+    if int(digits[2:]) > 59 or minutes > _MAX_OFFSET_MINUTES:
+        raise Misuse("text names an offset that is none: at most 18:00, with minutes up to 59")
     return minutes * 60_000 * (-1 if text[0] == "-" else 1)
+
+
+def _counts(part: Callable[[Moment], int]) -> Callable[[Moment, str], bool]:
+    return lambda moment, text: int(text) == part(moment)
+
+
+_SAYS: Final[dict[str, Callable[[Moment, str], bool]]] = {
+    "y": _counts(lambda moment: moment.year),
+    "yshort": _counts(lambda moment: moment.year % 100),
+    "M": _counts(lambda moment: moment.month),
+    "Mname": lambda moment, text: MONTHS[moment.month - 1].lower().startswith(text),
+    "d": _counts(lambda moment: moment.day),
+    "D": _counts(lambda moment: moment.day_of_year),
+    "E": lambda moment, text: moment.weekday.lower().startswith(text),
+    "Ename": lambda moment, text: moment.weekday.lower().startswith(text),
+    "a": lambda moment, text: (text == "pm") is (moment.hour >= 12),
+    "H": _counts(lambda moment: moment.hour),
+    "h": _counts(lambda moment: moment.hour % 12 or 12),
+    "k": _counts(lambda moment: moment.hour or 24),
+    "K": _counts(lambda moment: moment.hour % 12),
+    "m": _counts(lambda moment: moment.minute),
+    "s": _counts(lambda moment: moment.second),
+    "S": lambda moment, text: text.ljust(3, "0")[:3] == f"{moment.ms:03}",
+}
+"""Whether a moment has what a field of a text says."""

@@ -72,7 +72,7 @@ _COUNTING: Final[dict[str, Any]] = {
     "csv_to_json(text: string, options: object = {})": formats.csv_to_json,
     "json_to_csv(records: array[object], options: object = {})": formats.json_to_csv,
     'date_to_string(ms: integer, pattern: string = "MM-dd-yyyy")': moments.date_to_string,
-    "string_to_date(text: string, pattern: string)": moments.string_to_date,
+    'string_to_date(text: string, pattern: string = "MM-dd-yyyy")': moments.string_to_date,
     "encode_url(text: string)": text.encode_url,
     "decode_url(text: string)": text.decode_url,
     "now()": chance.now,
