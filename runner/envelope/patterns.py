@@ -7,26 +7,29 @@ the ``Scope`` of the event.
 Patterns come with the event, so three things are added to the library. The size of everything that
 is built is counted while it is built (``_Interpreter``), because ``[@,@]`` repeated forty times is
 a page of text and more values than a machine holds. What comes out is checked to be plain JSON: an
-expression reference or a NaN would break the reply later, where nobody could tell why. And two
-strings or two numbers can be ordered, while a string and a number compare to null, as the
-specification says and the library does not. The functions beyond the standard are in ``functions``.
+expression reference or a NaN would break the reply later, where nobody could tell why. And values are
+compared as JSON, not as Python does: true is not 1, two strings or two numbers can be ordered, and a
+string and a number compare to null. All functions, the standard ones too, are those of ``functions``.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import jmespath
 from jmespath import exceptions as jmespath_errors
-from jmespath.functions import Functions
 from jmespath.parser import Parser
 from jmespath.visitor import TreeInterpreter
 
 from runner.envelope.compiled import Compiled
-from runner.envelope.functions.signature import Misuse
+from runner.envelope.equality import same
+from runner.envelope.functions.signature import Expression, Misuse
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
+from runner.envelope.kinds import is_number
 from runner.envelope.limits import USUAL, EventLimits
 from runner.envelope.refusal import refusal
 from runner.envelope.units import Refused, TooMuch, characters, units_of
@@ -50,12 +53,14 @@ _UNITS_A_CHARACTER: Final = 4
 """Of an expression that comes from the data, parsed or found in the cache alike."""
 
 _CHANCE_BYTES: Final = 20
-_STANDARD: Final = Functions()
 _LARGEST: Final = 2**1023
 """Beyond it no reader of JSON can take a number for a float."""
 
-_JSON: Final = frozenset({bool, dict, float, int, list, str, type(None)})
+_LONG_NUMBER: Final = re.compile(r"[0-9]{1001}")
+"""Python itself reads numbers only up to some length, and would take a literal beyond it for text."""
+
 _CONTAINERS: Final = frozenset({list, dict})
+_EQUALITY: Final = {"eq": True, "ne": False}
 _FRAMES: Final = {"function_expression": 8, "comparator": 3, "multi_select_list": 4, "multi_select_dict": 4}
 _FRAMES_OF_OTHERS: Final = 2
 
@@ -103,6 +108,8 @@ def _parsed(expression: str) -> _Tree | str:
     """Parse, or give the reason why not: a bad pattern in a busy saga is not parsed each time."""
     if expression.count("(") > MAX_PARENTHESES:
         return f"is nested too deep: it has more than {MAX_PARENTHESES} parentheses"
+    if _LONG_NUMBER.search(expression):
+        return "holds a number of more than 1000 digits"
     try:
         with warnings.catch_warnings():
             # Old spellings of literals still work; the sender sees no warnings.
@@ -153,9 +160,7 @@ class _Interpreter(TreeInterpreter):
     def evaluated(self, tree: _Tree, value: Json) -> Json:
         """Give the value of a whole expression."""
         result: Json = self.visit(tree.root, value)
-        if type(result) in _JSON:
-            return result
-        raise Refused("gives an expression, not a value")
+        return result
 
     def visit(self, node: Any, value: Any) -> Any:
         self._units_left -= 1
@@ -166,15 +171,18 @@ class _Interpreter(TreeInterpreter):
     def visit_comparator(self, node: Any, value: Any) -> Any:
         operator = node["value"]
         left, right = (self.visit(child, value) for child in node["children"])
-        if type(left) in _CONTAINERS and type(left) is type(right):
-            self.measure(left)
-        if operator in {"eq", "ne"} or _ordered(left, right):
-            return self.COMPARATOR_FUNC[operator](left, right)
-        return None
+        if operator in _EQUALITY:
+            if type(left) in _CONTAINERS and type(left) is type(right):
+                self.measure(left)
+            return same(left, right) is _EQUALITY[operator]
+        return self.COMPARATOR_FUNC[operator](left, right) if _ordered(left, right) else None
+
+    def visit_expref(self, node: Any, value: Any) -> Any:  # noqa: ARG002 - as the library calls it
+        raise Refused("has & where a value is meant; it stands only before an argument of a function")
 
     def visit_function_expression(self, node: Any, value: Any) -> Any:
         name = node["value"]
-        arguments = [self.visit(child, value) for child in node["children"]]
+        arguments = [self._argument(child, value) for child in node["children"]]
         for argument in arguments:
             kind = type(argument)
             if kind is list or kind is dict:
@@ -182,12 +190,9 @@ class _Interpreter(TreeInterpreter):
             elif kind is str:
                 self.spend(characters(len(argument)))
         function = FUNCTIONS.get(name) or LEFT_OUT.get(name)
-        if function is not None:
-            result = function.call(self, arguments)
-        else:
-            if name in _GUARDS:
-                _GUARDS[name](self, arguments)
-            result = _STANDARD.call_function(name, arguments)
+        if function is None:
+            raise Refused(f"Unknown function: {name}()")
+        result = function.call(self, arguments)
         self.spend(units_of(result, self._units_left))
         if type(result) is int and abs(result) > _LARGEST:
             raise Refused("gives a number that is too large")
@@ -242,6 +247,11 @@ class _Interpreter(TreeInterpreter):
 
     # -- its own -----------------------------------------------------------------------------------
 
+    def _argument(self, node: Any, value: Any) -> Any:
+        if node["type"] == "expref":
+            return Expression(partial(self.visit, node["children"][0]))
+        return self.visit(node, value)
+
     def _too_much(self) -> TooMuch:
         return TooMuch(f"visits or builds more than {self._limits.pattern_values} values")
 
@@ -260,30 +270,7 @@ _VISITS: Final[dict[str, Callable[[_Interpreter, Any, Any], Any]]] = {
 def _ordered(left: Any, right: Any) -> bool:
     if isinstance(left, str) and isinstance(right, str):
         return True
-    return _is_number(left) and _is_number(right)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _guard_join(interpreter: _Interpreter, arguments: list[Any]) -> None:
-    """Count what join will give before it is built."""
-    match arguments:
-        case [str(glue), list(parts)]:
-            length = sum(len(part) for part in parts if isinstance(part, str))
-            interpreter.spend(characters(length + len(glue) * len(parts)))
-
-
-def _guard_contains(interpreter: _Interpreter, arguments: list[Any]) -> None:
-    """Count what is compared level by level."""
-    match arguments:
-        case [list(subject), list() | dict()]:
-            interpreter.measure(subject)
-
-
-_GUARDS: Final = {"join": _guard_join, "contains": _guard_contains}
-"""Standard functions that do more than go once through their arguments."""
+    return is_number(left) and is_number(right)
 
 
 def _reason(error: Exception) -> str:
@@ -292,9 +279,6 @@ def _reason(error: Exception) -> str:
         return "is nested too deep"
     if isinstance(error, UnicodeEncodeError):
         return "holds half of a character pair, which is not JSON"
-    if isinstance(error, jmespath_errors.JMESPathTypeError):
-        wanted = " or ".join(error.expected_types)
-        return f"{error.function_name}() takes {wanted}, not {error.actual_type}"
     if isinstance(error, jmespath_errors.ParseError):
         return _parse_reason(error)
     return str(error) or f"cannot be evaluated ({type(error).__name__})"
@@ -303,8 +287,6 @@ def _reason(error: Exception) -> str:
 def _parse_reason(error: jmespath_errors.ParseError) -> str:
     if isinstance(error, jmespath_errors.LexerError):
         return f"{error.message} at column {error.lexer_position + 1}"
-    if isinstance(error, jmespath_errors.ArityError):
-        return str(error)
     if isinstance(error, jmespath_errors.IncompleteExpressionError):
         return "ends too early"
     return f"{error.msg} at column {error.lex_position + 1}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from runner.envelope.kinds import kind_of
 from runner.errors import NOT_CONVERTIBLE, EventError
 
 SHOWN_CHARACTERS: Final = 80
@@ -26,7 +27,7 @@ def refusal(kind: str, text: object, reason: str, *, over_limit: bool = False) -
 
 def _quoted(text: object) -> str:
     if not isinstance(text, str):
-        return f"of type {type(text).__name__}"
+        return f"of type {kind_of(text)}"
     if len(text) <= SHOWN_CHARACTERS:
         return repr(text)
     return f"{text[:SHOWN_CHARACTERS]!r}… ({len(text)} characters)"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from runner.envelope.functions.equality import key_of
-from runner.envelope.functions.paths import find, names_of
+from runner.envelope.equality import key_of
+from runner.envelope.functions.paths import finder_of
 from runner.envelope.functions.signature import Evaluation, Misuse
 from runner.envelope.merge import Json, merge_objects
 
@@ -56,13 +56,40 @@ def element_at(entries: list[Any], index: int) -> Json:
 
 def group_by(evaluation: Evaluation, entries: list[dict[str, Any]], field: str) -> Json:
     """One object for each value at the field: the value as id, and the list of its entries."""
-    names = names_of(field)
-    ids = [find(entry, names) for entry in entries]
-    evaluation.spend(len(entries) * len(names))
+    ids = _found(evaluation, entries, field)
     groups: dict[str, dict[str, Any]] = {}
     for entry, found, key in zip(entries, ids, _keys(evaluation, ids), strict=True):
         groups.setdefault(key, {"id": found, "list": []})["list"].append(entry)
     return list(groups.values())
+
+
+def lookup(
+    evaluation: Evaluation,
+    left: list[dict[str, Any]],
+    right: list[dict[str, Any]],
+    key: str,
+    full: bool,  # noqa: FBT001 - as it is called
+) -> Json:
+    """Each object of the left with each of the right that has the same at the key, spread into it.
+
+    One that fits none stands alone, on the right only where asked; null fits nothing.
+    """
+    rights = _found(evaluation, right, key)
+    by_key: dict[str, list[int]] = {}
+    for place, found in enumerate(_keys(evaluation, rights)):
+        if rights[place] is not None:
+            by_key.setdefault(found, []).append(place)
+    joined: list[Any] = []
+    fitting: set[int] = set()
+    lefts = _found(evaluation, left, key)
+    for entry, found in zip(left, _keys(evaluation, lefts), strict=True):
+        places = by_key.get(found, [])
+        fitting.update(places)
+        for other in [right[place] for place in places] or [{}]:
+            evaluation.spend(len(entry) + len(other) + 1)
+            joined.append({**entry, **other})
+    alone = [entry for place, entry in enumerate(right) if place not in fitting] if full else []
+    return joined + alone
 
 
 def index_array(evaluation: Evaluation, entries: list[dict[str, Any]], field: str, start: int) -> Json:
@@ -113,6 +140,12 @@ def _placed(value: Any, field: str | None) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     raise Misuse("only objects can be spread; name a field for other entries")
+
+
+def _found(evaluation: Evaluation, entries: list[dict[str, Any]], path: str) -> list[Any]:
+    find = finder_of(evaluation, path)
+    evaluation.spend(len(entries) * (1 + path.count(".") + path.count("[")))
+    return [find(entry) for entry in entries]
 
 
 def _keys(evaluation: Evaluation, values: list[Any]) -> list[str]:

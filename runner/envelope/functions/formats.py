@@ -1,8 +1,13 @@
-"""Functions that read and write JSON and CSV as text."""
+"""Functions that read and write JSON and CSV as text.
+
+What is written does not depend on the version of Python: CSV is written here, because the csv module
+does not quote the same everywhere; and its messages are not repeated.
+"""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -13,13 +18,14 @@ from runner.envelope.units import characters
 
 _OPTIONS: Final = frozenset({"delimiter", "quote"})
 _LINE_END: Final = "\n"
+_BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 def to_json(evaluation: Evaluation, text: str) -> Json:
     """The value that a JSON text holds."""
     evaluation.spend(characters(len(text)) + sum(text.count(sign) for sign in "[{,"))
     try:
-        value: Json = msgspec.json.decode(text)
+        value: Json = msgspec.json.decode(text.removeprefix(_BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         raise Misuse("text is not JSON, or holds a number that is too large") from None
     return value
@@ -28,7 +34,7 @@ def to_json(evaluation: Evaluation, text: str) -> Json:
 def from_json(evaluation: Evaluation, value: Json) -> Json:
     """The value as JSON text, without spaces."""
     evaluation.measure(value)
-    return _printed(value)
+    return printed(value)
 
 
 def csv_to_json(evaluation: Evaluation, text: str, options: dict[str, Any]) -> Json:
@@ -37,8 +43,11 @@ def csv_to_json(evaluation: Evaluation, text: str, options: dict[str, Any]) -> J
     evaluation.spend(text.count(dialect["delimiter"]) + text.count(_LINE_END) + len(text) // 8)
     try:
         rows = [row for row in csv.reader(_lines(text), strict=True, **dialect) if row]
-    except csv.Error as error:
-        raise Misuse(f"text is not CSV ({error})") from None
+    except csv.Error:
+        raise Misuse(
+            f"text is not CSV: a quote is not closed or is followed by something else, a carriage return"
+            f" stands alone, or a cell has more than {csv.field_size_limit()} characters"
+        ) from None
     if not rows:
         return []
     header = rows[0]
@@ -62,29 +71,33 @@ def json_to_csv(evaluation: Evaluation, records: list[dict[str, Any]], options: 
         return ""
     evaluation.measure(records)
     evaluation.spend((len(records) + 1) * len(header))
-    written = _Lines()
-    writer = csv.writer(written, lineterminator=_LINE_END, **dialect)
+    rows = [header, *([_cell(record.get(field)) for field in header] for record in records)]
+    return "".join(_row(row, dialect["delimiter"], dialect["quotechar"]) for row in rows)
+
+
+def printed(value: Json) -> str:
+    """Return a value as JSON text; Misuse for what cannot be written so."""
     try:
-        writer.writerow(header)
-        writer.writerows([_cell(record.get(field)) for field in header] for record in records)
-    except csv.Error as error:
-        raise Misuse(f"the records cannot be written ({error})") from None
-    return "".join(written.lines)
+        return msgspec.json.encode(value).decode()
+    except (ValueError, RecursionError):
+        raise Misuse("the value cannot be written as JSON") from None
 
 
-class _Lines:
-    """What the csv module writes to."""
+def _row(cells: Iterable[str], delimiter: str, quote: str) -> str:
+    """Write one row; an empty line would be none, so a single empty cell is quoted."""
+    written = [_quoted(cell, delimiter, quote) for cell in cells]
+    return (delimiter.join(written) or quote * 2) + _LINE_END
 
-    def __init__(self) -> None:
-        self.lines: list[str] = []
 
-    def write(self, line: str) -> None:
-        self.lines.append(line)
+def _quoted(cell: str, delimiter: str, quote: str) -> str:
+    if any(sign in cell for sign in (delimiter, quote, "\r", "\n")):
+        return f"{quote}{cell.replace(quote, quote * 2)}{quote}"
+    return cell
 
 
 def _lines(text: str) -> list[str]:
-    """Return the lines with their ends; only a line feed ends one."""
-    return [f"{line}{_LINE_END}" for line in text.split(_LINE_END)]
+    """Return the lines with their ends; only a line feed ends one, and a byte order mark is part of none."""
+    return [f"{line}{_LINE_END}" for line in text.removeprefix(_BYTE_ORDER_MARK).split(_LINE_END)]
 
 
 def _dialect(options: dict[str, Any]) -> dict[str, Any]:
@@ -103,11 +116,4 @@ def _dialect(options: dict[str, Any]) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else _printed(value)
-
-
-def _printed(value: Any) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except (UnicodeEncodeError, RecursionError):
-        raise Misuse("the value cannot be written as JSON") from None
+    return value if isinstance(value, str) else printed(value)

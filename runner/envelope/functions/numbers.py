@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
+from functools import reduce
+from operator import add
 from typing import Final, TypeAlias
 
 from runner.envelope.functions.signature import Misuse
 from runner.envelope.merge import Json
+from runner.envelope.numerals import read_number
 
 Number: TypeAlias = int | float
 
 _MAX_WHOLE: Final = 2**64
 _MAX_EXACT: Final = 2**53
-_TEXT: Final = re.compile(r"\s*[+-]?(?:\d{1,30})(?:\.\d*)?(?:[eE][+-]?\d{1,3})?\s*", re.ASCII)
 
 
 def divide(left: Number, right: Number) -> Json:
@@ -30,9 +31,9 @@ def multiply(left: Number, right: Number) -> Json:
     return _sound(_narrow(left) * _narrow(right))
 
 
-def minus(left: Number, right: Number) -> Json:
-    """The difference."""
-    return _sound(_narrow(left) - _narrow(right))
+def minus(value: Number) -> Json:
+    """The number with the other sign."""
+    return _sound(-_narrow(value))
 
 
 def mod(left: Number, right: Number) -> Json:
@@ -58,23 +59,42 @@ def power(base: Number, exponent: Number) -> Json:
 
 
 def to_int(value: str | Number) -> Json:
-    """The whole part of a number, or of a number written as text."""
-    if isinstance(value, str):
-        if not _TEXT.fullmatch(value):
-            raise Misuse("value is text, but no number")
-        value = float(value) if re.search(r"[.eE]", value) else int(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise Misuse("the result is too large")
-    return _sound(int(value))
+    """The greatest whole number that is not above a number, or above one written as text."""
+    number = read_number(value) if isinstance(value, str) else value
+    if number is None:
+        raise Misuse("value is text, but no number")
+    return floor(number)
 
 
-def compare(left: str | Number, right: str | Number) -> Json:
-    """-1, 0 or 1: the first is less, the same, more. Two numbers, or two texts by their characters."""
-    if isinstance(left, str) and isinstance(right, str):
-        return (left > right) - (left < right)
-    if isinstance(left, str) or isinstance(right, str):
-        raise Misuse("a text and a number have no order")
-    return (left > right) - (left < right)
+def floor(value: Number) -> Json:
+    """The greatest whole number that is not above this one."""
+    return _sound(math.floor(_finite(value)))
+
+
+def ceil(value: Number) -> Json:
+    """The least whole number that is not below this one."""
+    return _sound(math.ceil(_finite(value)))
+
+
+def absolute(value: Number) -> Json:
+    """The number without its sign."""
+    return abs(value)
+
+
+def total(values: list[Number]) -> Json:
+    """The sum, added up from the first to the last: how ``sum`` rounds depends on the version of Python."""
+    try:
+        return _finite(reduce(add, values, 0))
+    except OverflowError:
+        raise Misuse("the result is too large") from None
+
+
+def average(values: list[Number]) -> Json:
+    """The mean; null of no numbers."""
+    try:
+        return _finite(reduce(add, values, 0) / len(values)) if values else None
+    except OverflowError:
+        raise Misuse("the result is too large") from None
 
 
 def _fits(base: int, exponent: int) -> bool:
@@ -93,10 +113,15 @@ def _float(number: Number) -> float:
         raise Misuse("a number is too large") from None
 
 
+def _finite(number: Number) -> Number:
+    if isinstance(number, float) and not math.isfinite(number):
+        raise Misuse("the result is too large")
+    return number
+
+
 def _sound(number: Number) -> Number:
     """Return a number that JSON readers understand: whole up to 64 bits, else a float."""
     if isinstance(number, int):
         return number if abs(number) < _MAX_WHOLE else _float(number)
-    if not math.isfinite(number):
-        raise Misuse("the result is too large")
+    _finite(number)
     return int(number) if number.is_integer() and abs(number) <= _MAX_EXACT else number

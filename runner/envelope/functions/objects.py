@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from runner.envelope.functions.equality import key_of
-from runner.envelope.functions.paths import find, names_of
+from runner.envelope.equality import same
+from runner.envelope.functions.formats import printed
+from runner.envelope.functions.paths import finder_of
 from runner.envelope.functions.signature import Evaluation, Misuse
+from runner.envelope.kinds import kind_of
 from runner.envelope.merge import Json, merge_objects
 
 MAX_LEVELS: Final = 200
@@ -30,7 +32,7 @@ def deep_diff(evaluation: Evaluation, old: Json, new: Json) -> Json:
         evaluation.measure(value)
     if _are_alike(old, new):
         return _differences(old, new, MAX_LEVELS)
-    return [] if key_of(old) == key_of(new) else [{"old": old, "new": new}]
+    return [] if same(old, new) else [{"old": old, "new": new}]
 
 
 def k_vtoo(key: str, value: Json) -> Json:
@@ -40,9 +42,9 @@ def k_vtoo(key: str, value: Json) -> Json:
 
 def ltoo(evaluation: Evaluation, pairs: list[dict[str, Any]], key_field: str) -> Json:
     """The objects of a list by the value at their key field; of equal keys the last counts."""
-    names = names_of(key_field)
-    evaluation.spend(len(pairs) * len(names))
-    return {_key(find(pair, names), position): pair for position, pair in enumerate(pairs)}
+    find = finder_of(evaluation, key_field)
+    evaluation.spend(len(pairs) * (1 + key_field.count(".")))
+    return {_key(find(pair), position): pair for position, pair in enumerate(pairs)}
 
 
 def otol(evaluation: Evaluation, node: dict[str, Any], key_field: str, value_field: str) -> Json:
@@ -65,8 +67,7 @@ def type_of(value: Json) -> Json:
     """OBJECT, ARRAY, NUMBER, STRING, BOOLEAN or NULL."""
     if isinstance(value, bool):
         return "BOOLEAN"
-    names = {dict: "OBJECT", list: "ARRAY", str: "STRING", int: "NUMBER", float: "NUMBER"}
-    return names.get(type(value), "NULL")
+    return kind_of(value).upper()
 
 
 def _are_alike(old: Any, new: Any) -> bool:
@@ -94,7 +95,7 @@ def _changed(field: str, old: Any, new: Any, levels: int) -> list[Any]:
             raise Misuse(f"the values are nested deeper than {MAX_LEVELS} levels")
         inner = _differences(old, new, levels - 1)
         return [{"field": field, "differences": inner}] if inner else []
-    if isinstance(old, dict | list) or isinstance(new, dict | list) or key_of(old) != key_of(new):
+    if isinstance(old, dict | list) or isinstance(new, dict | list) or not same(old, new):
         return [{"field": field, "old": old, "new": new}]
     return []
 
@@ -109,7 +110,7 @@ def _key(value: Any, position: int) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int | float):
-        return key_of(value)
+        return printed(int(value) if isinstance(value, float) and value.is_integer() else value)
     raise Misuse(f"keyField of entry {position} leads to no text or number")
 
 

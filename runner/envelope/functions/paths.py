@@ -1,21 +1,24 @@
-"""Functions on dotted paths: ``a.0.b`` is a name of an object, then an index of an array, then a name.
+"""Functions on paths: a way of names and indexes in one value (``envelope.paths``), never a query.
 
-Not the paths of ``envelope.paths``: no start, no brackets, no queries, and a write replaces instead of
-merging. What is written is a copy; what lies off the way is shared.
+``$`` is the value that the function is given; the event is out of its sight. Other than an output, a
+write replaces instead of merging. What is written is a copy; what lies off the way is shared.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 from runner.envelope.functions.regex import pattern_of
 from runner.envelope.functions.signature import Evaluation, Misuse
 from runner.envelope.merge import Json
+from runner.envelope.numerals import read_index
+from runner.envelope.paths import MISSING, Path, Root, Segments, Selected, compile_path
+from runner.errors import EventError
 
-MAX_CHARACTERS: Final = 1024
-MAX_NAMES: Final = 100
+_CHARACTERS_OF_A_PATH: Final = 2
+"""A unit: what it takes to understand one that was not met before."""
 
-_MAX_INDEX_DIGITS: Final = 9
 _UNITS_A_REGEX: Final = 2000
 """To compile one, or to find out that it is too large."""
 
@@ -24,16 +27,18 @@ _CHARACTERS_A_UNIT: Final = 8
 _STEPS_A_UNIT: Final = 200
 """At worst a character is compared with every part of the regular expression."""
 
+Find: TypeAlias = Callable[[Any], Any]
 
-def get_element(node: Any, path: str) -> Json:
+
+def get_element(evaluation: Evaluation, node: Any, path: str) -> Json:
     """The value at the path; null where there is none."""
-    element: Json = find(node, names_of(path))
+    element: Json = finder_of(evaluation, path)(node)
     return element
 
 
 def set_element(evaluation: Evaluation, node: Any, path: str, value: Json) -> Json:
     """A copy with the value at the path; names that are missing on the way become objects."""
-    copy: Json = _replaced(evaluation, node, names_of(path), value)
+    copy: Json = _replaced(evaluation, node, _way(evaluation, path), value)
     return copy
 
 
@@ -41,7 +46,10 @@ def remove_elements(evaluation: Evaluation, node: Any, fields: Any) -> Json:
     """A copy without these fields of objects; what is not there is no mistake."""
     copy: Json = node
     for field in [fields] if isinstance(fields, str) else fields:
-        copy = _removed(evaluation, copy, names_of(field))
+        way = _way(evaluation, field)
+        if not way:
+            raise Misuse("the path names no field")
+        copy = _removed(evaluation, copy, way)
     return copy
 
 
@@ -62,67 +70,82 @@ def find_paths(evaluation: Evaluation, node: Any, regex: str) -> Json:
     return found
 
 
-def names_of(path: str) -> tuple[str, ...]:
-    """Return the names of a dotted path; Misuse for what is none."""
-    names = tuple(path.split("."))
-    if len(path) > MAX_CHARACTERS or len(names) > MAX_NAMES:
-        raise Misuse(f"the path is longer than {MAX_CHARACTERS} characters or {MAX_NAMES} names")
-    if "" in names:
-        raise Misuse("the path is empty, or has an empty name between its dots")
-    return names
+def finder_of(evaluation: Evaluation, path: str) -> Find:
+    """Return what finds the value at a path, or null; Misuse for a path that names no one place."""
+    find = _understood(evaluation, path).find
+
+    def found(node: Any) -> Any:
+        value = find(node)
+        return None if value is MISSING else value
+
+    return found
 
 
-def find(node: Any, names: tuple[str, ...]) -> Any:
-    """Return the value at these names; None where there is none."""
-    for name in names:
-        if isinstance(node, dict):
-            node = node.get(name)
-        elif isinstance(node, list):
-            index = _index(name)
-            node = node[index] if 0 <= index < len(node) else None
-        else:
-            return None
-    return node
+def _way(evaluation: Evaluation, text: str) -> Segments:
+    segments = _understood(evaluation, text).segments
+    return () if segments is None else segments
 
 
-def _replaced(evaluation: Evaluation, node: Any, names: tuple[str, ...], value: Any) -> Any:
-    if not names:
+def _understood(evaluation: Evaluation, text: str) -> Path:
+    evaluation.spend(len(text) // _CHARACTERS_OF_A_PATH)
+    try:
+        path = compile_path(text)
+    except EventError as error:
+        raise Misuse(error.message) from None
+    if path.root is Root.EVENT:
+        raise Misuse("the path starts at the event (@), which a function does not see; start at $ or a name")
+    if path.segments is None:
+        raise Misuse("the path is a query; name one place")
+    return path
+
+
+def _replaced(evaluation: Evaluation, node: Any, way: Segments, value: Any) -> Any:
+    if not way:
         return value
-    name, rest = names[0], names[1:]
+    key, rest = _key(node, way[0]), way[1:]
     if isinstance(node, list):
-        index = _index(name)
-        if not 0 <= index <= len(node):
-            raise Misuse(f"{name[:40]!r} is no index of an array of {len(node)}")
+        if not isinstance(key, int) or not 0 <= key <= len(node):
+            raise Misuse(f"{_shown(way[0])} is no index of an array of {len(node)}")
         evaluation.spend(len(node))
-        child = node[index] if index < len(node) else None
-        return [*node[:index], _replaced(evaluation, child, rest, value), *node[index + 1 :]]
+        child = node[key] if key < len(node) else None
+        return [*node[:key], _replaced(evaluation, child, rest, value), *node[key + 1 :]]
     if node is not None and not isinstance(node, dict):
-        raise Misuse(f"the path leads through a scalar at {name[:40]!r}")
+        raise Misuse(f"the path leads through a scalar at {_shown(way[0])}")
+    if not isinstance(key, str):
+        raise Misuse(f"{_shown(way[0])} is an index, and no array is there")
     known: dict[str, Any] = node or {}
     evaluation.spend(len(known))
-    return {**known, name: _replaced(evaluation, known.get(name), rest, value)}
+    return {**known, key: _replaced(evaluation, known.get(key), rest, value)}
 
 
-def _removed(evaluation: Evaluation, node: Any, names: tuple[str, ...]) -> Any:
-    name, rest = names[0], names[1:]
-    if isinstance(node, list) and rest and 0 <= (index := _index(name)) < len(node):
+def _removed(evaluation: Evaluation, node: Any, way: Segments) -> Any:
+    key, rest = _key(node, way[0]), way[1:]
+    if isinstance(node, list) and rest and isinstance(key, int) and 0 <= key < len(node):
         evaluation.spend(len(node))
-        return [*node[:index], _removed(evaluation, node[index], rest), *node[index + 1 :]]
-    if not isinstance(node, dict) or name not in node:
+        return [*node[:key], _removed(evaluation, node[key], rest), *node[key + 1 :]]
+    if not isinstance(node, dict) or key not in node:
         return node
     evaluation.spend(len(node))
     if rest:
-        return {**node, name: _removed(evaluation, node[name], rest)}
-    return {key: value for key, value in node.items() if key != name}
+        return {**node, key: _removed(evaluation, node[key], rest)}
+    return {name: value for name, value in node.items() if name != key}
+
+
+def _key(node: Any, segment: str | Selected) -> str | int:
+    """Return the name or index that a segment is in a node; in brackets it is only what it says."""
+    key = segment.key if isinstance(segment, Selected) else segment
+    if not isinstance(node, list):
+        return key
+    if isinstance(segment, str):
+        return read_index(segment)
+    return key + len(node) if isinstance(key, int) and key < 0 else key
+
+
+def _shown(segment: str | Selected) -> str:
+    return repr(segment.key if isinstance(segment, Selected) else segment[:40])
 
 
 def _below(above: str, node: Any) -> list[tuple[str, Any]]:
     """Return paths and values of what lies in a container, the last first."""
     named = node.items() if isinstance(node, dict) else enumerate(node)
     return [(f"{above}{name}", child) for name, child in named][::-1]
-
-
-def _index(name: str) -> int:
-    """Return the index that a name spells, or -1."""
-    spells_one = name.isascii() and name.isdecimal() and len(name) <= _MAX_INDEX_DIGITS
-    return int(name) if spells_one and (name == "0" or name[0] != "0") else -1

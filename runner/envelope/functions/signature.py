@@ -14,13 +14,20 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from runner.envelope.kinds import is_number, kind_of
 from runner.envelope.merge import Json
 from runner.envelope.units import Refused
 
 _PARAMETER: Final = re.compile(
     r"(?P<name>\w+)(?P<rest>\.\.\.)?(?P<optional>\?)?: (?P<kinds>[\w\[\]|]+)(?: = (?P<default>.+))?"
 )
-_JSON: Final = (str, int, float, list, dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An argument with ``&``: what it says is evaluated by the function, for each entry."""
+
+    evaluate: Callable[[Json], Json]
 
 
 class Misuse(Exception):
@@ -67,7 +74,7 @@ class Parameter:
         for kind in self.kinds:
             if _KINDS[kind](value):
                 return int(value) if kind == "integer" else value
-        raise Misuse(f"{self.name} is {_kind(value)}")
+        raise Misuse(f"{self.name} is {described(value)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +142,8 @@ def _parameter(found: re.Match[str]) -> Parameter:
     return Parameter(found["name"], kinds, is_optional, default and msgspec.json.decode(default))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _is_integer(value: Any) -> bool:
-    return _is_number(value) and (isinstance(value, int) or value.is_integer())
+    return is_number(value) and (isinstance(value, int) or value.is_integer())
 
 
 def _array_of(kind: type) -> Callable[[Any], bool]:
@@ -148,31 +151,23 @@ def _array_of(kind: type) -> Callable[[Any], bool]:
 
 
 _KINDS: Final[dict[str, Callable[[Any], bool]]] = {
-    "any": lambda value: value is None or isinstance(value, _JSON),
+    "any": lambda value: not isinstance(value, Expression),
     "array": lambda value: isinstance(value, list),
     "array[array]": _array_of(list),
+    "array[number]": lambda value: isinstance(value, list) and all(map(is_number, value)),
     "array[object]": _array_of(dict),
     "array[string]": _array_of(str),
     "boolean": lambda value: isinstance(value, bool),
+    "expression": lambda value: isinstance(value, Expression),
     "integer": _is_integer,
-    "number": _is_number,
+    "number": is_number,
     "object": lambda value: isinstance(value, dict),
     "string": lambda value: isinstance(value, str),
 }
 
 
-def _kind(value: Any) -> str:
+def described(value: Any) -> str:
+    """Name the kind of a value, of an array also what is in it."""
     if isinstance(value, list) and value:
-        return f"an array of {', '.join(dict.fromkeys(_NAMES.get(type(entry), '?') for entry in value))}"
-    return _NAMES.get(type(value), "expression")
-
-
-_NAMES: Final[dict[type, str]] = {
-    bool: "boolean",
-    dict: "object",
-    float: "number",
-    int: "number",
-    list: "array",
-    str: "string",
-    type(None): "null",
-}
+        return f"an array of {', '.join(dict.fromkeys(map(kind_of, value)))}"
+    return kind_of(value)

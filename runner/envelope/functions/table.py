@@ -1,7 +1,7 @@
 """Every function by its name, with its signature as users read it (docs/patterns.md), and those left out.
 
-Two tables: the plain ones do work in proportion to what they are given and give, which is counted
-where they are called; the others count for themselves.
+The plain ones, most of the standard ones among them, do work in proportion to what they are given and
+give, which is counted where they are called; the others count for themselves.
 """
 
 from __future__ import annotations
@@ -16,38 +16,67 @@ from runner.envelope.functions import (
     moments,
     numbers,
     objects,
+    order,
     paths,
+    standard,
     text,
 )
 from runner.envelope.functions.signature import Function, LeftOut, parse_signature
+
+_STANDARD: Final[dict[str, Any]] = {
+    "abs(value: number)": numbers.absolute,
+    "avg(values: array[number])": numbers.average,
+    "ceil(value: number)": numbers.ceil,
+    "ends_with(text: string, suffix: string)": standard.ends_with,
+    "floor(value: number)": numbers.floor,
+    "keys(obj: object)": standard.keys,
+    "length(value: array|object|string)": standard.length,
+    "map(expr: expression, list: array)": standard.mapped,
+    "max(values: array[number]|array[string])": standard.greatest,
+    "max_by(list: array, expr: expression)": standard.greatest_by,
+    "merge(object...: object)": standard.merge,
+    "min(values: array[number]|array[string])": standard.least,
+    "min_by(list: array, expr: expression)": standard.least_by,
+    "not_null(value...: any)": standard.not_null,
+    "reverse(value: array|string)": standard.reverse,
+    "sort(values: array[number]|array[string])": standard.ordered,
+    "sort_by(list: array, expr: expression)": standard.ordered_by,
+    "starts_with(text: string, prefix: string)": standard.starts_with,
+    "sum(values: array[number])": numbers.total,
+    "to_array(value: any)": standard.to_array,
+    "to_number(value: any)": standard.to_number,
+    "type(value: any)": objects.type_of,
+    "values(obj: object)": standard.values,
+}
 
 _PLAIN: Final[dict[str, Any]] = {
     "add_all(left: array, right: array)": arrays.add_all,
     "element_at(list: array, index: integer)": arrays.element_at,
     "split_array(list: array, size: integer)": arrays.split_array,
-    "get_element(obj: object|array, path: string)": paths.get_element,
     "k_vtoo(key: string, value: any)": objects.k_vtoo,
-    "type(value: any)": objects.type_of,
     "substr(text: string, start: integer, end?: integer)": text.substr,
     "trim(text: string)": text.trim,
     "to_lower(text: string)": text.to_lower,
     "to_upper(text: string)": text.to_upper,
-    "btoa(text: string)": text.btoa,
     "atob(text: string)": text.atob,
     "divide(left: number, right: number)": numbers.divide,
     "multiply(left: number, right: number)": numbers.multiply,
     "mod(left: number, right: number)": numbers.mod,
     "power(left: number, right: number)": numbers.power,
-    "minus(left: number, right: number)": numbers.minus,
+    "minus(value: number)": numbers.minus,
     "to_int(value: number|string)": numbers.to_int,
-    "compare(left: number|string, right: number|string)": numbers.compare,
     "cond(test: any, ifTrue: any, ifFalse: any)": expressions.cond,
 }
 
 _COUNTING: Final[dict[str, Any]] = {
+    "contains(subject: array|string, search: any)": standard.contains,
+    "join(glue: string, texts: array[string])": standard.join,
+    "to_string(value: any)": standard.to_string,
     "remove_all(list: array, toRemove: array)": arrays.remove_all,
     "intersect(left: array, right: array)": arrays.intersect,
     "distinct(values: array)": arrays.distinct,
+    "compare(left: any, right: any)": order.compare,
+    "lookup(left: array[object], right: array[object], key: string, full: boolean = false)": arrays.lookup,
     "cartesian(lists: array[array])": arrays.cartesian,
     "group_by(list: array[object], field: string)": arrays.group_by,
     'index_array(list: array[object], field: string = "index", start: integer = 0)': arrays.index_array,
@@ -57,6 +86,7 @@ _COUNTING: Final[dict[str, Any]] = {
     "deep_diff(old: any, new: any)": objects.deep_diff,
     "ltoo(pairs: array[object], keyField: string)": objects.ltoo,
     "otol(obj: object, keyField: string, valueField: string)": objects.otol,
+    "get_element(obj: object|array, path: string)": paths.get_element,
     "set_element(obj: object|array, path: string, value: any)": paths.set_element,
     "remove_elements(obj: object|array, fields: array[string]|string)": paths.remove_elements,
     "remove_nulls(obj: object|array, emptyStrings: boolean = false)": objects.remove_nulls,
@@ -73,6 +103,7 @@ _COUNTING: Final[dict[str, Any]] = {
     "json_to_csv(records: array[object], options: object = {})": formats.json_to_csv,
     'date_to_string(ms: integer, pattern: string = "MM-dd-yyyy")': moments.date_to_string,
     'string_to_date(text: string, pattern: string = "MM-dd-yyyy")': moments.string_to_date,
+    "btoa(value: any)": text.btoa,
     "encode_url(text: string)": text.encode_url,
     "decode_url(text: string)": text.decode_url,
     "now()": chance.now,
@@ -83,10 +114,10 @@ _COUNTING: Final[dict[str, Any]] = {
 
 FUNCTIONS: Final[dict[str, Function]] = {
     function.name: function
-    for table, counts in ((_PLAIN, False), (_COUNTING, True))
+    for table, counts in ((_STANDARD, False), (_PLAIN, False), (_COUNTING, True))
     for function in (parse_signature(text, body, counts=counts) for text, body in table.items())
 }
-"""All functions of ours. ``type`` takes the place of the standard one."""
+"""All functions. ``type`` is not the standard one."""
 
 _KEYS: Final = "keys do not belong in events"
 _REASONS: Final = {
@@ -97,7 +128,6 @@ _REASONS: Final = {
     "validate_hash": _KEYS,
     "salt_key": _KEYS,
     "cron": "a deadline is set with timeout or timeoutOn",
-    "lookup": "a pattern reads its event and nothing else",
 }
 
 LEFT_OUT: Final = {name: LeftOut(name, reason) for name, reason in _REASONS.items()}

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from typing import Any, Final
 from unicodedata import normalize
 from urllib.parse import quote, unquote_plus
 
+from runner.envelope.functions.formats import printed
 from runner.envelope.functions.signature import Evaluation, Misuse
 from runner.envelope.merge import Json
 from runner.envelope.units import characters
 
 _NO_WORD: Final = re.compile(r"[^a-z0-9]+")
 _HALF_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _CHARACTERS_A_UNIT: Final = 4
 """Of what is escaped character by character."""
 
@@ -85,19 +86,22 @@ def decode_url(evaluation: Evaluation, text: str) -> Json:
         raise Misuse("text is not UTF-8 when decoded") from None
 
 
-def btoa(text: str) -> Json:
-    """The text in base64."""
-    return b64encode(_sound(text).encode()).decode()
+def btoa(evaluation: Evaluation, value: Json) -> Json:
+    """The text in base64, or that of the value as JSON text."""
+    evaluation.measure(value)
+    text = _sound(value) if isinstance(value, str) else printed(value)
+    return b64encode(text.encode()).decode()
 
 
 def atob(text: str) -> Json:
     """The text that was written in base64; the padding may be missing."""
+    # Checked here: how strict the decoder is depends on the version of Python.
+    if not _BASE64.fullmatch(text) or len(text.rstrip("=")) % 4 == 1:
+        raise Misuse("text is not base64")
     try:
-        return b64decode(text + "=" * (-len(text) % 4), validate=True).decode()
+        return b64decode(text + "=" * (-len(text) % 4)).decode()
     except UnicodeDecodeError:
         raise Misuse("text is not UTF-8 when decoded") from None
-    except (Base64Error, ValueError):
-        raise Misuse("text is not base64") from None
 
 
 def _sound(text: str) -> str:

@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from runner.envelope import patterns, units
-from runner.envelope.functions import moments, objects, paths, regex
+from runner.envelope import paths, patterns, units
+from runner.envelope.functions import moments, objects, regex
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
 from runner.envelope.limits import USUAL
 from tests.unit.docs.pages import ROOT, SPAN, blocks, prose_of, rows
@@ -85,6 +85,6 @@ def test_the_bounds_are_those_of_the_code() -> None:
         for cells in rows(PAGE, "|".join(map(re.escape, bounds)))
     }
     assert table == bounds
-    assert f"at most {paths.MAX_CHARACTERS} characters and {paths.MAX_NAMES} names" in " ".join(
+    assert f"at most {paths.MAX_CHARACTERS} characters and {paths.MAX_SEGMENTS} names" in " ".join(
         prose_of(PAGE).split()
     )

@@ -110,7 +110,7 @@ def test_the_rest_of_a_period_has_the_limits_that_its_first_event_drew() -> None
     value = event(
         "TimeoutBetween",
         None,
-        inputPattern="{from: minus(now(), `10`), to: now()}",
+        inputPattern="{from: sum([now(), `-10`]), to: now()}",
         fromTimePath="from",
         toTimePath="to",
     )
