@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import yaml
 from runner.cli.codecs import build_codecs
 from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.screen import print_json, say, stderr, stdout
+from runner.cli.trace_wiring import open_traces
 from runner.config import Config, ConfigError, check_properties
 from runner.config.redis_clients import check_tls_files
+from runner.metrics import Metrics
 
 
 def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
@@ -31,6 +34,8 @@ def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
         check_properties(settings)
         build_codecs(settings).close()
         check_tls_files(settings)
+        with ExitStack() as stack:
+            open_traces(settings, Metrics(), stack)
     except ConfigError as error:
         if not as_json:
             raise

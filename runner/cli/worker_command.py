@@ -31,6 +31,7 @@ from runner.cli.wiring import (
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config, check_properties
 from runner.config.clients import client_properties
+from runner.config.redis_clients import check_tls_files
 from runner.errors import FatalError, PositionUnknown
 from runner.metrics import Metrics
 from runner.store.calls import Opened
@@ -106,6 +107,7 @@ def run_worker(config: Config, assembly: Assembly = USUAL) -> int:
     once. Nothing is lost either way.
     """
     check_properties(config)
+    check_tls_files(config)
     with stopping_by_signal(config.worker.shutdown_seconds) as stopping, ExitStack() as stack:
         worker = _Worker(config, stack, assembly, stopping)
         stopping.begun()

@@ -8,11 +8,12 @@ is read by whoever calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache, reduce
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -27,6 +28,8 @@ from runner.config.problems import ConfigError, Problem
 from runner.config.sections import DEFAULT_REDIS_URL
 from runner.config.shape import Path as Setting
 from runner.config.shape import Shape, shape_of
+
+_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 
 Tree = dict[str, Any]
 Origins = dict[Setting, str]
@@ -47,10 +50,12 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     for override in found:
         tree = _overridden(tree, override, origins)
     tree = _with_secrets(tree, source, origins, problems)
-    config, errors = _validated(tree)
+    unreadable = list(dict.fromkeys(_unreadable(tree)))
+    problems += [_no_text(path, source, origins) for path in unreadable]
+    config, errors = _validated(reduce(_without, unreadable, tree))
     problems += explain(errors, shape, source, origins)
     if config is not None:
-        problems += _contradictions(config, errors, source, origins)
+        problems += _contradictions(config, [*unreadable, *_broken(errors)], source, origins)
     if config is None or problems:
         raise ConfigError(problems)
     return config.from_source(source)
@@ -97,13 +102,32 @@ def _without(tree: Tree, path: Setting) -> Tree:
     return {key: value for key, value in tree.items() if key != name}
 
 
-def _contradictions(
-    config: Config, errors: list[ErrorDetails], source: str, origins: Origins
-) -> list[Problem]:
+def _contradictions(config: Config, broken: list[Setting], source: str, origins: Origins) -> list[Problem]:
     return [
         Problem(where(found.path, source, origins), ".".join(found.path), found.what, found.remedy)
-        for found in contradictions(config, _broken(errors))
+        for found in contradictions(config, broken)
     ]
+
+
+def _unreadable(tree: Tree) -> Iterator[Setting]:
+    """Give where a text is none: libraries in C end it at a NUL, and half a surrogate has no bytes."""
+    left: list[tuple[Setting, Any]] = [((), tree)]
+    seen = set()
+    while left:
+        at, value = left.pop()
+        if isinstance(value, str):
+            if _NO_TEXT.search(value):
+                yield at
+        elif isinstance(value, dict | list) and id(value) not in seen:
+            # YAML's aliases may repeat a part without end.
+            seen.add(id(value))
+            below = value.items() if isinstance(value, dict) else (("", each) for each in value)
+            left += [((*at, str(name)) if name else at, each) for name, each in below]
+
+
+def _no_text(path: Setting, source: str, origins: Origins) -> Problem:
+    what = "holds a sign that no text may have (NUL, or half of a pair: a byte that is not UTF-8)"
+    return Problem(where(path, source, origins), ".".join(path), what, "take it out")
 
 
 def _overridden(tree: Tree, override: Override, origins: Origins) -> Tree:

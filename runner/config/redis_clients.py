@@ -68,7 +68,11 @@ def check_tls_files(config: Config) -> None:
     if tls.cert_file is not None:
         pair = f"{tls.cert_file} (key {tls.key_file})"
         problems += _unusable(
-            config, "certFile", pair, lambda: context.load_cert_chain(tls.cert_file or "", tls.key_file)
+            config,
+            "certFile",
+            pair,
+            # Without a password a key that has one would be asked for at a terminal.
+            lambda: context.load_cert_chain(tls.cert_file or "", tls.key_file, password=""),
         )
     if problems:
         raise ConfigError(problems)

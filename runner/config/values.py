@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import SplitResult, urlsplit
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from runner.config.addresses import is_broker, is_host, is_place, split_url
 from runner.config.fixed import REFUSED, REFUSED_PREFIX, REGISTRY_REFUSED, Refusal, refusal
 from runner.config.secrets import is_secret, mask_url
 
@@ -39,7 +39,7 @@ def unfit(what: str, remedy: str) -> PydanticCustomError:
 
 
 def _topic(name: str) -> str:
-    if re.match(_TOPIC, name) is None:
+    if re.fullmatch(_TOPIC, name) is None:
         raise unfit(
             f"is no legal topic name: {name!r}", "use 1 to 249 of the letters a-z, A-Z, digits, dot, _ and -"
         )
@@ -47,7 +47,7 @@ def _topic(name: str) -> str:
 
 
 def _key_part(name: str) -> str:
-    if re.match(_KEY_PART, name) is None:
+    if re.fullmatch(_KEY_PART, name) is None:
         raise unfit(
             f"cannot be part of a Redis key: {name!r}", "use a name without spaces, braces or control signs"
         )
@@ -68,7 +68,7 @@ def _expression(text: str) -> str:
 
 
 def _dotted_name(text: str) -> str:
-    if re.match(_DOTTED, text) is None:
+    if re.fullmatch(_DOTTED, text) is None:
         raise unfit(f"is no dotted name: {text!r}", "write names with dots between them, like request.id")
     return text
 
@@ -81,8 +81,9 @@ def _not_empty(expressions: tuple[str, ...]) -> tuple[str, ...]:
 
 def _redis_url(url: SecretStr) -> SecretStr:
     """Refused without its text: a password in it may be the very reason why it cannot be read."""
-    parts = _redis_parts(url.get_secret_value())
-    if parts is None:
+    parts = split_url(url.get_secret_value(), _REDIS_SCHEMES)
+    is_socket = parts is not None and parts.scheme == "unix"
+    if parts is None or bool(parts.hostname) is is_socket or (is_socket and not parts.path):
         raise unfit(
             "is no Redis URL",
             "write it like redis://127.0.0.1:6379/0 (or rediss://, unix://), special signs in a "
@@ -101,19 +102,27 @@ def _redis_url(url: SecretStr) -> SecretStr:
     return url
 
 
-def _redis_parts(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        place = parts.path if parts.scheme == "unix" else parts.hostname
-        return parts if parts.scheme in _REDIS_SCHEMES and place and parts.port != 0 else None
-    except ValueError:
-        return None
-
-
 def _node(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+    if not is_place(text):
         raise unfit(f"is no address: {mask_url(text)!r}", "write it like 10.0.0.1:6379")
+    return text
+
+
+def _brokers(text: str) -> str:
+    named = [each.strip() for each in text.split(",")]
+    for each in filter(None, named):
+        if not is_broker(each):
+            raise unfit(f"names no broker: {mask_url(each)!r}", "write it like kafka-1:9092,kafka-2:9092")
+    if text.strip() and not any(named):
+        raise unfit("names no broker", "write it like kafka-1:9092,kafka-2:9092")
+    return text
+
+
+def _host(text: str) -> str:
+    if not is_host(text):
+        raise unfit(
+            f"is no address to listen on: {text!r}", "write 127.0.0.1, 0.0.0.0, or a name of this host"
+        )
     return text
 
 
@@ -130,11 +139,8 @@ def _collector_url(url: str) -> str:
 
 
 def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
+    parts = split_url(url, ("http", "https"))
+    return parts is not None and bool(parts.hostname)
 
 
 def _proceeded_status(status: str) -> str:
@@ -227,6 +233,8 @@ SecretFiles = Annotated[
     Mapping[PropertyName, Text], AfterValidator(_freeze), Field(json_schema_extra=_REFUSED_NAMES)
 ]
 RegistryUrl = Annotated[SecretStr, AfterValidator(_registry_url), WithJsonSchema({"type": "string"})]
+Brokers = Annotated[str, AfterValidator(_brokers)]
+Host = Annotated[str, AfterValidator(_host), Field(min_length=1)]
 CollectorUrl = Annotated[str, AfterValidator(_collector_url)]
 _RegistryName = Annotated[str, AfterValidator(_registry_property)]
 _REGISTRY_NAMES: Final[dict[str, Any]] = {"propertyNames": {"not": {"enum": sorted(REGISTRY_REFUSED)}}}

@@ -5,13 +5,13 @@ from typing import Literal
 from pydantic import Field
 
 from runner.config.sections.section import Section
-from runner.config.values import Properties, SecretFiles, Text
+from runner.config.values import Brokers, Properties, SecretFiles, Text
 
 
 class Kafka(Section):
     """Where Kafka is, and what the two clients are told besides."""
 
-    brokers: str = Field(
+    brokers: Brokers = Field(
         default="",
         description="Brokers to begin with, host:port, comma-separated. A worker does not start without.",
     )

@@ -5,7 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from runner.config.sections.section import Section
-from runner.config.values import Text
+from runner.config.values import Host
 
 _MIB: Final = 1_048_576
 
@@ -88,7 +88,7 @@ class Worker(Section):
 class Http(Section):
     """Where /metrics and /health are served."""
 
-    host: Text = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
+    host: Host = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0: no HTTP server.")
 
 
