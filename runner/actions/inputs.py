@@ -6,7 +6,6 @@ mistake is an EventError, which becomes a FAIL reply.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +14,7 @@ from runner.actions.incoming import HEADER_BYTES, MARKS, MARKS_BYTES, ORIGIN, He
 from runner.actions.policy import Policy
 from runner.envelope.event import Event, as_text
 from runner.envelope.limits import WIDEST, EventLimits
+from runner.envelope.numerals import read_number
 from runner.envelope.paths import MISSING, Root, compile_path, read
 from runner.envelope.patterns import search
 from runner.envelope.scope import Scope
@@ -37,8 +37,6 @@ MAX_ID_BYTES: Final = WIDEST.id_bytes
 _encode: Final = msgspec.json.Encoder().encode
 MAX_TIME_MS: Final = 2**53 - 1
 """Largest epoch that survives every JSON reader and a Redis score unrounded."""
-
-_NUMBER: Final = re.compile(r"\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -202,18 +200,18 @@ def task_key(incoming: Incoming, given: Input, policy: Policy) -> TaskKey:
 
 
 def epoch_ms(value: Any, name: str, lowest: float = 0) -> int | None:
-    """Return a time or span in ms, from a number or its text; None if absent or blank.
+    """Return a time or span in ms, from a number or its text (blanks round it); None if absent or blank.
 
-    EventError 10011 for what is no finite number, is less than ``lowest``, or beyond 2^53 - 1.
+    EventError 10011 for what is no number by JSON's grammar, is less than ``lowest``, or beyond 2^53 - 1.
     """
     text = as_text(value, name)
     if text is None:
         return None
-    # Python alone would also take 1_000 and the digits of other scripts.
-    if not _NUMBER.fullmatch(text) or not lowest <= float(text) <= MAX_TIME_MS:
+    number = read_number(text.strip())
+    if number is None or not lowest <= number <= MAX_TIME_MS:
         bounds = "up to" if lowest else "from 0 to"
         raise EventError(NOT_CONVERTIBLE, f"{name} {text[:40]!r} is no number of ms {bounds} 2^53 - 1")
-    return int(float(text))
+    return int(number)
 
 
 def _looked_up(event: Event, given: Input, path: str | None) -> Any:

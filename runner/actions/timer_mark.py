@@ -7,7 +7,9 @@ finds no match and does nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from runner.actions.decision import Emit
 from runner.actions.incoming import TIMEOUT_TASK, TIMER
@@ -17,6 +19,8 @@ from runner.errors import DOMAIN_UNKNOWN, TASK_NOT_FOUND, EventError
 from runner.tasks.due import DueTask
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
+
+_WRITTEN: Final = re.compile(r"(?P<source>[^;]+);(?P<deadline>-?[0-9]{1,19});(?P<epoch>[0-9]{1,19})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,12 @@ def mark_of(task: DueTask) -> TimerMark:
 
 def parse_mark(text: str) -> TimerMark | None:
     """Return the mark of a header; None for text that no runner wrote."""
-    source, _, rest = text.partition(";")
-    deadline, _, epoch = rest.partition(";")
+    found = _WRITTEN.fullmatch(text)
+    if found is None:
+        return None
     try:
-        return TimerMark(parse_source(source), int(deadline), int(epoch))
-    except (ValueError, EventError):
+        return TimerMark(parse_source(found["source"]), int(found["deadline"]), int(found["epoch"]))
+    except EventError:
         return None
 
 

@@ -8,8 +8,13 @@ from typing import Final
 
 _UNIT_MS: Final = {"s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _AGO: Final = re.compile(r"(\d{1,9}) ?(s|min|m|h|d)", re.ASCII)
+_EPOCH: Final = re.compile(r"[0-9]{10,15}")
 _SECONDS_DIGITS: Final = 10
-_LONGEST_DIGITS: Final = 15
+_CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+_OFFSET: Final = r"(?:[Zz]|[+-](?:0[0-9]|1[0-8]):?[0-5][0-9])"
+_DATE_AND_TIME: Final = re.compile(rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[Tt ]{_CLOCK} ?{_OFFSET}?)?")
+"""What Python's parser takes besides depends on its version, and it takes offsets that do not exist."""
+
 _UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1))
 
 
@@ -59,9 +64,11 @@ def read_moment(text: str, now_ms: int) -> int:
     ago = _AGO.fullmatch(text)
     if ago is not None:
         return now_ms - int(ago[1]) * _UNIT_MS[ago[2]]
-    if text.isascii() and text.isdecimal() and _SECONDS_DIGITS <= len(text) <= _LONGEST_DIGITS:
+    if _EPOCH.fullmatch(text):
         return int(text) * (1000 if len(text) == _SECONDS_DIGITS else 1)
-    moment = datetime.fromisoformat(text)
+    if not _DATE_AND_TIME.fullmatch(text):
+        raise ValueError("not a date, and not a date with a time")
+    moment = datetime.fromisoformat(text.replace(" +", "+").replace(" -", "-").upper())
     return round(moment.timestamp() * 1000)
 
 

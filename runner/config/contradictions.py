@@ -6,6 +6,7 @@ problems of a configuration are found at once, and none that only follows from a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -339,7 +340,7 @@ def _clients_fit(config: Config) -> Iterator[Contradiction]:
 
 def _whole_number(value: str | SecretStr | None, otherwise: int) -> int:
     """What is no number is left to librdkafka, which knows the range as well."""
-    return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 20 else otherwise
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,19}", value) else otherwise
 
 
 def _trust(config: Config) -> Iterator[Contradiction]:

@@ -24,6 +24,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 from runner.envelope.merge import Json, deep_merge
+from runner.envelope.numerals import read_index
 from runner.envelope.refusal import refusal
 
 MAX_CHARACTERS: Final = 1024
@@ -34,7 +35,6 @@ MAX_CACHED: Final = 1024
 DROP: Final = "-"
 """The outputElement that drops the output."""
 
-_MAX_INDEX_DIGITS: Final = 9
 _BRACKETED: Final = re.compile(
     r"(?:\.[\w$@-]+|\[-?[0-9]{1,9}\]|\['(?:[^'\\]|\\.)*'\]|\[\"(?:[^\"\\]|\\.)*\"\])+"
 )
@@ -191,7 +191,7 @@ def _place(node: Any, segment: str | Selected, text: str) -> str | int:
     if node is MISSING or node is None or isinstance(node, dict):
         return segment
     if isinstance(node, list):
-        index = _index(segment)
+        index = read_index(segment)
         if 0 <= index <= len(node):
             return index
         raise refusal("path", text, f"{segment!r} is no index of an array of {len(node)}")
@@ -296,7 +296,7 @@ def _check_count(text: str, count: int) -> None:
 
 
 def _dotted_finder(names: tuple[str, ...]) -> Finder:
-    indexes = {name: _index(name) for name in names}
+    indexes = {name: read_index(name) for name in names}
 
     def find(node: Any) -> Any:
         for name in names:
@@ -310,12 +310,6 @@ def _dotted_finder(names: tuple[str, ...]) -> Finder:
         return node
 
     return find
-
-
-def _index(name: str) -> int:
-    """Give the array index that a dotted name spells, or -1."""
-    spells_one = name.isascii() and name.isdecimal() and len(name) <= _MAX_INDEX_DIGITS
-    return int(name) if spells_one and (name == "0" or name[0] != "0") else -1
 
 
 def _bracketed_finder(segments: Segments) -> Finder:

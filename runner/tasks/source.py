@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 from runner.errors import NOT_CONVERTIBLE, EventError
+
+_WRITTEN: Final = re.compile(r"(-?[0-9]{1,19})/(-?[0-9]{1,19})@(-?[0-9]{1,19})")
 
 
 class Source(NamedTuple):
@@ -25,9 +28,8 @@ class Source(NamedTuple):
 
 def parse_source(text: str) -> Source:
     """Return the source that ``str`` wrote; EventError 10011 for anything else."""
-    head, _, offset = text.partition("@")
-    incarnation, _, partition = head.partition("/")
-    try:
-        return Source(int(incarnation), int(partition), int(offset))
-    except ValueError:
-        raise EventError(NOT_CONVERTIBLE, f"not a source: {text[:100]!r}") from None
+    found = _WRITTEN.fullmatch(text)
+    if found is None:
+        raise EventError(NOT_CONVERTIBLE, f"not a source: {text[:100]!r}")
+    incarnation, partition, offset = map(int, found.groups())
+    return Source(incarnation, partition, offset)

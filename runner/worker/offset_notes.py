@@ -6,10 +6,13 @@ the topics of this name as well: the group's offsets still know it.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _BEHIND_ID: Final = ";"
 """No sign of the base64 that topic ids are written in."""
+
+_WRITTEN: Final = re.compile(r"[0-9]{1,19}")
 
 
 def note_of(topic_id: str, incarnation: int) -> str:
@@ -25,4 +28,4 @@ def topic_of(note: str) -> str:
 def incarnation_of(note: str, topic_id: str) -> int:
     """Return the incarnation that was noted with an offset of this topic; 0: none was."""
     noted_id, _, incarnation = note.partition(_BEHIND_ID)
-    return int(incarnation) if noted_id == topic_id and incarnation.isdigit() else 0
+    return int(incarnation) if noted_id == topic_id and _WRITTEN.fullmatch(incarnation) else 0

@@ -31,6 +31,7 @@ from tests.unit.actions.events import (
 
 NO_MILLISECONDS: tuple[Any, ...] = (
     *("soon", "NaN", "nan", "inf", "-Infinity", "1e30", "-1e400", "1_000", "١٢", "0x10", "60000ms", "1,000"),
+    *("+5", "01", "1.", ".5", "²", "1e", "\ufeff1", "1 000"),
     *(1e30, 10**40, MAX_TIME_MS + 1, True, False, [], [1], {}),
 )
 ORDER: dict[str, Any] = {"taskId": "task-1", "process": {"data": {"amount": 12, "note": None}}, "0": [1]}

@@ -318,7 +318,18 @@ def test_an_entry_of_the_deadline_index_is_read_as_it_was_written(task_id: str) 
     assert parse_member(task.member, "orders", 3, NOW) == task
 
 
-@pytest.mark.parametrize("text", ["", "1/2", "1@2", "a/b@c", "1/2@", "/2@3", "1/2@3@4"])
+@pytest.mark.parametrize(
+    "text", ["1/0@1;1_000;0", "1/0@1; 5;0", "1/0@1;\u0665;0", "1/0@1;5", "1/0@1_0;5;0", "1/0@1;5;0;"]
+)
+def test_text_that_is_no_mark_of_a_timer_is_none(text: str) -> None:
+    assert parse_mark("1/0@1;5;0") == TimerMark(Source(1, 0, 1), 5, 0)
+    assert parse_mark(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1/2", "1@2", "a/b@c", "1/2@", "/2@3", "1/2@3@4", "1/2@1_0", "1/2@ 3", "1/٢@3", "1/2@+3", "1/2@3\n"],
+)
 def test_text_that_is_no_source_is_refused(text: str) -> None:
     with pytest.raises(EventError) as refusal:
         parse_source(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,9 @@ def test_every_time_a_task_can_have_is_shown(epoch_ms: int) -> None:
         ("10s", AT_MS - 10_000),
         ("2026-11-22T02:44:12.345Z", AT_MS),
         ("2026-11-22 03:44:12.345+01:00", AT_MS),
+        ("2026-11-22T02:44:12.345z", AT_MS),
+        ("2026-11-22t04:14:12.345 +0130", AT_MS),
+        ("2026-11-22T03:44 +01:00", AT_MS // 60_000 * 60_000),
         (str(AT_MS), AT_MS),
         (str(AT_MS // 1000), AT_MS // 1000 * 1000),
     ],
@@ -92,9 +96,15 @@ def test_a_time_without_an_offset_is_local() -> None:
     assert read_moment(minute(AT_MS).replace(" +", "+").replace(" -", "-"), 0) == AT_MS // 60_000 * 60_000
 
 
-@pytest.mark.parametrize(
-    "text", ["", "yesterday", "5", "2h 5min", "-2h", "2026-13-01", "12:00", "٣h", "9" * 20]
-)
+NO_TIMES: Final = [
+    *("", "yesterday", "5", "2h 5min", "-2h", "2026-13-01", "12:00", "٣h", "9" * 20, "1_795_000_000"),
+    *("2026-11-22T24:00", "2026-11-22T03:44+01:99", "2026-11-22T03:44+25:00", "2026-11-22T03:60"),
+    *("2026-02-30", "2026-11-22T03:44:60Z", "20261122", "2026-W47-1", "2026-11-22T03", "2026-11-22T0344"),
+    *("2026-11-22x03:44", "\uff12\uff1026-11-22", "0000-01-01"),
+]
+
+
+@pytest.mark.parametrize("text", NO_TIMES)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever the words
         read_moment(text, AT_MS)
