@@ -1,19 +1,22 @@
 """The servers as pytest fixtures; loaded as a plugin by tests/conftest.py.
 
-Kafka is one for the whole session and is started before the first test, so that no test's time limit pays
-for the jars. Redis servers start when first asked for. A test that asks for a server whose lane is missing
-is skipped with the lane's name; RUNNER_REQUIRE_KAFKA=1 and RUNNER_REQUIRE_REDIS=1 turn that into a failure.
+Kafka is one for the whole run, also where several processes share the tests (``pytest -n 4``), and is
+started before the first test, so that no test's time limit pays for the jars. Redis servers are started by
+the process that first asks for them, for itself. A test that asks for a server whose lane is missing is
+skipped with the lane's name; RUNNER_REQUIRE_KAFKA=1 and RUNNER_REQUIRE_REDIS=1 turn that into a failure.
 """
 
 import contextlib
+import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 import redis
 
-from tests.servers.kafka_server import KafkaServer, require_assignment, running_kafka
+from tests.servers.kafka_server import EXISTING, KafkaServer, require_assignment, running_kafka
 from tests.servers.lanes import LaneMissing, skip_or_fail
 from tests.servers.redis_server import LANES, VALKEY, RedisServer, running_redis
 
@@ -21,6 +24,8 @@ REQUIRE_KAFKA: Final = "RUNNER_REQUIRE_KAFKA"
 REQUIRE_REDIS: Final = "RUNNER_REQUIRE_REDIS"
 # The fixtures by which a test says what it needs, and the marker it gets for that.
 NEEDS: Final = {"kafka": "kafka", "redis_server": "redis", "valkey": "redis", "start_redis": "redis"}
+# Where no test asks for a server, from the root of the repository.
+UNSERVED: Final = ("tests/unit", "tests/simulation")
 
 _KAFKA = pytest.StashKey[KafkaServer | LaneMissing]()
 _RUNNING = pytest.StashKey[contextlib.ExitStack]()
@@ -32,19 +37,39 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(NEEDS[fixture])
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Start the Kafka that the processes of this run share, and name it to them as an existing one.
+
+    This process collects no tests, so it goes by their folders: those of UNSERVED need none.
+    """
+    folders = {config.rootpath / folder for folder in UNSERVED}
+    paths = [Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args]
+    if all(folders & {path, *path.parents} for path in paths):
+        return
+    kafka = _start_kafka(config)
+    if isinstance(kafka, KafkaServer):
+        os.environ[EXISTING] = kafka.bootstrap
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start Kafka if a collected test needs it."""
     wanted = any("kafka" in getattr(item, "fixturenames", ()) for item in session.items)
-    if not wanted or session.config.getoption("collectonly"):
-        return
-    running = session.config.stash.setdefault(_RUNNING, contextlib.ExitStack())
+    if wanted and not session.config.getoption("collectonly"):
+        _start_kafka(session.config)
+
+
+def _start_kafka(config: pytest.Config) -> KafkaServer | LaneMissing:
+    """Start Kafka, or find why there is none, and keep it until the run ends."""
+    running = config.stash.setdefault(_RUNNING, contextlib.ExitStack())
     try:
-        session.config.stash[_KAFKA] = running.enter_context(running_kafka())
+        config.stash[_KAFKA] = running.enter_context(running_kafka())
     except LaneMissing as missing:
-        session.config.stash[_KAFKA] = missing
+        config.stash[_KAFKA] = missing
     except TimeoutError as silent:  # it was asked for by name: nothing to fall back to
         raise pytest.UsageError(str(silent)) from None
+    return config.stash[_KAFKA]
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
