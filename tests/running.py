@@ -1,6 +1,6 @@
 """How a run of the tests is parted, ordered and reported; loaded as a plugin by tests/conftest.py.
 
-``make test`` leaves out what is marked ``thorough``, and the marker says why; ``make test-all`` runs everything.
+``make test`` leaves out what is marked ``thorough``, and the marker says why; ``make test-all`` runs all.
 """
 
 import shlex
@@ -12,7 +12,7 @@ import pytest
 
 THOROUGH: Final = "thorough"
 ROOT: Final = Path(__file__).parents[1]
-# Several processes share the tests: what takes long is handed out first, what takes no time fills the gaps at the end.
+# Several processes share the tests: what takes long is handed out first, what takes no time fills the gaps.
 ORDER: Final = ("e2e", "simulation", "integration", "contract")
 
 

@@ -314,7 +314,6 @@ class Twins:
 
 
 @pytest.mark.redis
-@pytest.mark.timeout(420)  # a failure is made small for up to five minutes
 @pytest.mark.parametrize("lane", LANES)
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(script=st.lists(steps, min_size=30, max_size=60))

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
-from tests.e2e.facts import until
 from tests.e2e.site import Site
+from tests.waiting import WAIT_SECONDS, until
 
-READ_SECONDS: Final = 60
 """Longer than any transaction of a dead worker stays open."""
 
 PASSING: Final = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
@@ -97,7 +96,7 @@ def read_all(site: Site, topic: str) -> list[Answer]:
     TimeoutError if one stays open.
     """
     ends = site.ends(topic)
-    deadline = time.monotonic() + READ_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     with contextlib.closing(Reader(site, topic)) as reader:
         found = []
         while not reader.has_reached(ends):
@@ -107,13 +106,13 @@ def read_all(site: Site, topic: str) -> list[Answer]:
         return found
 
 
-def wait_until_drained(site: Site, seconds: float = 60) -> None:
+def wait_until_drained(site: Site) -> None:
     """Return once every message of ``requests`` lies below the group's committed offsets."""
     last: dict[int, int] = {}
     for message in read_all(site, site.requests):
         last[message.partition] = max(message.offset, last.get(message.partition, -1))
     drained = lambda: all(site.committed().get(p, -1) > offset for p, offset in last.items())  # noqa: E731
-    until(drained, seconds, lambda: f"committed {site.committed()}, messages up to {last}")
+    until(drained, lambda: f"committed {site.committed()}, messages up to {last}")
 
 
 def _answer(message: Message, read: Callable[[bytes], Any]) -> Answer:

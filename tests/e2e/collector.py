@@ -13,9 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from runner.embedded.children import HOST
-from tests.e2e.facts import until
+from tests.waiting import until
 
-WAIT_SECONDS: Final = 40
 PATH: Final = "/v1/traces"
 PROTOBUF: Final = "application/x-protobuf"
 
@@ -57,7 +56,6 @@ class Collector:
         """Return the first span of that kind, got already or to come."""
         return until(
             lambda: next(filter(is_it, self.spans), None),
-            WAIT_SECONDS,
             lambda: f"{what} among {[(span.name, span.attributes) for span in self.spans]}",
         )
 

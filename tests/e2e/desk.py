@@ -10,9 +10,8 @@ from confluent_kafka import KafkaError, Message, Producer
 from tests.e2e.answers import Answer, Reader
 from tests.e2e.site import Site
 from tests.e2e.values import JSON
+from tests.waiting import WAIT_SECONDS
 
-ANSWER_SECONDS: Final = 40
-FLUSH_SECONDS: Final = 30
 LARGEST_BYTES: Final = 32 * 1_048_576
 
 
@@ -53,7 +52,7 @@ class Desk:
             on_delivery=delivered,
             headers=list(headers.items() if isinstance(headers, Mapping) else headers),
         )
-        self._producer.flush(FLUSH_SECONDS)
+        self._producer.flush(WAIT_SECONDS)
         return offsets[0]
 
     def reply_to(self, request_id: str) -> Answer:
@@ -64,7 +63,7 @@ class Desk:
         """Return the resumed event of a StartTask."""
         return self.wait_for(f"the end of {request_id}", lambda a: _is(a, "resume", request_id))
 
-    def wait_for(self, what: str, is_it: Callable[[Answer], bool], seconds: float = ANSWER_SECONDS) -> Answer:
+    def wait_for(self, what: str, is_it: Callable[[Answer], bool], seconds: float = WAIT_SECONDS) -> Answer:
         """Return the first answer of that kind, read already or to come."""
         deadline = time.monotonic() + seconds
         while (found := next(filter(is_it, self.answers), None)) is None:
@@ -76,7 +75,7 @@ class Desk:
     def read_to_the_end(self) -> None:
         """Read all that is committed now; call it when nobody writes any more."""
         ends = self._site.ends(self._topic)
-        deadline = time.monotonic() + ANSWER_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while not self._reader.has_reached(ends):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the end of {self._topic} was not reached")

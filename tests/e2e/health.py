@@ -4,13 +4,10 @@ import http.client
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from runner.embedded.children import HOST, free_port
-from tests.e2e.facts import until
-
-ASK_SECONDS: Final = 10
-CHANGE_SECONDS: Final = 40
+from tests.waiting import WAIT_SECONDS, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Health:
         return self._page("/health/live")[0] == HTTPStatus.OK
 
     def _page(self, path: str) -> tuple[int, dict[str, Any]]:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=ASK_SECONDS)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=WAIT_SECONDS)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -40,13 +37,12 @@ class Health:
 
     def wait_until_ready(self) -> None:
         """Return once the worker says that it may be counted on."""
-        until(lambda: self.ready()[0] == HTTPStatus.OK, CHANGE_SECONDS, lambda: f"ready: {self.ready()}")
+        until(lambda: self.ready()[0] == HTTPStatus.OK, lambda: f"ready: {self.ready()}")
 
     def wait_until_stuck(self, seconds: float = 1.0) -> None:
         """Return once its loop has not come round for so long, which must be longer than it ever waits."""
         until(
             lambda: self.ready()[1].get("secondsSinceTick", 0.0) > seconds,
-            CHANGE_SECONDS,
             lambda: f"ready: {self.ready()}",
         )
 
@@ -58,7 +54,7 @@ class Health:
             said_so = status == HTTPStatus.SERVICE_UNAVAILABLE and fields.items() <= found.items()
             return found if said_so else None
 
-        return until(page, CHANGE_SECONDS, lambda: f"not ready {fields}: {self.ready()}")
+        return until(page, lambda: f"not ready {fields}: {self.ready()}")
 
 
 def health_settings() -> tuple[Health, dict[str, str]]:

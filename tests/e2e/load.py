@@ -20,11 +20,11 @@ from tests.e2e import way_in
 from tests.e2e.answers import Answer, Reader
 from tests.e2e.checker import Sent
 from tests.e2e.site import Site
+from tests.waiting import WAIT_SECONDS
 
 STEP: Final = "step-2"
 RACE_MS: Final = 60
 """How far from a deadline a command is aimed, either side."""
-FLUSH_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +126,23 @@ class Load:
 
     def run(
         self,
-        seconds: float,
         meanwhile: Callable[[], object] = lambda: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Go on until all is answered, or until ``stop``, calling ``meanwhile`` all the time.
 
-        TimeoutError if neither comes.
+        TimeoutError where neither comes, and no answer either for WAIT_SECONDS.
         """
-        deadline = time.monotonic() + seconds
+        last = time.monotonic()
         while not self.done and not stop():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"not all answered within {seconds} s: {self.missing()}")
             self._send()
-            for answer in self._reader.read(0.02):
+            answers = self._reader.read(0.02)
+            for answer in answers:
                 self._react(answer)
+            if answers:
+                last = time.monotonic()
+            elif time.monotonic() - last > WAIT_SECONDS:
+                raise TimeoutError(f"nothing was answered for {WAIT_SECONDS} s: {self.missing()}")
             meanwhile()
 
     @property
@@ -159,7 +161,7 @@ class Load:
 
     def widen(self, homes: int) -> None:
         """Send to so many partitions from now on, whether or not a worker has noticed them."""
-        self._producer.list_topics(self._site.requests, FLUSH_SECONDS)
+        self._producer.list_topics(self._site.requests, WAIT_SECONDS)
         self._homes = homes
 
     def enough(self) -> None:
@@ -200,7 +202,7 @@ class Load:
             else:
                 self._begin(self._task(number))
                 self.begun += 1
-        self._producer.flush(FLUSH_SECONDS)
+        self._producer.flush(WAIT_SECONDS)
 
     def _is_time(self) -> bool:
         if self.per_second is None:

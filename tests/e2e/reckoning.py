@@ -1,7 +1,6 @@
 """How a history ends in which Redis lost something: every task has ended, and all agree."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import check
@@ -10,8 +9,6 @@ from tests.e2e.load import Load
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 
-END_SECONDS: Final = 90
-
 
 def end_and_check(site: Site, fleet: Fleet, load: Load, urls: Sequence[str] = ()) -> None:
     """Let every task end and the workers stop; nothing may be lost, doubled, or other than the feed has it.
@@ -19,7 +16,7 @@ def end_and_check(site: Site, fleet: Fleet, load: Load, urls: Sequence[str] = ()
     ``urls``: the masters of Redis, where they are others than the site's one.
     """
     load.enough()
-    load.run(END_SECONDS, fleet.tend)
+    load.run(fleet.tend)
     wait_until_drained(site)
     assert set(fleet.stop()) == {0}
     report = check(load.sent, read_all(site, site.responses))

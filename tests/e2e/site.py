@@ -18,14 +18,13 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from tests.e2e.facts import until
 from tests.e2e.values import JSON, Values
 from tests.servers.kafka_server import KafkaServer
+from tests.waiting import WAIT_SECONDS, until
 
 SHORTEST_SESSION_MS: Final = 1500
 """A dead worker is noticed this soon, where the broker allows it."""
 
-ASK_SECONDS: Final = 30
 RANGE: Final = "range"
 COOPERATIVE: Final = "cooperative-sticky"
 CONSUMER: Final = "consumer"
@@ -105,27 +104,27 @@ class Site:
 
     def width(self, topic: str) -> int:
         """Return how many partitions a topic has now."""
-        return len(self.admin().list_topics(topic, timeout=ASK_SECONDS).topics[topic].partitions)
+        return len(self.admin().list_topics(topic, timeout=WAIT_SECONDS).topics[topic].partitions)
 
     def widen(self, partitions: int) -> None:
         """Give ``requests`` so many partitions, and wait until all have leaders."""
         admin = self.admin()
         asked = admin.create_partitions([NewPartitions(self.requests, partitions)])
-        asked[self.requests].result(ASK_SECONDS)
+        asked[self.requests].result(WAIT_SECONDS)
 
         def have_leaders() -> bool:
-            known = admin.list_topics(self.requests, timeout=ASK_SECONDS).topics[self.requests].partitions
+            known = admin.list_topics(self.requests, timeout=WAIT_SECONDS).topics[self.requests].partitions
             return len(known) == partitions and all(each.leader >= 0 for each in known.values())
 
-        until(have_leaders, ASK_SECONDS, f"{partitions} partitions of {self.requests}")
+        until(have_leaders, f"{partitions} partitions of {self.requests}")
 
     def ends(self, topic: str) -> dict[int, int]:
         """Return the offset after the last record of every partition, committed or not."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(topic, p): latest for p in range(self.width(topic))}
         admin = self.admin()
-        found = admin.list_offsets(asked, request_timeout=ASK_SECONDS)
-        return {place.partition: int(answer.result(ASK_SECONDS).offset) for place, answer in found.items()}
+        found = admin.list_offsets(asked, request_timeout=WAIT_SECONDS)
+        return {place.partition: int(answer.result(WAIT_SECONDS).offset) for place, answer in found.items()}
 
     def committed(self) -> dict[int, int]:
         """Return the group's committed offsets on ``requests``; partitions without one are left out."""
@@ -134,7 +133,7 @@ class Site:
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, **properties})
         places = [TopicPartition(self.requests, p) for p in range(self.width(self.requests))]
         try:
-            found = consumer.committed(places, ASK_SECONDS)
+            found = consumer.committed(places, WAIT_SECONDS)
         finally:
             consumer.close()
         return {place.partition: place.offset for place in found if place.offset >= 0}
@@ -148,8 +147,8 @@ class Site:
     def members(self) -> list[int]:
         """Return how many partitions each member of the group has; empty while it is not settled."""
         admin = self.admin()
-        found = admin.describe_consumer_groups([self.group], request_timeout=ASK_SECONDS)[self.group]
-        group = found.result(ASK_SECONDS)
+        found = admin.describe_consumer_groups([self.group], request_timeout=WAIT_SECONDS)[self.group]
+        group = found.result(WAIT_SECONDS)
         if group.state != ConsumerGroupState.STABLE:
             return []
         return [len(member.assignment.topic_partitions) for member in group.members]
@@ -157,8 +156,8 @@ class Site:
     def forget_offsets(self) -> None:
         """Delete the group with all its offsets; its members must have left."""
         admin = self.admin()
-        admin.delete_consumer_groups([self.group], request_timeout=ASK_SECONDS)[self.group].result(
-            ASK_SECONDS
+        admin.delete_consumer_groups([self.group], request_timeout=WAIT_SECONDS)[self.group].result(
+            WAIT_SECONDS
         )
         assert not self.committed()
 
@@ -166,16 +165,16 @@ class Site:
         """Delete what lies before these offsets, as the retention of a topic does."""
         places = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
         admin = self.admin()  # held: a client that is let go answers nothing
-        for done in admin.delete_records(places, request_timeout=ASK_SECONDS).values():
-            done.result(ASK_SECONDS)
+        for done in admin.delete_records(places, request_timeout=WAIT_SECONDS).values():
+            done.result(WAIT_SECONDS)
 
     def move_offsets(self, offsets: Mapping[int, int]) -> None:
         """Set the group's offsets, as an operator's tool does; its members must have left."""
         admin = self.admin()
         places = [TopicPartition(self.requests, partition, offset) for partition, offset in offsets.items()]
         asked = ConsumerGroupTopicPartitions(self.group, places)
-        admin.alter_consumer_group_offsets([asked], request_timeout=ASK_SECONDS)[self.group].result(
-            ASK_SECONDS
+        admin.alter_consumer_group_offsets([asked], request_timeout=WAIT_SECONDS)[self.group].result(
+            WAIT_SECONDS
         )
         assert self.committed() == offsets
 
@@ -186,14 +185,17 @@ class Site:
         )
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
         admin = self.admin()
-        altered = admin.incremental_alter_configs([resource], request_timeout=ASK_SECONDS)
-        altered[resource].result(ASK_SECONDS)
+        altered = admin.incremental_alter_configs([resource], request_timeout=WAIT_SECONDS)
+        altered[resource].result(WAIT_SECONDS)
 
     def delete_topic(self, topic: str) -> None:
         """Delete a topic, and wait until it is gone."""
         admin = self.admin()
-        admin.delete_topics([topic], operation_timeout=ASK_SECONDS)[topic].result(ASK_SECONDS)
-        until(lambda: topic not in admin.list_topics(timeout=ASK_SECONDS).topics, ASK_SECONDS, f"no {topic}")
+        admin.delete_topics([topic], operation_timeout=WAIT_SECONDS)[topic].result(WAIT_SECONDS)
+        until(
+            lambda: topic not in admin.list_topics(timeout=WAIT_SECONDS).topics,
+            f"no {topic}",
+        )
 
 
 def session_ms(kafka: KafkaServer) -> int:

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from runner.embedded.children import start_tethered
-from tests.e2e.facts import until
+from tests.waiting import WAIT_SECONDS, until
 
-RUN_SECONDS: Final = 60
-END_SECONDS: Final = 20
 PROGRAM: Final = (sys.executable, "-m", "runner.cli")
 ENV: Final = shutil.which("env") or "/usr/bin/env"
 
@@ -46,7 +44,7 @@ class Running:
         """Its standard error so far."""
         return self._err.read_text(errors="replace")
 
-    def wait_for(self, text: str, seconds: float = RUN_SECONDS) -> None:
+    def wait_for(self, text: str) -> None:
         """Return once this text is on standard output or error; AssertionError if it ended before."""
 
         def is_there() -> bool:
@@ -55,14 +53,14 @@ class Running:
             assert self.child.poll() is None, f"ended with {self.child.returncode}: {self.out}{self.err}"
             return False
 
-        until(is_there, seconds, lambda: f"{text!r} in: {self.out}{self.err}")
+        until(is_there, lambda: f"{text!r} in: {self.out}{self.err}")
 
     def signalled(self, number: int) -> Finished:
         """Send a signal and return what became of it."""
         self.child.send_signal(number)
         return self.finished()
 
-    def finished(self, seconds: float = END_SECONDS) -> Finished:
+    def finished(self, seconds: float = WAIT_SECONDS) -> Finished:
         """Return what became of it once it has ended."""
         return Finished(self.child.wait(seconds), self.out, self.err)
 
@@ -89,7 +87,7 @@ class Terminal:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=RUN_SECONDS,
+            timeout=WAIT_SECONDS,
             check=False,
         )
         return Finished(done.returncode, done.stdout, done.stderr)
@@ -104,7 +102,7 @@ class Terminal:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=RUN_SECONDS,
+            timeout=WAIT_SECONDS,
             check=False,
         )
         return Finished(done.returncode, done.stdout, done.stderr)
@@ -123,7 +121,7 @@ class Terminal:
             yield Running(child, out, err)
         finally:
             child.kill()
-            child.wait(END_SECONDS)
+            child.wait(WAIT_SECONDS)
             if child.stdin is not None:
                 child.stdin.close()
 

@@ -11,11 +11,11 @@ import pytest
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
-from tests.e2e.facts import until
 from tests.e2e.faulty_worker import BETWEEN_TRANSACTIONS, EMITS_FIRST, FAULT, OFFSETS_FIRST, RULE
 from tests.e2e.load import BRISK, Load, Mix
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
+from tests.waiting import until
 
 TASKS: Final = 60
 ALL_AT_ONCE: Final = Mix(again=0.0, racing=0.0, safety_ms=BRISK.safety_ms)
@@ -49,12 +49,12 @@ def _history(site: Site, fleet: Fleet, rule: str) -> Report:
     """Kill a worker between its two transactions, let another finish, and check."""
     with Load(site, seed=1, tasks=TASKS, mix=ALL_AT_ONCE, window=10 * TASKS) as load:
         first = fleet.one({RULE: rule, FAULT: f"{BETWEEN_TRANSACTIONS}/2/kill"}, faulty=True)
-        load.run(60, stop=lambda: first.exit_code is not None)
+        load.run(stop=lambda: first.exit_code is not None)
         assert first.exit_code == KILLED, first.last_lines()
         fleet.start()
         # What is lost never comes: the end is when the tasks have ended and nothing is left to read.
         wait_until_drained(site)
-        until(lambda: site.open_tasks() == 0, 60, "the end of every task")
+        until(lambda: site.open_tasks() == 0, "the end of every task")
         wait_until_drained(site)
         assert fleet.stop() == [0]
         return check(load.sent, read_all(site, site.responses))

@@ -6,10 +6,10 @@ import signal
 import pytest
 import redis
 
-from tests.e2e.facts import until
 from tests.e2e.site import Site
 from tests.e2e.terminal import Terminal
 from tests.e2e.typed import failed
+from tests.waiting import until
 
 
 def test_it_measures_in_a_place_of_its_own_and_leaves_nothing(desk: tuple[Terminal, Site]) -> None:
@@ -46,7 +46,7 @@ def test_a_measurement_that_is_broken_off_leaves_nothing_either(desk: tuple[Term
     with terminal.start("bench", "--tasks", "1000000", "--partitions", "2") as running:
         with redis.Redis.from_url(site.redis_url) as client:
             pattern = f"{site.prefix}:bench-*:task:*"
-            until(lambda: any(client.scan_iter(pattern, count=1000)), 60, "tasks")
+            until(lambda: any(client.scan_iter(pattern, count=1000)), "tasks")
         ended = running.signalled(signal.SIGINT)
 
     assert ended.code == 130

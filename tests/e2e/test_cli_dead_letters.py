@@ -13,10 +13,10 @@ from runner.cli.dlq.replaying import Replay, connect_replayer
 from runner.cli.topic_reader import TopicReader
 from runner.config import load
 from runner.errors import FatalError
-from tests.e2e.facts import until
 from tests.e2e.site import Site
 from tests.e2e.terminal import Finished, Terminal
 from tests.e2e.typed import failed, rows
+from tests.waiting import until
 
 EVIL: Final = b'{"a": "\xc2\x9b31mred\x1b[2J"'  # no JSON, and it would clear the screen
 NO_TEXT: Final = b"\xff\x00\x1b]0;title\x07"
@@ -49,7 +49,7 @@ def bury(site: Site, odds: list[Odd]) -> None:
         producer.produce(site.requests, odd.value, odd.key, odd.partition, headers=list(odd.headers))
     assert producer.flush(30) == 0
     wanted = before + len(odds)
-    until(lambda: sum(site.ends(site.dead_letters).values()) >= wanted, 30, "dead letters")
+    until(lambda: sum(site.ends(site.dead_letters).values()) >= wanted, "dead letters")
 
 
 def objects(finished: Finished) -> list[dict[str, Any]]:
@@ -189,7 +189,7 @@ def test_replayed_letters_are_the_originals_and_go_once(broken: tuple[Terminal, 
     assert [each["reason"] for each in listed if not each["replayed"]] == ["NOT_JSON"]
 
     with terminal.start("worker"):
-        until(lambda: sum(site.ends(site.responses).values()) >= 6, 30, "replies")
+        until(lambda: sum(site.ends(site.responses).values()) >= 6, "replies")
     statuses = [seen.status for seen in all_of(site, site.responses)]
     assert statuses == ["ACK"] * 6
 

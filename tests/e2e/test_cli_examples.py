@@ -9,10 +9,10 @@ import typer
 from confluent_kafka import Producer
 
 from runner.cli.app import build_app
-from tests.e2e.facts import until
 from tests.e2e.site import Site
 from tests.e2e.terminal import Terminal
 from tests.e2e.typed import lines, start
+from tests.waiting import until
 
 ELSEWHERE: Final = ("runner worker", "runner dev", "runner demo", "runner restore")
 """They go on until somebody ends them, play for half a minute, or want no workers:
@@ -58,7 +58,7 @@ def place(desk: tuple[Terminal, Site]) -> tuple[Terminal, str]:
     producer = Producer({"bootstrap.servers": site.kafka.bootstrap})
     producer.produce(site.requests, b"nonsense")
     assert producer.flush(30) == 0
-    until(lambda: sum(site.ends(site.dead_letters).values()), 30, "a dead letter")
+    until(lambda: sum(site.ends(site.dead_letters).values()), "a dead letter")
     (terminal.folder / "events.jsonl").write_text(lines(start("t-from-a-file")))
     home = terminal.folder / "home"
     (home / ".config/fish/completions").mkdir(parents=True)

@@ -1,34 +1,25 @@
 """A worker ends, or falls asleep, at every named point between load and commit; nobody notices.
 
-A case is a whole history with topics, a key space and workers of its own. All cases of a run go on
-side by side, since most of their time is waiting for sessions and transactions to end; each test
-waits for its own.
+A case is a whole history with topics, a key space and workers of its own.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import pytest
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
-from tests.e2e.facts import until
 from tests.e2e.faulty_worker import AFTER_APPLY, AFTER_COMMIT, AFTER_SEND_OFFSETS, FAULT, POINTS
 from tests.e2e.load import BRISK, Load
-from tests.e2e.site import CONSUMER, COOPERATIVE, RANGE, Site, session_ms
+from tests.e2e.site import CONSUMER, COOPERATIVE, RANGE, Site
 from tests.e2e.workers import Fleet, Worker
-from tests.servers.fixtures import skip_unless_shared_by
-from tests.servers.kafka_server import KafkaServer, require_assignment
-from tests.servers.redis_server import RedisServer
+from tests.waiting import until
 
 TASKS: Final = 120
 BATCH: Final = "25"
 FAULTY_BATCH: Final = 3
-SIDE_BY_SIDE: Final = 8
-CASE_SECONDS: Final = 150
 KILLED: Final = -9
 FENCED: Final = 6
 
@@ -51,7 +42,7 @@ def crash_twice(site: Site, point: str) -> Report:
     """A worker is killed at a point, and its successor at the same point of the same batch."""
     with Fleet(site) as fleet, Load(site, _seed(point), TASKS, BRISK, window=100) as load:
         first = fleet.one({FAULT: f"{point}/{FAULTY_BATCH}/kill"}, faulty=True)
-        load.run(CASE_SECONDS, stop=lambda: first.exit_code is not None)
+        load.run(stop=lambda: first.exit_code is not None)
         assert first.exit_code == KILLED, first.last_lines()
         committed = site.committed()
         second = fleet.one({FAULT: f"{point}/1/kill"}, faulty=True)
@@ -59,7 +50,7 @@ def crash_twice(site: Site, point: str) -> Report:
         if point != AFTER_COMMIT:
             assert site.committed() == committed, "the successor was to crash in the very same batch"
         fleet.start()
-        load.run(CASE_SECONDS, fleet.tend)
+        load.run(fleet.tend)
         return _closed(site, fleet, load)
 
 
@@ -92,11 +83,11 @@ def _sleep(site: Site, point: str, until_when: Callable[[Worker, Worker], bool])
         sleeper = fleet.one({FAULT: f"{point}/{FAULTY_BATCH}/stop"}, faulty=True)
         fleet.slots.append(sleeper)
         sleeper.wait_for("homes")
-        load.run(CASE_SECONDS, fleet.tend, stop=sleeper.is_suspended)
+        load.run(fleet.tend, stop=sleeper.is_suspended)
         assert sleeper.is_suspended(), sleeper.last_lines()
-        until(lambda: until_when(sleeper, other), 60, f"a successor at {point}")
+        until(lambda: until_when(sleeper, other), f"a successor at {point}")
         sleeper.resume()
-        load.run(CASE_SECONDS, fleet.tend)
+        load.run(fleet.tend)
         return _closed(site, fleet, load)
 
 
@@ -104,11 +95,6 @@ def _closed(site: Site, fleet: Fleet, load: Load) -> Report:
     wait_until_drained(site)
     assert set(fleet.stop()) == {0}
     return check(load.sent, read_all(site, site.responses))
-
-
-def _report(histories: dict[Case, Future[Report]], case: Case, kafka: KafkaServer) -> Report:
-    skip_unless_shared_by(kafka, case.assignment)
-    return histories[case].result()
 
 
 def _seed(point: str) -> int:
@@ -126,57 +112,37 @@ WAKES: Final = [
 ]
 
 
-@pytest.fixture(scope="module")
-def histories(
-    request: pytest.FixtureRequest,
-    kafka: KafkaServer,
-    valkey: RedisServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[Case, Future[Report]]]:
-    """The cases that were asked for, under way."""
-    wanted: list[Case] = [
-        cast(Case, item.callspec.params["case"])
-        for item in request.session.items
-        if item.path == Path(__file__) and isinstance(item, pytest.Function)
-    ]
-    session = session_ms(kafka)
-    folder = tmp_path_factory.mktemp("cases")
+@pytest.fixture
+def run(make_site: Callable[..., Site]) -> Callable[[Case], Report]:
+    """Run a case to its end, at a site of its own."""
 
-    def run(case: Case) -> Report:
-        require_assignment(kafka, case.assignment)
-        settings = {"RUNNER_WORKER__BATCHSIZE": BATCH}
-        site = Site(
-            kafka, valkey.url, folder, session, assignment=case.assignment, partitions=4, settings=settings
-        )
+    def to_its_end(case: Case) -> Report:
+        site = make_site(assignment=case.assignment, settings={"RUNNER_WORKER__BATCHSIZE": BATCH})
         site.create_topics()
         return case.run(site, case.point)
 
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        yield {case: pool.submit(run, case) for case in wanted}
+    return to_its_end
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("case", CRASHES, ids=str)
 def test_crashing_twice_in_the_same_batch_loses_and_doubles_nothing(
-    histories: dict[Case, Future[Report]], case: Case, kafka: KafkaServer
+    run: Callable[[Case], Report], case: Case
 ) -> None:
-    report = _report(histories, case, kafka)
+    report = run(case)
     assert not report.findings, report.say()
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("case", SLEEPS, ids=str)
 def test_waking_after_a_successor_took_over_loses_and_doubles_nothing(
-    histories: dict[Case, Future[Report]], case: Case, kafka: KafkaServer
+    run: Callable[[Case], Report], case: Case
 ) -> None:
-    report = _report(histories, case, kafka)
+    report = run(case)
     assert not report.findings, report.say()
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("case", WAKES, ids=str)
 def test_waking_in_an_open_transaction_loses_and_doubles_nothing(
-    histories: dict[Case, Future[Report]], case: Case, kafka: KafkaServer
+    run: Callable[[Case], Report], case: Case
 ) -> None:
-    report = _report(histories, case, kafka)
+    report = run(case)
     assert not report.findings, report.say()

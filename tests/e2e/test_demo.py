@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.facts import until
 from tests.e2e.terminal import Running, Terminal
+from tests.waiting import until
 
-START_SECONDS = 60
-END_SECONDS = 30
 UNSET = "unset RUNNER_CONFIG RUNNER_KAFKA__BROKERS RUNNER_REDIS__PREFIX"
 FAMILY = 3
 """Broker, store and worker."""
@@ -62,9 +60,9 @@ def _state(pid: int) -> str:
 
 def test_the_demo_tells_its_story_and_leaves_nothing_behind(terminal: Terminal) -> None:
     with terminal.start("demo") as demo:
-        demo.wait_for("ACK", START_SECONDS)
+        demo.wait_for("ACK")
         family = children(demo.child.pid)
-        told = demo.finished(START_SECONDS)
+        told = demo.finished()
 
     assert told.code == 0, told
     assert len(family) == FAMILY
@@ -90,9 +88,9 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(terminal: Terminal) 
 
 def test_a_demo_whose_worker_dies_fails_and_shows_why(terminal: Terminal) -> None:
     with terminal.start("demo") as demo:
-        demo.wait_for("ACK", START_SECONDS)
+        demo.wait_for("ACK")
         os.kill(worker_of(demo), signal.SIGKILL)
-        ended = demo.finished(END_SECONDS)
+        ended = demo.finished()
 
     assert ended.code == 1
     assert "✓ the manager's task is acknowledged" in ended.out
@@ -104,11 +102,11 @@ def test_a_demo_whose_worker_dies_fails_and_shows_why(terminal: Terminal) -> Non
 
 def test_a_demo_that_is_killed_takes_everything_with_it(terminal: Terminal) -> None:
     with terminal.start("demo") as demo:
-        demo.wait_for("StartTask", START_SECONDS)
+        demo.wait_for("StartTask")
         family = children(demo.child.pid)
         assert len(family) == FAMILY
         demo.child.kill()
-        until(lambda: not alive(family), END_SECONDS, lambda: f"the end of {family}: {alive(family)} live")
+        until(lambda: not alive(family), lambda: f"the end of {family}: {alive(family)} live")
 
 
 @pytest.fixture
@@ -116,7 +114,7 @@ def dev(terminal: Terminal) -> Iterator[Running]:
     """``runner dev``, ready."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with terminal.start("dev", "--partitions", "3") as running:
-        running.wait_for("health/ready", START_SECONDS)
+        running.wait_for("health/ready")
         yield running
     signal.signal(signal.SIGINT, before)
 
@@ -182,7 +180,7 @@ def test_dev_ends_everything_at_ctrl_c(dev: Running, number: int) -> None:
 def test_dev_says_so_when_its_worker_dies(dev: Running) -> None:
     os.kill(worker_of(dev), signal.SIGKILL)
 
-    ended = dev.finished(END_SECONDS)
+    ended = dev.finished()
 
     assert ended.code == 1
     assert (

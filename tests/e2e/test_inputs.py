@@ -10,7 +10,6 @@ import pytest
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import check
 from tests.e2e.desk import Desk, desk_at, error_code, start_event
-from tests.e2e.facts import until
 from tests.e2e.faulty_worker import (
     AFTER_BEGIN,
     AFTER_SEND_OFFSETS,
@@ -26,6 +25,7 @@ from tests.e2e.site import Site
 from tests.e2e.trouble import FENCED, Killer
 from tests.e2e.way_in import NAME, command, headers, topic_of, with_way_in
 from tests.e2e.workers import Fleet, Worker
+from tests.waiting import until
 
 TASKS: Final = 800
 KILLS: Final = 5
@@ -51,7 +51,6 @@ def say(desk: Desk, site: Site, task_id: str, request_id: str, partition: int = 
     desk.put(payload, partition, task_id.encode(), headers(request_id), topic_of(site))
 
 
-@pytest.mark.timeout(150)
 def test_kill_9_again_and_again_leaves_one_event_for_every_payload(
     desk_site: Site, fleets: Callable[..., Fleet]
 ) -> None:
@@ -60,7 +59,7 @@ def test_kill_9_again_and_again_leaves_one_event_for_every_payload(
     fleet.start()
     with Load(desk_site, 7, TASKS, window=200, desk=topic_of(desk_site)) as load:
         killer = Killer(fleet, load, Random(7), wanted=KILLS)
-        load.run(120, killer)
+        load.run(killer)
         wait_until_drained(desk_site)
         assert set(fleet.stop()) == {0}
         report = check(load.sent, read_all(desk_site, desk_site.responses))
@@ -76,10 +75,10 @@ def test_a_worker_that_dies_in_the_transaction_of_an_input_loses_and_doubles_not
     fleet = fleets(desk_site)
     with Load(desk_site, 1, FEW, ALL_AT_ONCE, desk=topic_of(desk_site)) as load:
         first = fleet.one({INPUT_FAULT: f"{AFTER_SEND_OFFSETS}/1/kill"}, faulty=True)
-        load.run(60, stop=lambda: first.exit_code is not None)
+        load.run(stop=lambda: first.exit_code is not None)
         assert first.exit_code == KILLED, first.last_lines()
         fleet.start()
-        load.run(60)
+        load.run()
         wait_until_drained(desk_site)
         assert fleet.stop() == [0]
         report = check(load.sent, read_all(desk_site, desk_site.responses))
@@ -93,11 +92,11 @@ def test_with_offsets_committed_before_the_events_payloads_are_lost_and_the_chec
     with Load(desk_site, 1, FEW, ALL_AT_ONCE, desk=topic_of(desk_site)) as load:
         broken = {INPUT_RULE: OFFSETS_FIRST, INPUT_FAULT: f"{BETWEEN_TRANSACTIONS}/1/kill"}
         first = fleet.one(broken, faulty=True)
-        load.run(60, stop=lambda: first.exit_code is not None)
+        load.run(stop=lambda: first.exit_code is not None)
         assert first.exit_code == KILLED, first.last_lines()
         fleet.start()
         # What is lost never comes: the end is when the tasks have ended and nothing is left to read.
-        until(lambda: desk_site.open_tasks() == 0, 60, "the end of every task")
+        until(lambda: desk_site.open_tasks() == 0, "the end of every task")
         wait_until_drained(desk_site)
         assert fleet.stop() == [0]
         report = check(load.sent, read_all(desk_site, desk_site.responses))

@@ -21,7 +21,6 @@ import pytest
 
 from runner.embedded.children import HOST, free_port
 from tests.e2e.desk import desk_at, proceed_event, start_event
-from tests.e2e.facts import until
 from tests.e2e.health import health_settings
 from tests.e2e.site import Site
 from tests.e2e.values import single_object
@@ -31,17 +30,14 @@ from tests.servers.lanes import LaneMissing, skip_or_fail
 from tests.servers.redis_rights import PASSWORD, USER, allow, further_commands
 from tests.servers.redis_server import RedisServer
 from tests.servers.secure_kafka import Grant, SecureKafka
-
-pytestmark = pytest.mark.timeout(180)
+from tests.waiting import WAIT_SECONDS, until
 
 OPERATIONS: Final = Path(__file__).parents[2] / "docs" / "operations.md"
 ROW: Final = re.compile(r"\| (\w+) \| (topic|group|transactional id) \| ([\w-]+) \| (literal|prefixed) \|")
 PROPERTY: Final = "RUNNER_KAFKA__PROPERTIES__"
 SIDE_BY_SIDE: Final = 6
-REFUSED_SECONDS: Final = 60
 IMPATIENT: Final = {"RUNNER_WORKER__STARTSECONDS": "6"}
 """Longer than one try."""
-"""On a busy machine; a quiet one needs some ten."""
 
 
 def documented() -> list[Grant]:
@@ -180,7 +176,7 @@ def refused(place: Place) -> Iterator[dict[Case, Future[tuple[int, str, str]]]]:
     def run(number: int, case: Case) -> tuple[int, str, str]:
         settings = {**place.user(case.without), **case.wrong(place)}
         with Worker(place.site, f"refused-{number}", settings, faulty=False) as worker:
-            code = worker.wait(REFUSED_SECONDS)
+            code = worker.wait(WAIT_SECONDS)
             return code, worker.log, settings[f"{PROPERTY}SASL_PASSWORD"]
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -214,14 +210,14 @@ def test_the_documented_permissions_are_enough_and_what_is_taken_away_is_waited_
         desk.put(proceed_event("two", "task"), 1)
         desk.reply_to("two")
         desk.put(b"not an event")
-        until(lambda: sum(place.site.ends(place.site.dead_letters).values()) > 0, 30, "a dead letter")
+        until(lambda: sum(place.site.ends(place.site.dead_letters).values()) > 0, "a dead letter")
         assert not worker.events("topic_limit_unknown")
 
         grant = Grant("WRITE", "TOPIC", place.site.responses)
         place.secure.take_away(user, grant)
         desk.put(start_event("three"))
         refusal = f"no permission: Write on topic {place.site.responses}"
-        until(lambda: refusal in worker.log, 30, refusal)
+        until(lambda: refusal in worker.log, refusal)
         assert "Kafka does not take" in str(health.wait_until_not_ready()["reasons"])
         assert worker.exit_code is None
         place.secure.grant(user, [grant])

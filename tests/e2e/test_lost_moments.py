@@ -23,7 +23,6 @@ from tests.e2e.site import Site
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.redis_server import RedisServer
 
-RUN_SECONDS: Final = 90
 TASKS: Final = 100_000
 """More than there is time for: the load goes on until the test has seen enough."""
 WINDOW: Final = 100
@@ -40,7 +39,6 @@ def server(start_redis: Callable[..., RedisServer]) -> RedisServer:
     return start_redis(appendonly=False)
 
 
-@pytest.mark.timeout(150)
 def test_redis_emptied_at_every_point_of_a_batch_loses_and_doubles_nothing(
     told_site: Callable[..., Site], fleets: Callable[..., Fleet], server: RedisServer
 ) -> None:
@@ -50,12 +48,11 @@ def test_redis_emptied_at_every_point_of_a_batch_loses_and_doubles_nothing(
     with Load(site, seed=41, tasks=TASKS, mix=MIX, window=WINDOW) as load:
         fleet.faulty[0] = {FAULT: ",".join(moments)}
         worker = fleet.start()
-        load.run(RUN_SECONDS, fleet.tend, stop=lambda: len(worker.events("fault")) == len(POINTS))
+        load.run(fleet.tend, stop=lambda: len(worker.events("fault")) == len(POINTS))
         end_and_check(site, fleet, load)
     assert worker.events("restored")
 
 
-@pytest.mark.timeout(150)
 def test_a_batch_that_redis_and_its_worker_take_with_them_loses_and_doubles_nothing(
     told_site: Callable[..., Site], fleets: Callable[..., Fleet], server: RedisServer
 ) -> None:
@@ -64,15 +61,14 @@ def test_a_batch_that_redis_and_its_worker_take_with_them_loses_and_doubles_noth
     fleet = fleets(site)
     with Load(site, seed=42, tasks=TASKS, mix=MIX, window=WINDOW) as load:
         first = fleet.one({FAULT: f"{AFTER_APPLY}/{EVERY}/{FLUSH_AND_KILL}"}, faulty=True)
-        load.run(RUN_SECONDS, stop=_ended(first))
+        load.run(stop=_ended(first))
         assert first.exit_code == KILLED, first.last_lines()
         second = fleet.start()
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 300))
+        load.run(fleet.tend, stop=_more(load, 300))
         end_and_check(site, fleet, load)
     assert second.events("restored")
 
 
-@pytest.mark.timeout(150)
 def test_redis_emptied_while_it_is_restored_and_its_restorer_killed_loses_and_doubles_nothing(
     told_site: Callable[..., Site], fleets: Callable[..., Fleet], server: RedisServer
 ) -> None:
@@ -87,15 +83,14 @@ def test_redis_emptied_while_it_is_restored_and_its_restorer_killed_loses_and_do
     ]
     with Load(site, seed=43, tasks=TASKS, mix=MIX, window=WINDOW) as load:
         first = fleet.one({FAULT: ",".join(losses)}, faulty=True)
-        load.run(RUN_SECONDS, stop=_ended(first))
+        load.run(stop=_ended(first))
         assert first.exit_code == KILLED, first.last_lines()
         assert len(first.events("fault")) == len(losses)
         fleet.start()
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 300))
+        load.run(fleet.tend, stop=_more(load, 300))
         end_and_check(site, fleet, load)
 
 
-@pytest.mark.timeout(150)
 def test_a_restorer_that_sleeps_while_redis_is_killed_and_others_restore_changes_nothing(
     told_site: Callable[..., Site], fleets: Callable[..., Fleet], server: RedisServer
 ) -> None:
@@ -104,14 +99,14 @@ def test_a_restorer_that_sleeps_while_redis_is_killed_and_others_restore_changes
     with Load(site, seed=44, tasks=TASKS, mix=MIX, window=WINDOW) as load:
         losses = [f"{AFTER_APPLY}/{EVERY}/{FLUSH}", f"{RESTORE_WRITTEN}/4/{STOP}"]
         sleeper = fleet.one({FAULT: ",".join(losses)}, faulty=True)
-        load.run(RUN_SECONDS, stop=sleeper.is_suspended)
+        load.run(stop=sleeper.is_suspended)
         server.kill()
         server.start()
         other = fleet.start()
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 200))
+        load.run(fleet.tend, stop=_more(load, 200))
         assert other.events("restored")
         sleeper.resume()
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 300))
+        load.run(fleet.tend, stop=_more(load, 300))
         sleeper.terminate()
         end_and_check(site, fleet, load)
 

@@ -17,7 +17,6 @@ from tests.servers.lanes import LaneMissing, skip_or_fail
 from tests.servers.redis_cluster import ask, is_well, offset, running_cluster, wait_for
 from tests.servers.redis_sentinel import MASTER, running_sentinel
 
-RUN_SECONDS: Final = 90
 TASKS: Final = 100_000
 """More than there is time for: the load goes on until the test has seen enough."""
 WINDOW: Final = 200
@@ -31,7 +30,6 @@ def running() -> Iterator[ExitStack]:
         yield stack
 
 
-@pytest.mark.timeout(180)
 def test_a_primary_killed_before_its_replica_has_the_last_writes_loses_and_doubles_nothing(
     told_site: Callable[..., Site], fleets: Callable[..., Fleet], running: ExitStack
 ) -> None:
@@ -50,18 +48,17 @@ def test_a_primary_killed_before_its_replica_has_the_last_writes_loses_and_doubl
     fleet.start()
     primary, replica = pair.servers
     with Load(site, seed=51, tasks=TASKS, mix=MIX, window=WINDOW) as load:
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 300))
+        load.run(fleet.tend, stop=_more(load, 300))
         pair.cut_off()
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 200))
+        load.run(fleet.tend, stop=_more(load, 200))
         assert offset(replica) < offset(primary)
         primary.kill()
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 200))
+        load.run(fleet.tend, stop=_more(load, 200))
         assert pair.master() is replica
         end_and_check(site, fleet, load, [replica.url])
     assert all(worker.events("restored") for worker in fleet.slots)
 
 
-@pytest.mark.timeout(180)
 def test_a_node_of_a_cluster_that_loses_everything_twice_loses_and_doubles_nothing(
     told_site: Callable[..., Site], fleets: Callable[..., Fleet], running: ExitStack
 ) -> None:
@@ -78,15 +75,15 @@ def test_a_node_of_a_cluster_that_loses_everything_twice_loses_and_doubles_nothi
     fleet.start()
     fleet.start()
     with Load(site, seed=52, tasks=TASKS, mix=MIX, window=WINDOW) as load:
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 300))
+        load.run(fleet.tend, stop=_more(load, 300))
         assert ask(cluster.nodes[0], "DBSIZE") > 0
         ask(cluster.nodes[0], "FLUSHALL")
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 300))
+        load.run(fleet.tend, stop=_more(load, 300))
         killed = cluster.nodes[1]
         killed.kill()
         killed.start()
         wait_for(lambda: is_well(cluster.nodes[0]), "the cluster to be well")
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 200))
+        load.run(fleet.tend, stop=_more(load, 200))
         end_and_check(site, fleet, load, [node.url for node in cluster.nodes])
     assert all(len(worker.events("restored")) > 1 for worker in fleet.slots)
 

@@ -24,7 +24,6 @@ PARTLY: Final = 150
 
 MISMATCH: Final = 4
 POSITION_UNKNOWN: Final = 5
-RUN_SECONDS: Final = 60
 
 FORGET: Final = Site.forget_offsets
 
@@ -42,7 +41,7 @@ def test_without_its_group_offsets_a_worker_reads_on_from_what_redis_knows(
         _interrupt(load, fleet)
         lose(site)
         fleet.slots = [fleet.one()]
-        load.run(RUN_SECONDS, fleet.tend)
+        load.run(fleet.tend)
         _assert_kept(_closed(site, fleet, load))
 
 
@@ -53,7 +52,7 @@ def test_offsets_moved_forward_by_an_operator_skip_what_lies_before_them(
     fleet.start().wait_for("homes")
     assert fleet.stop() == [0]
     with Load(site, seed=4, tasks=20, mix=BRISK, window=1000) as load:
-        load.run(RUN_SECONDS, stop=lambda: not load.idle)
+        load.run(stop=lambda: not load.idle)
         site.move_offsets(site.ends(site.requests))
     fleet.slots = [fleet.one()]
     fleet.slots[0].wait_for("homes", open=[0, 1, 2, 3])
@@ -72,7 +71,7 @@ def test_tasks_outlive_the_topic_and_new_events_are_not_taken_for_redelivered_on
         fleet.slots = [fleet.one()]
         assert fleet.slots[0].wait_for("started")["incarnation"] == 2
         load.holding = False
-        load.run(RUN_SECONDS, fleet.tend)
+        load.run(fleet.tend)
         _assert_kept(_closed(site, fleet, load))
 
 
@@ -83,16 +82,16 @@ def test_a_worker_that_sees_its_topic_made_again_ends_and_the_next_one_goes_on(
     with Load(site, seed=6, tasks=TASKS, mix=BRISK, window=60) as load:
         watching = fleet.one({WATCH_SECONDS: "0.2"}, faulty=True)
         fleet.slots = [watching]
-        load.run(RUN_SECONDS, fleet.tend, stop=lambda: load.answered > PARTLY)
+        load.run(fleet.tend, stop=lambda: load.answered > PARTLY)
         load.holding = True
-        load.run(RUN_SECONDS, fleet.tend, stop=lambda: load.idle)
+        load.run(fleet.tend, stop=lambda: load.idle)
         _make_again(site)
         assert watching.wait() == POSITION_UNKNOWN
         assert "made again" in watching.log
         assert "restart" in watching.log
         fleet.slots = [fleet.one()]
         load.holding = False
-        load.run(RUN_SECONDS, fleet.tend)
+        load.run(fleet.tend)
         _assert_kept(_closed(site, fleet, load))
 
 
@@ -109,16 +108,16 @@ def test_offsets_that_were_committed_for_an_earlier_topic_are_not_read_on_from(
     fleet = fleets(site)
     fleet.start()
     with Load(site, seed=7, tasks=5, mix=BRISK) as before:
-        before.run(RUN_SECONDS, fleet.tend)
+        before.run(fleet.tend)
     wait_until_drained(site)
     position = site.committed()[0]
     _make_again(site)
     one_generation = replace(BRISK, again=0.0, intruded=0.0)
     with Load(site, seed=8, tasks=position + 20, mix=one_generation, window=10_000) as load:
-        load.run(RUN_SECONDS, stop=lambda: site.committed().get(0, 0) > position)
+        load.run(stop=lambda: site.committed().get(0, 0) > position)
         assert fleet.stop() == [0]
         fleet.slots = [fleet.one()]
-        load.run(RUN_SECONDS, fleet.tend)
+        load.run(fleet.tend)
         fleet.slots[0].wait_for("started", incarnation=2)
         report = _closed(site, fleet, load, before)
     assert all("replies" in finding for finding in report.findings), report.say()
@@ -148,7 +147,7 @@ def test_with_its_group_offsets_lost_and_redis_as_well_the_feed_still_has_the_ta
         fleet.slots = [fleet.one()]
         assert fleet.slots[0].wait_for("started")["incarnation"] > 1
         load.holding = False
-        load.run(RUN_SECONDS, fleet.tend)
+        load.run(fleet.tend)
         report = _closed(site, fleet, load)
     assert kept or not report.findings, report.say()
     assert all("replies" in finding for finding in report.findings), report.say()
@@ -159,7 +158,7 @@ def test_an_empty_feed_tells_nothing_of_what_a_group_has_read(
 ) -> None:
     site = told_site()
     with Load(site, seed=12, tasks=20, mix=BRISK) as load:
-        load.run(RUN_SECONDS, stop=lambda: len(load.sent) > 10)
+        load.run(stop=lambda: len(load.sent) > 10)
     site.move_offsets(site.ends(site.requests))
     refused = fleets(site).one()
     assert refused.wait() == POSITION_UNKNOWN
@@ -185,7 +184,7 @@ def test_an_empty_redis_under_a_group_that_has_read_before_is_refused_until_that
     fleet = fleets(site)
     fleet.start()
     with Load(site, seed=9, tasks=10, mix=BRISK) as load:
-        load.run(RUN_SECONDS, fleet.tend)
+        load.run(fleet.tend)
     assert fleet.stop() == [0]
     answered = len(read_all(site, site.responses))
     empty: dict[str, Any] = {"RUNNER_REDIS__PREFIX": f"{site.prefix}-empty"}
@@ -196,7 +195,7 @@ def test_an_empty_redis_under_a_group_that_has_read_before_is_refused_until_that
     after = fleets(accepting)
     after.start()
     with Load(site, seed=10, tasks=10, mix=BRISK) as more:
-        more.run(RUN_SECONDS, after.tend)
+        more.run(after.tend)
         wait_until_drained(site)
         assert after.stop() == [0]
     answers = read_all(site, site.responses)
@@ -207,11 +206,11 @@ def test_an_empty_redis_under_a_group_that_has_read_before_is_refused_until_that
 def _interrupt(load: Load, fleet: Fleet, *, when_idle: bool = False) -> None:
     """Run a load for a while, with one worker, and stop the worker."""
     fleet.start()
-    load.run(RUN_SECONDS, fleet.tend, stop=lambda: load.answered > PARTLY)
+    load.run(fleet.tend, stop=lambda: load.answered > PARTLY)
     assert not load.done
     if when_idle:
         load.holding = True
-        load.run(RUN_SECONDS, fleet.tend, stop=lambda: load.idle)
+        load.run(fleet.tend, stop=lambda: load.idle)
     assert fleet.stop() == [0]
 
 

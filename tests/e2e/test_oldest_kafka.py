@@ -11,19 +11,17 @@ from tests.e2e.site import CONSUMER, COOPERATIVE, RANGE, Site, session_ms
 from tests.e2e.trouble import FENCED, Killer, Sandman, closed
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.fixtures import REQUIRE_KAFKA
-from tests.servers.kafka_server import LAUNCH_SECONDS, KafkaServer
+from tests.servers.kafka_server import KafkaServer
 from tests.servers.lanes import LaneMissing, skip_or_fail
 from tests.servers.own_kafka import OLDEST, OwnBroker
 from tests.servers.redis_server import RedisServer
+from tests.waiting import WAIT_SECONDS
 
 # The first start may get the jars.
-pytestmark = pytest.mark.timeout(LAUNCH_SECONDS)
 
 PARTITIONS: Final = 6
 TASKS: Final = 500
 KILLS: Final = 3
-RUN_SECONDS: Final = 90
-REFUSED_SECONDS: Final = 60
 
 MakeSite = Callable[[str], Site]
 
@@ -67,7 +65,7 @@ def test_killing_workers_loses_and_doubles_nothing(site_on: MakeSite, fleets: Ca
     fleet = _two(fleets(site, frozenset({FENCED})))
     with Load(site, 1, TASKS, BRISK) as load:
         killer = Killer(fleet, load, Random(1), KILLS)
-        load.run(RUN_SECONDS, killer)
+        load.run(killer)
         report = closed(site, fleet, load)
     assert not report.findings, report.say()
     assert killer.kills > 0
@@ -80,14 +78,14 @@ def test_sleeping_through_a_replacement_changes_and_sends_nothing(
     fleet = _two(fleets(site, frozenset({FENCED})))
     with Load(site, 2, TASKS, BRISK, window=100) as load:
         sandman = Sandman(fleet, load, Random(2), 1, PARTITIONS)
-        load.run(RUN_SECONDS, sandman)
+        load.run(sandman)
         report = closed(site, fleet, load)
     assert not report.findings, report.say()
     assert sandman.sleeps == 1
 
 
 def test_a_worker_that_asks_for_a_protocol_the_broker_lacks_ends_and_says_so(stranger: Worker) -> None:
-    assert stranger.wait(REFUSED_SECONDS) == 1
+    assert stranger.wait(WAIT_SECONDS) == 1
     (said,) = stranger.events("exiting")
     assert "kafka.assignment: consumer (KIP-848) needs Kafka 4.0 or later" in said["reason"]
     assert "set range or cooperative-sticky" in said["reason"]

@@ -15,7 +15,6 @@ from tests.e2e.workers import Fleet
 
 FEW: Final = 3
 MANY: Final = 8
-RUN_SECONDS: Final = 60
 OFTEN: Final = {"RUNNER_KAFKA__PROPERTIES": json.dumps({"topic.metadata.refresh.interval.ms": "500"})}
 
 
@@ -33,10 +32,10 @@ def test_partitions_added_under_load_lose_and_replay_nothing(
     site, fleet = growing_site, fleets(growing_site)
     workers = [fleet.start(), fleet.start()]
     with Load(site, seed=21, tasks=400, mix=BRISK, window=150) as load:
-        load.run(RUN_SECONDS, fleet.tend, stop=lambda: load.answered > 200)
+        load.run(fleet.tend, stop=lambda: load.answered > 200)
         site.widen(MANY)
         load.widen(MANY)
-        load.run(RUN_SECONDS, fleet.tend)
+        load.run(fleet.tend)
         wait_until_drained(site)
         assert sorted(site.committed()) == list(range(MANY))
         assert fleet.slots == workers, "no worker ended"

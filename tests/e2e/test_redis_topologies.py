@@ -37,7 +37,6 @@ from tests.servers.redis_cluster import (
 from tests.servers.redis_sentinel import MASTER, SentinelPair, running_sentinel
 from tests.servers.redis_server import LANES, VALKEY, RedisServer
 
-RUN_SECONDS: Final = 90
 TASKS: Final = 100_000
 """More than there is time for: the load goes on until the test has seen enough."""
 WINDOW: Final = 200
@@ -92,7 +91,6 @@ def running() -> Iterator[ExitStack]:
         yield stack
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("lane", LANES)
 def test_slots_that_move_and_masters_that_are_replaced_under_load_lose_and_double_nothing(
     make_site: Callable[..., Site], fleets: Callable[..., Fleet], running: ExitStack, lane: str
@@ -106,20 +104,20 @@ def test_slots_that_move_and_masters_that_are_replaced_under_load_lose_and_doubl
     keys = Keys(site.prefix, SHARDS)
     slots = [slot_of(keys.probe(shard)) for shard in range(SHARDS)] + [slot_of(keys.owner)]
     with Load(site, seed=31, tasks=TASKS, mix=BRISK, window=WINDOW) as load:
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 400))
+        load.run(fleet.tend, stop=_more(load, 400))
         mover = Mover(cluster, fleet, cycle(slots))
-        load.run(RUN_SECONDS, mover, stop=lambda: mover.finished >= len(slots))
+        load.run(mover, stop=lambda: mover.finished >= len(slots))
         mover.finish()
         master, replica = cluster.masters[0], cluster.replicas[0]
         ask(replica, "CLUSTER FAILOVER")
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 200))
+        load.run(fleet.tend, stop=_more(load, 200))
         hand_over(replica)
         wait_for(lambda: follows(master), "the old master to follow")
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 200))
+        load.run(fleet.tend, stop=_more(load, 200))
         kill_caught_up(replica, master)
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 200))
+        load.run(fleet.tend, stop=_more(load, 200))
         load.enough()
-        load.run(RUN_SECONDS, fleet.tend)
+        load.run(fleet.tend)
         wait_for(lambda: is_well(cluster.nodes[1]), "the cluster to be well")
         _assert_kept(site, fleet, load)
     print(f"{mover.finished} slots moved with {mover.keys} keys, {load.answered} answers")
@@ -128,7 +126,6 @@ def test_slots_that_move_and_masters_that_are_replaced_under_load_lose_and_doubl
     assert not _open_tasks(site, [node for node in cluster.nodes if node.running])
 
 
-@pytest.mark.timeout(180)
 def test_a_master_that_sentinel_replaces_under_load_loses_and_doubles_nothing(
     make_site: Callable[..., Site], fleets: Callable[..., Fleet], running: ExitStack
 ) -> None:
@@ -140,15 +137,15 @@ def test_a_master_that_sentinel_replaces_under_load_loses_and_doubles_nothing(
     fleet.start()
     first, second = pair.servers
     with Load(site, seed=32, tasks=TASKS, mix=BRISK, window=WINDOW) as load:
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 300))
+        load.run(fleet.tend, stop=_more(load, 300))
         pair.fail_over("COORDINATED")
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 300))
+        load.run(fleet.tend, stop=_more(load, 300))
         assert (pair.master(), role(first), role(second)) == (second, "slave", "master"), pair.log
         wait_for(lambda: follows(first), "the old master to follow")
         kill_caught_up(second, first)
-        load.run(RUN_SECONDS, fleet.tend, stop=_more(load, 300))
+        load.run(fleet.tend, stop=_more(load, 300))
         load.enough()
-        load.run(RUN_SECONDS, fleet.tend)
+        load.run(fleet.tend)
         assert pair.master() is first
         _assert_kept(site, fleet, load)
     assert not _open_tasks(site, [first])

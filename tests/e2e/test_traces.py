@@ -10,11 +10,11 @@ import pytest
 from runner.embedded.children import HOST, free_port
 from tests.e2e.collector import Collector, Span
 from tests.e2e.desk import desk_at, proceed_event, start_event
-from tests.e2e.facts import until
 from tests.e2e.faulty_worker import AFTER_APPLY, FAULT
 from tests.e2e.health import health_settings
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
+from tests.waiting import until
 
 ENDPOINT: Final = "RUNNER_TRACES__ENDPOINT"
 STEPS: Final = {"decode", "load", "decide", "apply", "commit"}
@@ -109,7 +109,7 @@ def test_a_collector_that_is_not_there_costs_spans_and_nothing_else(
             task_id = desk.reply_to(f"start-{n}").event["result"]["task"]["id"]
             desk.put(proceed_event(f"end-{n}", task_id), n % 4)
         assert {desk.resume_of(f"start-{n}").status for n in range(20)} == {"PROCEEDED"}
-    until(lambda: dropped(health.port) > 0, STOP_SECONDS, "spans that are counted as dropped")
+    until(lambda: dropped(health.port) > 0, "spans that are counted as dropped")
     assert health.ready()[0] == 200
     assert len(worker.events("spans_not_sent")) == 1
     assert worker.events("spans_not_sent")[0]["endpoint"] == f"{nobody}/v1/traces"

@@ -16,12 +16,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from runner.embedded.children import start_tethered
-from tests.e2e.facts import until
 from tests.e2e.site import Site
+from tests.waiting import WAIT_SECONDS, until
 
-START_SECONDS: Final = 40
-END_SECONDS: Final = 40
-STATE_SECONDS: Final = 10
 FAULTY: Final = Path(__file__).with_name("faulty_worker.py")
 ENV: Final = shutil.which("env") or "/usr/bin/env"
 LAST_LINES: Final = 12
@@ -58,7 +55,7 @@ class Worker:
         """Return the log events of that name."""
         return [event for event in _parsed(self.log) if event.get("event") == name]
 
-    def wait_for(self, name: str, seconds: float = START_SECONDS, **fields: Any) -> dict[str, Any]:
+    def wait_for(self, name: str, **fields: Any) -> dict[str, Any]:
         """Return the first log event with that name and these fields."""
 
         def found() -> dict[str, Any] | None:
@@ -69,9 +66,9 @@ class Worker:
                 raise AssertionError(f"{self.name} ended with {self.exit_code} before {name}:\n{self.log}")
             return None
 
-        return until(found, seconds, f"{name} {fields or ''} in the log of {self.name}:\n{self.last_lines()}")
+        return until(found, f"{name} {fields or ''} in the log of {self.name}:\n{self.last_lines()}")
 
-    def wait(self, seconds: float = END_SECONDS) -> int:
+    def wait(self, seconds: float = WAIT_SECONDS) -> int:
         """Return the exit code, once it has ended."""
         try:
             return self._child.wait(seconds)
@@ -82,7 +79,7 @@ class Worker:
         """End it as ``kill -9`` does, and wait for that; nothing if it has ended."""
         with contextlib.suppress(ProcessLookupError):
             self._child.kill()
-        self._child.wait(END_SECONDS)
+        self._child.wait(WAIT_SECONDS)
 
     def terminate(self) -> None:
         """Ask it to stop, as an orchestrator does; does not wait."""
@@ -91,7 +88,7 @@ class Worker:
     def suspend(self) -> None:
         """Stop it in its tracks; returns when it stands still."""
         self._child.send_signal(signal.SIGSTOP)
-        until(self.is_suspended, STATE_SECONDS, f"{self.name} to stand still")
+        until(self.is_suspended, f"{self.name} to stand still")
 
     def is_suspended(self) -> bool:
         """Whether it stands still, whoever stopped it."""

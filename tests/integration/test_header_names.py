@@ -16,8 +16,8 @@ from runner.errors import FeedUnreadable
 from runner.worker.event_log import Message
 from runner.worker.kafka_feed import KafkaFeed
 from runner.worker.kafka_log import KafkaLog
+from tests.waiting import WAIT_SECONDS
 
-PATIENCE_SECONDS: Final = 30.0
 TOPIC: Final = 1
 """Tags of the arguments of rd_kafka_producev, as rdkafka.h numbers them."""
 VALUE: Final = 4
@@ -59,7 +59,7 @@ class RawProducer:
             ctypes.c_int(END),
         )
         assert failed == 0
-        assert self._library.rd_kafka_flush(self._client, int(PATIENCE_SECONDS * 1000)) == 0
+        assert self._library.rd_kafka_flush(self._client, int(WAIT_SECONDS * 1000)) == 0
 
     def close(self) -> None:
         self._library.rd_kafka_destroy(self._client)
@@ -81,7 +81,7 @@ class Listener:
 def read(log: KafkaLog, listener: Listener, number: int) -> list[Message]:
     """Poll until that many messages have come."""
     found: list[Message] = []
-    opened, deadline = False, time.monotonic() + PATIENCE_SECONDS
+    opened, deadline = False, time.monotonic() + WAIT_SECONDS
     while len(found) < number:
         assert time.monotonic() < deadline, f"{len(found)} of {number} messages came"
         found += log.poll(10, 0.1)
@@ -126,7 +126,7 @@ def test_a_message_of_the_feed_whose_home_is_no_number_is_named(home: bytes | No
         brokers = {"bootstrap.servers": stack.enter_context(EmbeddedBroker({"tasks": 1})).bootstrap}
         producer = Producer(brokers)
         producer.produce("tasks", b"value", b"key", headers=[("home", home)])
-        assert producer.flush(PATIENCE_SECONDS) == 0
+        assert producer.flush(WAIT_SECONDS) == 0
         feed = stack.enter_context(contextlib.closing(KafkaFeed("tasks", brokers, "group")))
         feed.begin(0)
         with pytest.raises(FeedUnreadable, match="tasks/0@0"):

@@ -8,10 +8,8 @@ import pytest
 from runner.config import consumer_properties, load, producer_properties
 from runner.errors import LogUnavailable
 from runner.worker.kafka_log import KafkaLog
-from tests.e2e.facts import until
 from tests.servers.kafka_server import KafkaServer
-
-PATIENCE_SECONDS = 30.0
+from tests.waiting import until
 
 
 class Nobody:
@@ -35,7 +33,7 @@ def test_a_topic_that_the_broker_does_not_know_is_no_topic_without_homes(
         with pytest.raises(LogUnavailable, match=topic):
             log.homes()
         kafka.create_topics({topic: 3})
-        assert until(lambda: _homes(log), PATIENCE_SECONDS, "the topic") == 3
+        assert until(lambda: _homes(log), "the topic") == 3
 
 
 def _homes(log: KafkaLog) -> int | None:

@@ -13,9 +13,9 @@ from runner.errors import LogUnavailable
 from runner.worker.event_log import Message
 from runner.worker.kafka_log import KafkaLog
 from runner.worker.membership import is_member
-from tests.e2e.facts import until
 from tests.servers.fixtures import skip_unless_shared_by
 from tests.servers.kafka_server import KafkaServer
+from tests.waiting import WAIT_SECONDS, until
 
 RANGE: Final = "range"
 CONSUMER: Final = "consumer"
@@ -25,7 +25,6 @@ ASSIGNMENTS: Final = (RANGE, "cooperative-sticky", CONSUMER)
 SESSION_MS: Final = 1000
 """Also how long a member may go without a poll; in the consumer protocol the broker has its own."""
 
-PATIENCE_SECONDS: Final = 30.0
 
 Logs = Callable[..., "Member"]
 
@@ -58,7 +57,7 @@ class Member:
 
     def poll_until(self, fact: Callable[[], object], others: Collection["Member"] = ()) -> None:
         """Poll, and have the others poll, until something is so."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while not fact():
             assert time.monotonic() < deadline, (self.told, self.owned)
             for each in (self, *others):
@@ -122,7 +121,7 @@ def test_who_stops_to_poll_cannot_commit_until_it_was_told_what_it_lost(member: 
     one = member(partitions=1)
     one.poll_until(lambda: one.owned)
     one.commit(one.log.membership())
-    until(lambda: one.is_refused(one.log.membership()), PATIENCE_SECONDS, "the group gives it up")
+    until(lambda: one.is_refused(one.log.membership()), "the group gives it up")
     watched_until = time.monotonic() + WATCHED_SECONDS
     while time.monotonic() < watched_until:
         assert one.is_refused(one.log.membership()), "joined again before it was told"
@@ -179,4 +178,4 @@ def _send_one_to_each(kafka: KafkaServer, topic: str, partitions: int) -> None:
     producer = Producer({"bootstrap.servers": kafka.bootstrap})
     for partition in range(partitions):
         producer.produce(topic, b"{}", partition=partition)
-    assert producer.flush(PATIENCE_SECONDS) == 0
+    assert producer.flush(WAIT_SECONDS) == 0

@@ -26,6 +26,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from runner.embedded.children import free_port
 from tests.servers.lanes import LaneMissing
+from tests.waiting import WAIT_SECONDS
 
 EXISTING: Final = "RUNNER_TEST_KAFKA"
 VERSION: Final = "RUNNER_TEST_KAFKA_VERSION"
@@ -36,9 +37,6 @@ ASK_DOCKER: Final = "import docker; docker.from_env(timeout=5).ping()"
 ASK_DOCKER_SECONDS: Final = 20
 # The first start gets the jars.
 LAUNCH_SECONDS: Final = 1_200
-ANSWER_SECONDS: Final = 30
-TOPICS_SECONDS: Final = 30
-STOP_SECONDS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +53,10 @@ class KafkaServer:
     def setting(self, name: str) -> str | None:
         """Return a setting of the broker; None where it knows none of that name."""
         admin = self.admin()
-        broker = str(next(iter(admin.list_topics(timeout=ANSWER_SECONDS).brokers)))
+        broker = str(next(iter(admin.list_topics(timeout=WAIT_SECONDS).brokers)))
         resource = ConfigResource(ResourceType.BROKER, broker)
-        asked = admin.describe_configs([resource], request_timeout=ANSWER_SECONDS)
-        found = asked[resource].result(ANSWER_SECONDS).get(name)
+        asked = admin.describe_configs([resource], request_timeout=WAIT_SECONDS)
+        found = asked[resource].result(WAIT_SECONDS).get(name)
         return None if found is None else found.value
 
     def create_topics(self, partitions: Mapping[str, int], config: Mapping[str, str] | None = None) -> None:
@@ -68,9 +66,9 @@ class KafkaServer:
             NewTopic(name, num_partitions=count, replication_factor=1, config=dict(config or {}))
             for name, count in partitions.items()
         ]
-        for made in admin.create_topics(topics, operation_timeout=TOPICS_SECONDS).values():
-            made.result(TOPICS_SECONDS)
-        _wait_for(lambda: _have_leaders(admin, partitions), TOPICS_SECONDS, f"leaders of {list(partitions)}")
+        for made in admin.create_topics(topics, operation_timeout=WAIT_SECONDS).values():
+            made.result(WAIT_SECONDS)
+        _wait_for(lambda: _have_leaders(admin, partitions), WAIT_SECONDS, f"leaders of {list(partitions)}")
 
 
 def require_assignment(kafka: KafkaServer, assignment: str) -> None:
@@ -109,7 +107,7 @@ def _existing() -> Iterator[KafkaServer]:
     if not bootstrap:
         raise LaneMissing(EXISTING, "not set", "set it to host:port")
     # Not a missing lane: somebody asked for this broker.
-    _wait_until_answering(bootstrap, ANSWER_SECONDS)
+    _wait_until_answering(bootstrap, WAIT_SECONDS)
     yield KafkaServer(bootstrap, f"{EXISTING}={bootstrap}")
 
 
@@ -125,7 +123,7 @@ def _in_container() -> Iterator[KafkaServer]:
             raise LaneMissing(
                 "testcontainers", f"{image} did not start ({failure})", "see Docker"
             ) from failure
-        _wait_until_answering(bootstrap, ANSWER_SECONDS)
+        _wait_until_answering(bootstrap, WAIT_SECONDS)
         yield KafkaServer(bootstrap, f"testcontainers {image}")
 
 
@@ -209,7 +207,7 @@ def _first_line(launcher: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
 def _end(launcher: subprocess.Popen[bytes]) -> None:
     """End the launcher and its broker by closing its standard input."""
     try:
-        launcher.communicate(timeout=STOP_SECONDS)
+        launcher.communicate(timeout=WAIT_SECONDS)
     except subprocess.TimeoutExpired:
         launcher.kill()
         launcher.communicate()

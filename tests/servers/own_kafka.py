@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from runner.embedded.children import HOST, free_port
-from tests.servers.kafka_server import LAUNCH_SECONDS, LAUNCHER, STOP_SECONDS, KafkaServer
+from tests.servers.kafka_server import LAUNCH_SECONDS, LAUNCHER, KafkaServer
 from tests.servers.lanes import LaneMissing
+from tests.waiting import WAIT_SECONDS
 
 LANE: Final = "deploy/kafka"
 OLDEST: Final = "3.9.2"
@@ -68,7 +69,7 @@ class OwnBroker:
     def stop(self) -> None:
         """End it in good order and wait for that; nothing if it does not run."""
         if self._launcher is not None:
-            self._launcher.communicate(timeout=STOP_SECONDS)
+            self._launcher.communicate(timeout=WAIT_SECONDS)
             self._launcher = None
 
     def kill(self) -> None:

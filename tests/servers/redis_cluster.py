@@ -16,10 +16,10 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from runner.embedded.children import HOST, free_port
 from tests.servers.redis_server import VALKEY, RedisServer, server_folder
+from tests.waiting import WAIT_SECONDS
 
 NODE_TIMEOUT_MS: Final = 3_000
 """Long enough for a node that only waits for a core."""
-SETTLE_SECONDS: Final = 30
 TRY_SECONDS: Final = 6
 """A little longer than the servers try one failover."""
 POLL_SECONDS: Final = 0.02
@@ -166,7 +166,7 @@ def kill_caught_up(master: RedisServer, replica: RedisServer) -> None:
     master.kill()
 
 
-def wait_for(fact: Callable[[], object], what: str, seconds: float = SETTLE_SECONDS) -> None:
+def wait_for(fact: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
     """Return once a fact is so; TimeoutError naming it otherwise."""
     deadline = time.monotonic() + seconds
     while not fact():

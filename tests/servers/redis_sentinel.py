@@ -11,7 +11,8 @@ import redis
 from runner.embedded.children import HOST, free_port, start_tethered, stop
 from runner.embedded.redis import wait_until_answering
 from tests.servers.redis_cluster import follows, wait_for
-from tests.servers.redis_server import START_SECONDS, VALKEY, RedisServer, redis_binary, server_folder
+from tests.servers.redis_server import VALKEY, RedisServer, redis_binary, server_folder
+from tests.waiting import WAIT_SECONDS
 
 MASTER: Final = "tasks"
 DOWN_MS: Final = 4_000
@@ -73,7 +74,7 @@ class SentinelPair:
         with (self._folder / "sentinel.log").open("wb") as log:
             child = start_tethered([redis_binary(self.lane), str(file), "--sentinel"], stdout=log, stderr=log)
         self._child = child
-        if not wait_until_answering(child, self.port, START_SECONDS):
+        if not wait_until_answering(child, self.port, WAIT_SECONDS):
             raise RuntimeError(self.log)
         wait_for(self._knows_replica, "the Sentinel to know the replica")
 

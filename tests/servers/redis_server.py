@@ -21,13 +21,12 @@ from runner.embedded import EmbeddedUnavailable
 from runner.embedded.children import HOST, free_port, start_tethered, stop
 from runner.embedded.redis import server_arguments, server_binary, wait_until_answering
 from tests.servers.lanes import LaneMissing
+from tests.waiting import WAIT_SECONDS
 
 VALKEY: Final = "valkey-9"
 REDIS: Final = "redis-7.0"
 LANES: Final = (VALKEY, REDIS)
 OLDEST_MAJOR: Final = 7
-START_SECONDS: Final = 30
-END_SECONDS: Final = 10
 
 
 class RedisServer:
@@ -61,7 +60,7 @@ class RedisServer:
             return
         with self._log.open("ab") as log:
             child = start_tethered(self._command, stdout=log, stderr=log)
-        if not wait_until_answering(child, self.port, START_SECONDS):
+        if not wait_until_answering(child, self.port, WAIT_SECONDS):
             stop(child)
             raise RuntimeError(f"{self.lane} did not start:\n{self._log.read_text(errors='replace')}")
         self._child = child
@@ -78,7 +77,7 @@ class RedisServer:
         """End the server as ``kill -9`` does and wait for it; it does not come back by itself."""
         if self._child is not None:
             os.kill(self._pid, signal.SIGKILL)
-            self._child.wait(END_SECONDS)
+            self._child.wait(WAIT_SECONDS)
             self.stop()
 
     def restart(self) -> None:

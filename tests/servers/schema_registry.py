@@ -15,9 +15,8 @@ from subprocess import DEVNULL, Popen
 from typing import Any, Final, cast
 
 from runner.embedded.children import HOST, free_port, start_tethered, stop
-from tests.e2e.facts import until
+from tests.waiting import WAIT_SECONDS, until
 
-START_SECONDS: Final = 20
 KIND: Final = "application/vnd.schemaregistry.v1+json"
 
 
@@ -34,7 +33,7 @@ class SchemaRegistryServer:
         """Start it and wait until it answers."""
         command = [sys.executable, "-m", "tests.servers.schema_registry", str(self.port), str(self._file)]
         self._child = start_tethered(command, stdout=DEVNULL, stderr=DEVNULL)
-        until(self._answers, START_SECONDS, "the schema registry to answer")
+        until(self._answers, "the schema registry to answer")
 
     def stop(self) -> None:
         """End it and wait for that; nothing if it does not run."""
@@ -48,7 +47,7 @@ class SchemaRegistryServer:
         request = urllib.request.Request(  # noqa: S310 - on loopback
             f"{self.url}/subjects/{subject}/versions", body, {"Content-Type": KIND}
         )
-        with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:  # noqa: S310 - on loopback
+        with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as answer:  # noqa: S310 - on loopback
             return int(json.load(answer)["id"])
 
     def registered(self) -> list[dict[str, Any]]:

@@ -32,8 +32,8 @@ from cryptography.hazmat.primitives.serialization import (
 from runner.embedded.children import HOST, free_port
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.own_kafka import OwnBroker
+from tests.waiting import WAIT_SECONDS
 
-ASK_SECONDS: Final = 30
 ITERATIONS: Final = 4096
 DAY: Final = dt.timedelta(days=1)
 
@@ -106,15 +106,15 @@ class SecureKafka:
         credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, ITERATIONS)
         upsertion = UserScramCredentialUpsertion(user, credential, password.encode())
         admin = self.server.admin()
-        altered = admin.alter_user_scram_credentials([upsertion], request_timeout=ASK_SECONDS)
-        altered[user].result(ASK_SECONDS)
+        altered = admin.alter_user_scram_credentials([upsertion], request_timeout=WAIT_SECONDS)
+        altered[user].result(WAIT_SECONDS)
 
     def grant(self, user: str, grants: Iterable[Grant]) -> None:
         """Allow a user all of these."""
         bindings = [grant.binding(user) for grant in grants]
         admin = self.server.admin()
-        for made in admin.create_acls(bindings, request_timeout=ASK_SECONDS).values():
-            made.result(ASK_SECONDS)
+        for made in admin.create_acls(bindings, request_timeout=WAIT_SECONDS).values():
+            made.result(WAIT_SECONDS)
 
     def take_away(self, user: str, grant: Grant) -> None:
         """Take one permission away from a user; there must be one."""
@@ -128,7 +128,7 @@ class SecureKafka:
             AclPermissionType.ALLOW,
         )
         admin = self.server.admin()
-        gone = admin.delete_acls([taken], request_timeout=ASK_SECONDS)[taken].result(ASK_SECONDS)
+        gone = admin.delete_acls([taken], request_timeout=WAIT_SECONDS)[taken].result(WAIT_SECONDS)
         assert gone, f"{user} was not allowed {grant}"
 
     def _listener(self, name: str, folder: Path, validity: Mapping[str, Any]) -> dict[str, str]:

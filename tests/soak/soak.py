@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import check
-from tests.e2e.facts import until
 from tests.e2e.faulty_worker import CLOCK, NOT_STARTED, RULE
 from tests.e2e.feed_check import feed_findings
 from tests.e2e.load import Load
@@ -19,6 +18,7 @@ from tests.soak.flatness import Judgement, judge, not_flat
 from tests.soak.sampler import Sampler
 from tests.soak.schedule import Schedule
 from tests.soak.stand import Stand
+from tests.waiting import until
 
 FENCED: Final = 6
 FORGIVEN: Final = frozenset({NOT_STARTED, FENCED})
@@ -94,15 +94,15 @@ def _run(load: Load, fleet: Fleet, sampler: Sampler, disturber: Disturber, secon
         sampler.look()
         disturber.go_on()
 
-    load.run(seconds + END_SECONDS, meanwhile, lambda: disturber.elapsed_seconds > seconds and disturber.idle)
+    load.run(meanwhile, lambda: disturber.elapsed_seconds > seconds and disturber.idle)
     load.finish()
-    load.run(END_SECONDS, meanwhile)
+    load.run(meanwhile)
 
 
 def _settled(stand: Stand, fleet: Fleet, load: Load, outcome: Outcome) -> list[str]:
     """Stop the workers once nothing is left to do; return what is wrong."""
     site = stand.site
-    until(lambda: site.open_tasks() == 0, END_SECONDS, lambda: f"{site.open_tasks()} tasks stay open")
+    until(lambda: site.open_tasks() == 0, lambda: f"{site.open_tasks()} tasks stay open")
     wait_until_drained(site)
     codes = fleet.stop()
     report = check(load.sent, read_all(site, site.responses))
