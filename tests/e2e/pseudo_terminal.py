@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-SECONDS: Final = 60
+from tests.waiting import WAIT_SECONDS
+
 CTRL_C: Final = "\x03"
 TAB: Final = "\t"
 _DRAWING: Final = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>])|\x1b\][^\x07]*\x07")
@@ -39,14 +40,14 @@ class PseudoTerminal:
 
     def wait_for(self, text: str) -> None:
         """Return once this has been drawn; AssertionError if it is not."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while text not in self.drawn:
             assert time.monotonic() < deadline, f"{text!r} in: {self.drawn}"
             assert self._read(0.2) or self.child.poll() is None, f"{text!r} in: {self.drawn}"
 
     def ended(self) -> int:
         """Return the exit code, with everything drawn."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while self.child.poll() is None:
             assert time.monotonic() < deadline, f"it goes on: {self.drawn}"
             self._read(0.2)
@@ -90,5 +91,5 @@ def pseudo_terminal(
         yield PseudoTerminal(master, child)
     finally:
         child.kill()
-        child.wait(SECONDS)
+        child.wait(WAIT_SECONDS)
         os.close(master)

