@@ -55,6 +55,11 @@ HTTP_OF_CODE: Final[dict[int, int]] = {
 """HTTP status a gateway may show for a code; every other code is the sender's mistake: 400."""
 
 
+def clause(said: str) -> str:
+    """Return what a library says as a part of a sentence of ours: without a full stop at its end."""
+    return said.strip().rstrip(".")
+
+
 class RunnerError(Exception):
     """Base of all; ``label`` is stable and meant for machines, the text for people."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.errors import FatalError
+from runner.errors import FatalError, clause
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        subject = f"{self.key} {self.what}" if self.key else self.what
+        what = clause(self.what)
+        subject = f"{self.key} {what}" if self.key else what
         return _on_one_line(f"{self.where}: {subject}; {self.remedy}")
 
 

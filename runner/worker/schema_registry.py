@@ -17,7 +17,7 @@ from runner.clock import Ticker
 from runner.config.secrets import mask_url
 from runner.envelope import avro_schema, writer_schema
 from runner.envelope.writer_schema import WriterSchema
-from runner.errors import FatalError, PoisonError, SchemasUnavailable, chain
+from runner.errors import FatalError, PoisonError, SchemasUnavailable, chain, clause
 
 T = TypeVar("T")
 
@@ -216,4 +216,4 @@ def _is_unknown(error: Exception) -> bool:
 
 
 def _said(error: Exception) -> str:
-    return f"{mask_url(str(error))[:200]} ({type(error).__name__})"
+    return f"{clause(mask_url(str(error))[:200])} ({type(error).__name__})"

@@ -17,7 +17,7 @@ from redis.exceptions import (
 )
 from redis.sentinel import MasterNotFoundError
 
-from runner.errors import StoreRefused, StoreUnavailable, chain
+from runner.errors import StoreRefused, StoreUnavailable, chain, clause
 
 # A script that gives a command its user may not: Redis 7.0, later ones, and Valkey.
 _DENIED_IN_SCRIPT: Final = re.compile(r"ACL failure in script|can't run this command", re.IGNORECASE)
@@ -31,7 +31,7 @@ _PASSING_WORDS: Final = ("BUSY ", "MISCONF ", "NOREPLICAS ")
 
 def unavailable(error: Exception) -> StoreUnavailable:
     """Return the error to raise for an answer that is missing or a refusal."""
-    text = _SENTINEL.sub(r"\1:\2 ", str(error))
+    text = _SENTINEL.sub(r"\1:\2 ", clause(str(error)))
     remedy = _remedy(error, text)
     if remedy is not None:
         return StoreRefused(f"{remedy.what}: {text}; {remedy.way_out}")
