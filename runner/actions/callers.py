@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from runner.actions.policy import DomainPolicy, Policy
-from runner.envelope.event import Event
+from runner.envelope.event import Event, as_text
+from runner.envelope.names import names_in
 from runner.envelope.patterns import search
 from runner.errors import FORBIDDEN, NOT_CONVERTIBLE, EventError
 from runner.tasks.record import TaskState
@@ -43,35 +44,46 @@ def check_may_finish(event: Event, state: TaskState, policy: Policy, domain: Dom
 def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> Caller:
     """Return the caller of an event: from requestMeta, which only the gateway writes.
 
-    ``payload.user`` counts only in a domain that trusts it, and only where requestMeta is silent;
-    an empty list of roles is an answer, not silence.
+    An expression that fails says nothing. ``payload.user`` counts only in a domain that trusts it, as a
+    whole, and only where requestMeta names neither user nor roles; an empty list of roles is a word.
     """
     whole = {"requestMeta": event.section("requestMeta")}
     user = _first(policy.caller_user, whole)
     roles = _first(policy.caller_roles, whole)
-    if domain.trust_payload:
+    if user is None and roles is None and domain.trust_payload:
         claimed = (event.payload or {}).get("user")
-        claimed = claimed if isinstance(claimed, dict) else {}
-        user = claimed.get("id") if user is None else user
-        roles = claimed.get("roles") if roles is None else roles
+        if isinstance(claimed, dict):
+            user, roles = claimed.get("id"), claimed.get("roles")
     return Caller(_name(user), frozenset(_claimed_roles(roles)))
 
 
 def required_roles(value: Any) -> tuple[str, ...]:
     """Return taskRoles as they are stored: a list or comma list, trimmed, in order, each once.
 
-    EventError 10011 for what names no roles: a mistake must not open a task to everyone.
+    EventError 10011 for what is there and names no roles: a mistake must not open a task to everyone.
     """
-    entries = [] if value is None else _entries(value)
-    if not all(isinstance(entry, str) for entry in entries):
+    if value is None or value in ("", []):
+        return ()
+    names = names_in(value)
+    if not all(isinstance(name, str) for name in names):
         raise EventError(NOT_CONVERTIBLE, "taskRoles must be a comma list or an array of texts")
-    return tuple(dict.fromkeys(entry.strip() for entry in entries if entry.strip()))
+    if not names:
+        raise _names_nobody("taskRoles")
+    return tuple(dict.fromkeys(names))
 
 
-def _entries(value: Any) -> list[Any]:
-    if isinstance(value, str):
-        return value.split(",")
-    return value if isinstance(value, list) else [value]
+def required_user(value: Any) -> str | None:
+    """Return taskUser as it is stored; EventError 10011 for what is there and names nobody, as for roles."""
+    user = as_text(value, "eventMeta.parameters.taskUser")
+    if user is None and value:
+        raise _names_nobody("taskUser")
+    return user
+
+
+def _names_nobody(parameter: str) -> EventError:
+    return EventError(
+        NOT_CONVERTIBLE, f"{parameter} is there and names nobody; leave it out if anyone may finish the task"
+    )
 
 
 def _first(expressions: tuple[str, ...], whole: dict[str, Any]) -> Any:
@@ -85,7 +97,11 @@ def _first(expressions: tuple[str, ...], whole: dict[str, Any]) -> Any:
 def _looked_up(expression: str, whole: dict[str, Any]) -> Any:
     names = _names(expression)
     if names is None:
-        return search(expression, whole)
+        try:
+            return search(expression, whole)
+        except EventError:
+            # Mostly for want of a claim: that says nothing of who the caller is.
+            return None
     node: Any = whole
     for name in names:
         if not isinstance(node, dict):
@@ -101,10 +117,8 @@ def _names(expression: str) -> tuple[str, ...] | None:
 
 
 def _claimed_roles(value: Any) -> Iterator[str]:
-    """Give the roles of a list or comma list; whatever else is there names no role."""
-    for entry in _entries(value):
-        if isinstance(entry, str) and entry.strip():
-            yield entry.strip()
+    """Return the roles of a list or comma list; whatever else is there names no role."""
+    return (name for name in names_in(value) if isinstance(name, str))
 
 
 def _name(value: Any) -> str | None:

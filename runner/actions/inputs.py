@@ -14,6 +14,7 @@ from runner.actions.incoming import HEADER_BYTES, MARKS, MARKS_BYTES, ORIGIN, He
 from runner.actions.policy import Policy
 from runner.envelope.event import Event, as_text
 from runner.envelope.limits import WIDEST, EventLimits
+from runner.envelope.names import is_blank
 from runner.envelope.numerals import read_number
 from runner.envelope.paths import MISSING, Root, compile_path, read
 from runner.envelope.patterns import search
@@ -53,7 +54,7 @@ class Input(msgspec.Struct, frozen=True):
 def check_version(event: Event) -> None:
     """EventError 10002 unless the event asks for version 0 of its action (absent means 0)."""
     version = event.meta.get("version")
-    if version not in (None, 0, "0", "") or isinstance(version, bool):
+    if not is_blank(version) and (version not in (0, "0") or isinstance(version, bool)):
         raise EventError(
             UNSUPPORTED_VERSION,
             f"version {str(version)[:40]!r} of {event.action} is not supported; use 0",

@@ -29,6 +29,7 @@ from runner.actions.timeout_between import TIMEOUT_COMMAND, plan_period
 from runner.actions.timeout_task import timeout_task
 from runner.actions.timer_mark import timer_key
 from runner.envelope.event import Event, require_sound
+from runner.envelope.names import is_blank, names_in
 from runner.errors import UNDELIVERABLE, UNKNOWN_ACTION, EventError
 from runner.tasks.record import Record, TaskKey
 
@@ -42,17 +43,15 @@ PERIOD_ACTIONS: Final = frozenset({TIMEOUT_BETWEEN, TIMEOUT_COMMAND})
 
 
 def is_addressed(event: Event, policy: Policy) -> bool:
-    """Whether an event is for this runner: handler absent or ours, deployments absent or with ours."""
-    if event.meta.get("handler") not in (None, "", policy.handler):
+    """Whether an event is for this runner: handler blank or ours, deployments without a name or with ours."""
+    handler = event.meta.get("handler")
+    if handler != policy.handler and not is_blank(handler):
         return False
     deployments = event.meta.get("deployments")
-    if isinstance(deployments, str):
-        deployments = [name.strip() for name in deployments.split(",") if name.strip()]
-    if deployments is None or deployments == []:
+    if deployments is None:
         return True
-    return (
-        isinstance(deployments, list) and policy.deployment is not None and policy.deployment in deployments
-    )
+    names = names_in(deployments)
+    return not names or (policy.deployment is not None and policy.deployment in names)
 
 
 def plan(incoming: Incoming, policy: Policy) -> Plan:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from runner.actions.callers import required_roles
+from runner.actions.callers import required_roles, required_user
 from runner.actions.decision import Acknowledged, Outcome
 from runner.actions.incoming import Incoming
 from runner.actions.inputs import (
@@ -68,7 +68,7 @@ def _state(incoming: Incoming, now_ms: int, earlier: tuple[str, ...]) -> TaskSta
         source=str(incoming.source),
         created_ms=now_ms,
         deadline_ms=_deadline_ms(event, now_ms),
-        user=event.parameter("taskUser"),
+        user=required_user(event.parameters.get("taskUser")),
         roles=required_roles(event.parameters.get("taskRoles")),
         earlier=earlier,
     )

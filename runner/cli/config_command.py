@@ -10,6 +10,7 @@ import typer
 import yaml
 
 from runner.cli.codecs import build_codecs
+from runner.cli.event_settings import check_event_settings
 from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.screen import print_json, say, stderr, stdout
 from runner.cli.trace_wiring import open_traces
@@ -32,6 +33,7 @@ def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
     try:
         settings = read_config(config)
         check_properties(settings)
+        check_event_settings(settings)
         build_codecs(settings).close()
         check_tls_files(settings)
         with ExitStack() as stack:

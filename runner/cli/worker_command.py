@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException
 
 from runner import log
 from runner.cli.codecs import build_codecs
+from runner.cli.event_settings import check_event_settings
 from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
 from runner.cli.log_wiring import Listener, make_log, topic_id
 from runner.cli.room import require_room
@@ -108,6 +109,7 @@ def run_worker(config: Config, assembly: Assembly = USUAL) -> int:
     """
     check_properties(config)
     check_tls_files(config)
+    check_event_settings(config)
     with stopping_by_signal(config.worker.shutdown_seconds) as stopping, ExitStack() as stack:
         worker = _Worker(config, stack, assembly, stopping)
         stopping.begun()

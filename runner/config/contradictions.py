@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import jmespath
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from pydantic import SecretStr
 
 from runner.config.fixed import MAX_IN_FLIGHT, MAX_IN_FLIGHT_NAMES
@@ -168,9 +168,10 @@ def _input_callers(config: Config) -> Iterator[Contradiction]:
 
 def _first_found(expressions: Iterable[str], event: Mapping[str, Any]) -> Any:
     for expression in expressions:
-        found = jmespath.search(expression, event)
-        if found is not None:
-            return found
+        with suppress(JMESPathTypeError):  # One that fails says nothing, here as in an event.
+            found = jmespath.search(expression, event)
+            if found is not None:
+                return found
     return None
 
 

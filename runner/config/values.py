@@ -27,6 +27,7 @@ _DATABASE_OPTION: Final = r"db=[0-9]+"
 _DOTTED: Final = r"^[\w-]{1,100}(\.[\w-]{1,100}){0,9}$"
 # Braces would end up inside the {shard} tag of a Redis key and tear its keys apart in a Cluster.
 _KEY_PART: Final = r"^[^{}\s\x00-\x1f\x7f]+$"
+_NOT_BLANK: Final = r"\S"
 _NODE: Final = r"^.+:[0-9]{1,5}$"
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 _RESERVED_STATUSES: Final = ("ACK", "TIMEOUT", "FAIL")
@@ -36,6 +37,12 @@ _RESERVED: Final[dict[str, Any]] = {"enum": [*_RESERVED_STATUSES]}
 def unfit(what: str, remedy: str) -> PydanticCustomError:
     """A refusal in our own words; ``explanation`` shows it unchanged."""
     return PydanticCustomError("unfit", "{what}; {remedy}", {"what": what, "remedy": remedy})
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise unfit("is blank", "write something, or remove it")
+    return text
 
 
 def _topic(name: str) -> str:
@@ -188,7 +195,9 @@ def _freeze(mapping: Mapping[K, V]) -> Mapping[K, V]:
 
 
 Frozen = Annotated[Mapping[K, V], AfterValidator(_freeze)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[
+    str, Field(min_length=1, json_schema_extra={"pattern": _NOT_BLANK}), AfterValidator(_not_blank)
+]
 Topic = Annotated[str, AfterValidator(_topic), Field(json_schema_extra={"pattern": _TOPIC})]
 KeyPart = Annotated[str, AfterValidator(_key_part), Field(json_schema_extra={"pattern": _KEY_PART})]
 Expression = Annotated[str, AfterValidator(_expression)]

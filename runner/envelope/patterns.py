@@ -28,14 +28,14 @@ from jmespath.visitor import TreeInterpreter
 from runner.envelope.compiled import Compiled
 from runner.envelope.equality import same
 from runner.envelope.functions.signature import Expression, Misuse
-from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
+from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT, OF_AN_EVENT
 from runner.envelope.kinds import is_number
 from runner.envelope.limits import USUAL, EventLimits
 from runner.envelope.refusal import refusal
 from runner.envelope.units import Refused, TooMuch, characters, units_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from runner.envelope.merge import Json
     from runner.envelope.scope import Scope
@@ -88,6 +88,33 @@ def search(expression: str, value: Json, scope: Scope | None = None, limits: Eve
         # The library raises whatever odd data makes it: all of it is the pattern's fault.
         over_limit = isinstance(error, TooMuch)
         raise refusal("pattern", expression, _reason(error), over_limit=over_limit) from error
+
+
+def fault_of(expression: str, limits: EventLimits = USUAL) -> str | None:
+    """Return why an expression fails whatever it is applied to, without an event; None if it may succeed."""
+    if len(expression) > limits.pattern_characters:
+        return _too_long(limits)
+    compiled = _compiled(expression)
+    if isinstance(compiled, str):
+        return compiled
+    for name in _called(compiled.root):
+        if name in LEFT_OUT:
+            return f"calls {name}(), which is left out on purpose: {LEFT_OUT[name].reason}"
+        if name in OF_AN_EVENT:
+            return f"calls {name}(), which only patterns of events have"
+        if name not in FUNCTIONS:
+            return f"calls {name}(), which is no function"
+    return None
+
+
+def _called(root: dict[str, Any]) -> Iterator[str]:
+    """Give the names of all functions that a parsed expression calls."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node["type"] == "function_expression":
+            yield node["value"]
+        waiting += [child for child in node["children"] if isinstance(child, dict)]
 
 
 def _too_long(limits: EventLimits) -> str:

@@ -173,6 +173,10 @@ def test_what_cannot_work_is_refused_with_the_way_out(
         ("{a: {action: TimeoutTask}}", "meta: {domain: {override: default}}"),
         ("{a: {action: TimeoutBetween}, b: {action: TIMEOUT}}", "caller: {user: [nobody]}"),
         (f"{{a: {{{USUAL}}}}}", "caller: {user: [requestMeta.claims.email, requestMeta.claims.sub]}"),
+        (
+            f"{{a: {{{USUAL}}}}}",
+            "caller: {user: ['join(`,`, requestMeta.claims.names)', requestMeta.claims.sub]}",
+        ),
         (f"{{a: {{{USUAL}, responseStream: s}}}}", "responses: {streams: [s]}"),
     ],
 )

@@ -159,6 +159,11 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant(
             "caller: {roles: ['a[']}",
             ("caller.roles[0] is no JMESPath expression at position 2: 'a['; correct the expression"),
         ),
+        ("handler: ' '", "handler is blank; write something, or remove it"),
+        (
+            "inputs: {a: {action: TIMEOUT, roles: ['\u00a0']}}",
+            "inputs.a.roles[0] is blank; write something, or remove it",
+        ),
         ("caller: {user: []}", "caller.user must not be empty; list at least one expression"),
         (
             "redis: {prefix: 'a{b'}",

@@ -232,6 +232,7 @@ VALUES: Final[tuple[Any, ...]] = (
     *(None, "", " ", "a", "5", "60000", "1e3", "-1", "NaN", "1_000", "a,b"),
     *(0, 1, -1, 1.5, 2**53 - 1, 2**53, 1e30, True, False),
     *([], ["a"], ["a", "b"], [1], [None], {}, {"a": 1}),
+    *(",", " , ", "\u00a0", [""], [" ", ","], ["", "a"]),
 )
 LENIENT: Final = frozenset({"handler", "deployments", "ignoreErrors"})
 """Read without refusing: another's handler is not an error, a strange list ignores nothing."""
@@ -269,7 +270,7 @@ def _is_about_meaning(name: str, value: Any) -> bool:
     """Whether only the code can judge: whether text is JMESPath, or a domain needed and not named."""
     if name.endswith("Pattern"):
         return isinstance(value, str)
-    return name == "domain" and (value is None or value in ("", " "))
+    return name == "domain" and (value is None or value in ("", " ", "\u00a0"))
 
 
 @pytest.mark.parametrize(("action", "name", "is_parameter"), _cases())

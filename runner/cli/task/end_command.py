@@ -29,6 +29,7 @@ from runner.cli.task.show_command import LONGEST_PAYLOAD
 from runner.cli.topic_reader import TopicReader
 from runner.cli.wiring import build_policy, build_rules
 from runner.config import Config
+from runner.envelope.names import names_in
 from runner.errors import FORBIDDEN, TASK_PROCEEDED, TASK_TIMED_OUT, FatalError
 from runner.tasks.record import Record
 
@@ -261,4 +262,6 @@ def _put(meta: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _split(roles: str | None) -> list[str] | None:
-    return None if roles is None else [role.strip() for role in roles.split(",") if role.strip()]
+    if roles and not names_in(roles):
+        raise typer.BadParameter("--roles names nobody; write manager,director, or leave it out")
+    return None if roles is None else names_in(roles)

@@ -30,8 +30,8 @@ class Domain(Section):
     trust_payload: bool = Field(
         default=False,
         description=(
-            "Whether payload.user names the caller where requestMeta does not. "
-            "Anyone can write the payload: only behind a gateway that checks it."
+            "Whether payload.user names the caller, as a whole, where requestMeta names neither user nor "
+            "roles. Anyone can write the payload: only behind a gateway that checks it."
         ),
     )
 

@@ -119,6 +119,9 @@ FUNCTIONS: Final[dict[str, Function]] = {
 }
 """All functions. ``type`` is not the standard one."""
 
+OF_AN_EVENT: Final = frozenset({"now", "guid", "uuid", "rand"})
+"""Functions that say something of the event, and have nothing to say without one."""
+
 _KEYS: Final = "keys do not belong in events"
 _REASONS: Final = {
     "get_env": "an event must not read the worker's environment",

@@ -14,6 +14,7 @@ from runner.actions.incoming import TIME, TRACE_HEADERS, Headers, header_text
 from runner.actions.timeout_between import TIMEOUT_COMMAND
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import as_text
+from runner.envelope.names import is_blank, names_in
 from runner.envelope.paths import MISSING, read
 from runner.errors import EventError, PoisonError
 from runner.worker.event_log import Message
@@ -73,8 +74,8 @@ def _claims(message: Message, topic: InputTopic) -> dict[str, Any]:
     """Return who the caller is; nobody is said outright, so that no payload can claim to be somebody."""
     user = _header(message, topic.user_header)
     roles = _header(message, topic.roles_header)
-    listed = list(topic.roles) if roles is None else [role.strip() for role in roles.split(",")]
-    return {"sub": topic.user if user is None else user, "roles": [role for role in listed if role]}
+    listed = list(topic.roles) if roles is None else roles
+    return {"sub": topic.user if user is None else user, "roles": names_in(listed)}
 
 
 def _given_id(message: Message, topic: InputTopic) -> str | None:
@@ -100,11 +101,11 @@ def _command_meta(fields: Sections, topic: InputTopic) -> dict[str, Any] | None:
     meta = dict(topic.meta)
     command = _plain(fields, "action") or _plain(fields, "command")
     named = (_plain(fields, "runner"), _plain(fields, "element"))
-    if command != TIMEOUT_COMMAND or any(name not in (None, "", meta["handler"]) for name in named):
+    if command != TIMEOUT_COMMAND or any(name != meta["handler"] and not is_blank(name) for name in named):
         return None
     for field in ("domain", "deployments"):
         said = _plain(fields, field)
-        if said:
+        if said and not is_blank(said):
             meta[field] = said
     return meta
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner.actions.decision import Decision
-from runner.errors import FORBIDDEN, NOT_CONVERTIBLE
+from runner.errors import FORBIDDEN
 from tests.unit.actions.events import POLICY, answer, code, failure, proceed, start, started
 
 
@@ -43,7 +43,7 @@ BOTH = {**ANN, **BOSSES}
 # If the task has a user or roles: the user matches, or any role matches, else 14/403.
 
 
-@pytest.mark.parametrize("task", [{}, {"taskRoles": " , "}, {"taskUser": "", "taskRoles": []}])
+@pytest.mark.parametrize("task", [{}, {"taskRoles": ""}, {"taskUser": "", "taskRoles": []}])
 def test_a_task_without_user_and_roles_is_open_to_anyone(task: dict[str, Any]) -> None:
     assert may({}, task=task)
 
@@ -64,6 +64,7 @@ def test_a_task_without_user_and_roles_is_open_to_anyone(task: dict[str, Any]) -
         ({"roles": ["Manager"]}, BOSSES, False),
         ({"roles": []}, BOSSES, False),
         ({"sub": "manager"}, BOSSES, False),
+        ({"roles": [" ", "", "\u00a0", ","]}, {"taskRoles": "a b"}, False),
         ({"sub": "ann", "roles": ["clerk"]}, BOTH, True),
         ({"sub": "bob", "roles": ["director"]}, BOTH, True),
         ({"sub": "bob", "roles": ["clerk"]}, BOTH, False),
@@ -167,12 +168,39 @@ def test_no_setting_reaches_beyond_request_meta() -> None:
     assert not may({}, task=BOTH, user={"id": "ann", "roles": ["manager"]}, policy=policy)
 
 
-def test_a_setting_that_cannot_be_evaluated_lets_nobody_in() -> None:
-    policy = replace(POLICY, caller_roles=("length(requestMeta.claims.roles)",))
-    assert code(attempt({"claims": {"roles": 5}}, task=BOSSES, policy=policy)) == NOT_CONVERTIBLE
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "join(',', requestMeta.claims.groups)",
+        "split(requestMeta.claims.scope, ' ')",
+        "keys(requestMeta.claims.realm)",
+        "length(requestMeta.claims.realm)",
+        "[requestMeta.claims.sub, to_upper(requestMeta.claims.team)]",
+        "uuid()",
+    ],
+)
+def test_a_setting_that_fails_says_nothing_of_who_the_caller_is(failing: str) -> None:
+    policy = replace(
+        POLICY,
+        caller_user=(failing, *POLICY.caller_user),
+        caller_roles=(failing, *POLICY.caller_roles),
+    )
+    assert may({"claims": {"sub": "ann"}}, task=ANN, policy=policy)
+    assert may({"claims": {"roles": ["manager"]}}, task=BOSSES, policy=policy)
+    assert not may({"claims": {"sub": "bob", "roles": ["clerk"]}}, task=BOTH, policy=policy)
+    only = replace(POLICY, caller_user=(failing,), caller_roles=(failing,))
+    assert not may({"claims": {"sub": "ann", "roles": ["manager"]}}, task=BOTH, policy=only)
+    trusted = {"domain": "trusting", "user": {"id": "ann"}, "policy": only}
+    assert may({}, task=ANN, **trusted)
 
 
-# A domain may set trustPayload to read payload.user where claims are absent.
+def test_a_setting_says_what_it_can_of_those_who_have_the_claim() -> None:
+    policy = replace(POLICY, caller_roles=("split(requestMeta.claims.scope, ' ')",))
+    assert may({"claims": {"scope": "clerk manager"}}, task=BOSSES, policy=policy)
+    assert not may({"claims": {"scope": 5}}, task=BOSSES, policy=policy)
+
+
+# A domain may set trustPayload to read payload.user where requestMeta names neither user nor roles.
 
 
 @pytest.mark.parametrize(
@@ -193,9 +221,16 @@ def test_a_setting_that_cannot_be_evaluated_lets_nobody_in() -> None:
         ({"claims": {"sub": "bob"}}, {"id": "ann"}, False),
         ({"claims": {"sub": ""}}, {"id": "ann"}, False),
         ({"origin": {"id": "bob"}}, {"id": "ann"}, False),
+        # as a whole, and only where neither is named
+        ({"claims": {"sub": "bob"}}, {"roles": ["director"]}, False),
+        ({"claims": {"sub": "bob"}}, {"id": "bob", "roles": ["director"]}, False),
+        ({"origin": {"id": "bob"}}, {"roles": ["director"]}, False),
+        ({"claims": {"roles": ["clerk"]}}, {"id": "ann"}, False),
+        ({"claims": {"roles": []}}, {"id": "ann"}, False),
+        ({"claims": {"sub": None, "roles": None}}, {"id": "bob", "roles": ["director"]}, True),
     ],
 )
-def test_trust_payload_reads_payload_user_only_where_claims_are_absent(
+def test_trust_payload_reads_payload_user_only_where_request_meta_names_nobody(
     request_meta: dict[str, Any], user: Any, allowed: bool
 ) -> None:
     assert may(request_meta, task=BOTH, domain="trusting", user=user) is allowed

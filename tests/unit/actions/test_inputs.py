@@ -233,7 +233,7 @@ def test_a_domain_that_is_no_text_is_not_convertible(domain: Any) -> None:
     assert code(answer(start(wrong_meta={"domain": domain}))) == NOT_CONVERTIBLE
 
 
-@pytest.mark.parametrize("version", [None, 0, 0.0, "0", ""])
+@pytest.mark.parametrize("version", [None, 0, 0.0, "0", "", " "])
 def test_version_0_is_the_default(version: Any) -> None:
     assert answer(start(meta={"version": version})).status == "ACK"
 

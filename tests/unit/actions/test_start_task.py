@@ -11,6 +11,7 @@ from msgspec import UNSET
 from runner.actions.incoming import Incoming
 from runner.actions.inputs import MAX_TIME_MS
 from runner.actions.policy import DomainPolicy, Policy
+from runner.envelope.event import MetaRules
 from runner.errors import INPUT_MISSING, NOT_CONVERTIBLE, UNDELIVERABLE, EventError
 from runner.tasks.record import Record
 from tests.unit.actions.events import (
@@ -134,8 +135,9 @@ def test_the_record_keeps_name_spec_action_user_and_roles() -> None:
         (["a,b"], ("a,b",)),
         ([], ()),
         ("", ()),
-        (" , ", ()),
         (None, ()),
+        ("manager,\u00a0,", ("manager",)),
+        (["", "manager", " "], ("manager",)),
     ],
 )
 def test_a_comma_list_of_roles_becomes_a_trimmed_array(roles: Any, kept: tuple[str, ...]) -> None:
@@ -143,13 +145,31 @@ def test_a_comma_list_of_roles_becomes_a_trimmed_array(roles: Any, kept: tuple[s
 
 
 @pytest.mark.parametrize(
-    "roles", [42, 0, True, False, {"manager": True}, [1], ["manager", None], [["manager"]]]
+    "roles", [42, 0, True, False, {"manager": True}, {}, [1], [None], ["manager", None], [["manager"]]]
 )
 def test_roles_that_are_no_roles_do_not_open_the_task_to_everyone(roles: Any) -> None:
     assert code(answer(start(wrong_meta={"parameters": {"taskRoles": roles}}))) == NOT_CONVERTIBLE
 
 
-@pytest.mark.parametrize(("user", "kept"), [("ann", "ann"), (7, "7"), ("", None), (" ", None), (None, None)])
+@pytest.mark.parametrize("nobody", [",", " ", " , ", "\u00a0", "\t\n", [""], [" "], [" ", ","], ["\u00a0"]])
+def test_roles_that_name_nobody_do_not_open_the_task_to_everyone(nobody: Any) -> None:
+    sent = start(wrong_meta={"parameters": {"taskRoles": nobody}})
+    by_rule = incoming(envelope("StartTask"), rules=MetaRules(parameter_defaults={"taskRoles": nobody}))
+    for one in (sent, by_rule):
+        error = failure(answer(one))
+        assert error["code"] == NOT_CONVERTIBLE
+        assert "taskRoles" in error["message"]
+        assert "leave it out" in error["message"]
+
+
+@pytest.mark.parametrize("nobody", [" ", "\u00a0", "\t\n"])
+def test_a_user_who_is_nobody_does_not_open_the_task_to_everyone(nobody: str) -> None:
+    error = failure(answer(start(wrong_meta={"parameters": {"taskUser": nobody}})))
+    assert error["code"] == NOT_CONVERTIBLE
+    assert "taskUser" in error["message"]
+
+
+@pytest.mark.parametrize(("user", "kept"), [("ann", "ann"), (7, "7"), ("", None), (None, None)])
 def test_the_user_is_text_or_nobody(user: Any, kept: str | None) -> None:
     assert started(start(taskUser=user)).state.user == kept
 

@@ -238,6 +238,44 @@ def test_config_check_asks_librdkafka_about_its_properties(
     assert "no.such.property" in capsys.readouterr().err
 
 
+def test_config_check_refuses_what_would_refuse_every_event(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "runner.yaml"
+    file.write_text(
+        "kafka: {brokers: 'a:1'}\n"
+        "meta: {parameters: {taskRoles: {override: ' , '}, taskUser: {default: ' '}}}\n"
+        "caller:\n"
+        "  user: ['fullname(requestMeta)', 'requestMeta.claims.sub']\n"
+        "  roles: ['[uuid()]', 'get_env(`a`)', 'split(requestMeta.claims.roles, `;`)']\n"
+    )
+
+    assert run(["config", "check", "--config", str(file)]) == 3
+    said = [line.removeprefix("error: ").removeprefix(f"{file}: ") for line in _lines(capsys)]
+    assert said == [
+        "meta.parameters.taskRoles.override names nobody; name somebody, or remove it",
+        "meta.parameters.taskUser.default names nobody; name somebody, or remove it",
+        "caller.user[0] calls fullname(), which is no function; correct the expression",
+        "caller.roles[0] calls uuid(), which only patterns of events have; correct the expression",
+        (
+            "caller.roles[1] calls get_env(), which is left out on purpose: "
+            "an event must not read the worker's environment; correct the expression"
+        ),
+    ]
+
+
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("roles", [",", " ", " , "])
+def test_roles_on_the_command_line_that_name_nobody_are_wrong_usage(
+    empty: str, roles: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["task", "proceed", "t-1", "--roles", roles, "--config", empty]) == 2
+    assert "--roles names nobody" in capsys.readouterr().err
+
+
 def test_a_line_that_is_no_event_is_named_and_nothing_is_sent(
     empty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -184,6 +184,7 @@ COMMANDS = input_topic("TIMEOUT", meta={"domain": None})
         ({"command": "TIMEOUT", "fromTime": 1, "toTime": 2}, {}),
         ({"action": "TIMEOUT", "from": 1, "to": 2, "domain": "brief"}, {"domain": "brief"}),
         ({"action": "TIMEOUT", "runner": "user-task", "element": ""}, {}),
+        ({"action": "TIMEOUT", "runner": " ", "element": "\u00a0", "domain": " "}, {}),
         ({"action": "TIMEOUT", "element": "user-task", "deployments": "us"}, {"deployments": "us"}),
         ({"action": "TIMEOUT", "domain": None, "deployments": []}, {}),
     ],
