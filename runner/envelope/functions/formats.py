@@ -90,7 +90,7 @@ def _row(cells: Iterable[str], delimiter: str, quote: str) -> str:
 
 
 def _quoted(cell: str, delimiter: str, quote: str) -> str:
-    if any(sign in cell for sign in (delimiter, quote, "\r", "\n")):
+    if any(sign in cell for sign in (delimiter, quote, "\r", "\n", _BYTE_ORDER_MARK)):
         return f"{quote}{cell.replace(quote, quote * 2)}{quote}"
     return cell
 

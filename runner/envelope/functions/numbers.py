@@ -43,7 +43,7 @@ def mod(left: Number, right: Number) -> Json:
     if isinstance(left, int) and isinstance(right, int):
         rest = abs(left) % abs(right)
         return _sound(-rest if left < 0 else rest)
-    return _sound(math.fmod(_float(left), _float(right)))
+    return _sound(math.fmod(_finite(_float(left)), _float(right)))
 
 
 def power(base: Number, exponent: Number) -> Json:

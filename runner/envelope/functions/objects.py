@@ -111,7 +111,7 @@ def _key(value: Any, position: int) -> str:
         return value
     if isinstance(value, int | float):
         return printed(int(value) if isinstance(value, float) and value.is_integer() else value)
-    raise Misuse(f"keyField of entry {position} leads to no text or number")
+    raise Misuse(f"keyField of entry {position} leads to no text, number or boolean")
 
 
 def _without(node: Any, unwanted: tuple[Any, ...], levels: int) -> Any:

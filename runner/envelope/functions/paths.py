@@ -16,9 +16,6 @@ from runner.envelope.numerals import read_index
 from runner.envelope.paths import MISSING, Path, Root, Segments, Selected, compile_path
 from runner.errors import EventError
 
-_CHARACTERS_OF_A_PATH: Final = 2
-"""A unit: what it takes to understand one that was not met before."""
-
 _UNITS_A_REGEX: Final = 2000
 """To compile one, or to find out that it is too large."""
 
@@ -87,7 +84,8 @@ def _way(evaluation: Evaluation, text: str) -> Segments:
 
 
 def _understood(evaluation: Evaluation, text: str) -> Path:
-    evaluation.spend(len(text) // _CHARACTERS_OF_A_PATH)
+    # A unit a character: what it takes to understand a path that was not met before.
+    evaluation.spend(len(text))
     try:
         path = compile_path(text)
     except EventError as error:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
-from jmespath.functions import Functions
 
 from runner.envelope.functions.table import FUNCTIONS
 from runner.envelope.paths import MISSING, compile_path, read, write_output
@@ -152,5 +151,5 @@ TARGET: Final = Target(
     "any JMESPath, JSONPath or dotted path: read, searched, written to",
     check,
     seeds,
-    " ".join(f"{name}(" for name in (*FUNCTIONS, *Functions.FUNCTION_TABLE)) + WORDS,
+    " ".join(f"{name}(" for name in FUNCTIONS) + WORDS,
 )

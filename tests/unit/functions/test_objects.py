@@ -127,7 +127,7 @@ REFUSALS: Final = [
     ("deep_diff(@)", ORDER, "given 1 argument"),
     ("deep_diff([@], [a])", nested(202), "deeper than 200"),
     ("k_vtoo(id, @)", ORDER, "key is number"),
-    ("ltoo(@, 'id')", [{"id": "a"}, {"id": []}], "keyField of entry 1 leads to no text or number"),
+    ("ltoo(@, 'id')", [{"id": "a"}, {"id": []}], "keyField of entry 1 leads to no text, number or boolean"),
     ("ltoo(@, 'id')", [{}], "keyField of entry 0"),
     ("ltoo(@, 'id')", [1], "pairs is an array of number"),
     ("otol(@, 'k', 'k')", {}, "are the same"),

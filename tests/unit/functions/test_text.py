@@ -56,6 +56,7 @@ CALLS: Final[list[tuple[str, Any, Any]]] = [
     ("to_json(@)", "\ufeff[1]", [1]),
     ("json_to_csv(@)", [{"a": "x\ry", "b\r": " z "}], 'a,"b\r"\n"x\ry", z \n'),
     ("json_to_csv(@)", [{"a": ""}, {"a": None}], 'a\n""\n""\n'),
+    ("csv_to_json(json_to_csv(@))", [{"\ufeffa": "\ufeff"}], [{"\ufeffa": "\ufeff"}]),
     ("json_to_csv(@)", [{"": 1}], '""\n1\n'),
     ("csv_to_json(json_to_csv(@))", [{"a": "\r"}, {"a": ""}], [{"a": "\r"}, {"a": ""}]),
     ("csv_to_json(@)", "a,b\n", []),
