@@ -13,6 +13,7 @@ senders, so two things are added to the library:
 
 from __future__ import annotations
 
+import re
 import warnings
 from contextvars import ContextVar
 from functools import lru_cache
@@ -49,6 +50,7 @@ MAX_STEPS: Final = 250_000
 
 MAX_CACHED: Final = 256
 
+_QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _CHARACTERS_SHIFT: Final = 5
 """32 characters of text cost one step where sizes are paid for."""
 
@@ -90,6 +92,9 @@ def compile_query(text: str, expression: str) -> Callable[[Json], list[Json]]:
 @lru_cache(maxsize=MAX_CACHED)
 def _parsed(expression: str) -> JSONPath | str:
     """Parse, or give the reason why not: a bad path in a busy saga is not parsed each time."""
+    if any(sign.isdecimal() and not sign.isascii() for sign in _QUOTED.sub("", expression)):
+        # The library would read them as Python does.
+        return "has digits of another script; write 0 to 9, or quote a name"
     try:
         with warnings.catch_warnings():
             # Spellings that the library is going to drop still work; the sender sees no warnings.

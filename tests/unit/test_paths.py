@@ -302,6 +302,12 @@ def test_a_filter_over_ten_thousand_objects_is_within_the_bound() -> None:
     assert compile_path("[?(@.n >= 9999 && @.of.kind == 'x')].n").find(rows) == 9999
 
 
+@pytest.mark.parametrize("text", ["$..a[\u0661]", "a[*][\uff11]", "$[?(@.n == \u0661)]", "a[\u0661:]"])
+def test_digits_of_another_script_are_no_number(text: str) -> None:
+    assert "digits of another script" in refused(text)
+    assert compile_path("$[?(@.n == '\u0661')].n").find([{"n": "\u0661"}]) == "\u0661"
+
+
 def test_a_query_that_cannot_be_evaluated_is_refused() -> None:
     with pytest.raises(EventError, match="parent"):
         compile_path("`parent`[*]").find({"a": 1})

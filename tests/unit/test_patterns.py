@@ -149,9 +149,12 @@ def test_a_long_expression_is_refused_and_shown_shortened() -> None:
     assert len(message) < 300
 
 
-@pytest.mark.parametrize("expression", [5, ["a"], {"a": 1}, True])
-def test_what_is_not_text_is_refused(expression: Any) -> None:
-    assert "is not text" in refused(expression)
+@pytest.mark.parametrize(
+    ("expression", "kind"),
+    [(5, "number"), (1.5, "number"), (["a"], "array"), ({"a": 1}, "object"), (True, "boolean")],
+)
+def test_what_is_not_text_is_refused_in_words_of_json(expression: Any, kind: str) -> None:
+    assert f"pattern of type {kind}: is not text" in refused(expression)
 
 
 @pytest.mark.parametrize("levels", [10_000, 2_000, 1_000])
