@@ -23,7 +23,7 @@ COMPILE = $(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 # Half of what a test takes is waiting, so more processes than cores share the tests; one at a time, the longest first.
-PYTEST = $(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 --durations 10
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --durations 10
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all lint check format simulate fuzz soak bench limits lock clean

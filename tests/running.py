@@ -43,6 +43,7 @@ def pytest_runtest_makereport(
     if report.failed:
         seed = item.config.getoption("randomly_seed", None)
         seeded = () if seed is None else (f"--randomly-seed={seed}",)
-        command = (".venv/bin/python", "-m", "pytest", *seeded, item.nodeid)
+        # What stands behind an @ is the group of tests that one process runs.
+        command = (".venv/bin/python", "-m", "pytest", *seeded, item.nodeid.partition("@")[0])
         report.sections.append(("again, alone", shlex.join(command)))
     return report

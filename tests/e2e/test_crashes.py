@@ -3,11 +3,12 @@
 A case is a whole history with topics, a key space and workers of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
@@ -20,6 +21,7 @@ from tests.waiting import until
 TASKS: Final = 120
 BATCH: Final = "25"
 FAULTY_BATCH: Final = 3
+QUICK: Final = (AFTER_APPLY, AFTER_SEND_OFFSETS)
 KILLED: Final = -9
 FENCED: Final = 6
 
@@ -97,19 +99,34 @@ def _closed(site: Site, fleet: Fleet, load: Load) -> Report:
     return check(load.sent, read_all(site, site.responses))
 
 
+def _once(cases: Iterable[Case]) -> list[ParameterSet]:
+    """Give the cases to a test; at one point, in one way of sharing, also to the quick run."""
+    elsewhere = pytest.mark.thorough("a point, or a way of sharing, at which the simulation crashes as well")
+    return [
+        pytest.param(
+            case,
+            id=str(case),
+            marks=() if case.assignment == RANGE and case.point in QUICK else elsewhere,
+        )
+        for case in cases
+    ]
+
+
 def _seed(point: str) -> int:
     return POINTS.index(point) + 1
 
 
-CRASHES: Final = [Case(crash_twice, point) for point in POINTS]
-SLEEPS: Final = [
-    *(Case(sleep_until_replaced, point) for point in POINTS),
-    *(Case(sleep_until_replaced, AFTER_APPLY, assignment) for assignment in (COOPERATIVE, CONSUMER)),
-]
-WAKES: Final = [
+CRASHES: Final = _once(Case(crash_twice, point) for point in POINTS)
+SLEEPS: Final = _once(
+    [
+        *(Case(sleep_until_replaced, point) for point in POINTS),
+        *(Case(sleep_until_replaced, AFTER_APPLY, assignment) for assignment in (COOPERATIVE, CONSUMER)),
+    ]
+)
+WAKES: Final = _once(
     Case(sleep_in_transaction, AFTER_SEND_OFFSETS, assignment)
     for assignment in (RANGE, COOPERATIVE, CONSUMER)
-]
+)
 
 
 @pytest.fixture
@@ -124,7 +141,7 @@ def run(make_site: Callable[..., Site]) -> Callable[[Case], Report]:
     return to_its_end
 
 
-@pytest.mark.parametrize("case", CRASHES, ids=str)
+@pytest.mark.parametrize("case", CRASHES)
 def test_crashing_twice_in_the_same_batch_loses_and_doubles_nothing(
     run: Callable[[Case], Report], case: Case
 ) -> None:
@@ -132,7 +149,7 @@ def test_crashing_twice_in_the_same_batch_loses_and_doubles_nothing(
     assert not report.findings, report.say()
 
 
-@pytest.mark.parametrize("case", SLEEPS, ids=str)
+@pytest.mark.parametrize("case", SLEEPS)
 def test_waking_after_a_successor_took_over_loses_and_doubles_nothing(
     run: Callable[[Case], Report], case: Case
 ) -> None:
@@ -140,7 +157,7 @@ def test_waking_after_a_successor_took_over_loses_and_doubles_nothing(
     assert not report.findings, report.say()
 
 
-@pytest.mark.parametrize("case", WAKES, ids=str)
+@pytest.mark.parametrize("case", WAKES)
 def test_waking_in_an_open_transaction_loses_and_doubles_nothing(
     run: Callable[[Case], Report], case: Case
 ) -> None:

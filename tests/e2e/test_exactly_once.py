@@ -7,7 +7,7 @@ import os
 import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -32,14 +32,18 @@ class Plan:
     kills: int
     sleeps: int
 
-    def __str__(self) -> str:
-        return self.assignment
 
-
+SHORT: Final = Plan(RANGE, tasks=700, kills=4, sleeps=1)
 PLANS: Final = (
-    Plan(RANGE, tasks=5000, kills=20, sleeps=4),
-    Plan(COOPERATIVE, tasks=700, kills=4, sleeps=1),
-    Plan(CONSUMER, tasks=700, kills=4, sleeps=1),
+    pytest.param(SHORT, id="short"),
+    *(
+        pytest.param(plan, id=plan.assignment, marks=pytest.mark.thorough(reason))
+        for plan, reason in (
+            (Plan(RANGE, tasks=5000, kills=20, sleeps=4), "the short history, many times as long"),
+            (replace(SHORT, assignment=COOPERATIVE), "the short history, shared another way"),
+            (replace(SHORT, assignment=CONSUMER), "the short history, shared a third way"),
+        )
+    ),
 )
 
 
@@ -51,7 +55,7 @@ def seed() -> int:
     return chosen
 
 
-@pytest.fixture(params=PLANS, ids=str)
+@pytest.fixture(params=PLANS)
 def plan(request: pytest.FixtureRequest) -> Plan:
     """Every way of sharing partitions in turn."""
     chosen: Plan = request.param

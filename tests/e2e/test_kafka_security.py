@@ -36,6 +36,8 @@ OPERATIONS: Final = Path(__file__).parents[2] / "docs" / "operations.md"
 ROW: Final = re.compile(r"\| (\w+) \| (topic|group|transactional id) \| ([\w-]+) \| (literal|prefixed) \|")
 PROPERTY: Final = "RUNNER_KAFKA__PROPERTIES__"
 SIDE_BY_SIDE: Final = 6
+# One broker for all of them.
+pytestmark = pytest.mark.xdist_group("secure kafka")
 IMPATIENT: Final = {"RUNNER_WORKER__STARTSECONDS": "6"}
 """Longer than one try."""
 

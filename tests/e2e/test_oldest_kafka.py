@@ -17,7 +17,8 @@ from tests.servers.own_kafka import OLDEST, OwnBroker
 from tests.servers.redis_server import RedisServer
 from tests.waiting import WAIT_SECONDS
 
-# The first start may get the jars.
+pytestmark = pytest.mark.xdist_group("oldest kafka")
+AGAIN: Final = "what is shown on the newest Kafka, once more on the oldest"
 
 PARTITIONS: Final = 6
 TASKS: Final = 500
@@ -60,6 +61,7 @@ def stranger(site_on: MakeSite) -> Iterator[Worker]:
         yield worker
 
 
+@pytest.mark.thorough(AGAIN)
 def test_killing_workers_loses_and_doubles_nothing(site_on: MakeSite, fleets: Callable[..., Fleet]) -> None:
     site = site_on(RANGE)
     fleet = _two(fleets(site, frozenset({FENCED})))
@@ -71,6 +73,7 @@ def test_killing_workers_loses_and_doubles_nothing(site_on: MakeSite, fleets: Ca
     assert killer.kills > 0
 
 
+@pytest.mark.thorough(AGAIN)
 def test_sleeping_through_a_replacement_changes_and_sends_nothing(
     site_on: MakeSite, fleets: Callable[..., Fleet]
 ) -> None:

@@ -49,6 +49,9 @@ from tests.servers.redis_cluster import (
 )
 from tests.servers.redis_server import LANES, RedisServer
 
+# One cluster of each lane for all of them.
+pytestmark = pytest.mark.xdist_group("redis cluster")
+
 SECONDS: Final = 3.0
 SHORT_SECONDS: Final = 0.3
 KEPT: Final = Skipped(5)

@@ -28,7 +28,16 @@ def test_every_answer_is_there_once_and_right_whatever_goes_wrong(first: int) ->
     )
 
 
-@pytest.mark.parametrize("first", range(0, COOPERATIVE_SEEDS, CHUNK))
+@pytest.mark.parametrize(
+    "first",
+    [
+        0,
+        *(
+            pytest.param(first, marks=pytest.mark.thorough("more of the same seeds"))
+            for first in range(CHUNK, COOPERATIVE_SEEDS, CHUNK)
+        ),
+    ],
+)
 def test_the_same_holds_where_rebalances_move_only_what_has_to_move(first: int) -> None:
     failed = run_seeds(first, CHUNK, None, cooperative=True).failures
     assert not failed, "\n".join(

@@ -16,6 +16,7 @@ from runner import __version__
 from runner.cli.app import build_app
 from runner.config import load
 from tests.unit.docs.pages import (
+    GUARANTEES,
     PAGES,
     PROTOCOL,
     README,
@@ -44,9 +45,9 @@ def _anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_make_target_that_is_named_exists(page: Path) -> None:
     makefile = text_of(ROOT / "Makefile")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     for code in code_of(page):
-        for target, variable in re.findall(r"\bmake ([a-z]+)(?: ([A-Z]+)=)?", code):
+        for target, variable in re.findall(r"\bmake ([a-z-]+)(?: ([A-Z]+)=)?", code):
             assert target in targets, f"{page.name}: make {target}"
             assert not variable or f"{variable} ?=" in makefile, f"{page.name}: {variable}"
 
@@ -94,6 +95,15 @@ def test_every_test_that_is_named_exists(page: Path) -> None:
     for code in code_of(page):
         for name in re.findall(r"\btest_\w+\b(?!\.py)", code):
             assert name in everywhere, f"{page.name}: {name}"
+
+
+def test_make_test_has_what_shows_the_guarantees() -> None:
+    """A case of it may be left to ``make test-all``, the whole of it may not."""
+    for file, name in re.findall(r"\b(tests/[\w/]+\.py)::(\w+)", text_of(GUARANTEES)):
+        for node in ast.walk(ast.parse(text_of(ROOT / file))):
+            if isinstance(node, ast.FunctionDef) and node.name == name:
+                marks = " ".join(ast.unparse(mark) for mark in node.decorator_list)
+                assert not re.search(r"\bthorough\b", marks), f"{file}::{name}"
 
 
 @cache
