@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from runner.envelope.equality import same
 from runner.envelope.functions.formats import printed
-from runner.envelope.functions.signature import Evaluation, Expression, Misuse, described
+from runner.envelope.functions.signature import Evaluation, Expression, Misuse
 from runner.envelope.kinds import is_number, kind_of
 from runner.envelope.merge import Json
 from runner.envelope.numerals import read_number
@@ -148,4 +148,5 @@ def _ranks(entries: list[Any], expression: Expression) -> list[Any]:
     ranks = [expression.evaluate(entry) for entry in entries]
     if all(map(is_number, ranks)) or all(isinstance(rank, str) for rank in ranks):
         return ranks
-    raise Misuse(f"the expression gives {described(ranks)}; it must give only number or only string")
+    given = " and ".join(dict.fromkeys(map(kind_of, ranks)))
+    raise Misuse(f"expr gives {given}; for all entries it must give number, or for all string")
