@@ -15,6 +15,7 @@ ROOT: Final = Path(__file__).parents[3]
 README: Final = ROOT / "README.md"
 PROTOCOL: Final = ROOT / "docs" / "protocol.md"
 GUARANTEES: Final = ROOT / "docs" / "guarantees.md"
+PROOF: Final = ROOT / "docs" / "proof.md"
 PAGES: Final = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
 
 SPAN: Final = re.compile(r"(`+)(?P<text>.+?)\1", re.DOTALL)

@@ -18,6 +18,7 @@ from runner.config import load
 from tests.unit.docs.pages import (
     GUARANTEES,
     PAGES,
+    PROOF,
     PROTOCOL,
     README,
     ROOT,
@@ -99,7 +100,7 @@ def test_every_test_that_is_named_exists(page: Path) -> None:
 
 def test_make_test_has_what_shows_the_guarantees() -> None:
     """A case of it may be left to ``make test-all``, the whole of it may not."""
-    for file, name in re.findall(r"\b(tests/[\w/]+\.py)::(\w+)", text_of(GUARANTEES)):
+    for file, name in re.findall(r"\b(tests/[\w/]+\.py)::(\w+)", text_of(GUARANTEES) + text_of(PROOF)):
         for node in ast.walk(ast.parse(text_of(ROOT / file))):
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 marks = [ast.unparse(mark).partition("(")[0] for mark in node.decorator_list]
