@@ -22,6 +22,7 @@ from runner.cli import (
     dev_command,
     explain_command,
     send_command,
+    streams,
     tail_command,
     topics_command,
 )
@@ -82,7 +83,8 @@ PROCEEDED or TIMEOUT, and the saga branches on that.
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    streams.prepare()
+    sys.exit(streams.finish(run(sys.argv[1:])))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -90,13 +92,22 @@ def run(arguments: Sequence[str]) -> int:
     if completion_command.VARIABLE in os.environ:
         completion_command.prepare()
     try:
+        code = _ended(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a person reads one line
+        return report(error, with_traceback=os.environ.get(DEBUG) == "1")
+    return code
+
+
+def _ended(arguments: Sequence[str]) -> int:
+    try:
         typer.main.get_command(build_app())(args=list(arguments), prog_name=completion_command.PROGRAM)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a person reads one line
-        return report(error, with_traceback=os.environ.get(DEBUG) == "1")
     return 0
 
 

@@ -6,6 +6,8 @@ obey what somebody put into an event.
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ STATUS_STYLES: Final = {
 }
 CUT: Final = "…"
 _GAP: Final = "  "
+_BEYOND_ASCII: Final = re.compile("[^\0-\x7f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,16 @@ def say(console: Console, text: str, style: str | None = None) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON value on a line of its own, at once: the reader may be waiting for it."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    """Print one JSON value on a line of its own, at once: the reader may be waiting for it.
+
+    Signs that the output cannot show are escaped as JSON has it.
+    """
+    text = msgspec.json.encode(value).decode()
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

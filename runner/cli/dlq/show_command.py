@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -16,6 +15,7 @@ from runner.cli.moments import moment
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, say, stdout
 from runner.cli.sighting import Sighting
+from runner.cli.streams import write_bytes
 from runner.cli.topic_reader import TopicReader
 from runner.config import Config
 from runner.errors import FatalError
@@ -50,8 +50,7 @@ def show(
     settings = read_config(config)
     seen = _read(settings, _parse(place, settings))
     if raw:
-        sys.stdout.buffer.write(seen.value or b"")
-        sys.stdout.buffer.flush()
+        write_bytes(seen.value or b"")
     elif as_json:
         print_json(_described(seen))
     else:
