@@ -63,7 +63,7 @@ def test_the_message_of_the_task_feed_is_one() -> None:
     (example,) = [block for block in blocks(PROTOCOL) if block.words == FEED]
     record = read_entry(example.text.encode()).record
     assert json.loads(encode_entry(record)) == json.loads(example.text)
-    section = text_of(PROTOCOL).partition("## The task feed")[2]
+    section = text_of(PROTOCOL).partition("## The changelog")[2]
     assert f"| key | domain and task id, `{feed_key(record.key).decode()}`;" in section
     assert re.findall(r"\| header `(\w+)` \|", section) == [name for name, _ in entry_headers(record)]
 
