@@ -7,10 +7,11 @@ from typing import Final
 from rich.console import Console
 
 from runner.cli.moments import clock_time
-from runner.cli.screen import Column, Rows, status_text
+from runner.cli.screen import Column, Rows, plain, say, status_text
 from runner.cli.sighting import Sighting
 
 FAIL: Final = "FAIL"
+_INDENT: Final = "  "
 
 _COLUMNS: Final = (
     Column("time", 12),
@@ -23,9 +24,10 @@ _COLUMNS: Final = (
 
 
 class ResponsesTable:
-    """Prints one row per response as it is seen."""
+    """Prints one row per response as it is seen, and under a FAIL the reason it gives."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
         self._rows = Rows(console, _COLUMNS)
 
     def head(self) -> None:
@@ -33,13 +35,15 @@ class ResponsesTable:
         self._rows.head()
 
     def row(self, seen: Sighting) -> None:
-        """Print a response; a FAIL with its code."""
-        code = str(seen.error().get("code", "")) if seen.status == FAIL else ""
+        """Print a response; a FAIL with its code, and its reason on a line of its own."""
+        error = seen.error() if seen.status == FAIL else {}
         self._rows.row(
             clock_time(seen.time_ms),
             str(seen.partition),
             seen.key,
             seen.kind,
-            status_text(seen.status, code),
+            status_text(seen.status, str(error.get("code", ""))),
             seen.task_id,
         )
+        if error.get("message"):
+            say(self._console, _INDENT + plain(str(error["message"])))

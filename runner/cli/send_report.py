@@ -60,7 +60,7 @@ class SendReport:
         show = self._brief if self._is_brief else self._json if self._as_json else self._rows
         show(self._counted(replies.each(timeout_seconds)), replies.missing)
         if self._replies[FAIL]:
-            raise FatalError(f"{self._replies[FAIL]} of the replies say FAIL; result.error in them says why")
+            raise FatalError(f"{self._replies[FAIL]} of the replies say FAIL; result.error in each says why")
 
     def summary(self, events: Sequence[Sending], seconds: float) -> None:
         """Say how many were sent, how fast, and what was answered."""

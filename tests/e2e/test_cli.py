@@ -65,6 +65,9 @@ def test_a_task_from_start_to_end(terminal: Terminal, worker: Running, site: Sit
     refused = terminal.run("send", "--wait", "-", stdin=lines(proceed("t-1", "p-1", "clerk")))
     failed(refused, 1, "1 of the replies say FAIL")
     assert rows(refused)[3][2:] == ["p-1", "reply", "FAIL", "14", "t-1"]
+    assert " ".join(rows(refused)[4]).endswith(
+        "may not finish this task; it waits for one of the roles manager"
+    )
 
     accepted = terminal.run("send", "--wait", "-", stdin=lines(proceed("t-1", "p-2")))
     assert accepted.code == 0, accepted.err

@@ -67,13 +67,25 @@ def test_what_is_missing_is_named() -> None:
         told(lines(*ids), seconds=2)
 
 
-def test_a_fail_is_shown_with_its_code_and_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    refusal = seen(key="a", status="FAIL", event={"result": {"error": {"code": 10118}}})
+def test_a_fail_is_shown_with_its_code_and_its_reason_and_is_a_failure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = {"code": 10118, "message": "there is no task t-1\x1b[31m"}
+    refusal = seen(key="a", status="FAIL", event={"result": {"error": said}})
 
     with pytest.raises(FatalError, match="1 of the replies say FAIL"):
         told(lines("a", "b"), refusal, seen(key="b"))
 
-    assert "FAIL 10118" in capsys.readouterr().out
+    _, row, reason, _ = capsys.readouterr().out.splitlines()
+    assert "FAIL 10118" in row
+    assert reason == r"  there is no task t-1\x1b[31m"
+
+
+def test_a_fail_without_a_reason_has_no_line_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(FatalError):
+        told(lines("a"), seen(key="a", status="FAIL", event={"result": {"error": {"code": 14}}}))
+
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_programs_get_a_line_for_every_reply(capsys: pytest.CaptureFixture[str]) -> None:
