@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-import yaml
 
 from runner.cli.codecs import build_codecs
 from runner.cli.event_settings import check_event_settings
@@ -15,6 +14,7 @@ from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.screen import print_json, say, stderr, stdout
 from runner.cli.trace_wiring import open_traces
 from runner.config import Config, ConfigError, check_properties
+from runner.config.dialect import dump
 from runner.config.redis_clients import check_tls_files
 from runner.metrics import Metrics
 
@@ -57,6 +57,6 @@ def _print_yaml(settings: Config, file: Path | None) -> None:
     source = config_file(file)
     beneath = "the defaults" if source is None else str(source)
     say(stdout(), f"# {beneath}, under the environment; secrets are masked", "dim")
-    say(stdout(), yaml.safe_dump(settings.describe(), sort_keys=False, allow_unicode=True).rstrip())
+    say(stdout(), dump(settings.describe()).rstrip())
     if not settings.kafka.brokers.strip():
         say(stderr(), "note: kafka.brokers is empty; a worker does not start without", "yellow")

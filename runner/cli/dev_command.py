@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from runner.cli.embedded_runner import WHAT, EmbeddedRunner, embedded_runner
+from runner.cli.embedded_runner import WHAT, EmbeddedRunner, embedded_runner, left_out
 from runner.cli.options import ConfigFile, read_config
 from runner.cli.screen import say, stderr, stdout
 from runner.clock import monotonic_seconds
@@ -32,14 +32,17 @@ def dev(
     """Run a broker, a Redis and a worker to play with, until Ctrl-C.
 
     Prints how to talk to them from another terminal. Nothing is kept: all of
-    it is gone when this ends. Sections kafka, redis, http and the setting
-    delivery of the configuration do not count here.
+    it is gone when this ends. Sections kafka, redis, http, schemaRegistry and
+    the setting delivery of the configuration do not count here; what they set
+    is named. The encoding confluent-avro is refused, for want of a registry.
 
     [bold]Example[/bold]
 
       runner dev
     """
     base = read_config(config)
+    if names := left_out(base):
+        say(stderr(), f"note: {', '.join(names)} of {base.source} do not count here", "yellow")
     try:
         with embedded_runner(base, partitions, sys.stderr.fileno()) as running:
             _wait_until_ready(running)

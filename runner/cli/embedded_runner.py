@@ -19,10 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final
 
-import yaml
-
 from runner.cli.wiring import topic_names
-from runner.config import Config, load
+from runner.config import Config, ConfigError, Problem, load
+from runner.config.dialect import dump
 from runner.config.environment import PREFIX
 from runner.embedded import EmbeddedBroker, EmbeddedRedis
 from runner.embedded.children import free_port, start_tethered, stop
@@ -33,7 +32,7 @@ WHAT: Final = (
 )
 
 # What says where the servers are, or is for real ones only.
-_REPLACED: Final = frozenset({"kafka", "redis", "http", "delivery", "encoding", "schemaRegistry"})
+_REPLACED: Final = frozenset({"kafka", "redis", "http", "delivery", "schemaRegistry"})
 # The broker never wakes a waiting fetch: without this every message waits for half a second.
 _CONSUMER: Final = {"fetch.wait.max.ms": 10}
 
@@ -52,8 +51,10 @@ def embedded_runner(base: Config, partitions: int, output: int | IO[bytes]) -> I
     """Run broker, Redis and a worker for the length of the block; the worker's log goes to ``output``.
 
     ``base`` says all that is not about servers. The worker has been started, not more. SIGTERM raises
-    KeyboardInterrupt inside the block, as Ctrl-C does. Raises EmbeddedUnavailable.
+    KeyboardInterrupt inside the block, as Ctrl-C does. Raises EmbeddedUnavailable, or ConfigError for what
+    asks for a server that is not embedded.
     """
+    require_embeddable(base)
     with ExitStack() as stack:
         stack.enter_context(_ended_by_sigterm())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-task-runner-")))
@@ -61,7 +62,7 @@ def embedded_runner(base: Config, partitions: int, output: int | IO[bytes]) -> I
         redis = stack.enter_context(EmbeddedRedis())
         file = folder / "runner.yaml"
         settings = settings_for(base, broker.bootstrap, redis.url)
-        file.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        file.write_text(dump(settings), encoding="utf-8")
         worker = start_tethered(worker_command(file, os.environ), stdout=output, stderr=output)
         stack.callback(stop, worker)
         yield EmbeddedRunner(worker, load(file, {}), file)
@@ -73,6 +74,31 @@ def worker_command(file: Path, env: Mapping[str, str]) -> list[str]:
     cleared = [part for name in named for part in ("-u", name)]
     environment = shutil.which("env") or "/usr/bin/env"
     return [environment, *cleared, sys.executable, "-P", "-m", "runner.cli", "worker", "--config", str(file)]
+
+
+def left_out(base: Config) -> list[str]:
+    """Return what a configuration sets in vain here, since broker and Redis are embedded ones."""
+    given, usual = base.describe(), Config().describe()
+    return [name for name in given if name in _REPLACED and given[name] != usual[name]]
+
+
+def require_embeddable(base: Config) -> None:
+    """ConfigError for what asks for a server that is not embedded."""
+    encoding = base.encoding
+    named = {"encoding.default": encoding.default}
+    named |= {f"encoding.topics.{name}": used for name, used in encoding.topics.items()}
+    problems = [
+        Problem(
+            base.source,
+            setting,
+            "is confluent-avro, but no schema registry is embedded",
+            "use avro or json here, or a worker with servers of your own",
+        )
+        for setting, used in named.items()
+        if used == "confluent-avro"
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def settings_for(base: Config, brokers: str, redis_url: str) -> dict[str, Any]:

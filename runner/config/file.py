@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from runner.config.dialect import Loader
 from runner.config.problems import ConfigError, Problem
 
 _LARGEST_SECRET_BYTES: Final = 65_536
@@ -18,11 +18,11 @@ def read_tree(path: Path) -> dict[str, Any]:
     """The file's settings as they stand; empty for an empty file. Raises ConfigError with one problem."""
     text = _read_text(path, "a configuration is YAML; config/runner.yaml lists every setting")
     try:
-        tree = yaml.load(text, Loader=_OneKeyOnceLoader)  # noqa: S506 - derived from the safe loader
+        tree = yaml.load(text, Loader=Loader)  # noqa: S506 - derived from the safe loader
     except yaml.MarkedYAMLError as error:
         raise _refused(path, f"is no YAML{_place(error)}: {error.problem}", _CORRECT) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: 2026-13-45 looks like a date and is none. RecursionError: brackets without end.
+        # ValueError: more digits than Python reads. RecursionError: brackets without end.
         raise _refused(path, f"is no YAML: {str(error).splitlines()[0]}", _CORRECT) from error
     except (AttributeError, LookupError, TypeError) as error:
         # The library takes a tag at its word: "!!int" with nothing behind it, "!!bool x".
@@ -41,21 +41,6 @@ def read_secret(path: Path) -> str:
     if not secret:
         raise _refused(path, "is empty", "put the secret into it")
     return secret
-
-
-class _OneKeyOnceLoader(yaml.SafeLoader):
-    """YAML lets a later key silently win over an earlier one; here that is a mistake."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the loader's own signature
-        seen = set()
-        for key_node, _ in node.value:
-            key = (key_node.tag, key_node.value) if isinstance(key_node, yaml.ScalarNode) else None
-            if key is not None and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key_node.value} is given twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
 
 
 def _place(error: yaml.MarkedYAMLError) -> str:

@@ -46,6 +46,8 @@ from runner.tasks.source import Source
 _EVICTION: Final = ("CONFIG GET", "maxmemory-policy")
 _LOST: Final = -1
 _NO_EVICTION: Final = "noeviction"
+OLDEST_MAJOR: Final = 7
+"""Of Redis; every Valkey is later."""
 # What is given on keys of any slot, in a form that changes nothing. Then what cannot be: it is undone.
 _REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
     ("EXISTS",),
@@ -108,6 +110,7 @@ class RedisStore:
 
     def open(self, ownership: Ownership) -> Opened:
         """Compare, or write, whose key space this is, and check what the server must be."""
+        self._check_version()
         self.ping()
         self._check_eviction()
         fixed = {
@@ -362,6 +365,18 @@ class RedisStore:
         """Return a key that is never there, for every slot that holds some of ours."""
         return [self._keys.probe(shard) for shard in ("meta", *range(self.shards))]
 
+    def _check_version(self) -> None:
+        """Refuse servers that are older than the scripts are written for. HELLO is allowed to everybody."""
+        for answer in self._connection.run_on_masters(("HELLO",)):
+            if isinstance(answer, Exception):
+                continue  # A proxy that does not know it: what it stands for is its operator's to see to.
+            version = _field(answer, b"version")
+            major = version.partition(".")[0]
+            if major.isdecimal() and int(major) < OLDEST_MAJOR:
+                raise StoreMismatch(
+                    f"Redis is version {version}: {OLDEST_MAJOR}.0 or later is needed (or Valkey); upgrade it"
+                )
+
     def _check_eviction(self) -> None:
         """Refuse servers that may throw tasks away when memory runs out."""
         for answer in self._connection.run_on_masters(_EVICTION):
@@ -460,6 +475,12 @@ def _text(held: bytes) -> str:
 def _ms(score: Any) -> int | None:
     """Return a score, which is text (RESP2) or a number (RESP3)."""
     return None if score is None else int(float(score))
+
+
+def _field(answer: Any, name: bytes) -> str:
+    """Return a field of a map (RESP3), which may be flat (RESP2); empty where there is none."""
+    told = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=False))
+    return _text(told.get(name, b""))
 
 
 def _setting(answer: Any) -> str:

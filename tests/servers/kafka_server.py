@@ -47,7 +47,7 @@ class KafkaServer:
     lane: str
 
     def admin(self) -> AdminClient:
-        """Return a new admin client of this broker; what fails its calls tell, and it writes nothing by itself."""
+        """Return a new admin client of this broker. Its calls say what fails; by itself it writes nothing."""
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 2})
 
     def setting(self, name: str) -> str | None:

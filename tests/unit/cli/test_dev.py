@@ -9,10 +9,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from runner.cli.dev_command import explanation
-from runner.cli.embedded_runner import EmbeddedRunner, settings_for, worker_command
+from runner.cli.embedded_runner import (
+    EmbeddedRunner,
+    left_out,
+    require_embeddable,
+    settings_for,
+    worker_command,
+)
 from runner.cli.event_lines import read_lines
-from runner.config import Config, load
+from runner.config import Config, ConfigError, load
 from runner.envelope.event import NO_RULES
 
 ADDRESSES = ("127.0.0.1:1234", "redis://127.0.0.1:4321/0")
@@ -86,3 +94,25 @@ def test_the_embedded_worker_reads_its_file_and_no_variable(tmp_path: Path) -> N
         str(tmp_path / "x.yaml"),
     ]
     assert os.access(command[0], os.X_OK)
+
+
+def test_avro_is_used_and_what_needs_a_registry_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "runner.yaml"
+    file.write_text("encoding: {default: json, topics: {requests: avro}}")
+    file.write_text(json.dumps(settings_for(load(file, {}), *ADDRESSES)))
+    assert load(file, {}).encoding.of("requests") == "avro"
+
+    file.write_text(
+        "encoding: {topics: {requests: confluent-avro}}\nschemaRegistry: {url: 'http://registry'}"
+    )
+    with pytest.raises(
+        ConfigError, match=r"encoding\.topics\.requests is confluent-avro, but no schema registry"
+    ):
+        require_embeddable(load(file, {}))
+
+
+def test_what_a_configuration_sets_in_vain_is_named(tmp_path: Path) -> None:
+    assert left_out(Config()) == []
+    file = tmp_path / "runner.yaml"
+    file.write_text("handler: x\nkafka: {brokers: 'h:1'}\nredis: {shards: 4}\nhttp: {port: 1}\n")
+    assert left_out(load(file, {})) == ["kafka", "redis", "http"]

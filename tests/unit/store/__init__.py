@@ -1,0 +1,1 @@
+"""The store in Redis, as far as no server is needed."""
