@@ -28,7 +28,7 @@ from runner.embedded.children import free_port, start_tethered, stop
 
 WHAT: Final = (
     "embedded: librdkafka's mock broker and a Valkey server; the mock has no transactions, "
-    "so delivery is at_least_once here"
+    "so delivery is at_least_once here, and the task feed serves lists only"
 )
 
 # What says where the servers are, or is for real ones only.
@@ -58,7 +58,10 @@ def embedded_runner(base: Config, partitions: int, output: int | IO[bytes]) -> I
     with ExitStack() as stack:
         stack.enter_context(_ended_by_sigterm())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saga-task-runner-")))
-        broker = stack.enter_context(EmbeddedBroker(dict.fromkeys(topic_names(base), partitions)))
+        topics = dict.fromkeys(topic_names(base), partitions)
+        if base.topics.tasks is not None:
+            topics[base.topics.tasks] = base.redis.shards
+        broker = stack.enter_context(EmbeddedBroker(topics))
         redis = stack.enter_context(EmbeddedRedis())
         file = folder / "runner.yaml"
         settings = settings_for(base, broker.bootstrap, redis.url)
@@ -106,9 +109,8 @@ def settings_for(base: Config, brokers: str, redis_url: str) -> dict[str, Any]:
     kept = {name: value for name, value in base.describe().items() if name not in _REPLACED}
     return kept | {
         "delivery": "at_least_once",
-        "topics": kept["topics"] | {"tasks": None},
         "kafka": {"brokers": brokers, "consumer": dict(_CONSUMER)},
-        "redis": {"url": redis_url},
+        "redis": {"url": redis_url, "shards": base.redis.shards},
         "http": {"port": free_port()},
     }
 

@@ -11,7 +11,7 @@ from runner.cli.log_wiring import topic_id
 from runner.config import Config
 from runner.config.clients import client_properties
 from runner.errors import FatalError, PositionUnknown
-from runner.store.calls import Opened, Ownership
+from runner.store.calls import LISTS, Opened, Ownership
 from runner.store.redis_store import RedisStore
 from runner.worker.group_offsets import group_offsets
 from runner.worker.kafka_feed import KafkaFeed
@@ -20,8 +20,8 @@ from runner.worker.restorer import Extent, Group, Observer, Restorer
 from runner.worker.topics import Cluster
 
 
-def open_store(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
-    """Open the store as this group's; may be called again.
+def open_store(store: RedisStore, config: Config, cluster: Cluster, *, by_hand: bool = False) -> Opened:
+    """Open the store as this group's; may be called again. ``by_hand``: a person wants it restored.
 
     StoreUnavailable or LogUnavailable where somebody does not answer, StoreMismatch if it is somebody
     else's; PositionUnknown if it is empty although the group has read before: its tasks are gone, and
@@ -37,9 +37,10 @@ def open_store(store: RedisStore, config: Config, cluster: Cluster) -> Opened:
         feed=_feed_id(config, cluster),
     )
     if not store.exists() and not config.redis.start_empty:
-        ownership = replace(ownership, incarnation=_known_before(store, config, ownership))
+        known = _known_before(store, config, ownership, by_hand=by_hand)
+        ownership = replace(ownership, incarnation=known)
     opened = store.open(ownership)
-    if ownership.feed:
+    if config.restores:
         store.adopt()
     return opened
 
@@ -76,10 +77,13 @@ def _feed(config: Config, topic: str) -> KafkaFeed:
 
 
 def _feed_id(config: Config, cluster: Cluster) -> str:
-    return "" if config.topics.tasks is None else cluster.topics[config.topics.tasks].id
+    topic = config.topics.tasks
+    if topic is None:
+        return ""
+    return cluster.topics[topic].id if config.restores else LISTS
 
 
-def _known_before(store: RedisStore, config: Config, ownership: Ownership) -> int:
+def _known_before(store: RedisStore, config: Config, ownership: Ownership, *, by_hand: bool) -> int:
     """Return as which incarnation the topic counts by what else is known than Redis; 0: as the first.
 
     PositionUnknown if it was read and nothing tells the tasks of then.
@@ -88,10 +92,12 @@ def _known_before(store: RedisStore, config: Config, ownership: Ownership) -> in
         client_properties(config), ownership.group, ownership.topic, ownership.partitions
     ).values()
     remedy = "set redis.startEmpty to true to begin with no tasks"
-    if config.topics.tasks is not None:
+    if config.restores:
         notes = [committed.note for committed in found]
         known = max((incarnation_of(note, ownership.topic_id) for note in notes), default=0)
-        if known or _has_told(config, config.topics.tasks):
+        if known or _has_told(config, str(config.topics.tasks)):
+            if not (notes or by_hand or config.topics.are_tasks_given):
+                raise _perhaps_of_others(config)
             return known or _unheard_of(notes, store)
         remedy = "delete the offsets of the group to read everything again"
     if all(committed.offset == 0 for committed in found):
@@ -99,6 +105,16 @@ def _known_before(store: RedisStore, config: Config, ownership: Ownership) -> in
     raise PositionUnknown(
         f"Redis holds nothing under prefix {config.redis.prefix!r}, but group {config.kafka.group!r} "
         f"has read {config.topics.requests!r} before: the tasks it kept are gone; restore Redis, or {remedy}"
+    )
+
+
+def _perhaps_of_others(config: Config) -> PositionUnknown:
+    """Several groups may work on one Kafka: one that is new must not restore the tasks of another."""
+    topic = config.topics.tasks
+    return PositionUnknown(
+        f"topic {topic} has been told of tasks, but neither Redis (prefix {config.redis.prefix!r}) nor group "
+        f"{config.kafka.group!r} knows of any: if it is the task feed of another group, name your own under "
+        'topics.tasks; if it is yours, and Redis is to be filled again from it, run "runner restore"'
     )
 
 
@@ -118,8 +134,8 @@ def make_restorer(
     config: Config, store: RedisStore, opened: Opened, group: Group, observer: Observer
 ) -> Restorer | None:
     """Return what restores the store from the task feed; None where there is no feed."""
-    if config.topics.tasks is None:
+    if not config.restores:
         return None
-    feed = _feed(config, config.topics.tasks)
+    feed = _feed(config, str(config.topics.tasks))
     extent = Extent(tuple(config.domains), opened.incarnation, group)
     return Restorer(store, feed, extent, lambda: uuid4().hex, observer)

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from runner import log
 from runner.cli.codecs import build_codecs
 from runner.cli.event_settings import check_event_settings
+from runner.cli.feed_wiring import settle_feed
 from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
 from runner.cli.log_wiring import Listener, make_log, topic_id
 from runner.cli.room import require_room
@@ -46,7 +47,7 @@ from runner.worker.input_topics.thread import InputThread
 from runner.worker.intake import Terms
 from runner.worker.kafka_log import KafkaLog
 from runner.worker.loop import Loop
-from runner.worker.parts import Limits, Parts
+from runner.worker.parts import Limits, Parts, nobody_else
 from runner.worker.permissions import require_permissions
 from runner.worker.process import Process
 from runner.worker.reach import Complaints, first_answer, unanswered
@@ -137,26 +138,19 @@ class _Worker:
         self._codecs = build_codecs(config)
         stack.callback(self._codecs.close)
         self._tracer = open_traces(config, self._metrics, stack)
-        needed = topic_names(config)
-        brokers = _Brokers(config, needed)
+        brokers = _Brokers(config, topic_names(config))
         cluster = start.answered(brokers.ask)
-        exactly_once = config.delivery == "exactly_once"
-        # A response stream may be missing for now: events that name it are refused, not the worker.
-        require_topics(cluster, required_topics(config), exactly_once=exactly_once)
-        require_permissions(cluster, topic_operations(config))
-        require_partitions(config, cluster)
-        require_kept(config, cluster)
-        for reason in require_room(config, cluster):
-            _log.warning("little_room", reason=reason)
-        require_inputs(config, cluster)
-        start.answered(self._codecs.prepare)
         store = assembly.store(config)
         stack.callback(store.close)
+        given = config
+        self._config = config = start.answered(lambda: settle_feed(given, store))
+        _require_kafka(config, cluster)
+        start.answered(self._codecs.prepare)
         opened = start.answered(lambda: open_store(store, config, cluster))
         by_suffix = config.responses.partitioner == "suffix"
         outlet = TopicOutlet(cluster, self._codecs.by_topic, self._codecs.default, by_suffix=by_suffix)
         self._watch = TopicWatch(
-            brokers.admin, outlet, config.topics.requests, needed, assembly.watch_seconds
+            brokers.admin, outlet, config.topics.requests, topic_names(config), assembly.watch_seconds
         )
         self._loop, self._log, self._inputs = self._build(store, outlet, opened, cluster)
         stack.callback(self._log.close)
@@ -176,6 +170,7 @@ class _Worker:
             group=config.kafka.group,
             delivery=config.delivery,
             topic=config.topics.requests,
+            tasks=config.topics.tasks,
             partitions=cluster.topics[config.topics.requests].partitions,
             incarnation=opened.incarnation,
             inputs=config.input_topics(),
@@ -231,7 +226,7 @@ class _Worker:
         requests, group = config.topics.requests, config.kafka.group
         kafka = make_log(config, cluster, requests, group, listener, opened)
         tasks = config.topics.tasks
-        feed = None if tasks is None else Feed(tasks, outlet, store.shard)
+        feed = None if tasks is None else Feed(tasks, outlet, store.shard, config.restores)
         tracer = self._tracer(requests, topic_id(config, cluster, requests), group)
         reporter = Reporter(metrics, self._state, ticker, tracer)
         restorer = make_restorer(config, store, opened, kafka, reporter)
@@ -243,12 +238,13 @@ class _Worker:
             process=process,
             delivery=self._assembly.delivery(config),
             timers=timers,
-            retention=Retention(store, policy, opened.incarnation, time, has_feed=feed is not None),
+            retention=Retention(store, policy, opened.incarnation, time, has_feed=config.restores),
             time=time,
             incarnation=opened.incarnation,
             ahead=process.ahead,
             feed=feed,
             restorer=restorer,
+            assigned=nobody_else if config.restores else store.go_without_feed,
             ping=self._codecs.ping,
         )
         limits = Limits(
@@ -274,6 +270,18 @@ class _Worker:
     def _serve(self) -> HealthServer:
         http = self._config.http
         return HealthServer(self._state, self._metrics.exposition, (http.host, http.port))
+
+
+def _require_kafka(config: Config, cluster: Cluster) -> None:
+    """FatalError unless Kafka has what the settings need, and lets us use it."""
+    # A response stream may be missing for now: events that name it are refused, not the worker.
+    require_topics(cluster, required_topics(config), exactly_once=config.delivery == "exactly_once")
+    require_permissions(cluster, topic_operations(config))
+    require_partitions(config, cluster)
+    require_kept(config, cluster)
+    for reason in require_room(config, cluster):
+        _log.warning("little_room", reason=reason)
+    require_inputs(config, cluster)
 
 
 def _shipment(config: Config) -> type[ExactlyOnce | AtLeastOnce]:

@@ -175,16 +175,6 @@ def _first_found(expressions: Iterable[str], event: Mapping[str, Any]) -> Any:
     return None
 
 
-def _feed_in_transactions(config: Config) -> Iterator[Contradiction]:
-    if config.topics.tasks is not None and config.delivery != "exactly_once":
-        yield Contradiction(
-            ("topics", "tasks"),
-            ("delivery",),
-            f"is set, while delivery is {config.delivery}",
-            "leave it out: without transactions its messages may differ from what is committed",
-        )
-
-
 def _encoded_topics(config: Config) -> Iterator[Contradiction]:
     topics = config.topics
     chosen = {topics.requests, topics.responses, *config.responses.streams}
@@ -214,7 +204,7 @@ def _registry_named(config: Config) -> Iterator[Contradiction]:
 
 
 def _empty_or_restored(config: Config) -> Iterator[Contradiction]:
-    if config.topics.tasks is not None and config.redis.start_empty:
+    if config.topics.are_tasks_given and config.restores and config.redis.start_empty:
         yield Contradiction(
             ("redis", "startEmpty"),
             ("topics", "tasks"),
@@ -378,7 +368,6 @@ _RULES: Final[tuple[Callable[[Config], Iterator[Contradiction]], ...]] = (
     _input_streams,
     _input_ids,
     _input_callers,
-    _feed_in_transactions,
     _empty_or_restored,
     _encoded_topics,
     _registry_named,

@@ -135,6 +135,16 @@ class Config(Section):
         """The topic of every input, by the input's name."""
         return {name: each.topic or name for name, each in self.inputs.items()}
 
+    @property
+    def restores(self) -> bool:
+        """Whether Redis is filled again from the task feed, which takes transactions."""
+        return self.topics.tasks is not None and self.delivery == "exactly_once"
+
+    def without_feed(self) -> "Config":
+        """The same settings, but for ``topics.tasks``, which is null."""
+        topics = self.topics.model_copy(update={"tasks": None})
+        return self.model_copy(update={"topics": topics})
+
     def require_brokers(self) -> None:
         """Returns only if ``kafka.brokers`` is set; raises ConfigError. A worker calls it at its start."""
         if not self.kafka.brokers.strip():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -65,6 +65,8 @@ class Phase(Enum):
     """Put records where there is what is said to be there before, or take out whatever is there."""
     END = "END"
     """The shard holds all that was committed below the base."""
+    MARK = "MARK"
+    """The same of a home that nobody restores, and that had no marks: what is decided beyond stays kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,16 @@ class Due:
     found: Mapping[Index, DueEntries]
 
 
+NONE: Final = "none"
+"""What a key space says of its task feed where it has none."""
+
+LISTS: Final = "lists"
+"""The same where there is one that was not written in transactions: nothing is restored from it."""
+
+FILLING: Final = "filling/"
+"""What stands before a token while the feed is written from the store, by whoever has the token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ownership:
     """Whose key space this is. All but ``topic_id`` and ``partitions`` must stay as they were."""
@@ -168,7 +180,10 @@ class Ownership:
     group: str
     partitions: int
     feed: str = ""
-    """Id of the topic that is told every change; empty: none is. Must stay as it was."""
+    """Id of the topic from which the store can be restored; LISTS; empty: there is none.
+
+    A topic must stay as it was; without one, a filling that goes on is ended by it.
+    """
     incarnation: int = 0
     """What the topic id was known as before the store lost it; 0: not known."""
 
@@ -185,7 +200,7 @@ class KeySpace:
     incarnation: int
     """Of the topic that was opened last."""
     feed: str
-    """Id of the topic that is told every change; empty: none is."""
+    """Id of the topic from which the store can be restored; LISTS; empty: there is none (yet)."""
 
 
 @dataclass(frozen=True, slots=True)

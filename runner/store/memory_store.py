@@ -317,7 +317,7 @@ class MemoryStore:
 
     def _check_home(self, call: ShardCall, asked: HomeCall) -> Verdict:
         home = self._homes.get((call.shard, asked.partition))
-        if call.restoring is not None and call.restoring.phase is not Phase.BEGIN:
+        if call.restoring is not None and call.restoring.phase in {Phase.WRITE, Phase.END}:
             ours = home is not None and home.restorer == call.restoring.token
             return Verdict.APPLIED if ours else Verdict.SUPERSEDED
         if home is not None and (home.incarnation, home.floor) > (call.incarnation, asked.base):
@@ -337,7 +337,7 @@ class MemoryStore:
         return Verdict.APPLIED
 
     def _write_home(self, call: ShardCall, asked: HomeCall) -> None:
-        if call.restoring is not None:
+        if call.restoring is not None and call.restoring.phase is not Phase.MARK:
             self._write_restoring(call, asked, call.restoring)
             return
         home = self._homes.setdefault((call.shard, asked.partition), _Home())

@@ -18,6 +18,8 @@ from runner.actions.decision import Outcome, decode_outcome
 from runner.errors import StoreLost, StoreMismatch, StoreUnreadable
 from runner.store.arguments import apply_arguments, by_shard
 from runner.store.calls import (
+    FILLING,
+    NONE,
     Due,
     DueEntries,
     Index,
@@ -83,6 +85,7 @@ class RedisStore:
         self._verified = Script("verified")
         self._open = Script("open")
         self._add_homes = Script("add_homes")
+        self._feed = Script("feed")
         self._list = Script("rank", "list")
 
     @property
@@ -119,7 +122,7 @@ class RedisStore:
             "cluster": ownership.cluster_id,
             "topic": ownership.topic,
             "group": ownership.group,
-            "feed": ownership.feed or "none",
+            "feed": ownership.feed or NONE,
         }
         arguments: list[Any] = [ownership.topic_id, ownership.partitions, ownership.incarnation]
         arguments += [part for pair in fixed.items() for part in pair]
@@ -141,6 +144,26 @@ class RedisStore:
     def add_homes(self, incarnation: int, homes: int) -> None:
         """Note that the topic has so many partitions now."""
         self._call(self._add_homes, [([self._keys.owner, self._keys.committed], [incarnation, homes])])
+
+    def change_feed(self, before: str, after: str) -> str:
+        """Say ``after`` of the task feed where the key space says ``before``; return what it says then.
+
+        ``before`` empty: where it has no topic to restore from, whatever it says.
+        """
+        return str(self._call(self._feed, [([self._keys.owner], [before, after])])[0].decode())
+
+    def go_without_feed(self) -> None:
+        """Say that tasks are changed that nobody tells the feed: a filling that goes on comes to nothing.
+
+        StoreMismatch if one has come to its end meanwhile.
+        """
+        ours = NONE if self._ownership is None else self._ownership.feed or NONE
+        told = self.change_feed("", ours)
+        if told not in {"", ours}:
+            raise StoreMismatch(
+                f"the tasks under this redis.prefix have got a task feed (topic id {told}) since this "
+                "worker started; start it again"
+            )
 
     def adopt(self) -> bool:
         """Bind the scripts that tasks are read and changed by to the servers that answer now.
@@ -329,7 +352,8 @@ class RedisStore:
         *told, feed = ((part or b"").decode() for part in found)
         layout, shards, topic, group, partitions, incarnation = told
         homes, era = int(partitions), int(incarnation)
-        return KeySpace(int(layout), int(shards), topic, group, homes, era, "" if feed == "none" else feed)
+        has_none = feed == NONE or feed.startswith(FILLING)
+        return KeySpace(int(layout), int(shards), topic, group, homes, era, "" if has_none else feed)
 
     def incarnation_of(self, topic_id: str) -> int:
         """Return as which incarnation a topic was opened; 0: it was not."""
@@ -340,6 +364,7 @@ class RedisStore:
         keys = self._keys
         places = [(shard, home) for shard in range(self.shards) for home in range(homes)]
         names = [keys.owner, keys.committed, keys.timeouts, *(keys.home(*place) for place in places)]
+        names += [keys.verified(shard) for shard in range(self.shards)]
         names += [keys.task(task, self.shard(task.id)) for task in tasks]
         names += [
             keys.index(Index(kind, domain, *place))

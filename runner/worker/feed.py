@@ -31,6 +31,8 @@ class Feed:
     outlet: Outlet
     shard: Callable[[str], int]
     """The shard of a task id, which is the partition of its messages."""
+    restores: bool = True
+    """Whether the store can be filled again from it; else it only serves lists."""
 
     def changed(self, record: Record) -> Emit:
         """Return the message about a change. Raises EventError 13020 if the topic does not take it."""

@@ -151,6 +151,7 @@ class Loop:
         if not self._is_restoring() or self._opening.keys() != openable:
             if parts.restorer is not None:
                 parts.restorer.adopt()
+            parts.assigned()
             self._opening = open_positions(openable, parts.log, parts.store, parts.incarnation)
         if self._is_whole(self._opening):
             began = parts.log.read_from(self._opening)

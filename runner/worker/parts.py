@@ -95,7 +95,7 @@ class Positions(Known, Protocol):
 
 
 def nobody_else() -> None:
-    """Ask nobody: log and store are all that is needed."""
+    """Ask or tell nobody: log and store are all that is needed."""
 
 
 class RequestsTopic(Protocol):
@@ -127,5 +127,7 @@ class Parts:
     feed: Feed | None = None
     ping: Callable[[], object] = nobody_else
     """Asks whoever else a batch failed for; TransientError if there is still no answer."""
+    assigned: Callable[[], object] = nobody_else
+    """Is told of homes that were assigned, before the first of them is read. May raise FatalError."""
     restorer: Restorer | None = None
     """Verifies what the store holds before it is relied on; None: nobody does."""

@@ -97,6 +97,7 @@ class Process:
         self._outlet = outlet
         self._dead_letters = dead_letters
         self._feed = feed
+        self._keeps_marks = feed is not None and feed.restores
         self._renderer = Renderer(terms.policy, outlet)
         self._again = Renderer(terms.policy.within(WIDEST), outlet)
         """For what was decided before, perhaps within other limits."""
@@ -139,7 +140,7 @@ class Process:
         # Where marks are kept, every shard is told in the end how far the batch goes: what it lacks
         # shows by that.
         is_last = intake.is_over
-        everywhere = set(range(self._store.shards)) if self._feed is not None and is_last else set()
+        everywhere = set(range(self._store.shards)) if self._keeps_marks and is_last else set()
         for attempt in range(MAX_ATTEMPTS):
             reads = [(each.plan.key, each.item.source) for each in asked]
             loaded = self._store.load(self._terms.incarnation, reads, whole, intake.look_ahead)
@@ -174,7 +175,7 @@ class Process:
         raise StoreUnavailable(f"records kept changing through {MAX_ATTEMPTS} attempts")
 
     def _whole(self, progress: Progress) -> Whole | None:
-        return None if self._feed is None else Whole(progress.bases)
+        return Whole(progress.bases) if self._keeps_marks else None
 
     def _room(self, times: int) -> Room:
         return Room(self._ticker, self._terms.batch_seconds, times * self._terms.batch_bytes)
@@ -272,7 +273,7 @@ class Process:
                 home,
                 progress.bases[home],
                 tuple(kept.get(home, ())),
-                until=None if self._feed is None else progress.until(home),
+                until=progress.until(home) if self._keeps_marks else None,
             )
             for home in (progress.bases if in_all else kept)
         )

@@ -75,7 +75,7 @@ class Stage:
     def environment(self) -> dict[str, str]:
         """Return the environment of a worker on this stage."""
         registry = {} if self.registry is None else {"RUNNER_SCHEMAREGISTRY__URL": self.registry.url}
-        feed = {"RUNNER_TOPICS__TASKS": self.tasks} if self.has_feed else {}
+        feed = {"RUNNER_TOPICS__TASKS": self.tasks if self.has_feed else ""}
         return (
             os.environ
             | registry

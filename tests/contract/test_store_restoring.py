@@ -302,3 +302,30 @@ class TestRestoring:
         assert marked(store, 12, base=9) is Verdict.APPLIED
         assert step(store, Phase.BEGIN, base=8) is Verdict.SUPERSEDED
         assert step(store, Phase.BEGIN, base=9) is Verdict.APPLIED
+
+
+class TestMarkedByHand:
+    """The feed was written from the store: its homes had no marks before, and lack nothing."""
+
+    def test_lacks_nothing_up_to_its_base(self, store: RestorableSubject) -> None:
+        assert apply(store, HomeCall(HOME, 7), shard=0) is Verdict.APPLIED
+        assert (0, HOME) in store.lost(1, {HOME: 7})
+        assert _by_hand(store, 7) is Verdict.APPLIED
+        assert store.lost(1, {HOME: 7}) == [(shard, HOME) for shard in range(1, SHARDS)]
+        assert (0, HOME) in store.lost(1, {HOME: 8})
+
+    def test_keeps_what_was_decided_and_is_not_committed(self, store: RestorableSubject) -> None:
+        kept = HomeCall(HOME, 5, ((5, Skipped(5)), (8, Skipped(5))))
+        assert apply(store, kept, shard=0) is Verdict.APPLIED
+        assert _by_hand(store, 7) is Verdict.APPLIED
+        assert kept_at(store, 0, HOME, [5, 8]) == {8}
+
+    def test_is_refused_where_a_later_batch_was_seen(self, store: RestorableSubject) -> None:
+        assert apply(store, HomeCall(HOME, 9), shard=0) is Verdict.APPLIED
+        assert _by_hand(store, 7) is Verdict.SUPERSEDED
+        assert (0, HOME) in store.lost(1, {HOME: 7})
+
+
+def _by_hand(store: RestorableSubject, base: int) -> Verdict:
+    homes = (HomeCall(HOME, base, until=base),)
+    return store.apply([ShardCall(0, 1, homes, (), Restoring(TOKEN, Phase.MARK))])[0]

@@ -28,6 +28,7 @@ SHORTEST_SESSION_MS: Final = 1500
 RANGE: Final = "range"
 COOPERATIVE: Final = "cooperative-sticky"
 CONSUMER: Final = "consumer"
+TASKS: Final = "RUNNER_TOPICS__TASKS"
 SHARDS: Final = 16
 """Parts of the key space, as the configuration has it by default."""
 
@@ -71,8 +72,8 @@ class Site:
 
     @property
     def tasks(self) -> str | None:
-        """The task feed, where the settings name one."""
-        return self.settings.get("RUNNER_TOPICS__TASKS")
+        """The task feed, where the settings name one; without, the workers are told to do without."""
+        return self.settings.get(TASKS)
 
     def create_topics(self, config: Mapping[str, str] | None = None) -> None:
         """Make the topics of events; ``config`` is for all of them. The task feed is made compacted."""
@@ -99,6 +100,7 @@ class Site:
             "RUNNER_WORKER__SESSIONTIMEOUTMS": str(self.session_ms),
             "RUNNER_HTTP__PORT": "0",
             "RUNNER_LOG__FORMAT": "json",
+            TASKS: "",
             **self.settings,
         }
 

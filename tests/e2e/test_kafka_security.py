@@ -22,12 +22,12 @@ import pytest
 from runner.embedded.children import HOST, free_port
 from tests.e2e.desk import desk_at, proceed_event, start_event
 from tests.e2e.health import health_settings
-from tests.e2e.site import Site
+from tests.e2e.site import TASKS, Site
 from tests.e2e.values import single_object
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.fixtures import REQUIRE_KAFKA
 from tests.servers.lanes import LaneMissing, skip_or_fail
-from tests.servers.redis_rights import PASSWORD, USER, allow, further_commands
+from tests.servers.redis_rights import PASSWORD, USER, allow
 from tests.servers.redis_server import RedisServer
 from tests.servers.secure_kafka import Grant, SecureKafka
 from tests.waiting import WAIT_SECONDS, until
@@ -64,6 +64,7 @@ class Place:
     def grants(self) -> list[Grant]:
         """The documented permissions, for the names of this site."""
         names = {
+            "tasks": str(self.site.tasks),
             "requests": self.site.requests,
             "responses": self.site.responses,
             "dead-letters": self.site.dead_letters,
@@ -89,7 +90,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A secure broker with the three topics."""
+    """A secure broker with the four topics."""
     folder = tmp_path_factory.mktemp("secure")
     try:
         secure = SecureKafka(folder)
@@ -97,7 +98,8 @@ def place(valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         skip_or_fail(missing, REQUIRE_KAFKA)
     secure.start()
     try:
-        site = Site(secure.server, valkey.url, folder, session_ms=6000, partitions=2)
+        told = {TASKS: f"tasks-{secrets.token_hex(5)}"}
+        site = Site(secure.server, valkey.url, folder, session_ms=6000, partitions=2, settings=told)
         site.create_topics()
         yield Place(secure, site)
     finally:
@@ -232,27 +234,21 @@ def test_the_documented_permissions_are_enough_and_what_is_taken_away_is_waited_
     assert len([answer for answer in desk.answers if answer.key == b"three"]) == 1
 
 
-def test_a_task_feed_needs_what_is_documented_for_it_in_kafka_and_redis_and_no_more(
+def test_restoring_needs_no_more_than_what_is_documented_in_kafka_and_redis(
     place: Place, start_redis: Callable[..., RedisServer]
 ) -> None:
     """In Avro, and after Redis has lost everything."""
     server = start_redis()
     name = secrets.token_hex(5)
-    told = {"RUNNER_TOPICS__TASKS": f"tasks-{name}", "RUNNER_ENCODING__DEFAULT": "avro"}
+    told = {TASKS: f"tasks-{name}", "RUNNER_ENCODING__DEFAULT": "avro"}
     avro = single_object()
     site = dataclasses.replace(
         place.site, redis_url=server.url, name=name, settings=told, written=avro, answered=avro
     )
     site.create_topics()
-    further = {"info", "script|load"}
-    assert further <= further_commands()
-    allow(server, site.prefix, *further)
+    allow(server, site.prefix)
     settings = Place(place.secure, site).user()
     settings |= {"RUNNER_REDIS__USERNAME": USER, "RUNNER_REDIS__PASSWORD": PASSWORD}
-    operations = re.findall(r"`topics.tasks` needs (\w+), (\w+) and (\w+)\.", OPERATIONS.read_text())
-    names = ["DESCRIBE_CONFIGS" if name == "DescribeConfigs" else name.upper() for name in operations[0]]
-    grants = [Grant(operation, "TOPIC", f"tasks-{site.name}") for operation in names]
-    place.secure.grant(settings[f"{PROPERTY}SASL_USERNAME"], grants)
     with Fleet(site) as fleet, desk_at(site) as desk:
         worker = fleet.one(settings)
         worker.wait_for("homes", open=[0, 1])

@@ -30,6 +30,7 @@ from tests.servers.redis_server import RedisServer, started
 from tests.servers.redis_tls import TlsServer, made_certificates
 
 NOBODY_NEEDS: Final = "config|get"
+TO_VERIFY: Final = {"info", "script|load"}
 SILENCE_SECONDS: Final = 0.5
 """A server without TLS waits for more of what it does not understand."""
 
@@ -67,7 +68,18 @@ class TestRights:
         assert set(more) <= further_commands()
         _ask_everything(self._store(own_redis, store_at, *more))
 
-    @pytest.mark.parametrize("command", sorted(needed_commands()))
+    @pytest.mark.parametrize("command", sorted(TO_VERIFY))
+    def test_a_server_is_verified_only_with_the_rights_for_it(
+        self, redis_server: RedisServer, store_at: StoreAt, command: str
+    ) -> None:
+        assert command in needed_commands()
+        store = self._store(redis_server, store_at, without=command)
+        store.open(OWNERSHIP)
+        word = command.partition("|")[0]
+        with pytest.raises(StoreRefused, match=rf"(?i)denies a command.*{word}.*operations\.md"):
+            store.adopt()
+
+    @pytest.mark.parametrize("command", sorted(needed_commands() - TO_VERIFY))
     def test_less_is_not_enough_and_says_what_is_missing_before_work_begins(
         self, redis_server: RedisServer, store_at: StoreAt, command: str
     ) -> None:

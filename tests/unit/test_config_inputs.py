@@ -38,7 +38,7 @@ def problems(tmp_path: Path, inputs: str, rest: str = "") -> list[str]:
 def test_the_topic_is_the_name_unless_it_is_named() -> None:
     config = loaded("{a: {action: TIMEOUT}, b: {action: TIMEOUT, topic: other}}")
     assert config.input_topics() == {"a": "a", "b": "other"}
-    assert topic_names(config)[3:] == ("a", "other")
+    assert topic_names(config)[4:] == ("a", "other")
 
 
 @pytest.mark.parametrize(

@@ -242,13 +242,6 @@ def test_a_wrong_value_is_refused_with_its_remedy(file: Path, content: str, prob
             ),
         ),
         (
-            "{topics: {tasks: a}, delivery: at_least_once}",
-            (
-                "topics.tasks is set, while delivery is at_least_once; "
-                "leave it out: without transactions its messages may differ from what is committed"
-            ),
-        ),
-        (
             "{topics: {tasks: a}, redis: {startEmpty: true}}",
             (
                 "redis.startEmpty is true, while topics.tasks is set; "

@@ -21,7 +21,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from runner.cli.kafka_clients import ANSWER_SECONDS, Connection, connect_admin
-from runner.cli.wiring import connect_store
+from runner.cli.wiring import connect_store, required_topics
 from runner.config import Config, load
 from runner.embedded.children import start_tethered, stop
 from runner.errors import FatalError, StoreUnavailable
@@ -44,7 +44,7 @@ def overrides(config: Config, name: str) -> dict[str, str]:
         "RUNNER_TOPICS__REQUESTS": f"{topics.requests}-{name}",
         "RUNNER_TOPICS__RESPONSES": f"{topics.responses}-{name}",
         "RUNNER_TOPICS__DEADLETTERS": f"{topics.dead_letters}-{name}",
-        "RUNNER_TOPICS__TASKS": "",
+        "RUNNER_TOPICS__TASKS": f"{topics.tasks}-{name}" if topics.tasks else "",
         "RUNNER_ENCODING__TOPICS": json.dumps(encodings),
         "RUNNER_KAFKA__GROUP": f"{config.kafka.group}-{name}",
         "RUNNER_REDIS__PREFIX": f"{config.redis.prefix}:{name}",
@@ -116,10 +116,11 @@ def _is_said_by(given: Mapping[str, str], name: str) -> bool:
 def _create_topics(admin: Connection[AdminClient], config: Config, partitions: int) -> None:
     topics = config.topics
     names = (topics.requests, topics.responses, topics.dead_letters)
+    wanted = [NewTopic(name, partitions, -1) for name in names]
+    if topics.tasks is not None:
+        wanted.append(NewTopic(topics.tasks, config.redis.shards, -1, config={"cleanup.policy": "compact"}))
     admin.metadata()
-    asked = admin.client.create_topics(
-        [NewTopic(name, partitions, -1) for name in names], operation_timeout=ANSWER_SECONDS
-    )
+    asked = admin.client.create_topics(wanted, operation_timeout=ANSWER_SECONDS)
     for name, answer in asked.items():
         try:
             answer.result()
@@ -131,8 +132,7 @@ def _create_topics(admin: Connection[AdminClient], config: Config, partitions: i
 
 
 def _delete_topics(admin: Connection[AdminClient], config: Config) -> None:
-    topics = config.topics
-    names = [topics.requests, topics.responses, topics.dead_letters]
+    names = list(required_topics(config))
     for answer in admin.client.delete_topics(names, operation_timeout=ANSWER_SECONDS).values():
         with suppress(KafkaException, TimeoutError):
             answer.result(ANSWER_SECONDS)

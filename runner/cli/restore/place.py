@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaException
 
+from runner.cli.feed_wiring import WAY_OUT
 from runner.cli.kafka_clients import ANSWER_SECONDS, connect_admin
 from runner.cli.log_wiring import topic_id
 from runner.cli.restore.patience import PatientFeed
@@ -18,6 +19,7 @@ from runner.cli.wiring import connect_store, said_with_remedy
 from runner.config import Config
 from runner.config.clients import client_properties
 from runner.errors import FatalError, StoreMismatch, StoreUnavailable
+from runner.store.calls import LISTS, KeySpace
 from runner.store.redis_store import RedisStore
 from runner.worker.comparison import Comparison, Scope, Standing
 from runner.worker.group_offsets import Committed, group_offsets
@@ -75,26 +77,65 @@ class Place:
         """Return the group's offsets as they are just now."""
         return {partition: told.offset for partition, told in self._offsets(_LAST_COMMITTED).items()}
 
+    def require_nobody(self) -> None:
+        """FatalError while workers are in the group."""
+        members = self.members()
+        if members:
+            raise FatalError(
+                f"group {self.config.kafka.group} has {members} members: the task feed is filled while no "
+                "worker changes tasks; stop all of them (one that was killed is gone after "
+                "worker.sessionTimeoutMs), and run the command again"
+            )
+
+    @property
+    def feed_id(self) -> str:
+        """Id of the topic of the task feed."""
+        return self.cluster.topics[str(self.config.topics.tasks)].id
+
+    def require_space(self) -> KeySpace:
+        """Return whose key space this is; FatalError if nobody opened it, StoreMismatch if not ours."""
+        space = self.store.key_space()
+        if space is None:
+            raise FatalError(
+                f"no worker has run under redis.prefix {self.config.redis.prefix}, so there are no tasks "
+                "yet: what begins now begins with a task feed"
+            )
+        require_layout(space, self.config)
+        self._require_same("kafka.group", space.group, self.config.kafka.group)
+        return space
+
+    def require_feed(self) -> None:
+        """StoreMismatch where the tasks that are there have another task feed, or none; it may be empty."""
+        space = self.store.key_space()
+        if space is None:
+            return
+        if space.feed in {"", LISTS}:
+            way_out = WAY_OUT.format(topic=self.config.topics.tasks)
+            raise StoreMismatch(
+                f"the tasks under redis.prefix {self.config.redis.prefix} were begun without a task feed, so "
+                f"there is nothing to compare Redis with, or to restore it from; {way_out}"
+            )
+        self._require_same("the task feed", space.feed, self.feed_id)
+
+    def _require_same(self, name: str, stored: str, given: str) -> None:
+        if stored != given:
+            raise StoreMismatch(
+                f"the tasks under redis.prefix {self.config.redis.prefix} were written with {name} "
+                f"{stored}, the configuration has {given}; compare with the settings of its workers"
+            )
+
     def incarnation(self) -> int:
         """Return as what the topic is known to the store or, if that is empty, to the group.
 
         StoreMismatch where the store is another's, FatalError where it does not know the topic.
         """
-        space = self.store.key_space()
-        if space is None:
+        if self.store.key_space() is None:
             notes = [told.note for told in self._offsets(_LAST_COMMITTED).values()]
             return max((incarnation_of(note, self.topic_id) for note in notes), default=0) or 1
-        require_layout(space, self.config)
-        tasks = str(self.config.topics.tasks)
-        for name, stored, given in (
-            ("kafka.group", space.group, self.config.kafka.group),
-            ("the task feed", space.feed or "none", self.cluster.topics[tasks].id),
-        ):
-            if stored != given:
-                raise StoreMismatch(
-                    f"the tasks under redis.prefix {self.config.redis.prefix} were written with {name} "
-                    f"{stored}, the configuration has {given}; compare with the settings of its workers"
-                )
+        return self.incarnation_in(self.require_space())
+
+    def incarnation_in(self, space: KeySpace) -> int:
+        """Return as what the topic is known to a key space; FatalError where it is not."""
         found = self.store.incarnation_of(self.topic_id)
         if found != space.incarnation:
             raise FatalError(
@@ -125,8 +166,13 @@ def open_place(config: Config) -> Iterator[Place]:
     requests, tasks = config.topics.requests, config.topics.tasks
     if tasks is None:
         raise FatalError(
-            "topics.tasks is not set, so there is no task feed to compare Redis with, or to restore it from; "
+            "topics.tasks is null, so there is no task feed to compare Redis with, or to restore it from; "
             "set it as the workers have it, or restore a backup (docs/operations.md)"
+        )
+    if not config.restores:
+        raise FatalError(
+            f"delivery is {config.delivery}: without transactions topic {tasks} serves lists only, and Redis "
+            "is not restored from it; restore a backup (docs/operations.md)"
         )
     admin = connect_admin(config)
     admin.metadata()

@@ -11,6 +11,7 @@ import typer
 
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.progress import Step, progress
+from runner.cli.restore import fill
 from runner.cli.restore.place import Place, open_place
 from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
 from runner.cli.store_wiring import open_store
@@ -41,6 +42,13 @@ def restore(
     check: Annotated[
         bool, typer.Option("--check", help="Only compare, and change nothing; workers may run.")
     ] = False,
+    fill_changelog: Annotated[
+        bool,
+        typer.Option(
+            "--fill-changelog",
+            help="The other way round, once: write the task feed from Redis, and turn it on.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fill Redis again from the task feed (topics.tasks), or compare the two.
@@ -58,18 +66,31 @@ def restore(
     (behind), and how many tasks are missing, stale, unexpected, or cannot be
     found by their deadline (unindexed).
 
+    With --fill-changelog tasks that were begun without a task feed get one: the
+    topic is written from Redis, and turned on at the end. All workers must
+    have stopped, and stay so until it is done. It may be ended and repeated at
+    any time; nothing is turned on before all is written.
+
     With --json each row is one line, with the ids of up to ten tasks, and the
     last line says how many tasks were compared and whether all is equal; or,
-    without --check, how many records were restored.
+    without --check, how many records were restored, or with --fill-changelog
+    how many tasks the feed tells of, and how many messages that took.
 
     [bold]Examples[/bold]
 
       runner restore --check
       runner restore --check --json
       runner restore
+      runner restore --fill-changelog
     """
+    if check and fill_changelog:
+        raise typer.BadParameter("--check changes nothing, --fill-changelog writes; give one of them")
     settings = read_config(config)
     with open_place(settings) as place:
+        if fill_changelog:
+            fill.fill_changelog(place, as_json=as_json)
+            return
+        place.require_feed()
         if check:
             _check(place, as_json=as_json)
         else:
@@ -153,7 +174,7 @@ def _restore(place: Place, *, as_json: bool) -> None:
             f"group {config.kafka.group} has {members} members: running workers restore by themselves "
             "what they find lost; stop all of them to do it by hand, or only look, with --check"
         )
-    opened = open_store(place.store, config, place.cluster)
+    opened = open_store(place.store, config, place.cluster, by_hand=True)
     homes = range(place.homes())
     positions = open_positions(homes, place, place.store, opened.incarnation)
     try:

@@ -1,11 +1,13 @@
 """The topics, and how responses find their readers."""
 
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from runner.config.sections.section import Section
 from runner.config.values import ProceededStatus, Topic, Topics
+
+TASKS: Final = "tasks"
 
 
 class TopicNames(Section):
@@ -24,12 +26,25 @@ class TopicNames(Section):
         description="Messages that can never be handled, byte for byte, with headers that say why.",
     )
     tasks: Topic | None = Field(
-        default=None,
+        default=TASKS,
         description=(
             "Compacted topic that is told every change of a task, and from which Redis is filled again when "
-            "it has lost something; as many partitions as redis.shards. null: none. Needs exactly_once."
+            "it has lost something (with at_least_once it serves lists only); as many partitions as "
+            "redis.shards. null: none, and Redis holds the only copy of the tasks. A key space that was made "
+            "without it goes on without it; runner restore --fill-changelog turns it on."
         ),
     )
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        """Take the word for null, as a variable has it: nobody means a topic of that name."""
+        return None if value == "null" else value
+
+    @property
+    def are_tasks_given(self) -> bool:
+        """Whether ``tasks`` is another topic than the default, or null: who spells that has not chosen."""
+        return self.tasks != TASKS
 
 
 class Responses(Section):

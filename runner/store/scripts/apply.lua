@@ -8,7 +8,7 @@
 --             index  { { member, ... to remove }, { epoch ms, member, ... to add } }
 -- ARGV[2..] bytes, in this order: the outcome of every offset, then of every task with a new
 --           version its state and, where it comes along, its start
---             restoring  { token, BEGIN or WRITE or END } for all homes of the call, or false
+--             restoring  { token, BEGIN or WRITE or END or MARK } for all homes of the call, or false
 -- Returns   APPLIED, CONFLICT (a record moved, or a decision is kept already), SUPERSEDED (a later
 --           batch of a home has been seen here), or LOST (the mark of a home lies below its base, or something was
 --           lost since the shard was read)
@@ -118,7 +118,7 @@ end
 
 local argument = 1
 for h, home in ipairs(homes) do
-  if phase then restore(h, home) else keep(h, home, argument) end
+  if phase and phase ~= 'MARK' then restore(h, home) else keep(h, home, argument) end
   argument = argument + #home[3]
 end
 for t, task in ipairs(tasks) do

@@ -108,4 +108,6 @@ def test_its_own_place_lies_beside_the_configured_one_and_shares_nothing_with_it
     assert own.redis.prefix == "runner:bench-1"
     assert list(own.domains) == ["bench"]
     assert own.domain_rules()["bench"].on_proceed == "delete"
-    assert (own.topics.tasks, dict(own.inputs), list(own.responses.streams)) == (None, {}, [])
+    assert (own.topics.tasks, dict(own.inputs), list(own.responses.streams)) == ("tasks-bench-1", {}, [])
+    without = load(None, {"RUNNER_TOPICS__TASKS": ""})
+    assert load(None, overrides(without, "bench-1")).topics.tasks is None

@@ -61,7 +61,8 @@ def test_the_embedded_worker_keeps_all_but_the_servers_of_a_configuration(tmp_pa
     file = tmp_path / "runner.yaml"
     file.write_text(
         "kafka: {brokers: 'real:1', properties: {sasl.password: hunter2}}\n"
-        "redis: {password: hunter2}\n"
+        "redis: {password: hunter2, shards: 8}\n"
+        "topics: {tasks: told}\n"
         "domains: {orders: {retentionSeconds: 5}}\n"
         "meta: {parameters: {taskRoles: {override: clerk}}}\n"
     )
@@ -73,6 +74,7 @@ def test_the_embedded_worker_keeps_all_but_the_servers_of_a_configuration(tmp_pa
     assert config.redis.url.get_secret_value() == ADDRESSES[1]
     assert config.redis.password is None
     assert config.delivery == "at_least_once"
+    assert (config.topics.tasks, config.redis.shards) == ("told", 8)
     assert config.domains["orders"].retention_seconds == 5
     assert config.meta.overrides() == {"parameters": {"taskRoles": "clerk"}}
     assert "hunter2" not in file.read_text()

@@ -160,6 +160,10 @@ class Middle:
         self._next[home] = offset + 1
         return Message(home, offset, key, value, headers, timestamp_ms=self.now_ms())
 
+    def following(self, home: int) -> int:
+        """The offset of the next message of a home."""
+        return self._next.get(home, 0)
+
     def run(self, *messages: Message, runs: Mapping[int, int] | None = None) -> Processed:
         """Process a batch of messages; its bases are the offsets it begins with."""
         return self.process.run(batch(messages), runs or {})

@@ -1,0 +1,46 @@
+"""``runner restore --fill-changelog`` that ends as by ``kill -9`` before its n-th commit: the argument."""
+
+import os
+import signal
+import sys
+from typing import Any, cast
+
+from confluent_kafka import Producer
+
+from runner.cli.kafka_clients import Connection
+from runner.cli.restore.fill import fill_changelog
+from runner.cli.restore.place import open_place
+from runner.cli.restore.writer import connect_writer
+from runner.config import load
+from runner.config.model import Config
+
+
+class DyingProducer:
+    """A producer whose n-th transaction stays open, with all its messages in the log."""
+
+    def __init__(self, producer: Producer, commits: int) -> None:
+        self._producer = producer
+        self._left = commits
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+    def commit_transaction(self, seconds: float) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._producer.commit_transaction(seconds)
+
+
+def main() -> None:
+    def connect(config: Config) -> Connection[Producer]:
+        connection = connect_writer(config)
+        connection.client = cast(Producer, DyingProducer(connection.client, int(sys.argv[1])))
+        return connection
+
+    with open_place(load(None, os.environ)) as place:
+        fill_changelog(place, as_json=True, connect=connect)
+
+
+if __name__ == "__main__":
+    main()
