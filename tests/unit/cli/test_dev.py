@@ -118,3 +118,5 @@ def test_what_a_configuration_sets_in_vain_is_named(tmp_path: Path) -> None:
     file = tmp_path / "runner.yaml"
     file.write_text("handler: x\nkafka: {brokers: 'h:1'}\nredis: {shards: 4}\nhttp: {port: 1}\n")
     assert left_out(load(file, {})) == ["kafka", "redis", "http"]
+    file.write_text("topics: {tasks: told}")
+    assert left_out(load(file, {})) == ["topics.tasks"]
