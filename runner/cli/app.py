@@ -125,6 +125,10 @@ def report(error: Exception, *, with_traceback: bool) -> int:
         return MISUSED
     elif with_traceback:
         traceback.print_exception(error)
+    elif isinstance(error, OSError):
+        # A temporary folder that is full, too many open files: the surroundings, not the program.
+        where = f" ({error.filename})" if error.filename else ""
+        _show(f"the system refuses: {error.strerror or error}{where}; {DEBUG}=1 shows where")
     else:
         first = next(iter(str(error).splitlines()), "no text")
         _show(f"{type(error).__name__}: {first} (not foreseen, so a bug; {DEBUG}=1 shows where)")

@@ -156,6 +156,21 @@ def test_what_nobody_foresaw_is_one_line_that_says_how_to_see_more(
     assert capsys.readouterr().err == "ValueError: two\nlines\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(24, "Too many open files", "/x"), "Too many open files (/x)"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (FileNotFoundError("No usable temporary directory"), "No usable temporary directory"),
+    ],
+)
+def test_what_the_system_refuses_is_not_called_a_bug(
+    error: OSError, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(error, with_traceback=False) == 1
+    assert capsys.readouterr().err == f"error: the system refuses: {said}; RUNNER_DEBUG=1 shows where\n"
+
+
 def test_an_error_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     report(FatalError("one [bold]\x1b[31m\ntwo"), with_traceback=False)
 
