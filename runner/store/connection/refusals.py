@@ -23,6 +23,7 @@ from runner.errors import StoreRefused, StoreUnavailable, chain, clause
 _DENIED_IN_SCRIPT: Final = re.compile(r"ACL failure in script|can't run this command", re.IGNORECASE)
 # How the client's package names a Sentinel that gave no answer; its address is enough.
 _SENTINEL: Final = re.compile(r"<redis\.client\.Redis\(.*?host=([^,]+),port=(\d+).*?\)>\)>\)> - ")
+_AS_WANTED: Final = "docs/operations.md (Redis) says what the server must be"
 _NO_CLUSTER: Final = "cluster support disabled"
 _PASSING: Final = (redis.ReadOnlyError, ClusterDownError, TryAgainError, NoScriptError, OutOfMemoryError)
 _PASSING_WORDS: Final = ("BUSY ", "MISCONF ", "NOREPLICAS ")
@@ -37,8 +38,8 @@ def unavailable(error: Exception) -> StoreUnavailable:
         return StoreRefused(f"{remedy.what}: {text}; {remedy.way_out}")
     if isinstance(error, redis.ResponseError):
         passes = isinstance(error, _PASSING) or text.startswith(_PASSING_WORDS)
-        kind = StoreUnavailable if passes else StoreRefused
-        return kind(f"Redis refused a command: {text}")
+        said = f"Redis refused a command: {text}"
+        return StoreUnavailable(said) if passes else StoreRefused(f"{said}; {_AS_WANTED}")
     return StoreUnavailable(f"Redis does not answer: {text}")
 
 
