@@ -22,8 +22,8 @@ SOURCES := runner tests deploy
 COMPILE = $(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-# Half of what a test takes is waiting, so more processes than cores share the tests; one at a time, the longest first.
-PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --durations 10
+# Half of what a test takes is waiting, so more processes than cores share the tests. A failure is shown at once.
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --instafail --durations 10
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all lint check format simulate fuzz soak bench limits lock clean
