@@ -16,6 +16,12 @@ ROOT: Final = Path(__file__).parents[1]
 ORDER: Final = ("e2e", "simulation", "integration", "contract")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Show the progress of several processes as dots: their files take turns all the time."""
+    if session.config.getoption("numprocesses", None):
+        session.config.pluginmanager.getplugin("terminalreporter").showfspath = False
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Refuse a marker that does not say why its test is left to ``make test-all``."""
     for marker in item.iter_markers(THOROUGH):
