@@ -1,7 +1,7 @@
 """When memory that nobody needs any more is looked for and given back: seldom, and between two batches.
 
 A batch makes tens of thousands of objects and no cycle to speak of; looking for cycles as often as
-Python does by default costs a fifth of the worker's time (docs/design.md, "Speed"). Never looking
+Python does by default costs a fifth of the worker's time (docs/performance.md). Never looking
 would keep what an error left in a cycle. It would also let Python keep ever more tuples that were let go
 for later use, up to 2000 of every length: 4 MB, which took 40,000 events to fill up and looked like a leak.
 

@@ -1,4 +1,4 @@
-"""``make bench``: every figure of docs/design.md, measured in one run on real servers.
+"""``make bench``: every figure of docs/performance.md, measured in one run on real servers.
 
 Prints a table, and the same as JSON on the last line. Figures are medians of several rounds; on a
 shared machine compare ratios of one run, never absolute figures of two.

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.unit.docs.pages import PAGES, README, ROOT, prose_of, rows, text_of
+from tests.unit.docs.pages import PAGES, README, ROOT, rows, text_of
 
 GLOSSARY: Final = ROOT / "docs" / "glossary.md"
 FIRST_SCREEN: Final = 40
@@ -24,7 +24,7 @@ def terms() -> list[str]:
 @cache
 def everything_else() -> str:
     """The other pages and the docstrings, each a line of lower case."""
-    pages = [prose_of(page) for page in PAGES if page != GLOSSARY]
+    pages = [text_of(page) for page in PAGES if page != GLOSSARY]
     files = (file.read_text(encoding="utf-8") for file in sorted((ROOT / "runner").rglob("*.py")))
     documented = ast.Module, ast.ClassDef, ast.FunctionDef
     docstrings = [
