@@ -140,12 +140,12 @@ class _Worker:
         self._tracer = open_traces(config, self._metrics, stack)
         brokers = _Brokers(config, topic_names(config))
         cluster = start.answered(brokers.ask)
+        start.answered(self._codecs.prepare)
         store = assembly.store(config)
         stack.callback(store.close)
         given = config
         self._config = config = start.answered(lambda: settle_feed(given, store))
         _require_kafka(config, cluster)
-        start.answered(self._codecs.prepare)
         opened = start.answered(lambda: open_store(store, config, cluster))
         by_suffix = config.responses.partitioner == "suffix"
         outlet = TopicOutlet(cluster, self._codecs.by_topic, self._codecs.default, by_suffix=by_suffix)

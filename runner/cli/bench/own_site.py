@@ -54,6 +54,8 @@ def overrides(config: Config, name: str) -> dict[str, str]:
         "RUNNER_META": "{}",
         "RUNNER_DOMAINS": json.dumps({DOMAIN: {"onProceed": "delete"}}),
         "RUNNER_HTTP__PORT": "0",
+        # Sooner than somebody who waits for replies gives up: the worker says what is missing.
+        "RUNNER_WORKER__STARTSECONDS": "20",
         "RUNNER_LOG__LEVEL": "warning",
         "RUNNER_LOG__FORMAT": "console",
     }
