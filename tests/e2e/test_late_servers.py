@@ -28,6 +28,9 @@ from tests.servers.schema_registry import SchemaRegistryServer
 AT_ONCE_SECONDS: Final = 10
 """Far below what is waited for, and enough for a machine with other work."""
 FAILED: Final = 1
+START_SECONDS: Final = "RUNNER_WORKER__STARTSECONDS"
+PATIENT: Final = {START_SECONDS: "600"}
+"""What comes late here comes as soon as the machine lets it."""
 
 
 @pytest.fixture
@@ -49,13 +52,13 @@ def test_a_worker_waits_for_what_comes_late_and_goes_on_by_itself(
     worker = fleets(site).start()
     _waits(worker, health, "Kafka")
     broker.start()
-    _waits(worker, health, "the schema registry")
-    registry.start()
     _waits(worker, health, "Redis")
     redis.start()
+    _waits(worker, health, "the schema registry")
+    registry.start()
     worker.wait_for("homes", open=[0, 1, 2, 3])
     health.wait_until_ready()
-    assert [event["what"] for event in worker.events("waiting")] == ["Kafka", "the schema registry", "Redis"]
+    assert [event["what"] for event in worker.events("waiting")] == ["Kafka", "Redis", "the schema registry"]
     with desk_at(site) as desk:
         desk.put(start_event("one", timeout="0"))
         assert desk.reply_to("one").status == "ACK"
@@ -72,6 +75,7 @@ def test_a_worker_that_starts_during_a_failover_waits_for_the_new_master(
         "RUNNER_REDIS__TOPOLOGY": "sentinel",
         "RUNNER_REDIS__NODES": json.dumps([pair.address]),
         "RUNNER_REDIS__SENTINEL__MASTER": MASTER,
+        **PATIENT,
     }
     site = make_site(redis_url=DEFAULT_REDIS_URL, settings=settings)
     site.create_topics()
@@ -86,7 +90,7 @@ def test_a_replica_is_waited_for_until_it_is_a_master(
     make_site: Callable[..., Site], fleets: Callable[..., Fleet], start_redis: Callable[..., RedisServer]
 ) -> None:
     server = start_redis()
-    site = make_site(redis_url=server.url)
+    site = make_site(redis_url=server.url, settings=PATIENT)
     site.create_topics()
     with server.client() as client:
         client.execute_command("REPLICAOF", HOST, free_port())
@@ -145,7 +149,7 @@ def test_when_the_time_is_over_the_worker_ends_and_says_who_did_not_answer(
     label: str,
     words: tuple[str, ...],
 ) -> None:
-    site = make_site(settings={**_nobody_at(whom), "RUNNER_WORKER__STARTSECONDS": "1"})
+    site = make_site(settings={**_nobody_at(whom), START_SECONDS: "1"})
     site.create_topics()
     worker = fleets(site).one()
     assert worker.wait() == FAILED
@@ -157,7 +161,7 @@ def test_when_the_time_is_over_the_worker_ends_and_says_who_did_not_answer(
 def _waits(worker: Worker, health: Health, whom: str) -> None:
     """The worker has said for whom it waits; it is live, and not ready."""
     said: dict[str, Any] = worker.wait_for("waiting", what=whom)
-    assert said["seconds"] <= 60
+    assert said["seconds"] <= int(PATIENT[START_SECONDS])
     page = health.wait_until_not_ready(ready=False)
     assert [whom in reason for reason in page["reasons"]] == [True]
     assert health.is_live()
@@ -192,6 +196,7 @@ def _avro_site(
     settings = settings | {
         "RUNNER_ENCODING__TOPICS": json.dumps({f"requests-{name}": "confluent-avro"}),
         "RUNNER_SCHEMAREGISTRY__URL": registry.url,
+        **PATIENT,
     }
     site = Site(
         broker.server,
