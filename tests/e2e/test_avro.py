@@ -119,6 +119,7 @@ def test_without_a_registry_a_worker_says_so_and_ends(estate: Estate, fleets: Ca
     assert "check schemaRegistry.url, or start the registry" in event["reason"]
 
 
+@pytest.mark.thorough("what a command prints on real servers; what it decides has unit tests")
 def test_the_command_line_writes_and_reads_avro(estate: Estate, fleets: Callable[..., Fleet]) -> None:
     site = estate.site
     terminal = Terminal(site.folder, site.environment())

@@ -11,6 +11,8 @@ from tests.e2e.terminal import Terminal
 from tests.e2e.typed import failed
 from tests.waiting import until
 
+pytestmark = pytest.mark.thorough("what a command does with real servers; what it decides has unit tests")
+
 
 def test_it_measures_in_a_place_of_its_own_and_leaves_nothing(desk: tuple[Terminal, Site]) -> None:
     terminal, site = desk

@@ -18,6 +18,8 @@ from tests.e2e.terminal import Finished, Terminal
 from tests.e2e.typed import failed, rows
 from tests.waiting import until
 
+pytestmark = pytest.mark.thorough("what a command does with real servers; what it decides has unit tests")
+
 EVIL: Final = b'{"a": "\xc2\x9b31mred\x1b[2J"'  # no JSON, and it would clear the screen
 NO_TEXT: Final = b"\xff\x00\x1b]0;title\x07"
 NO_ENVELOPE: Final = b"[1, 2, 3]"

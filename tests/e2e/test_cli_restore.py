@@ -102,6 +102,7 @@ def test_what_moves_under_load_is_no_difference(
     assert terminal.run("restore", "--check").code == 0
 
 
+@pytest.mark.thorough("what a command prints on real servers; what it decides has unit tests")
 def test_a_group_of_the_consumer_protocol_has_members_as_well(
     told_site: Callable[..., Site], server: RedisServer, tmp_path: Path
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_group_of_the_consumer_protocol_has_members_as_well(
     assert terminal.run("restore").code == 0
 
 
+@pytest.mark.thorough("what a command prints on real servers; what it decides has unit tests")
 def test_every_example_works(place: tuple[Terminal, Site]) -> None:
     terminal, _ = place
     examples = [line.strip() for line in re.split(r"\[bold\]Examples", restore.__doc__ or "")[1].splitlines()]
@@ -122,6 +124,7 @@ def test_every_example_works(place: tuple[Terminal, Site]) -> None:
         assert done.code == 0, done
 
 
+@pytest.mark.thorough("what a command prints on real servers; what it decides has unit tests")
 def test_what_is_not_there_is_named(place: tuple[Terminal, Site], server: RedisServer) -> None:
     terminal, _ = place
     failed(terminal.run("restore", RUNNER_TOPICS__TASKS=""), 1, "topics.tasks is null")

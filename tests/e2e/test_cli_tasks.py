@@ -11,6 +11,8 @@ from tests.e2e.site import Site
 from tests.e2e.terminal import Finished, Terminal
 from tests.e2e.typed import failed, lines, rows, start
 
+pytestmark = pytest.mark.thorough("what a command does with real servers; what it decides has unit tests")
+
 FAR_MS = 4_000_000_000_000
 
 

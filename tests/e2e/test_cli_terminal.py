@@ -12,6 +12,8 @@ from tests.e2e.site import Site
 from tests.e2e.terminal import PROGRAM, Terminal
 from tests.e2e.typed import lines, start
 
+pytestmark = pytest.mark.thorough("what a command does with real servers; what it decides has unit tests")
+
 BASH = ["bash", "--norc", "--noprofile", "-i"]
 
 

@@ -36,6 +36,8 @@ OPERATIONS: Final = Path(__file__).parents[2] / "docs" / "operations.md"
 ROW: Final = re.compile(r"\| (\w+) \| (topic|group|transactional id) \| ([\w-]+) \| (literal|prefixed) \|")
 PROPERTY: Final = "RUNNER_KAFKA__PROPERTIES__"
 SIDE_BY_SIDE: Final = 6
+QUICK: Final = ("wrong password", "expired certificate", "nobody there", "no such topic")
+CASE_TEST: Final = "test_who_may_not_work_is_told_why_and_exits"
 # One broker for all of them.
 pytestmark = pytest.mark.xdist_group("secure kafka")
 IMPATIENT: Final = {"RUNNER_WORKER__STARTSECONDS": "6"}
@@ -174,8 +176,10 @@ CASES: Final = [
 
 
 @pytest.fixture(scope="module")
-def refused(place: Place) -> Iterator[dict[Case, Future[tuple[int, str, str]]]]:
-    """Every case under way: exit code, log, and the password that may not be in it."""
+def refused(
+    request: pytest.FixtureRequest, place: Place
+) -> Iterator[dict[Case, Future[tuple[int, str, str]]]]:
+    """Every case that is to be tested, under way: exit code, log, and the password that may not be in it."""
 
     def run(number: int, case: Case) -> tuple[int, str, str]:
         settings = {**place.user(case.without), **case.wrong(place)}
@@ -183,11 +187,26 @@ def refused(place: Place) -> Iterator[dict[Case, Future[tuple[int, str, str]]]]:
             code = worker.wait(WAIT_SECONDS)
             return code, worker.log, settings[f"{PROPERTY}SASL_PASSWORD"]
 
+    wanted = [
+        item.callspec.params["case"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == CASE_TEST
+    ]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        yield {case: pool.submit(run, number, case) for number, case in enumerate(CASES)}
+        yield {case: pool.submit(run, number, case) for number, case in enumerate(wanted)}
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case,
+            id=case.name,
+            marks=() if case.name in QUICK else pytest.mark.thorough("one more of what may be wrong"),
+        )
+        for case in CASES
+    ],
+)
 def test_who_may_not_work_is_told_why_and_exits(
     refused: dict[Case, Future[tuple[int, str, str]]], case: Case
 ) -> None:
@@ -234,6 +253,7 @@ def test_the_documented_permissions_are_enough_and_what_is_taken_away_is_waited_
     assert len([answer for answer in desk.answers if answer.key == b"three"]) == 1
 
 
+@pytest.mark.thorough("the documented permissions again, for what is done by hand")
 def test_restoring_needs_no_more_than_what_is_documented_in_kafka_and_redis(
     place: Place, start_redis: Callable[..., RedisServer]
 ) -> None:
@@ -267,6 +287,7 @@ def test_restoring_needs_no_more_than_what_is_documented_in_kafka_and_redis(
     assert restored.returncode == 0, restored.stderr
 
 
+@pytest.mark.thorough("the documented permissions again, for what is done by hand")
 def test_the_command_line_comes_in_with_the_same_settings_and_says_why_it_does_not(place: Place) -> None:
     settings = place.user()
     user = settings[f"{PROPERTY}SASL_USERNAME"]

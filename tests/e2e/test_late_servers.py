@@ -40,7 +40,6 @@ def running() -> Iterator[ExitStack]:
         yield stack
 
 
-@pytest.mark.timeout(180)
 def test_a_worker_waits_for_what_comes_late_and_goes_on_by_itself(
     start_redis: Callable[..., RedisServer], running: ExitStack, tmp_path: Path, fleets: Callable[..., Fleet]
 ) -> None:

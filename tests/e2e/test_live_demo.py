@@ -1,7 +1,11 @@
 """``runner demo --live``: the story on a real Kafka and Redis, with a worker that runs there already."""
 
+import pytest
+
 from tests.e2e.site import Site
 from tests.e2e.terminal import Terminal
+
+pytestmark = pytest.mark.thorough("what a command does with real servers; what it decides has unit tests")
 
 
 def test_the_demo_plays_on_a_real_site_with_its_workers_beside_others_and_again(site: Site) -> None:

@@ -35,7 +35,7 @@ from tests.servers.redis_cluster import (
     wait_for,
 )
 from tests.servers.redis_sentinel import MASTER, SentinelPair, running_sentinel
-from tests.servers.redis_server import LANES, VALKEY, RedisServer
+from tests.servers.redis_server import REDIS, VALKEY, RedisServer
 
 TASKS: Final = 100_000
 """More than there is time for: the load goes on until the test has seen enough."""
@@ -91,7 +91,9 @@ def running() -> Iterator[ExitStack]:
         yield stack
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize(
+    "lane", [VALKEY, pytest.param(REDIS, marks=pytest.mark.thorough("the same on the oldest Redis"))]
+)
 def test_slots_that_move_and_masters_that_are_replaced_under_load_lose_and_double_nothing(
     make_site: Callable[..., Site], fleets: Callable[..., Fleet], running: ExitStack, lane: str
 ) -> None:

@@ -23,8 +23,6 @@ from tests.servers.kafka_server import KafkaServer
 from tests.servers.redis_server import RedisServer
 from tests.waiting import WAIT_SECONDS
 
-pytestmark = pytest.mark.timeout(300)
-
 DEFAULT: Final = "tasks"
 FAULTY: Final = Path(__file__).with_name("faulty_fill.py")
 REFUSED: Final = 4
