@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -188,7 +188,7 @@ def refused(
             return code, worker.log, settings[f"{PROPERTY}SASL_PASSWORD"]
 
     wanted = [
-        item.callspec.params["case"]
+        cast(Case, item.callspec.params["case"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.originalname == CASE_TEST
     ]
