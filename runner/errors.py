@@ -76,6 +76,8 @@ class EventError(RunnerError):
 
     def __init__(self, code: int, message: str, *, over_limit: bool = False) -> None:
         """``over_limit``: refused by a limit that may have been another one before."""
+        # It may quote what a sender wrote, and has to reach everybody.
+        message = message.encode("utf-8", "backslashreplace").decode()
         super().__init__(message)
         self.code = code
         self.message = message

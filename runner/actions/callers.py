@@ -122,9 +122,11 @@ def _claimed_roles(value: Any) -> Iterator[str]:
 
 
 def _name(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    """Return a text, or a number as its text; None for what is neither."""
+    try:
+        return as_text(value, "")
+    except EventError:
         return None
-    return str(value) or None
 
 
 def _said(caller: Caller) -> str:

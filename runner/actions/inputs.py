@@ -18,6 +18,7 @@ from runner.envelope.names import is_blank
 from runner.envelope.numerals import read_number
 from runner.envelope.paths import MISSING, Root, compile_path, read
 from runner.envelope.patterns import search
+from runner.envelope.plain import encode
 from runner.envelope.scope import Scope
 from runner.envelope.truth import truthy
 from runner.errors import (
@@ -35,7 +36,6 @@ from runner.tasks.record import TaskKey
 MAX_ID_BYTES: Final = WIDEST.id_bytes
 """Of a task that an event names; new tasks may have less (``limits.idBytes``)."""
 
-_encode: Final = msgspec.json.Encoder().encode
 MAX_TIME_MS: Final = 2**53 - 1
 """Largest epoch that survives every JSON reader and a Redis score unrounded."""
 
@@ -127,10 +127,10 @@ def ignores(event: Event, code: int) -> bool:
     """
     try:
         given = event.parameters.get("ignoreErrors")
+        codes = given if isinstance(given, list) else (as_text(given, "ignoreErrors") or "").split(",")
+        return str(code) in {(as_text(entry, "ignoreErrors") or "").strip() for entry in codes}
     except EventError:
         return False
-    codes = given if isinstance(given, list) else str(given or "").split(",")
-    return str(code) in {str(entry).strip() for entry in codes}
 
 
 def domain_of(event: Event, policy: Policy) -> str:
@@ -165,7 +165,7 @@ def input_of(incoming: Incoming, limits: EventLimits) -> Input:
 
 def encoded_data(data: Any, limits: EventLimits) -> bytes:
     """Return data as it is stored; EventError 10011 if it is larger than data may be."""
-    encoded = _encode(data)
+    encoded = encode(data)
     if len(encoded) > limits.data_bytes:
         raise over_limit(
             f"the data that inputElement and inputPattern give has {len(encoded)} bytes, "

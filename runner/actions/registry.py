@@ -64,11 +64,14 @@ def plan(incoming: Incoming, policy: Policy) -> Plan:
 
 def _planned(incoming: Incoming, policy: Policy) -> Plan:
     event = incoming.event
+    if event.trouble is not None:
+        raise event.trouble
     if incoming.is_timer:
         given = Input(event.payload, event.payload, is_payload=True)
         return TaskPlan(incoming, timer_key(event, policy), given, timeout_task)
     if event.action not in TASK_ACTIONS and event.action not in PERIOD_ACTIONS:
-        raise EventError(UNKNOWN_ACTION, f"action {event.action[:100]!r} is unknown")
+        said = f"action {event.action[:100]!r} is unknown" if event.action else "eventMeta.action is missing"
+        raise EventError(UNKNOWN_ACTION, f"{said}; use one of {', '.join(sorted(TASK_ACTIONS))}")
     require_small(incoming, policy.limits)
     check_version(event)
     require_sound(event)

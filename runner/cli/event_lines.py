@@ -12,6 +12,7 @@ from typing import Final
 
 from runner.envelope.codec import Codec, JsonCodec
 from runner.envelope.event import Event, MetaRules, read_event, require_answerable
+from runner.envelope.plain import BYTE_ORDER_MARK
 from runner.errors import PoisonError
 
 LONGEST_LIST: Final = 20
@@ -43,14 +44,16 @@ class BadLine:
 def read_lines(
     lines: Iterable[bytes], rules: MetaRules, max_event_bytes: int, codec: Codec = _JSON
 ) -> tuple[list[EventLine], list[BadLine]]:
-    """Return the events and the lines that are none, both in their order; empty lines are skipped.
+    """Return the events and the lines that are none, both in their order.
+
+    Empty lines are skipped, and a byte order mark before an event.
 
     ``codec`` is that of the requests topic; JSON is sent as it stands. ``rules`` are the topic's
     metadata rules: an event may rely on them for its action.
     """
     events, bad = [], []
     for number, line in enumerate(lines, start=1):
-        value = line.strip()
+        value = line.strip().removeprefix(BYTE_ORDER_MARK)
         if not value:
             continue
         try:

@@ -20,8 +20,9 @@ from fastavro.read import SchemaResolutionError
 
 from runner.envelope.avro_schema import OTHERS, SECTIONS
 from runner.envelope.codec import Sections, too_deep
+from runner.envelope.plain import BYTE_ORDER_MARK, encode, one_value
 from runner.envelope.writer_schema import WriterSchema, own_fingerprint, own_schema
-from runner.errors import PoisonError
+from runner.errors import UNDELIVERABLE, EventError, PoisonError
 
 MARKER: Final = b"\xc3\x01"
 MAGIC: Final = b"\x00"
@@ -41,9 +42,6 @@ _GARBAGE: Final = (
     AttributeError,
     struct.error,
 )
-
-_encode: Final = msgspec.json.Encoder().encode
-_one_value: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Schemas(Protocol):
@@ -163,13 +161,18 @@ class _Body:
         return _envelope(record)
 
     def written(self, sections: Sections) -> bytes:
-        """Return the record of these sections."""
+        """Return the record of these sections; EventError 13020 for a name that Avro cannot carry."""
         record: dict[str, Any] = {OTHERS: {}}
         for name, value in sections.items():
-            text = (bytes(value) if isinstance(value, msgspec.Raw) else _encode(value)).decode()
+            text = (bytes(value) if isinstance(value, msgspec.Raw) else encode(value)).decode()
             (record if name in SECTIONS else record[OTHERS])[name] = text
         target = BytesIO()
-        schemaless_writer(target, self.own.parsed, record)
+        try:
+            schemaless_writer(target, self.own.parsed, record)
+        except UnicodeEncodeError:
+            raise EventError(
+                UNDELIVERABLE, "the name of a section holds half of a character pair, which Avro cannot carry"
+            ) from None
         return target.getvalue()
 
 
@@ -195,7 +198,7 @@ def _envelope(record: Mapping[str, Any]) -> bytes:
         if name in others:
             raise PoisonError("NOT_AN_ENVELOPE", f"{name} stands among the others, where no section belongs")
     texts = {name: record[name] for name in SECTIONS if record[name] is not None} | others
-    return _encode({name: _value(name, text) for name, text in texts.items()})
+    return encode({name: _value(name, text) for name, text in texts.items()})
 
 
 def _value(name: str, text: Any) -> msgspec.Raw:
@@ -203,10 +206,10 @@ def _value(name: str, text: Any) -> msgspec.Raw:
         # The schema gives the text or bytes another meaning: decimal, uuid.
         raise PoisonError("SCHEMA_MISMATCH", f"{name[:100]!r} is a {type(text).__name__} and no text")
     try:
-        return _one_value.decode(text)
+        return one_value(text.encode().removeprefix(BYTE_ORDER_MARK))
     except RecursionError:
         raise too_deep() from None
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise PoisonError("NOT_JSON", f"{name[:100]!r} is not one JSON value: {error}") from None
 
 

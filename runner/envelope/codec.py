@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
+from runner.envelope.plain import BYTE_ORDER_MARK, encode, split
 from runner.errors import PoisonError
 
 Sections: TypeAlias = dict[str, Any]
@@ -26,9 +27,6 @@ an event must come to the same when it is redelivered, however deep the calls we
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"{[]}"))
 _STEP_OF: Final = tuple(1 if code in b"{[" else -1 for code in range(256))
-
-_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_encoder = msgspec.json.Encoder()
 
 
 class Codec(Protocol):
@@ -58,18 +56,19 @@ class JsonCodec:
         """Return at once: nothing is needed."""
 
     def to_json(self, value: bytes) -> bytes:
-        """Return the value as it is."""
-        return value
+        """Return the value, without the byte order mark that may stand before it."""
+        return value.removeprefix(BYTE_ORDER_MARK)
 
     def decode(self, value: bytes) -> Sections:
         """Return the top-level fields as raw JSON; the syntax of all of it has been checked.
 
+        ``value`` is what ``to_json`` returned.
         Raises PoisonError: NOT_UTF8, NOT_JSON, TOO_DEEP or NOT_AN_ENVELOPE.
         """
         try:
             # The parser skips over strings of raw sections without looking at their encoding.
             value.decode()
-            sections = _decoder.decode(value)
+            sections = split(value)
         except UnicodeDecodeError as error:
             raise PoisonError("NOT_UTF8", f"the value is not UTF-8: {error.reason}") from None
         except RecursionError:
@@ -78,7 +77,7 @@ class JsonCodec:
             raise PoisonError(
                 "NOT_AN_ENVELOPE", "the value is JSON but not an object with sections"
             ) from None
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise PoisonError("NOT_JSON", f"the value is not JSON: {error}") from None
         if _is_too_deep(value):
             raise too_deep()
@@ -86,7 +85,7 @@ class JsonCodec:
 
     def encode(self, sections: Sections) -> bytes:
         """Return compact JSON; raw sections are spliced in unchanged."""
-        return _encoder.encode(sections)
+        return encode(sections)
 
 
 def _is_too_deep(value: bytes) -> bool:

@@ -1,35 +1,35 @@
 """The event: an envelope whose sections are read only when something asks for them.
 
-Made from the sections of a codec. What cannot be answered (no request id, no action) is poison;
-what can be answered but is wrong raises EventError where it is read, which becomes FAIL 10011.
+Made from the sections of a codec. What cannot be answered (no request id) is poison; what can be
+answered but is wrong raises EventError where it is read, which becomes a FAIL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from hashlib import blake2b
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
 
 from runner.envelope.codec import Sections
+from runner.envelope.plain import Written, decode, decode_whole, encode, is_whole, split
 from runner.errors import NOT_CONVERTIBLE, EventError, PoisonError
 
-# Made once: the functions of the package of the same names make one each time.
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-_sections = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _UNREAD: Final = object()
 
 
 class _RequestHead(msgspec.Struct):
     """The one field of requestMeta that every event needs; the others are skipped unread."""
 
-    id: str | int | None = None
+    id: Any = None
 
 
-_request_head = msgspec.json.Decoder(_RequestHead)
+_request_head: Final = msgspec.json.Decoder(_RequestHead, float_hook=Written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,17 @@ NO_RULES: Final = MetaRules()
 class Event:
     """One envelope. Sections are decoded at first use; the object is never changed afterwards."""
 
-    __slots__ = ("_parameters", "_payload", "_raw", "_request_id", "_saga", "meta", "sections", "sent_meta")
+    __slots__ = (
+        "_parameters",
+        "_payload",
+        "_raw",
+        "_request_id",
+        "_saga",
+        "meta",
+        "sections",
+        "sent_meta",
+        "trouble",
+    )
 
     def __init__(
         self,
@@ -75,8 +85,11 @@ class Event:
         meta: dict[str, Any],
         raw: bytes | None = None,
         sent_meta: dict[str, Any] | None = None,
+        trouble: EventError | None = None,
     ) -> None:
         self.sections = sections
+        self.trouble = trouble
+        """Why eventMeta cannot be read, where it cannot; what can be made out of it is ``meta``."""
         self.meta = meta
         self.sent_meta = meta if sent_meta is None else sent_meta
         """EventMeta before the metadata rules: what the runner itself sent is read from here."""
@@ -90,7 +103,7 @@ class Event:
     def raw(self) -> bytes:
         """The whole event as JSON, with the metadata rules applied."""
         if self._raw is None:
-            self._raw = _encode(self.sections)
+            self._raw = encode(self.sections)
         return self._raw
 
     @property
@@ -102,8 +115,11 @@ class Event:
 
     @property
     def action(self) -> str:
-        """eventMeta.action; events without one are refused by ``require_answerable``."""
-        return str(self.meta.get("action"))
+        """eventMeta.action as text; empty where there is none that can be read."""
+        value = self.meta.get("action")
+        if type(value) is not str or not value.isascii():
+            value = _any_text(value)
+        return value or ""
 
     @property
     def payload(self) -> dict[str, Any] | None:
@@ -153,12 +169,15 @@ class Event:
         return as_text(value, f"eventMeta.parameters.{name}")
 
     def section(self, name: str) -> Any:
-        """Return any section as plain JSON values, a copy of its own; None if absent."""
-        return _plain(self.sections.get(name), name)
+        """Return any section as plain JSON values, a copy of its own; None if absent.
+
+        EventError 10011 where a text in it cannot be told to anybody.
+        """
+        return _plain(self.sections.get(name), name, whole=True)
 
     def whole(self) -> dict[str, Any]:
         """Return the whole event as plain JSON values (where ``@.`` paths start)."""
-        return {name: self.section(name) for name in self.sections}
+        return {name: self._values(name) for name in self.sections}
 
     def identity(self) -> str:
         """Return what makes a repeat of this event a duplicate, as a short digest.
@@ -169,7 +188,7 @@ class Event:
         time = self.text("requestTime")
         if time is None:
             return blake2b(self.raw.strip(), digest_size=12).hexdigest()
-        named = _encode([self.action, self.request_id, self.saga_id, self.step_id, time])
+        named = encode([self.action, self.request_id, self.saga_id, self.step_id, time])
         return blake2b(named, digest_size=12).hexdigest()
 
     def answered(self, result: Mapping[str, Any], payload: Any = _UNREAD) -> Sections:
@@ -201,8 +220,11 @@ class Event:
             self._saga = entries[-1] if entries else {}
         return self._saga
 
+    def _values(self, name: str) -> Any:
+        return _plain(self.sections.get(name), name)
+
     def _object(self, name: str) -> dict[str, Any] | None:
-        value = self.section(name)
+        value = self._values(name)
         if value is None or isinstance(value, dict):
             return value
         raise EventError(NOT_CONVERTIBLE, f"{name} must be an object")
@@ -214,86 +236,121 @@ _OUR_RESULT: Final = frozenset({"receiveTime", "endTime", "status", "error", "ta
 def read_event(sections: Sections, raw: bytes | None, rules: MetaRules = NO_RULES) -> Event:
     """Return the event of these sections, with the metadata rules of its topic applied.
 
-    ``raw`` is the same event as JSON, if at hand. Raises PoisonError NOT_AN_ENVELOPE where
-    eventMeta cannot be read. Whether it can be answered is asked later (``require_answerable``):
-    an event for another handler is none of our business, however odd.
+    ``raw`` is the same event as JSON, if at hand. Never raises: an event for another handler is none
+    of our business, however odd, and what is wrong with another is said to its sender (``trouble``).
     """
-    sent = _meta(sections.get("eventMeta")) or {}
+    sent, trouble = _meta(sections.get("eventMeta"))
     if not rules:
-        return Event(sections, sent, raw)
+        return Event(sections, sent, raw, trouble=trouble)
     meta = rules.apply(sent)
+    if trouble is not None:
+        return Event(sections, meta, raw, sent, trouble)
     return Event({**sections, "eventMeta": meta}, meta, None, sent)
 
 
 def require_answerable(event: Event) -> None:
-    """Make sure that a request id and an action can be read.
+    """Make sure that a request id can be read.
 
     Raises PoisonError NOT_AN_ENVELOPE otherwise: a FAIL would reach nobody.
     """
-    if not isinstance(event.meta.get("action"), str):
-        raise PoisonError("NOT_AN_ENVELOPE", "eventMeta.action is missing or not text")
     _ = event.request_id
 
 
 def require_sound(event: Event) -> None:
     """Make sure that every section is of its type, so that what is stored can be read again.
 
-    Raises EventError 10011 naming the one that is not. ``read_event`` and ``require_answerable``
-    have looked at requestMeta and eventMeta before.
+    Raises EventError 10011 naming the one that is not. ``require_answerable`` has looked at requestMeta.
     """
+    if event.trouble is not None:
+        raise event.trouble
     _ = event.payload, event.result, event.parameters, event.saga_id, event.step_id
     _ = event.text("requestTime")
 
 
 def stored_event(raw: bytes) -> Event:
-    """Return an event that was stored by this runner: rules were applied when it was read."""
-    return read_event(_sections(raw), raw)
+    """Return an event that was stored by this runner: rules were applied when it was read.
+
+    ValueError or RecursionError for what is none.
+    """
+    return read_event(split(raw), raw)
 
 
 def as_text(value: Any, name: str) -> str | None:
     """Return text, or a number as its text; None for null and blank text.
 
-    Raises EventError 10011 for anything else; ``name`` says in the message what it was.
+    A whole number is written as one, whatever it was sent as: 43.0 is 43. Raises EventError 10011 for
+    anything else; ``name`` says in the message what it was.
     """
     if isinstance(value, str):
+        if not value.isascii() and not is_whole(value):
+            raise EventError(NOT_CONVERTIBLE, f"{name} holds half of a character pair")
         return value if value.strip() else None
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise EventError(NOT_CONVERTIBLE, f"{name} must be text")
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+    return str(value) if isinstance(value, int) else _number_text(value)
+
+
+def _number_text(number: float) -> str:
+    """Return the same text for the same number, however it was spelled; no digit is lost."""
+    written = number.text if isinstance(number, Written) else repr(number)
+    if not isfinite(number):
+        return written
+    exact, shortest = Decimal(written), repr(float(number))
+    if exact == int(exact):
+        return str(int(exact))
+    return shortest if Decimal(shortest) == exact else written
+
+
+def _any_text(value: Any) -> str | None:
+    with suppress(EventError):
+        return as_text(value, "")
+    return None
 
 
 def _request_id(raw: Any) -> str:
     if raw is None:
         raise PoisonError("NOT_AN_ENVELOPE", "requestMeta is missing: nobody can be answered")
     try:
-        request_id = _request_head.decode(raw).id
-    except (ValueError, RecursionError):
-        raise PoisonError("NOT_AN_ENVELOPE", "requestMeta.id cannot be read") from None
-    if request_id is None or request_id == "":
+        value = _request_head.decode(raw).id
+    except ValueError:
+        # What the parser dislikes may stand beside the id.
+        meta = decode(raw)
+        if not isinstance(meta, dict):
+            raise PoisonError("NOT_AN_ENVELOPE", "requestMeta is no object: nobody can be answered") from None
+        value = meta.get("id")
+    if type(value) is str and value and value.isascii():
+        return value
+    if value is None or value == "":
         raise PoisonError("NOT_AN_ENVELOPE", "requestMeta.id is missing: nobody can be answered")
-    return str(request_id)
-
-
-def _meta(raw: Any) -> dict[str, Any] | None:
     try:
-        meta = _plain(raw, "eventMeta")
+        # A blank id is one: only its sender has to understand it.
+        return as_text(value, "requestMeta.id") or str(value)
     except EventError as error:
-        raise PoisonError("NOT_AN_ENVELOPE", error.message) from None
-    if meta is None or isinstance(meta, dict):
-        return meta
-    raise PoisonError("NOT_AN_ENVELOPE", "eventMeta must be an object")
+        raise PoisonError("NOT_AN_ENVELOPE", f"{error.message}: nobody can be answered") from None
 
 
-def _plain(value: Any, name: str) -> Any:
-    """Return a section as plain JSON values. Numbers no float can hold are an EventError."""
+def _meta(raw: Any) -> tuple[dict[str, Any], EventError | None]:
+    """Return eventMeta, and what is wrong with it."""
+    trouble = None
+    try:
+        meta = _plain(raw, "eventMeta", whole=True)
+    except EventError as error:
+        meta, trouble = _plain(raw, "eventMeta"), error
+    if meta is None:
+        return {}, trouble
+    if not isinstance(meta, dict):
+        return {}, EventError(NOT_CONVERTIBLE, "eventMeta must be an object")
+    return meta, trouble
+
+
+def _plain(value: Any, name: str, *, whole: bool = False) -> Any:
+    """Return a section as plain JSON values; ``whole``: EventError where a text in it is not."""
     if value is None or not isinstance(value, msgspec.Raw):
         return value
     try:
-        return _decode(value)
+        return decode_whole(value) if whole else decode(value)
     except (ValueError, RecursionError) as error:
         raise EventError(NOT_CONVERTIBLE, f"{name} cannot be read: {error}") from None
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from runner.envelope.plain import Written
+
 MAX_DEPTH: Final = 500
 """Levels of what a pattern builds; JSON encoders stop at some 1000."""
 
@@ -62,7 +64,7 @@ def _own_units(item: Any, below: list[Any]) -> int:
     if kind is list:
         below.extend(item)
         return len(item)
-    if kind is float and math.isfinite(item):
+    if kind is Written or (kind is float and math.isfinite(item)):
         return 0
     raise Refused(f"gives {item if kind is float else f'a {kind.__name__}'}, which is not JSON")
 

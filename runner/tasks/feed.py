@@ -11,8 +11,9 @@ from typing import Final
 
 import msgspec
 
+from runner.envelope.plain import encode, split
 from runner.errors import FeedUnreadable
-from runner.tasks.record import Record, TaskKey, TaskStart, TaskState
+from runner.tasks.record import Record, TaskKey, TaskStart, TaskState, read_start
 
 FORMAT: Final = 1
 """Version of the value; a reader refuses one it does not know."""
@@ -41,6 +42,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 _encode: Final = msgspec.json.Encoder().encode
 _decoder: Final = msgspec.json.Decoder(Entry)
+_NO_START: Final = TaskStart(event=msgspec.Raw(b"null"))
 
 
 def feed_key(key: TaskKey) -> bytes:
@@ -57,12 +59,23 @@ def encode_entry(record: Record) -> bytes:
 def read_entry(value: bytes) -> Entry:
     """Return what ``encode_entry`` wrote. Raises FeedUnreadable."""
     try:
-        entry = _decoder.decode(value)
-    except (ValueError, RecursionError) as error:
+        entry = _entry(value)
+    except (ValueError, TypeError, RecursionError) as error:
         raise FeedUnreadable(f"not a message of the task feed: {error}") from None
     if entry.format != FORMAT:
         raise FeedUnreadable(f"format {entry.format} of the task feed is not known, only {FORMAT}")
     return entry
+
+
+def _entry(value: bytes) -> Entry:
+    try:
+        return _decoder.decode(value)
+    except msgspec.DecodeError:
+        # What a sender wrote may be JSON that the parser refuses.
+        fields = split(value)
+        start = fields.pop("start", msgspec.Raw())
+        entry = _decoder.decode(encode({**fields, "start": _NO_START}))
+        return msgspec.structs.replace(entry, start=read_start(bytes(start)))
 
 
 def entry_headers(record: Record) -> tuple[tuple[str, bytes], ...]:

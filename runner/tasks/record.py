@@ -22,6 +22,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from runner.envelope.event import Event, require_answerable, stored_event
+from runner.envelope.plain import decode, encode, split
 from runner.errors import PoisonError, StoreUnreadable
 from runner.tasks.source import Source, parse_source
 
@@ -129,7 +130,7 @@ class Record(msgspec.Struct, frozen=True):
         if not isinstance(self.start.data, msgspec.Raw):
             return started.payload
         try:
-            return _data_decoder.decode(self.start.data)
+            return decode(self.start.data)
         except _UNREADABLE as error:
             raise _unreadable(self.key, error) from None
 
@@ -153,7 +154,6 @@ def as_left_by(record: Record, source: str) -> Record | None:
 
 # TypeError: a part is not there at all.
 _UNREADABLE: Final = (ValueError, TypeError, RecursionError)
-_data_decoder: Final = msgspec.json.Decoder()
 _state_decoder: Final = msgspec.json.Decoder(TaskState)
 _start_decoder: Final = msgspec.json.Decoder(TaskStart)
 encode_part: Final = msgspec.json.Encoder().encode
@@ -166,9 +166,21 @@ def read_record(key: TaskKey, revision: int, state: bytes, start: bytes) -> Reco
     Raises StoreUnreadable for anything else.
     """
     try:
-        return Record(key, revision, _state_decoder.decode(state), _start_decoder.decode(start))
+        return Record(key, revision, _state_decoder.decode(state), read_start(start))
     except _UNREADABLE as error:
         raise _unreadable(key, error) from None
+
+
+def read_start(text: bytes) -> TaskStart:
+    """Return the large part of a record; ValueError, TypeError or RecursionError for anything else."""
+    try:
+        return _start_decoder.decode(text)
+    except msgspec.DecodeError:
+        # What a sender wrote may be JSON that the parser refuses.
+        fields = split(text)
+        sent = {name: fields.pop(name) for name in ("event", "data") if name in fields}
+        start = _start_decoder.decode(encode({**fields, "event": None}))
+        return msgspec.structs.replace(start, **sent)
 
 
 def _unreadable(key: TaskKey, error: Exception) -> StoreUnreadable:

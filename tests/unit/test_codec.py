@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.envelope.codec import MAX_DEPTH, JsonCodec
+from runner.envelope.plain import decode, encode
 from runner.errors import PoisonError
 
 CODEC = JsonCodec()
@@ -24,7 +25,7 @@ jsons: st.SearchStrategy[Any] = st.recursive(
 
 def reason(value: bytes) -> str:
     with pytest.raises(PoisonError) as poison:
-        CODEC.decode(value)
+        CODEC.decode(CODEC.to_json(value))
     assert str(poison.value).strip()
     assert len(str(poison.value)) < 300
     return poison.value.reason
@@ -43,11 +44,16 @@ def reason(value: bytes) -> str:
         (b'{"a":NaN}', "NOT_JSON"),
         (b'{"a":Infinity}', "NOT_JSON"),
         (b'{"a":01}', "NOT_JSON"),
-        (b'{"a":"\\ud800"}', "NOT_JSON"),
+        (b'{"a":"\\ud800",}', "NOT_JSON"),
+        (b'{"a":"\\ud800", "\\ud8"}', "NOT_JSON"),
+        (b"[1,]", "NOT_JSON"),
+        (b"[1", "NOT_JSON"),
+        (b"5 apples", "NOT_JSON"),
+        (b'"text', "NOT_JSON"),
         (b'{"a":"\\x41"}', "NOT_JSON"),
         (b'{"a":"tab\there"}', "NOT_JSON"),
         (b'{"a":nul}', "NOT_JSON"),
-        (b"\xef\xbb\xbf{}", "NOT_JSON"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}", "NOT_JSON"),
         (b"\x00\x00\x00\x00\x01avro", "NOT_JSON"),
         (b'{"a":"\xff"}', "NOT_UTF8"),
         (b'{"a":"\xed\xa0\x80"}', "NOT_UTF8"),
@@ -56,6 +62,7 @@ def reason(value: bytes) -> str:
         (b'[{"requestMeta":{}}]', "NOT_AN_ENVELOPE"),
         (b"5", "NOT_AN_ENVELOPE"),
         (b'"text"', "NOT_AN_ENVELOPE"),
+        (b'"\\ud800"', "NOT_AN_ENVELOPE"),
         (b"null", "NOT_AN_ENVELOPE"),
         (b"true", "NOT_AN_ENVELOPE"),
     ],
@@ -121,6 +128,22 @@ def test_sections_stay_the_bytes_they_were() -> None:
     assert CODEC.encode(sections) == b'{"payload":%s,"result":null}' % payload
 
 
+HALVES = rb'{"\ud83d":["\uD83D \ud83d\ude00","\\ud83d",-0, 1e400],"a":"\udE00\ud83d"}'
+
+
+def test_halves_of_character_pairs_stay_the_bytes_they_were() -> None:
+    value = b'{ "payload" :%s, "\\ud83d" : [ 1.50 ], "\\u00e9":"\xc2\x80" }' % HALVES
+    sections = CODEC.decode(value)
+    assert bytes(sections["payload"]) == HALVES
+    assert list(sections) == ["payload", "\ud83d", "é"]
+    assert json.loads(CODEC.encode(sections)) == json.loads(value)
+    assert HALVES in CODEC.encode({**sections, "result": {"text": "\ude00"}})
+
+
+def test_a_byte_order_mark_before_the_value_is_skipped() -> None:
+    assert CODEC.decode(CODEC.to_json(b'\xef\xbb\xbf {"a":1}')) == {"a": msgspec.Raw(b"1")}
+
+
 def test_a_section_may_be_replaced_by_plain_values() -> None:
     sections = {
         **CODEC.decode(b'{"payload":{"a": 1},"result":null}'),
@@ -143,6 +166,21 @@ def test_unknown_fields_survive_a_round_trip_at_every_level(
     assert all(isinstance(section, msgspec.Raw) for section in sections.values())
     assert json.loads(CODEC.encode(sections)) == envelope
     assert all(bytes(section) in value for section in sections.values())
+
+
+@given(st.text(max_size=40).map(json.dumps) | st.text('\\ud83e0 -"', max_size=30).map('"{}"'.format))
+def test_every_text_that_is_json_passes_as_it_was(text: str) -> None:
+    """A random text of escapes, halves of character pairs among them, is JSON for both or for neither."""
+    value = f'{{"a":[{text}],"b":{text}}}'.encode()
+    try:
+        read = json.loads(value)
+    except ValueError:
+        assert reason(value) == "NOT_JSON"
+        return
+    sections = CODEC.decode(value)
+    assert CODEC.encode(sections) == value
+    assert decode(sections["a"]) == read["a"]
+    assert json.loads(encode(decode(value))) == read
 
 
 @given(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass")))

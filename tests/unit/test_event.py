@@ -57,43 +57,64 @@ def without(*names: str) -> dict[str, Any]:
         changed(requestMeta={}),
         changed(requestMeta={"id": None}),
         changed(requestMeta={"id": ""}),
-        changed(requestMeta={"id": 1.5}),
         changed(requestMeta={"id": True}),
         changed(requestMeta={"id": {"x": 1}}),
-        without("eventMeta"),
-        changed(eventMeta=None),
-        changed(eventMeta={}),
-        changed(eventMeta={"action": None}),
-        changed(eventMeta={"action": 5}),
+        changed(requestMeta={"id": "half \ud83d"}),
         {},
     ],
 )
-def test_without_a_request_id_or_an_action_nobody_can_be_answered(sent: dict[str, Any]) -> None:
+def test_without_a_request_id_nobody_can_be_answered(sent: dict[str, Any]) -> None:
     event = read(sent)
     with pytest.raises(PoisonError) as poison:
         require_answerable(event)
     assert poison.value.reason == "NOT_AN_ENVELOPE"
 
 
-@pytest.mark.parametrize("meta", [[], "text", 5, True, [{}]])
-def test_event_meta_of_the_wrong_type_is_poison(meta: Any) -> None:
-    with pytest.raises(PoisonError) as poison:
-        read(changed(eventMeta=meta))
-    assert poison.value.reason == "NOT_AN_ENVELOPE"
-
-
-@pytest.mark.parametrize("number", ["1e999", "1" * 5000])
-def test_event_meta_and_request_id_with_a_number_nobody_can_hold_are_poison(number: str) -> None:
-    with pytest.raises(PoisonError):
-        read(b'{"requestMeta":{"id":"r"},"eventMeta":{"action":"StartTask","n":%s}}' % number.encode())
-    event = read(b'{"requestMeta":{"id":%s},"eventMeta":{"action":"StartTask"}}' % number.encode())
-    with pytest.raises(PoisonError):
+@pytest.mark.parametrize("meta", [[], "text", 5, True, [{}], {"note": "\ud83d"}, {"\ude00": 1}])
+def test_event_meta_that_cannot_be_read_is_said_under_the_request_id(meta: Any) -> None:
+    for rules in (NO_RULES, MetaRules(overrides={"action": "StartTask"}, parameter_defaults={"a": 1})):
+        event = read(changed(eventMeta=meta), rules)
         require_answerable(event)
+        with pytest.raises(EventError) as error:
+            require_sound(event)
+        assert (error.value.code, "eventMeta" in error.value.message) == (NOT_CONVERTIBLE, True)
+        assert json.loads(CODEC.encode(event.answered({})))["eventMeta"] == meta
+
+
+def test_what_can_be_read_of_event_meta_says_whom_it_is_for() -> None:
+    event = read(changed(eventMeta={"handler": "others", "note": "\ud83d"}))
+    assert (event.meta["handler"], event.trouble is not None) == ("others", True)
+
+
+@pytest.mark.parametrize("meta", [None, {}, {"action": None}, {"action": ""}, {"action": ["StartTask"]}])
+def test_an_action_that_is_not_there_is_empty(meta: Any) -> None:
+    event = read(changed(eventMeta=meta))
+    require_answerable(event)
+    assert event.action == ""
+
+
+@pytest.mark.parametrize("number", ["1e999", "1" * 5000, "-1e400"])
+def test_a_number_beyond_all_bounds_is_passed_on_and_is_its_own_text(number: str) -> None:
+    event = read(
+        b'{"requestMeta":{"id":%s},"eventMeta":{"action":"StartTask","n":%s}}'
+        % (number.encode(), number.encode())
+    )
+    require_answerable(event)
+    require_sound(event)
+    assert (event.request_id, event.text("n")) == (number, number)
 
 
 @pytest.mark.parametrize(
     ("request_id", "text"),
-    [("req-1", "req-1"), (7, "7"), (2**70, str(2**70)), (" ", " "), ("a\nb ü", "a\nb ü")],
+    [
+        ("req-1", "req-1"),
+        (7, "7"),
+        (43.0, "43"),
+        (1.5, "1.5"),
+        (2**70, str(2**70)),
+        (" ", " "),
+        ("a\nb ü", "a\nb ü"),
+    ],
 )
 def test_a_request_id_is_text_or_a_number_read_as_its_text(request_id: Any, text: str) -> None:
     event = read(changed(requestMeta={"id": request_id, "claims": 5}))
@@ -102,9 +123,12 @@ def test_a_request_id_is_text_or_a_number_read_as_its_text(request_id: Any, text
 
 
 def test_the_rest_of_request_meta_is_not_looked_at() -> None:
-    event = read(b'{"requestMeta":{"id":"r","n":1e999},"eventMeta":{"action":"StartTask"},"payload":{}}')
-    require_answerable(event)
-    assert event.request_id == "r"
+    for beside in (rb'"n":1e999', rb'"name":"\ud83d"', rb'"\ude00":[]', b'"id":"not the last"'):
+        value = b'{"requestMeta":{%s,"id":"r"},"eventMeta":{"action":"StartTask"},"payload":{}}' % beside
+        event = read(value)
+        require_answerable(event)
+        assert event.request_id == "r"
+        assert CODEC.encode(event.sections) == value
 
 
 # Sections.
@@ -176,11 +200,39 @@ def test_a_number_counts_as_its_text_and_blank_text_as_absent(value: Any, text: 
     assert as_text(value, "it") == text
 
 
-@pytest.mark.parametrize("value", [True, False, [], {}, ["a"]])
+@pytest.mark.parametrize("value", [True, False, [], {}, ["a"], "half \ud83d"])
 def test_what_is_neither_text_nor_number_is_refused_by_name(value: Any) -> None:
     with pytest.raises(EventError) as error:
         as_text(value, "eventMeta.domain")
     assert (error.value.code, "eventMeta.domain" in error.value.message) == (NOT_CONVERTIBLE, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("43.0", "43"),
+        ("-0", "0"),
+        ("-0.0", "0"),
+        ("1.50", "1.5"),
+        ("15e-1", "1.5"),
+        ("4.3e1", "43"),
+        ("12345678901234567890.0", "12345678901234567890"),
+        ("0.1234567890123456789", "0.1234567890123456789"),
+        ("1e-400", "1e-400"),
+    ],
+)
+def test_a_number_has_one_text_however_it_was_spelled_and_loses_no_digit(number: str, text: str) -> None:
+    event = read(b'{"eventMeta":{"n":%s}}' % number.encode())
+    assert event.text("n") == text
+
+
+@pytest.mark.parametrize("section", ["sagaMeta", "requestMeta"])
+def test_a_section_that_has_to_be_told_may_not_hold_half_of_a_character_pair(section: str) -> None:
+    event = read(changed(**{section: [{"sagaId": "\ud83d"}]}))
+    with pytest.raises(EventError) as error:
+        event.section(section)
+    assert section in error.value.message
+    assert event.whole()[section] == [{"sagaId": "\ud83d"}]
 
 
 def test_the_whole_event_is_plain_values() -> None:

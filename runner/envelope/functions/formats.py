@@ -10,10 +10,9 @@ import csv
 from collections.abc import Iterable
 from typing import Any, Final
 
-import msgspec
-
 from runner.envelope.functions.signature import Evaluation, Misuse
 from runner.envelope.merge import Json
+from runner.envelope.plain import decode_whole, encode
 from runner.envelope.units import characters
 
 _OPTIONS: Final = frozenset({"delimiter", "quote"})
@@ -25,8 +24,8 @@ def to_json(evaluation: Evaluation, text: str) -> Json:
     """The value that a JSON text holds."""
     evaluation.spend(characters(len(text)) + sum(text.count(sign) for sign in "[{,"))
     try:
-        value: Json = msgspec.json.decode(text.removeprefix(_BYTE_ORDER_MARK))
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        value = decode_whole(text.removeprefix(_BYTE_ORDER_MARK))
+    except (ValueError, RecursionError):
         raise Misuse("text is not JSON, or holds a number that is too large") from None
     return value
 
@@ -78,7 +77,7 @@ def json_to_csv(evaluation: Evaluation, records: list[dict[str, Any]], options: 
 def printed(value: Json) -> str:
     """Return a value as JSON text; Misuse for what cannot be written so."""
     try:
-        return msgspec.json.encode(value).decode()
+        return encode(value).decode()
     except (ValueError, RecursionError):
         raise Misuse("the value cannot be written as JSON") from None
 

@@ -16,6 +16,7 @@ from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import as_text
 from runner.envelope.names import is_blank, names_in
 from runner.envelope.paths import MISSING, read
+from runner.envelope.plain import decode
 from runner.errors import EventError, PoisonError
 from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
@@ -36,11 +37,12 @@ def normalise(message: Message, topic: InputTopic, topic_id: str) -> Sections | 
         raise PoisonError("TOMBSTONE", "the message has no value")
     if message.unreadable:
         raise PoisonError("BAD_HEADERS", message.unreadable)
-    fields = _fields(message.value)
+    payload = _codec.to_json(message.value)
+    fields = _fields(payload)
     meta = _command_meta(fields, topic) if topic.is_command else dict(topic.meta)
     if meta is None:
         return None
-    request_id = _given_id(message, topic)
+    request_id = _given_id(message, payload, topic)
     if request_id is None:
         request_id = f"{topic.topic}:{topic_id}:{message.partition}@{message.offset}"
         if message.timestamp_ms is not None:
@@ -49,7 +51,7 @@ def normalise(message: Message, topic: InputTopic, topic_id: str) -> Sections | 
     return {
         "requestMeta": {"id": request_id, "channel": topic.name, "claims": _claims(message, topic)},
         "eventMeta": meta,
-        "payload": msgspec.Raw(message.value),
+        "payload": msgspec.Raw(payload),
     }
 
 
@@ -78,15 +80,15 @@ def _claims(message: Message, topic: InputTopic) -> dict[str, Any]:
     return {"sub": topic.user if user is None else user, "roles": names_in(listed)}
 
 
-def _given_id(message: Message, topic: InputTopic) -> str | None:
+def _given_id(message: Message, payload: bytes, topic: InputTopic) -> str | None:
     """Return the request id that the sender gave; None where there is none that can be read."""
     if topic.request_id_path is None:
         return _header(message, topic.request_id_header)
     try:
-        payload = msgspec.json.decode(message.value or b"")
-        found = read(topic.request_id_path, node=payload, payload=payload, event=dict)
+        values = decode(payload)
+        found = read(topic.request_id_path, node=values, payload=values, event=dict)
         return None if found is MISSING else as_text(found, "the request id")
-    except (msgspec.DecodeError, RecursionError, EventError):
+    except (ValueError, RecursionError, EventError):
         return None
 
 
@@ -112,7 +114,4 @@ def _command_meta(fields: Sections, topic: InputTopic) -> dict[str, Any] | None:
 
 def _plain(fields: Sections, name: str) -> Any:
     raw = fields.get(name)
-    try:
-        return None if raw is None else msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return raw  # Equal to nothing; whoever handles the event says what is wrong with it.
+    return None if raw is None else decode(raw)

@@ -98,7 +98,7 @@ def test_claims_of_any_other_shape_are_no_claims(claims: Any) -> None:
     assert not may({"claims": claims}, task=BOTH)
 
 
-@pytest.mark.parametrize("claimed", [True, ["ann"], {"a": 1}, 1.5])
+@pytest.mark.parametrize("claimed", [True, ["ann"], {"a": 1}])
 def test_a_user_id_of_another_kind_is_not_its_text(claimed: Any) -> None:
     assert not may({"claims": {"sub": claimed}}, task={"taskUser": str(claimed)})
 

@@ -21,7 +21,7 @@ def test_every_line_that_is_no_event_is_named_with_its_reason() -> None:
         EVENT,
         b"x",
         b"[]",
-        b'{"requestMeta": {"id": "r-1"}}',
+        b"[1,]",
         b'{"eventMeta": {"action": "StartTask"}}',
         b'{"a": "\xff"}',
         b"[" * 10_000,
@@ -34,9 +34,18 @@ def test_every_line_that_is_no_event_is_named_with_its_reason() -> None:
     assert [line.number for line in bad] == [2, 3, 4, 5, 6, 7, 8]
     reasons = {line.number: line.reason for line in bad}
     assert reasons[3] == "the value is JSON but not an object with sections"
-    assert reasons[4] == "eventMeta.action is missing or not text"
+    assert reasons[4].startswith("the value is not JSON: JSON is malformed: trailing comma")
     assert reasons[5] == "requestMeta is missing: nobody can be answered"
     assert "UTF-8" in reasons[6]
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    mark = b"\xef\xbb\xbf"
+
+    events, bad = read_lines([mark + EVENT, EVENT, b" " + mark + EVENT, mark], NO_RULES, 1000)
+
+    assert bad == []
+    assert [(line.number, line.value) for line in events] == [(1, EVENT), (2, EVENT), (3, EVENT)]
 
 
 def test_a_line_larger_than_an_event_may_be_is_refused() -> None:
@@ -47,11 +56,14 @@ def test_a_line_larger_than_an_event_may_be_is_refused() -> None:
 
 def test_what_the_runner_would_answer_with_fail_is_an_event() -> None:
     odd = b'{"requestMeta": {"id": 7}, "eventMeta": {"action": "Nonsense"}, "payload": [1]}'
+    bare = b'{"requestMeta": {"id": 8.0}}'
+    half = rb'{"requestMeta": {"id": "9"}, "eventMeta": {"action": "\ud83d"}}'
 
-    events, bad = read_lines([odd], NO_RULES, 1000)
+    events, bad = read_lines([odd, bare, half], NO_RULES, 1000)
 
     assert bad == []
-    assert events[0].event.request_id == "7"
+    assert [line.event.request_id for line in events] == ["7", "8", "9"]
+    assert [line.event.action for line in events] == ["Nonsense", "", ""]
 
 
 def test_an_event_may_leave_its_action_to_the_metadata_of_the_topic() -> None:

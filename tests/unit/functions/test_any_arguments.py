@@ -12,6 +12,7 @@ from jmespath.exceptions import JMESPathError
 
 from runner.envelope.functions.table import FUNCTIONS
 from runner.envelope.patterns import search
+from runner.envelope.plain import Written, encode
 from runner.envelope.scope import Scope
 from runner.envelope.units import Refused
 from runner.errors import NOT_CONVERTIBLE, EventError
@@ -28,6 +29,7 @@ NUMBERS: Final = (
     | st.integers(-(10**40), 10**40)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.sampled_from([1e308, 10**320, -(10**320), 2**53, 253402300799999])
+    | st.sampled_from(["0.10", "1e2", "-0", "1e400", "12345678901234567890.5", "43.0"]).map(Written)
 )
 KEYS: Final = st.sampled_from(["a", "b", "0", "a.b", "", "delimiter", "quote"])
 VALUES: Final[st.SearchStrategy[Any]] = st.recursive(
@@ -72,8 +74,7 @@ def outcome(expression: str, value: Any) -> str:
         assert isinstance(refusal.__cause__, Refused | JMESPathError | UnicodeEncodeError)  # noqa: PT017
         refusal.message.encode()
         return refusal.message
-    printed = json.dumps(result, allow_nan=False, ensure_ascii=False)
-    printed.encode()
+    printed = encode(result).decode()
     assert json.loads(printed) == result
     return printed
 

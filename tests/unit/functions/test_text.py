@@ -94,7 +94,6 @@ REFUSALS: Final = [
     ("atob(@)", "/w==", "not UTF-8"),
     ("to_json(@)", "{a: 1}", "not JSON"),
     ("to_json(@)", "", "not JSON"),
-    ("to_json(@)", "[1e999]", "too large"),
     ("to_json(@)", "NaN", "not JSON"),
     ("to_json(@)", '"\\ud800"', "not JSON"),
     ("to_json(@)", "[" * 100_000, "not JSON"),

@@ -208,7 +208,7 @@ def _written(value: Any, spoiled: tuple[int, bytes] | None) -> bytes:
 
 _SPOILS: Final = st.none() | st.tuples(
     st.integers(0, 10_000),
-    st.sampled_from([b"\xff", b"\\ud800", b"NaN", b"[" * 300, b'"', b"1" * 500, b"\x00"]),
+    st.sampled_from([b"\xff", b"\\ud800", b"NaN", b"[" * 300, b'"', b"1" * 500, b"\x00", b"-0", b"e999"]),
 )
 EXTREMES: Final = (
     b"",
@@ -225,6 +225,15 @@ EXTREMES: Final = (
     b'{"requestMeta":{"id":' + b"9" * 5000 + b'},"eventMeta":{"action":"StartTask"}}',
     b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask"},"eventMeta":{"action":"ProceedTask"}}',
     b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask","domain":"orders"},"payload":1e999}',
+    rb'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask","domain":"orders"},"payload":{"a":"\ud800"}}',
+    (
+        rb'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask","domain":"orders","inputElement":"n"},'
+        rb'"payload":{"n":{"taskId":"new","n":["\ud800",{"\ude00":-0}]}},"\ude00":"\ud83d"}'
+    ),
+    (
+        rb'{"requestMeta":{"id":"1"},"eventMeta":{"action":"ProceedTask","domain":"trusting"},'
+        rb'"payload":{"taskId":"open","user":{"id":"\ud800","roles":["\ud800"]}}}'
+    ),
     b'{"requestMeta":{"id":"1"},"eventMeta":{"action":"StartTask","domain":"orders"},"payload":{"taskId":'
     + b"8" * 4200
     + b"}}",

@@ -9,6 +9,7 @@ import pytest
 from runner.actions.incoming import Headers
 from runner.actions.plan import SettledPlan, TaskPlan
 from runner.envelope.event import MetaRules
+from runner.errors import INPUT_MISSING, NOT_CONVERTIBLE, UNKNOWN_ACTION
 from runner.worker.event_log import Message
 from runner.worker.intake import Item, Terms, limit_poison, poison_runs, take_in
 from runner.worker.progress import Progress
@@ -30,16 +31,14 @@ POISON = {
     "not JSON": (b"hello", "NOT_JSON"),
     "NaN": (b"NaN", "NOT_JSON"),
     "half an envelope": (b'{"requestMeta":{"id":"1"', "NOT_JSON"),
-    "half of a pair of characters": (rb'{"requestMeta":{"id":"\udc00!!!!!!"}}', "NOT_JSON"),
+    "half of a pair of characters": (rb'{"requestMeta":{"id":"\udc00!!!!!!"}}', "NOT_AN_ENVELOPE"),
+    "an array with a comma too many": (b"[1,]", "NOT_JSON"),
     "an array": (b"[]", "NOT_AN_ENVELOPE"),
     "a number": (b"1e30", "NOT_AN_ENVELOPE"),
     "null": (b"null", "NOT_AN_ENVELOPE"),
     "10,000 deep": (b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "TOO_DEEP"),
     "too large": (b'{"a":"' + b"x" * 2000 + b'"}', "TOO_LARGE"),
     "no sections": (b"{}", "NOT_AN_ENVELOPE"),
-    "no eventMeta": (b'{"requestMeta":{"id":"1"},"payload":{}}', "NOT_AN_ENVELOPE"),
-    "eventMeta of the wrong type": (b'{"requestMeta":{"id":"1"},"eventMeta":[]}', "NOT_AN_ENVELOPE"),
-    "an action that is no text": (b'{"requestMeta":{"id":"1"},"eventMeta":{"action":7}}', "NOT_AN_ENVELOPE"),
     "no requestMeta": (b'{"eventMeta":{"action":"StartTask"}}', "NOT_AN_ENVELOPE"),
     "no request id": (b'{"eventMeta":{"action":"StartTask"},"requestMeta":{}}', "NOT_AN_ENVELOPE"),
     "an empty request id": (
@@ -63,6 +62,44 @@ def test_what_cannot_be_answered_is_poison_with_a_reason(name: str) -> None:
     assert item.poison is not None
     assert item.poison.reason == reason
     assert str(item.poison)
+
+
+@pytest.mark.parametrize(
+    ("rest", "code"),
+    [
+        (b"", UNKNOWN_ACTION),
+        (b',"eventMeta":null', UNKNOWN_ACTION),
+        (b',"eventMeta":{}', UNKNOWN_ACTION),
+        (b',"eventMeta":{"action":7}', UNKNOWN_ACTION),
+        (b',"eventMeta":{"action":["StartTask"]}', UNKNOWN_ACTION),
+        (b',"eventMeta":[]', NOT_CONVERTIBLE),
+        (b',"eventMeta":"StartTask"', NOT_CONVERTIBLE),
+        (rb',"eventMeta":{"action":"StartTask","note":"\ud83d"}', NOT_CONVERTIBLE),
+        (b',"eventMeta":{"action":"StartTask","parameters":[]}', NOT_CONVERTIBLE),
+        (b',"eventMeta":{"action":"StartTask"},"sagaMeta":{}', NOT_CONVERTIBLE),
+        (rb',"eventMeta":{"action":"StartTask"},"sagaMeta":[{"stepId":"\ud83d"}]', NOT_CONVERTIBLE),
+        (b',"eventMeta":{"action":"StartTask"},"payload":[]', NOT_CONVERTIBLE),
+        (b',"eventMeta":{"action":"StartTask"},"payload":{},"result":"x"', NOT_CONVERTIBLE),
+        (
+            rb',"eventMeta":{"action":"StartTask","domain":"orders"},"payload":{"taskId":"\ud83d"}',
+            NOT_CONVERTIBLE,
+        ),
+        (b',"eventMeta":{"action":"StartTask"}', INPUT_MISSING),
+    ],
+)
+@pytest.mark.parametrize("request_id", [b'"1"', b"1.0", rb'"1","name":"\ud83d"'])
+def test_what_can_be_answered_is_never_poison(rest: bytes, code: int, request_id: bytes) -> None:
+    item = taken(b'{"requestMeta":{"id":%s}%s}' % (request_id, rest))
+    assert item.poison is None
+    assert isinstance(item.plan, SettledPlan)
+    assert item.plan.error is not None
+    assert item.plan.error.code == code
+    assert item.plan.incoming.event.request_id == "1"
+
+
+def test_what_cannot_be_read_of_an_event_for_others_is_none_of_our_business() -> None:
+    item = taken(rb'{"requestMeta":{"id":"1"},"eventMeta":{"handler":"others","note":"\ud83d"}}')
+    assert (item.plan, item.poison) == (None, None)
 
 
 def test_a_message_whose_headers_cannot_be_read_is_poison() -> None:
@@ -108,7 +145,7 @@ def test_a_default_fills_what_a_bare_event_leaves_out() -> None:
     rules = MetaRules(defaults={"action": "StartTask", "domain": "orders"})
     value = json.dumps({"requestMeta": {"id": "1"}, "payload": {"taskId": "t"}}).encode()
     assert isinstance(taken(value, terms=terms(rules)).plan, TaskPlan)
-    assert taken(value).poison is not None
+    assert isinstance(taken(value).plan, SettledPlan)
 
 
 def test_an_override_replaces_what_the_event_says() -> None:
