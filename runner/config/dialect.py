@@ -28,6 +28,7 @@ _CORE: Final = (
 """What plain text stands for in YAML 1.2; all else is text."""
 _OCTAL: Final = re.compile(r"[-+]?0[0-9]+")
 _NO_SETTING: Final = ("timestamp", "binary", "set", "omap", "pairs")
+_UNICODE_BREAK: Final = re.compile("[\x85\u2028\u2029]")
 _MERGE: Final = f"{_TAG}merge"
 
 
@@ -91,7 +92,8 @@ def _no_setting(_: yaml.SafeLoader, node: yaml.Node) -> Any:
 
 
 def _represented(dumper: _Dumper, text: str) -> yaml.Node:
-    style = "'" if is_ambiguous(text) else None
+    # A line break of Unicode is one only in some versions; between double quotes it is written as an escape.
+    style = '"' if _UNICODE_BREAK.search(text) else "'" if is_ambiguous(text) else None
     return dumper.represent_scalar(f"{_TAG}str", text, style=style)
 
 

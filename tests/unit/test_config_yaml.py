@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner.config import ConfigError, load
@@ -88,6 +88,8 @@ def test_a_part_may_be_written_once_and_merged(file: Path) -> None:
     assert load(file, {}).domains["b"].retention_seconds == 5
 
 
+@example("\x85")
+@example("a\u2028 b")
 @given(st.recursive(st.text(st.characters(exclude_categories=["Cs"])) | st.booleans() | st.none(), st.lists))
 def test_what_is_written_is_read_as_it_was(value: Any) -> None:
     assert yaml.load(dump({"a": value}), Loader) == {"a": value}  # noqa: S506 - derived from the safe loader
