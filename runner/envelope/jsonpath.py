@@ -74,7 +74,8 @@ def compile_query(text: str, expression: str) -> Callable[[Json], list[Json]]:
     """
     parsed = _parsed(expression)
     if isinstance(parsed, str):
-        raise refusal("path", text, parsed)
+        is_plain = _QUOTED.sub("", text).isascii() and "#" not in text and ":" not in text
+        raise refusal("path", text, parsed if is_plain else f"{parsed}; quote a name such as ['größe']")
 
     def matches(node: Json) -> list[Json]:
         token = _steps_left.set(MAX_STEPS)

@@ -25,6 +25,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from runner.envelope.merge import Json, deep_merge
 from runner.envelope.numerals import read_index
+from runner.envelope.path_grammar import NoPath, Selected, query_in, segments_in
 from runner.envelope.refusal import refusal
 
 MAX_CHARACTERS: Final = 1024
@@ -35,14 +36,7 @@ MAX_CACHED: Final = 1024
 DROP: Final = "-"
 """The outputElement that drops the output."""
 
-_BRACKETED: Final = re.compile(
-    r"(?:\.[\w$@-]+|\[-?[0-9]{1,9}\]|\['(?:[^'\\]|\\.)*'\]|\[\"(?:[^\"\\]|\\.)*\"\])+"
-)
-_SEGMENT: Final = re.compile(
-    r"\.(?P<name>[\w$@-]+)|\[(?P<index>-?[0-9]+)\]|\[(?P<quoted>(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"))\]"
-)
 _QUERY_SIGN: Final = re.compile(r"[\[\]*]")
-_ESCAPE: Final = re.compile(r"\\(.)")
 
 
 class Missing(Enum):
@@ -65,13 +59,6 @@ class Root(Enum):
     """At the value at hand: the input, or the input element."""
     PAYLOAD = "payload"
     EVENT = "event"
-
-
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """A segment in brackets: an index (only of an array) or a name (only of an object)."""
-
-    key: str | int
 
 
 Segments: TypeAlias = tuple[str | Selected, ...]
@@ -238,11 +225,19 @@ def _compiled(text: str) -> Path:
     if _is_dotted(root, rest):
         names = _names(text, rest)
         return Path(text, root, names, _dotted_finder(names))
-    if _BRACKETED.fullmatch(rest):
-        segments = _bracketed_segments(text, rest)
-        return Path(text, root, segments, _bracketed_finder(segments))
-    from_start = root is not Root.NODE or rest.startswith("[")
-    return Path(text, root, None, _query_finder(text, f"${rest}" if from_start else text))
+    try:
+        segments = segments_in(rest)
+        query = query_in(rest) if segments is None else None
+    except NoPath as error:
+        raise refusal("path", text, str(error)) from None
+    if segments is None:
+        return Path(text, root, None, _query_finder(text, query or _as_it_stands(text, root, rest)))
+    _check_count(text, len(segments))
+    return Path(text, root, segments, _bracketed_finder(segments))
+
+
+def _as_it_stands(text: str, root: Root, rest: str) -> str:
+    return f"${rest}" if root is not Root.NODE or rest.startswith("[") else text
 
 
 def _is_dotted(root: Root, rest: str) -> bool:
@@ -275,19 +270,6 @@ def _names(text: str, rest: str) -> tuple[str, ...]:
         raise refusal("path", text, "has an empty name between its dots")
     _check_count(text, len(names))
     return names
-
-
-def _bracketed_segments(text: str, rest: str) -> Segments:
-    segments = tuple(_segment(found) for found in _SEGMENT.finditer(rest))
-    _check_count(text, len(segments))
-    return segments
-
-
-def _segment(found: re.Match[str]) -> str | Selected:
-    name, index, quoted = found.group("name", "index", "quoted")
-    if name is not None:
-        return str(name)
-    return Selected(int(index)) if index is not None else Selected(_ESCAPE.sub(r"\1", quoted[1:-1]))
 
 
 def _check_count(text: str, count: int) -> None:

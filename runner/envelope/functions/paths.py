@@ -13,7 +13,8 @@ from runner.envelope.functions.regex import pattern_of
 from runner.envelope.functions.signature import Evaluation, Misuse
 from runner.envelope.merge import Json
 from runner.envelope.numerals import read_index
-from runner.envelope.paths import MISSING, Path, Root, Segments, Selected, compile_path
+from runner.envelope.path_grammar import Selected
+from runner.envelope.paths import MISSING, Path, Root, Segments, compile_path
 from runner.errors import EventError
 
 _UNITS_A_REGEX: Final = 2000
