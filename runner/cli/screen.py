@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
+
+from runner.envelope.plain import encode
 
 STATUS_STYLES: Final = {
     "ACK": "cyan",
@@ -93,7 +94,7 @@ def print_json(value: Any) -> None:
 
     Signs that the output cannot show are escaped as JSON has it.
     """
-    text = msgspec.json.encode(value).decode()
+    text = encode(value).decode()
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
-import msgspec
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from runner.envelope.codec import Codec, JsonCodec
+from runner.envelope.plain import decode
 from runner.errors import PoisonError
 
 KIND: Final = "event-kind"
@@ -68,8 +68,8 @@ class Sighting:
         Raises TransientError where its encoding has to be looked up and nobody answers.
         """
         try:
-            event = msgspec.json.decode(self.codec.to_json(self.value or b""))
-        except (msgspec.DecodeError, RecursionError, PoisonError):
+            event = decode(self.codec.to_json(self.value or b""))
+        except (ValueError, RecursionError, PoisonError):
             return None
         return event if isinstance(event, dict) else None
 

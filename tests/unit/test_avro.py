@@ -19,7 +19,7 @@ from runner.envelope import avro_schema
 from runner.envelope.avro import AvroCodec, ConfluentCodec
 from runner.envelope.codec import MAX_DEPTH, Codec, JsonCodec
 from runner.envelope.writer_schema import WriterSchema, accept, own_schema
-from runner.errors import PoisonError
+from runner.errors import UNDELIVERABLE, EventError, PoisonError
 from tests.unit.test_codec import jsons, texts
 
 AVSC: Final = Path(__file__).parents[2] / "schemas" / "envelope.avsc"
@@ -274,3 +274,24 @@ def test_the_bytes_in_the_documents_are_those_that_are_written() -> None:
     [shown] = re.findall(r"^```text\n(c3 01 [0-9a-f \n]+)```$", page, re.MULTILINE)
     [event] = re.findall(r"The event\s+`(\{.+?\})` in `avro`:", page)
     assert bytes.fromhex(shown) == CODECS[0].encode(JSON.decode(JSON.encode(json.loads(event))))
+
+
+@codecs
+def test_what_a_parser_dislikes_and_every_digit_pass_in_a_section(codec: Codec) -> None:
+    payload = rb'{"note":"half \uD83D","n":[12.50,-0,1e400]}'
+    value = codec.encode({"payload": msgspec.Raw(payload), "x": msgspec.Raw(b'"\\ude00"')})
+    sections = JSON.decode(codec.to_json(value))
+    assert (bytes(sections["payload"]), bytes(sections["x"])) == (payload, b'"\\ude00"')
+    assert codec.encode(sections) == value
+
+
+def test_a_byte_order_mark_before_a_section_is_skipped() -> None:
+    codec = CODECS[0]
+    value = codec.encode({"payload": msgspec.Raw(b"\xef\xbb\xbf{}")})
+    assert read(codec, value) == {"payload": {}}
+
+
+def test_a_section_whose_name_no_avro_holds_cannot_be_delivered() -> None:
+    with pytest.raises(EventError) as error:
+        CODECS[0].encode({"\ud83d": 1})
+    assert error.value.code == UNDELIVERABLE

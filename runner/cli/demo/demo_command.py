@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from typing import IO, Annotated, Any, Final
 from uuid import uuid4
 
-import msgspec
 import typer
 from rich.text import Text
 
@@ -28,6 +27,7 @@ from runner.cli.topic_reader import TopicReader
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.embedded.children import stop
+from runner.envelope.plain import encode
 from runner.errors import FatalError
 
 PARTITIONS: Final = 12
@@ -139,7 +139,7 @@ class Play:
             for seen in self._burst():
                 self._show(seen)
         if self._engine.result is not None:
-            payload = msgspec.json.encode(self._engine.result["payload"]).decode()
+            payload = encode(self._engine.result["payload"]).decode()
             self._timeline.tell(f"{story.ENDED}\n{payload}\n")
 
     def checks(self) -> list[Check]:
@@ -183,7 +183,7 @@ class Play:
         """Send an event to requests, by its key: where its task lives is the runner's business."""
         event = self._mark.put_on(event)
         key = event["requestMeta"]["id"].encode()
-        self._producer.produce(self._topics.requests, msgspec.json.encode(event), key)
+        self._producer.produce(self._topics.requests, encode(event), key)
         self._producer.flush(ACKNOWLEDGE_SECONDS)
 
 

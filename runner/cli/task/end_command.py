@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
-import msgspec
 import typer
 from rich.text import Text
 
@@ -30,6 +29,7 @@ from runner.cli.topic_reader import TopicReader
 from runner.cli.wiring import build_policy, build_rules
 from runner.config import Config
 from runner.envelope.names import names_in
+from runner.envelope.plain import BYTE_ORDER_MARK, decode, encode
 from runner.errors import FORBIDDEN, TASK_PROCEEDED, TASK_TIMED_OUT, FatalError
 from runner.tasks.record import Record
 
@@ -160,7 +160,7 @@ class _Command:
         }
         if self.config.deployment is not None:
             event["eventMeta"]["deployments"] = [self.config.deployment]
-        value = msgspec.json.encode(event)
+        value = encode(event)
         with closing(build_codecs(self.config)) as codecs:
             codec = codecs.of(self.config.topics.requests)
             lines, bad = read_lines([value], build_rules(self.config), self.config.limits.event_bytes, codec)
@@ -211,7 +211,7 @@ def _show(seen: Sighting) -> None:
     ]
     task = seen.section("payload").get("task")
     if task is not None:
-        rows.append(("payload", plain(msgspec.json.encode(task).decode(), LONGEST_PAYLOAD)))
+        rows.append(("payload", plain(encode(task).decode(), LONGEST_PAYLOAD)))
     for label, value in rows:
         text = value if isinstance(value, Text) else Text(plain(value))
         console.print(Text(f"{label:<12}", style="bold") + text, soft_wrap=True)
@@ -228,7 +228,7 @@ def _payload(text: str | None) -> dict[str, Any]:
             data = Path(text[1:]).read_bytes()
         else:
             data = text.encode()
-        value = msgspec.json.decode(data)
+        value = decode(data.removeprefix(BYTE_ORDER_MARK))
     except OSError as error:
         raise typer.BadParameter(f"--payload {text} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

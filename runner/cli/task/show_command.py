@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-import msgspec
 import typer
 from rich.text import Text
 
@@ -13,6 +12,7 @@ from runner.cli.moments import from_now, moment
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, stdout
 from runner.cli.task.finding import find_task, open_tasks
+from runner.envelope.plain import encode
 from runner.errors import EventError
 from runner.tasks.record import Closing, Record, Status
 
@@ -93,7 +93,7 @@ def _start_lines(record: Record) -> Iterator[tuple[str, str]]:
     except EventError as error:
         yield "payload", error.message
         return
-    text = msgspec.json.encode(payload).decode()
+    text = encode(payload).decode()
     yield "payload", f"{plain(text, LONGEST_PAYLOAD)} ({len(text.encode())} bytes)"
 
 

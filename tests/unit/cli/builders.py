@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from runner.cli.sighting import Sighting
+from runner.envelope.plain import encode
 from runner.tasks.record import Record, Status, TaskKey, TaskStart, TaskState
 
 EVENT = {
@@ -21,7 +22,7 @@ EVENT = {
 def record(key: TaskKey, event: Any = None, **state: Any) -> Record:
     """A record of this state; open, with home 0 and without a deadline, where nothing else is said."""
     given = {"status": Status.OPEN, "home": 0, "source": "1/0@5", "created_ms": 1000, **state}
-    start = TaskStart(event=msgspec.Raw(msgspec.json.encode(EVENT if event is None else event)))
+    start = TaskStart(event=msgspec.Raw(encode(EVENT if event is None else event)))
     return Record(key, 1, TaskState(**given), start)
 
 

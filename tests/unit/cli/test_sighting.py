@@ -8,6 +8,7 @@ import msgspec
 from confluent_kafka import Message
 
 from runner.cli.sighting import read_sighting
+from runner.envelope.plain import encode
 from tests.unit.cli.builders import seen
 
 
@@ -55,6 +56,15 @@ def test_what_a_fail_says_is_read_from_its_result() -> None:
     for odd in odds:
         assert seen(event=odd).error() == {}
     assert seen(value=msgspec.json.encode([1])).section("result") == {}
+
+
+def test_an_event_that_a_parser_dislikes_is_an_event() -> None:
+    read = read_sighting(
+        message(value=rb'{"payload":{"note":"\ud83d","amount":12.50},"result":{"status":"ACK"}}')
+    )
+
+    assert read.section("result") == {"status": "ACK"}
+    assert encode(read.section("payload")) == rb'{"note":"\ud83d","amount":12.50}'
 
 
 def test_the_step_is_that_of_the_last_saga() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runner.cli.task.show_command import LONGEST_PAYLOAD, record_lines
+from runner.envelope.plain import Written
 from runner.tasks.record import Closing, Record, Status, TaskKey
 from tests.unit.cli.builders import EVENT, record
 
@@ -68,3 +69,11 @@ def test_a_long_payload_is_cut_and_an_odd_event_is_shown_all_the_same() -> None:
 
     odd = told(record(KEY, {**EVENT, "sagaMeta": {"not": "a list"}}))
     assert odd["payload"] == "sagaMeta must be an array of objects"
+
+
+def test_a_payload_is_shown_as_it_was_sent() -> None:
+    event = {**EVENT, "payload": {"amount": Written("12.50"), "note": "half \ud83d"}}
+
+    lines = told(record(KEY, event=event))
+
+    assert lines["payload"].startswith(r'{"amount":12.50,"note":"half \ud83d"}')
