@@ -44,17 +44,16 @@ BURIED: Final[dict[str, tuple[bytes | dict[str, Any] | None, str]]] = {
     "nested deeply": (_nested(DEEP), "TOO_DEEP"),
     "huge": (json.dumps(start_event("huge", {"text": "x" * HUGE})).encode(), "TOO_LARGE"),
     "a tombstone": (None, "TOMBSTONE"),
-    "no eventMeta": (_without("eventMeta"), "NOT_AN_ENVELOPE"),
     "no requestMeta": (_without("requestMeta"), "NOT_AN_ENVELOPE"),
-    "eventMeta is text": (_with("eventMeta", "StartTask"), "NOT_AN_ENVELOPE"),
-    "eventMeta is a list": (_with("eventMeta", []), "NOT_AN_ENVELOPE"),
     "requestMeta is a number": (_with("requestMeta", 7), "NOT_AN_ENVELOPE"),
     "requestMeta.id is an object": (_with("requestMeta", {"id": {}}), "NOT_AN_ENVELOPE"),
-    "action is a number": (_with("eventMeta", {"action": 1}), "NOT_AN_ENVELOPE"),
 }
 """What nobody can be answered for, and the reason in the dead letter's header."""
 
 REFUSED: Final[dict[str, tuple[dict[str, Any], int]]] = {
+    "no-eventMeta": (_without("eventMeta"), 10001),
+    "odd-eventMeta": (_with("eventMeta", "StartTask"), 10011),
+    "odd-action": ({**_with("eventMeta", {"action": 1}), "requestMeta": {"id": "odd-action"}}, 10001),
     "no-payload": (_without("payload"), 10008),
     "odd-payload": (_with("payload", [1]), 10011),
     "odd-sagaMeta": (_with("sagaMeta", {"stepId": "x"}), 10011),
