@@ -72,6 +72,7 @@ class Event:
         "_payload",
         "_raw",
         "_request_id",
+        "_result",
         "_saga",
         "meta",
         "sections",
@@ -96,6 +97,7 @@ class Event:
         self._raw = raw
         self._request_id: str | None = None
         self._payload: Any = _UNREAD
+        self._result: Any = _UNREAD
         self._saga: dict[str, Any] | None = None
         self._parameters: dict[str, Any] | None = None
 
@@ -132,7 +134,10 @@ class Event:
     @property
     def result(self) -> dict[str, Any] | None:
         """The result as an object; None if absent or null. EventError 10011 for anything else."""
-        return self._object("result")
+        if self._result is _UNREAD:
+            self._result = self._object("result")
+        result: dict[str, Any] | None = self._result
+        return result
 
     @property
     def parameters(self) -> dict[str, Any]:

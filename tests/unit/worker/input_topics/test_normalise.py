@@ -50,10 +50,11 @@ def test_a_payload_is_completed_from_the_configuration_and_from_its_place() -> N
 
 
 def test_the_payload_is_passed_on_byte_for_byte() -> None:
-    value = b' {"taskId":1.0e2, "b" : "\\u00e4", "b":2}\n'
-    sections = normalise(message(value), input_topic(), TOPIC_ID)
-    assert sections is not None
-    assert value in JsonCodec().encode(sections)
+    value = b' {"taskId":1.0e2, "b" : "\\u00e4", "b":2, "half":"\\ud83d", "n":[-0, 1e400]}\n'
+    for sent in (value, b"\xef\xbb\xbf" + value):
+        sections = normalise(message(sent), input_topic(), TOPIC_ID)
+        assert sections is not None
+        assert b'"payload":%s' % value in JsonCodec().encode(sections)
 
 
 @pytest.mark.parametrize("timestamp_ms", [None, 0, NOW])
@@ -154,6 +155,7 @@ def test_only_the_trace_is_carried_over_and_no_header_can_be_forged() -> None:
         (b"", "NOT_JSON"),
         (b"{", "NOT_JSON"),
         (b"\xff", "NOT_UTF8"),
+        (b"[1,]", "NOT_JSON"),
         (b"[1]", "NOT_AN_OBJECT"),
         (b"null", "NOT_AN_OBJECT"),
         (b'"text"', "NOT_AN_OBJECT"),
