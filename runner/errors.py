@@ -14,8 +14,8 @@ RunnerError
 └── FatalError       the process exits non-zero and says what to do
     ├── StoreMismatch      the key space belongs to another group, topic or layout
     ├── StoreUnreadable    a key of ours holds what no runner of this version wrote
-    ├── FeedUnreadable     the task feed holds what no runner of this version wrote
-    ├── StoreDiffers       what Redis holds is not what the task feed tells
+    ├── FeedUnreadable     the changelog holds what no runner of this version wrote
+    ├── StoreDiffers       what Redis holds is not what the changelog tells
     ├── PositionUnknown    no offset says where to begin reading
     ├── Fenced             the producer was fenced; a fresh process must take over
     └── ConfigError        the configuration cannot be used (stands in runner.config)
@@ -183,14 +183,14 @@ class StoreUnreadable(FatalError):
     exit_code = 4
 
 
-class FeedUnreadable(FatalError):
-    """A message of the task feed is not one of ours, or of a later format: nothing can be restored."""
+class ChangelogUnreadable(FatalError):
+    """A message of the changelog is not one of ours, or of a later format: nothing can be restored."""
 
     label = "FEED_UNREADABLE"
 
 
 class StoreDiffers(FatalError):
-    """Compared on purpose, Redis does not hold what the task feed tells."""
+    """Compared on purpose, Redis does not hold what the changelog tells."""
 
     label = "STORE_DIFFERS"
     exit_code = 8

@@ -66,7 +66,7 @@ class Metrics:
             "records_removed", "Closed records removed after retention."
         )
         self.records_restored: Final = self._counter(
-            "records_restored", "Records that Redis had lost, written again from the task feed."
+            "records_restored", "Records that Redis had lost, written again from the changelog."
         )
         self.batch_events: Final = self._histogram("batch_events", "Events in a batch.", _BATCH_EVENTS)
         self.commit_seconds: Final = self._histogram(
@@ -82,7 +82,7 @@ class Metrics:
         )
         self.store_up: Final = self._gauge("store_up", "Whether Redis answers: 1 or 0.")
         self.shards_restoring: Final = self._gauge(
-            "shards_restoring", "Shards that are still to be filled again from the task feed."
+            "shards_restoring", "Shards that are still to be filled again from the changelog."
         )
         self._input_messages = self._counter(
             "input_messages", "Messages of input topics, by what they came to.", "input", "result"

@@ -85,7 +85,7 @@ def decode_outcome(kept: bytes) -> Outcome:
     return outcome
 
 
-class Emit(msgspec.Struct, frozen=True):
+class OutgoingMessage(msgspec.Struct, frozen=True):
     """One message to send. ``partition`` None: chosen by the hash of the key."""
 
     stream: str
@@ -99,7 +99,7 @@ class Decision(msgspec.Struct, frozen=True):
     """The answer to one event: outcome, the record if it changed, the messages to send."""
 
     outcome: Outcome
-    emits: tuple[Emit, ...] = ()
+    emits: tuple[OutgoingMessage, ...] = ()
     record: Record | None = None
     """The new record; None if nothing changed."""
     status: str = ""

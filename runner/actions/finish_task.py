@@ -8,7 +8,7 @@ from runner.actions.decision import Closed, Outcome, Repeated, Skipped
 from runner.actions.incoming import Incoming
 from runner.actions.policy import DomainPolicy
 from runner.errors import TASK_NOT_FOUND, TASK_PROCEEDED, TASK_TIMED_OUT, EventError
-from runner.tasks.record import Closing, Record, Status, TaskKey
+from runner.tasks.record import Ending, Record, Status, TaskKey
 from runner.tasks.repeats import is_of_earlier_round
 
 
@@ -50,7 +50,7 @@ def close(
 
     ``reply`` is false where the timer asked: nobody waits for an answer.
     """
-    closing = Closing(
+    closing = Ending(
         source=str(incoming.source),
         identity=incoming.event.identity(),
         at_ms=now_ms,

@@ -20,7 +20,7 @@ from runner.envelope.paths import MISSING, Root, compile_path, read
 from runner.envelope.patterns import search
 from runner.envelope.plain import encode
 from runner.envelope.scope import Scope
-from runner.envelope.truth import truthy
+from runner.envelope.truthiness import truthy
 from runner.errors import (
     DOMAIN_MISSING,
     DOMAIN_UNKNOWN,

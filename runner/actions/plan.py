@@ -43,12 +43,12 @@ class PeriodPlan(msgspec.Struct, frozen=True):
     requested: int = 0
 
 
-class SettledPlan(msgspec.Struct, frozen=True):
+class ImmediateAnswer(msgspec.Struct, frozen=True):
     """Nothing needs to be read: the event is refused, or asked to be skipped (no error)."""
 
     incoming: Incoming
     error: EventError | None = None
 
 
-Plan: TypeAlias = TaskPlan | PeriodPlan | SettledPlan
+Plan: TypeAlias = TaskPlan | PeriodPlan | ImmediateAnswer
 """Every event that can be answered has one of these."""

@@ -47,7 +47,7 @@ class Policy:
         return replace(self, limits=limits)
 
 
-class Outlet(Protocol):
+class TopicCatalog(Protocol):
     """What the actions must know of the topics they write to. Pure look-ups, no I/O."""
 
     def encode(self, stream: str, sections: Sections) -> bytes:

@@ -20,14 +20,14 @@ from runner.actions.inputs import (
     stream_of,
     task_key,
 )
-from runner.actions.plan import Plan, SettledPlan, TaskAction, TaskPlan
+from runner.actions.plan import ImmediateAnswer, Plan, TaskAction, TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.proceed_task import proceed_task
 from runner.actions.render import Renderer
 from runner.actions.start_task import start_task
 from runner.actions.timeout_between import TIMEOUT_COMMAND, plan_period
 from runner.actions.timeout_task import timeout_task
-from runner.actions.timer_mark import timer_key
+from runner.actions.timer_token import timer_key
 from runner.envelope.event import Event, require_sound
 from runner.envelope.names import is_blank, names_in
 from runner.errors import UNDELIVERABLE, UNKNOWN_ACTION, EventError
@@ -59,7 +59,7 @@ def plan(incoming: Incoming, policy: Policy) -> Plan:
     try:
         return _planned(incoming, policy)
     except EventError as error:
-        return SettledPlan(incoming, error)
+        return ImmediateAnswer(incoming, error)
 
 
 def _planned(incoming: Incoming, policy: Policy) -> Plan:
@@ -77,7 +77,7 @@ def _planned(incoming: Incoming, policy: Policy) -> Plan:
     require_sound(event)
     stream_of(event, policy)
     if is_skipped(incoming, policy.limits):
-        return SettledPlan(incoming)
+        return ImmediateAnswer(incoming)
     if event.action in PERIOD_ACTIONS:
         return plan_period(incoming, policy)
     given = input_of(incoming, policy.limits)
@@ -111,7 +111,7 @@ def replay(asked: TaskPlan, record: Record | None, kept: Outcome, renderer: Rend
     return Decision(kept, emits, None, renderer.status(kept))
 
 
-def settle(asked: SettledPlan, now_ms: int, renderer: Renderer) -> Decision:
+def settle(asked: ImmediateAnswer, now_ms: int, renderer: Renderer) -> Decision:
     """Return the answer to an event that needs no record; EventError as ``decide``."""
     if asked.error is not None:
         return refuse(asked.incoming, asked.error, None, now_ms, renderer)

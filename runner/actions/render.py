@@ -13,16 +13,16 @@ from runner.actions.decision import (
     Acknowledged,
     Closed,
     Dropped,
-    Emit,
     Forwarded,
     Outcome,
+    OutgoingMessage,
     Refused,
     Repeated,
     Skipped,
 )
 from runner.actions.incoming import HOPS, ORIGIN, TIME, Headers, Incoming, size_of
 from runner.actions.inputs import find, input_of, stream_of
-from runner.actions.policy import Outlet, Policy
+from runner.actions.policy import Policy, TopicCatalog
 from runner.envelope.codec import Sections
 from runner.envelope.event import Event
 from runner.envelope.limits import USUAL
@@ -44,15 +44,15 @@ TIMEOUT: Final = "TIMEOUT"
 class Renderer:
     """Turns outcomes into messages under one policy; holds no state of its own."""
 
-    def __init__(self, policy: Policy, outlet: Outlet) -> None:
+    def __init__(self, policy: Policy, topics: TopicCatalog) -> None:
         self._policy = policy
-        self._outlet = outlet
+        self._topics = topics
         self._spare_bytes = 2 * max(len(policy.proceeded_status.encode()), len(TIMEOUT)) + len("resume")
 
     @property
-    def outlet(self) -> Outlet:
+    def topics(self) -> TopicCatalog:
         """Where its messages go."""
-        return self._outlet
+        return self._topics
 
     def status(self, outcome: Outcome) -> str:
         """Return the status word of an outcome, for headers, metrics and logs."""
@@ -72,7 +72,7 @@ class Renderer:
 
     def emits(  # noqa: PLR0911 - one return for each kind of outcome
         self, outcome: Outcome, incoming: Incoming, key: TaskKey | None, record: Record | None
-    ) -> tuple[Emit, ...]:
+    ) -> tuple[OutgoingMessage, ...]:
         """Return the messages of an outcome, in the order in which they must be sent.
 
         ``record`` is the generation the outcome speaks of, before or after its closing. Raises
@@ -102,26 +102,26 @@ class Renderer:
             case Closed() | Repeated():
                 raise EventError(TASK_NOT_FOUND, "the record that this answer was made from is gone")
 
-    def requested(self, incoming: Incoming, now_ms: int, count: int) -> Emit:
+    def requested(self, incoming: Incoming, now_ms: int, count: int) -> OutgoingMessage:
         """Return the reply that ends a TimeoutBetween pass."""
         result = {**_result(SUCCESS, now_ms), "requested": count}
         return self._reply(incoming, SUCCESS, incoming.event.answered(result), None)
 
-    def passed_on(self, incoming: Incoming, headers: Headers, home: int) -> Emit:
+    def passed_on(self, incoming: Incoming, headers: Headers, home: int) -> OutgoingMessage:
         """Return the event as it was read, with other headers, for a home partition.
 
         EventError 13020 where they make it larger than its topic takes.
         """
         stream = self._policy.requests
-        limit = self._outlet.limit_bytes(stream)
+        limit = self._topics.limit_bytes(stream)
         size = len(incoming.key or b"") + len(incoming.value) + OVERHEAD_BYTES + size_of(headers)
         if limit is not None and size > limit:
             raise EventError(
                 UNDELIVERABLE, f"passed on, the event has {size} bytes; {stream!r} takes {limit}"
             )
-        return Emit(stream, incoming.key, incoming.value, headers, home)
+        return OutgoingMessage(stream, incoming.key, incoming.value, headers, home)
 
-    def _ack(self, outcome: Acknowledged, incoming: Incoming, key: TaskKey | None) -> Emit:
+    def _ack(self, outcome: Acknowledged, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
         task: dict[str, Any] = {"partition": outcome.home, "timeout": outcome.deadline_ms}
         if key is not None:
             task = {"id": key.id, "domain": key.domain, **task}
@@ -132,7 +132,7 @@ class Renderer:
         sections, stream = event.answered(result), self.stream_of(event)
         return self._response(event, sections, headers, stream, self._spare_bytes)
 
-    def _resume(self, outcome: Closed, incoming: Incoming, record: Record, started: Event) -> Emit:
+    def _resume(self, outcome: Closed, incoming: Incoming, record: Record, started: Event) -> OutgoingMessage:
         result = _result(self._resumed_status(outcome.status), outcome.now_ms)
         enrichment = None if incoming.is_timer else _enrichment(incoming, self._policy)
         if enrichment is None:
@@ -142,7 +142,7 @@ class Renderer:
         headers = _headers("resume", result["status"], record.key, _trace_of(record))
         return self._response(started, sections, headers, self.stream_of(started))
 
-    def _done(self, now_ms: int, incoming: Incoming, record: Record, started: Event) -> Emit:
+    def _done(self, now_ms: int, incoming: Incoming, record: Record, started: Event) -> OutgoingMessage:
         event = incoming.event
         pattern = event.parameter("outputPattern")
         data = record.data(started)
@@ -159,7 +159,7 @@ class Renderer:
     def _output(self, pattern: str, data: Any, incoming: Incoming) -> Any:
         return search(pattern, data, Scope(incoming, "outputPattern"), self._policy.limits)
 
-    def _refusal(self, outcome: Refused, incoming: Incoming, key: TaskKey | None) -> Emit:
+    def _refusal(self, outcome: Refused, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
         """Reply FAIL, without payload where it is too large, on ``responses`` where the stream is no good."""
         if outcome.ignored:
             return self._success(outcome.now_ms, incoming, key)
@@ -180,7 +180,9 @@ class Renderer:
         trace = incoming.trace
         return trace if len(trace) <= USUAL.headers and size_of(trace) <= USUAL.header_bytes else ()
 
-    def _shortened(self, event: Event, result: dict[str, Any], headers: Headers, stream: str) -> Emit:
+    def _shortened(
+        self, event: Event, result: dict[str, Any], headers: Headers, stream: str
+    ) -> OutgoingMessage:
         try:
             return self._response(event, event.answered(result), headers, stream)
         except EventError:
@@ -188,32 +190,34 @@ class Renderer:
             shorter = {**result, "error": {**result["error"], "message": message}}
             return self._response(event, event.answered(shorter, None), headers, stream)
 
-    def _success(self, now_ms: int, incoming: Incoming, key: TaskKey | None) -> Emit:
+    def _success(self, now_ms: int, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
         sections = incoming.event.answered(_result(SUCCESS, now_ms))
         return self._reply(incoming, SUCCESS, sections, key)
 
-    def _forward(self, home: int, incoming: Incoming) -> Emit:
+    def _forward(self, home: int, incoming: Incoming) -> OutgoingMessage:
         kept = tuple(header for header in incoming.headers if header[0] not in (ORIGIN, TIME, HOPS))
         hops = (HOPS, str(incoming.hops + 1).encode())
         return self.passed_on(incoming, (*kept, *incoming.marks, hops), home)
 
-    def _reply(self, incoming: Incoming, status: str, sections: Sections, key: TaskKey | None) -> Emit:
+    def _reply(
+        self, incoming: Incoming, status: str, sections: Sections, key: TaskKey | None
+    ) -> OutgoingMessage:
         headers = _headers("reply", status, key, incoming.trace)
         return self._response(incoming.event, sections, headers, self.stream_of(incoming.event))
 
     def _response(
         self, event: Event, sections: Sections, headers: Headers, stream: str, spare_bytes: int = 0
-    ) -> Emit:
-        limit = self._outlet.limit_bytes(stream)
+    ) -> OutgoingMessage:
+        limit = self._topics.limit_bytes(stream)
         if limit is None:
             raise EventError(UNDELIVERABLE, f"there is no topic {stream!r} to answer on")
-        value = self._outlet.encode(stream, sections)
+        value = self._topics.encode(stream, sections)
         key = event.request_id.encode()
         size = len(key) + len(value) + OVERHEAD_BYTES + spare_bytes + size_of(headers)
         if size > limit:
             raise EventError(UNDELIVERABLE, f"the response has {size} bytes; topic {stream!r} takes {limit}")
-        partition = self._outlet.partition(stream, event.request_id)
-        return Emit(stream, key, value, headers, partition)
+        partition = self._topics.partition(stream, event.request_id)
+        return OutgoingMessage(stream, key, value, headers, partition)
 
     def stream_of(self, event: Event) -> str:
         """Return the topic that answers this event; EventError 13020 if it is not allowed."""

@@ -12,13 +12,13 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import ORIGIN, PERIOD, TIME, Incoming
 from runner.actions.inputs import MAX_TIME_MS, domain_of, epoch_ms, find, input_of
 from runner.actions.plan import PeriodPlan
 from runner.actions.policy import Policy
 from runner.actions.render import Renderer
-from runner.actions.timer_mark import mark_of, timer_emit
+from runner.actions.timer_token import timer_emit, token_of
 from runner.envelope.event import Event
 from runner.envelope.paths import MISSING
 from runner.errors import PERIOD_FAILED, EventError
@@ -56,7 +56,7 @@ def plan_period(incoming: Incoming, policy: Policy) -> PeriodPlan:
 
 def decide_period(
     plan: PeriodPlan, page: DuePage, now_ms: int, policy: Policy, renderer: Renderer
-) -> tuple[Emit, ...]:
+) -> tuple[OutgoingMessage, ...]:
     """Return the messages of one chunk: a timer per task, then the continuation or the reply.
 
     Redelivery needs no kept decision here: a timer sent twice finds its task closed. Raises
@@ -65,7 +65,7 @@ def decide_period(
     """
     _require_order(plan.from_ms, now_ms if plan.to_ms is None else plan.to_ms)
     timers = tuple(
-        timer_emit(task.key, task.home, mark_of(task), policy, renderer.outlet) for task in page.tasks
+        timer_emit(task.key, task.home, token_of(task), policy, renderer.topics) for task in page.tasks
     )
     requested = plan.requested + len(timers)
     reply = renderer.requested(plan.incoming, now_ms, requested)
@@ -80,7 +80,7 @@ def _require_order(from_ms: int | None, to_ms: int) -> None:
         raise EventError(PERIOD_FAILED, f"the period ends ({to_ms}) before it begins ({from_ms})")
 
 
-def _continuation(plan: PeriodPlan, progress: _Progress, renderer: Renderer) -> Emit:
+def _continuation(plan: PeriodPlan, progress: _Progress, renderer: Renderer) -> OutgoingMessage:
     incoming = plan.incoming
     kept = tuple(header for header in incoming.headers if header[0] not in (PERIOD, ORIGIN, TIME))
     headers = (*kept, *incoming.marks, (PERIOD, msgspec.json.encode(progress)))

@@ -7,7 +7,7 @@ from runner.actions.finish_task import close, repeated, require_open
 from runner.actions.incoming import TIMER, Incoming
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
-from runner.actions.timer_mark import parse_mark
+from runner.actions.timer_token import parse_token
 from runner.tasks.record import Record, Status
 
 
@@ -32,7 +32,7 @@ def timeout_task(
 def _by_timer(
     record: Record | None, incoming: Incoming, now_ms: int, policy: Policy
 ) -> tuple[Outcome, Record | None]:
-    mark = parse_mark(incoming.header(TIMER) or "")
+    mark = parse_token(incoming.header(TIMER) or "")
     if record is None or mark is None or not mark.matches(record):
         return Dropped(), None
     domain = policy.domains[record.key.domain]

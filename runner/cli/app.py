@@ -77,7 +77,7 @@ PROCEEDED or TIMEOUT, and the saga branches on that.
     1  something failed     5  nobody knows where to begin reading
     2  wrong usage          6  fenced: start the worker again
     3  configuration        7  stopped before the batch was finished
-  130  interrupted          8  Redis differs from the task feed
+  130  interrupted          8  Redis differs from the changelog
 """
 
 

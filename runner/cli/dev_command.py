@@ -15,7 +15,7 @@ from runner.cli.options import ConfigFile, read_config
 from runner.cli.screen import say, stderr, stdout
 from runner.clock import monotonic_seconds
 from runner.config import Config
-from runner.embedded.children import HOST
+from runner.embedded.subprocesses import HOST
 from runner.errors import FatalError
 
 PARTITIONS: Final = 12

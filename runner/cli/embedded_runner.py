@@ -24,11 +24,11 @@ from runner.config import Config, ConfigError, Problem, load
 from runner.config.dialect import dump
 from runner.config.environment import PREFIX
 from runner.embedded import EmbeddedBroker, EmbeddedRedis
-from runner.embedded.children import free_port, start_tethered, stop
+from runner.embedded.subprocesses import free_port, start_tethered, stop
 
 WHAT: Final = (
     "embedded: librdkafka's mock broker and a Valkey server; the mock has no transactions, "
-    "so delivery is at_least_once here, and the task feed serves lists only"
+    "so delivery is at_least_once here, and the changelog serves lists only"
 )
 
 # What says where the servers are, or is for real ones only.

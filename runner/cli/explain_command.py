@@ -9,7 +9,7 @@ import typer
 
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, say, stdout
-from runner.config.guide import Guide, guides
+from runner.config.setting_docs import Guide, guides
 
 
 def explain(

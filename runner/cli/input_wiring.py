@@ -13,20 +13,20 @@ from runner.config import Config
 from runner.errors import FatalError, LogUnavailable
 from runner.metrics import Metrics
 from runner.store.redis_store import RedisStore
-from runner.worker.delivery import Delivery
+from runner.worker.components import Components, Limits
+from runner.worker.decoder import ProcessingSettings
+from runner.worker.delivery import DeliveryMode
 from runner.worker.health import HealthState
 from runner.worker.input_topics.input_topic import InputTopic
 from runner.worker.input_topics.positions import EveryPartition, InputPositions
 from runner.worker.input_topics.process import InputProcess
 from runner.worker.input_topics.reporter import InputReporter
 from runner.worker.input_topics.thread import InputThread
-from runner.worker.intake import Terms
 from runner.worker.loop import Loop
-from runner.worker.parts import Limits, Parts
 from runner.worker.retention import NoRetention
-from runner.worker.store_time import StoreTime
+from runner.worker.store_clock import StoreClock
 from runner.worker.timers import NoTimers, TimerSettings
-from runner.worker.topics import Cluster, TopicOutlet
+from runner.worker.topics import Cluster, KafkaTopicCatalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Surroundings:
 
     config: Config
     store: Callable[[], RedisStore]
-    delivery: Delivery
-    terms: Terms
-    outlet: TopicOutlet
+    delivery: DeliveryMode
+    terms: ProcessingSettings
+    topics: KafkaTopicCatalog
     limits: Limits
     metrics: Metrics
     health: HealthState
@@ -92,7 +92,7 @@ class _Reading:
 
     @contextmanager
     def _opening(self) -> Iterator[Loop]:
-        config, cluster = self._in.config, self._in.outlet.cluster
+        config, cluster = self._in.config, self._in.topics.cluster
         topic = self._topic.topic
         if topic not in cluster.topics:
             raise LogUnavailable(f"there is no topic {topic} any more; create it again")
@@ -109,18 +109,18 @@ class _Reading:
                 self._opened,
                 self._in.terms,
                 store,
-                self._in.outlet,
+                self._in.topics,
                 config.topics.dead_letters,
             )
-            time = StoreTime(monotonic_seconds)
+            time = StoreClock(monotonic_seconds)
             nothing = Policy(domains={})
-            parts = Parts(
+            parts = Components(
                 log=log,
                 topic=EveryPartition(),
                 store=InputPositions(cluster.topics[topic].partitions, store.ping),
                 process=process,
                 delivery=self._in.delivery,
-                timers=NoTimers(store, nothing, self._in.outlet, TimerSettings(), time, monotonic_seconds),
+                timers=NoTimers(store, nothing, self._in.topics, TimerSettings(), time, monotonic_seconds),
                 retention=NoRetention(store, nothing, self._in.terms.incarnation, time),
                 time=time,
                 incarnation=self._in.terms.incarnation,
@@ -131,6 +131,6 @@ class _Reading:
 
     def _is_stale(self) -> bool:
         """Whether the topic was deleted, or made again: its offsets begin anew then."""
-        cluster = self._in.outlet.cluster
+        cluster = self._in.topics.cluster
         topic = self._topic.topic
         return topic not in cluster.topics or topic_id(self._in.config, cluster, topic) != self._opened

@@ -18,7 +18,7 @@ from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config, check_properties, consumer_properties, producer_properties
 from runner.config.clients import client_properties
 from runner.errors import FatalError, LogUnavailable
-from runner.worker.reach import Complaints, first_answer, unanswered
+from runner.worker.connectivity import LastError, first_answer, unreachable
 
 ANSWER_SECONDS: Final = 10.0
 """How long a broker that is there may take to do what a command asks of it."""
@@ -38,7 +38,7 @@ Client = TypeVar("Client", Consumer, Producer, AdminClient)
 class Connection(Generic[Client]):
     """A client, the brokers it talks to, and what it complained of."""
 
-    def __init__(self, client: Client, config: Config, complaints: Complaints) -> None:
+    def __init__(self, client: Client, config: Config, complaints: LastError) -> None:
         self.client: Client = client
         self.brokers = config.kafka.brokers
         self._properties = client_properties(config)
@@ -74,7 +74,7 @@ class Connection(Generic[Client]):
         # Complaints are handed over only inside a poll.
         self.client.poll(0)
         reason = self._complaints.last or what
-        return unanswered(self.brokers, reason, self._properties)
+        return unreachable(self.brokers, reason, self._properties)
 
     def metadata(self) -> ClusterMetadata:
         """Return the cluster with all its topics; LogUnavailable if no broker answers in time.
@@ -105,7 +105,7 @@ class Connection(Generic[Client]):
 def connect_consumer(config: Config) -> Connection[Consumer]:
     """Return a consumer that reads without joining a group; ConfigError if no broker is named."""
     config.require_brokers()
-    complaints = Complaints()
+    complaints = LastError()
     properties = consumer_properties(config) | {
         # Named, because librdkafka asks for it; nothing is committed and nobody joins.
         "group.id": f"{config.kafka.group}.command-line",
@@ -125,7 +125,7 @@ def connect_producer(config: Config, transactional_id: str | None = None) -> Con
     Without transactions, or with those of an id that one process at a time may have.
     """
     config.require_brokers()
-    complaints = Complaints()
+    complaints = LastError()
     properties: dict[str, Any] = {**_QUIET, **producer_properties(config), "error_cb": complaints}
     if transactional_id is not None:
         properties["transactional.id"] = transactional_id
@@ -135,7 +135,7 @@ def connect_producer(config: Config, transactional_id: str | None = None) -> Con
 def connect_admin(config: Config) -> Connection[AdminClient]:
     """Return an admin client; ConfigError if no broker is named."""
     config.require_brokers()
-    complaints = Complaints()
+    complaints = LastError()
     properties = {**_QUIET, **client_properties(config), "error_cb": complaints}
     return Connection(_made(AdminClient, properties, config), config, complaints)
 

@@ -30,8 +30,8 @@ def moment(epoch_ms: int) -> str:
         return f"{epoch_ms} ms since 1970 (beyond the calendar)"
     zone = local.strftime("%z")
     same_day = local.date() == in_utc.date()
-    beside = in_utc.strftime("%H:%M:%S UTC" if same_day else "%Y-%m-%d %H:%M:%S UTC")
-    return f"{local:%Y-%m-%d %H:%M:%S} {zone[:3]}:{zone[3:5]} ({beside})"
+    overlap = in_utc.strftime("%H:%M:%S UTC" if same_day else "%Y-%m-%d %H:%M:%S UTC")
+    return f"{local:%Y-%m-%d %H:%M:%S} {zone[:3]}:{zone[3:5]} ({overlap})"
 
 
 def clock_time(epoch_ms: int | None) -> str:

@@ -11,7 +11,7 @@ from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed
 from runner.cli.event_lines import EventLine
 from runner.cli.screen import plain
-from runner.cli.sighting import REPLY, Sighting, Sightings
+from runner.cli.topic_message import REPLY, Sightings, TopicMessage
 from runner.clock import Ticker, monotonic_seconds
 from runner.errors import EventError, FatalError
 
@@ -40,7 +40,7 @@ class Replies:
         """How many are still to come."""
         return self._missing.total()
 
-    def each(self, timeout_seconds: float) -> Iterator[Sighting]:
+    def each(self, timeout_seconds: float) -> Iterator[TopicMessage]:
         """Give each reply as it comes, until all have; FatalError if some are missing after so long."""
         deadline_seconds = self._ticker() + timeout_seconds
         while self._missing and self._ticker() < deadline_seconds:
@@ -51,7 +51,7 @@ class Replies:
         if self._missing:
             raise FatalError(self._lack(timeout_seconds))
 
-    def _is_awaited(self, seen: Sighting) -> bool:
+    def _is_awaited(self, seen: TopicMessage) -> bool:
         return seen.kind == REPLY and seen.key in self._missing
 
     def _lack(self, timeout_seconds: float) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from runner.cli.moments import clock_time
 from runner.cli.screen import Column, Rows, plain, say, status_text
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 
 FAIL: Final = "FAIL"
 _INDENT: Final = "  "
@@ -34,7 +34,7 @@ class ResponsesTable:
         """Print the titles."""
         self._rows.head()
 
-    def row(self, seen: Sighting) -> None:
+    def row(self, seen: TopicMessage) -> None:
         """Print a response; a FAIL with its code, and its reason on a line of its own."""
         error = seen.error() if seen.status == FAIL else {}
         self._rows.row(

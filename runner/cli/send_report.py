@@ -11,7 +11,7 @@ from runner.cli.replies import Replies
 from runner.cli.responses_table import FAIL, ResponsesTable
 from runner.cli.screen import Column, Rows, plain, print_json, say, stderr, stdout
 from runner.cli.sending import NOT_SENT, Sending
-from runner.cli.sighting import Sighting, described
+from runner.cli.topic_message import TopicMessage, described
 from runner.errors import FatalError
 
 MANY: Final = 100
@@ -77,22 +77,22 @@ class SendReport:
         answers = ", ".join(f"{count} {plain(status)}" for status, count in self._replies.most_common())
         say(stderr(), told + (f"; replies: {answers}" if answers else ""), "dim")
 
-    def _counted(self, replies: Iterator[Sighting]) -> Iterator[Sighting]:
+    def _counted(self, replies: Iterator[TopicMessage]) -> Iterator[TopicMessage]:
         for seen in replies:
             self._replies[seen.status] += 1
             yield seen
 
-    def _rows(self, replies: Iterator[Sighting], _count: int) -> None:
+    def _rows(self, replies: Iterator[TopicMessage], _count: int) -> None:
         table = ResponsesTable(stdout())
         table.head()
         for seen in replies:
             table.row(seen)
 
-    def _json(self, replies: Iterator[Sighting], _count: int) -> None:
+    def _json(self, replies: Iterator[TopicMessage], _count: int) -> None:
         for seen in replies:
             print_json({"type": "reply", **described(seen)})
 
-    def _brief(self, replies: Iterator[Sighting], count: int) -> None:
+    def _brief(self, replies: Iterator[TopicMessage], count: int) -> None:
         """Show how far it is, then those of the replies that say FAIL."""
         failed = []
         try:

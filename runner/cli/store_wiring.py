@@ -13,9 +13,9 @@ from runner.config.clients import client_properties
 from runner.errors import FatalError, PositionUnknown
 from runner.store.calls import LISTS, Opened, Ownership
 from runner.store.redis_store import RedisStore
+from runner.worker.commit_metadata import incarnation_of, topic_of
 from runner.worker.group_offsets import group_offsets
-from runner.worker.kafka_feed import KafkaFeed
-from runner.worker.offset_notes import incarnation_of, topic_of
+from runner.worker.kafka_changelog import KafkaChangelog
 from runner.worker.restorer import Extent, Group, Observer, Restorer
 from runner.worker.topics import Cluster
 
@@ -34,14 +34,14 @@ def open_store(store: RedisStore, config: Config, cluster: Cluster, *, by_hand: 
         topic_id=topic_id(config, cluster, config.topics.requests),
         group=config.kafka.group,
         partitions=topic.partitions,
-        feed=_feed_id(config, cluster),
+        changelog=_changelog_id(config, cluster),
     )
     if not store.exists() and not config.redis.start_empty:
         known = _known_before(store, config, ownership, by_hand=by_hand)
         ownership = replace(ownership, incarnation=known)
     opened = store.open(ownership)
     if config.restores:
-        store.adopt()
+        store.bind_server()
     return opened
 
 
@@ -62,21 +62,22 @@ def require_kept(config: Config, cluster: Cluster) -> None:
 
 
 def require_partitions(config: Config, cluster: Cluster) -> None:
-    """FatalError unless the task feed has a partition for each shard: a task stays in one of either."""
-    feed, shards = config.topics.tasks, config.redis.shards
-    if feed is None or cluster.topics[feed].partitions == shards:
+    """FatalError unless the changelog has a partition for each shard: a task stays in one of either."""
+    changelog, shards = config.topics.tasks, config.redis.shards
+    if changelog is None or cluster.topics[changelog].partitions == shards:
         return
     raise FatalError(
-        f"topic {feed} (topics.tasks) has {cluster.topics[feed].partitions} partitions, redis.shards is "
-        f"{shards}; they must be the same: make the topic with {shards} partitions and cleanup.policy compact"
+        f"topic {changelog} (topics.tasks) has {cluster.topics[changelog].partitions} partitions, "
+        f"redis.shards is {shards}; they must be the same: make the topic with {shards} partitions "
+        "and cleanup.policy compact"
     )
 
 
-def _feed(config: Config, topic: str) -> KafkaFeed:
-    return KafkaFeed(topic, client_properties(config), config.kafka.group)
+def _changelog(config: Config, topic: str) -> KafkaChangelog:
+    return KafkaChangelog(topic, client_properties(config), config.kafka.group)
 
 
-def _feed_id(config: Config, cluster: Cluster) -> str:
+def _changelog_id(config: Config, cluster: Cluster) -> str:
     topic = config.topics.tasks
     if topic is None:
         return ""
@@ -113,18 +114,18 @@ def _perhaps_of_others(config: Config) -> PositionUnknown:
     topic = config.topics.tasks
     return PositionUnknown(
         f"topic {topic} has been told of tasks, but neither Redis (prefix {config.redis.prefix!r}) nor group "
-        f"{config.kafka.group!r} knows of any: if it is the task feed of another group, name your own under "
+        f"{config.kafka.group!r} knows of any: if it is the changelog of another group, name your own under "
         'topics.tasks; if it is yours, and Redis is to be filled again from it, run "runner restore"'
     )
 
 
 def _has_told(config: Config, topic: str) -> bool:
-    with closing(_feed(config, topic)) as feed:
-        return not feed.is_empty(config.redis.shards)
+    with closing(_changelog(config, topic)) as changelog:
+        return not changelog.is_empty(config.redis.shards)
 
 
 def _unheard_of(notes: Collection[str], store: RedisStore) -> int:
-    """Return an incarnation that no earlier topic had: what the feed tells may be of any of them."""
+    """Return an incarnation that no earlier topic had: what the changelog tells may be of any of them."""
     others = max((incarnation_of(note, topic_of(note)) for note in notes), default=0)
     # Topics are counted from 1: without any note, the seconds since 1970 are beyond every count.
     return others + 1 if others else store.load(0, []).now_ms // 1000
@@ -133,9 +134,9 @@ def _unheard_of(notes: Collection[str], store: RedisStore) -> int:
 def make_restorer(
     config: Config, store: RedisStore, opened: Opened, group: Group, observer: Observer
 ) -> Restorer | None:
-    """Return what restores the store from the task feed; None where there is no feed."""
+    """Return what restores the store from the changelog; None where there is no changelog."""
     if not config.restores:
         return None
-    feed = _feed(config, str(config.topics.tasks))
+    changelog = _changelog(config, str(config.topics.tasks))
     extent = Extent(tuple(config.domains), opened.incarnation, group)
-    return Restorer(store, feed, extent, lambda: uuid4().hex, observer)
+    return Restorer(store, changelog, extent, lambda: uuid4().hex, observer)

@@ -10,7 +10,7 @@ import typer
 from runner.cli.options import AsJson, ConfigFile, moment_option, read_config
 from runner.cli.responses_table import ResponsesTable
 from runner.cli.screen import print_json, stdout
-from runner.cli.sighting import Sighting, Sightings, described
+from runner.cli.topic_message import Sightings, TopicMessage, described
 from runner.cli.topic_reader import TopicReader
 from runner.clock import Ticker, monotonic_seconds
 
@@ -64,7 +64,7 @@ def tail(
 
 def follow(
     reader: Sightings, limit: int | None, until_idle_seconds: float | None, ticker: Ticker
-) -> Iterator[Sighting]:
+) -> Iterator[TopicMessage]:
     """Give what comes, until ``limit`` of them have, or none for so long; None: for ever."""
     given, last_seconds = 0, ticker()
     while limit is None or given < limit:

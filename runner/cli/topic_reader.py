@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from runner.cli.codecs import build_codecs
 from runner.cli.kafka_clients import ANSWER_SECONDS, Connection, connect_consumer
-from runner.cli.sighting import Sighting, read_sighting
+from runner.cli.topic_message import TopicMessage, read_sighting
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
 from runner.errors import FatalError
@@ -81,7 +81,7 @@ class TopicReader:
         self._connection.client.close()
         self._codecs.close()
 
-    def next(self, timeout_seconds: float) -> Sighting | None:
+    def next(self, timeout_seconds: float) -> TopicMessage | None:
         """Return the next message, waiting at most so long; None if there was none.
 
         Messages of a partition come in their order. Raises FatalError if a topic may not be read
@@ -102,7 +102,7 @@ class TopicReader:
             raise FatalError(f"{message.topic() or 'Kafka'} cannot be read: {error.str()}")
         return None
 
-    def rest(self) -> Iterator[Sighting]:
+    def rest(self) -> Iterator[TopicMessage]:
         """Give what was there when the reader was entered, and end; what comes meanwhile is left out.
 
         Raises LogUnavailable if the broker falls silent before.

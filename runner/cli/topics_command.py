@@ -88,8 +88,8 @@ def _wanted(config: Config) -> dict[str, dict[str, str]]:
         topics.dead_letters: {LIMIT: str(LARGEST_DEAD_LETTER_BYTES)},
     }
     wanted |= {name: {} for name in (*config.responses.streams, *config.input_topics().values())}
-    feed = {} if topics.tasks is None else {topics.tasks: {"cleanup.policy": "compact"}}
-    return wanted | feed
+    changelog = {} if topics.tasks is None else {topics.tasks: {"cleanup.policy": "compact"}}
+    return wanted | changelog
 
 
 def _create(admin: Connection[AdminClient], topic: NewTopic) -> bool:

@@ -25,8 +25,8 @@ from runner.store.connection.command import Connection
 from runner.store.connection.single import connect, connect_sentinel
 from runner.store.connection.slots import Address
 from runner.store.redis_store import RedisStore
+from runner.worker.connectivity import LastError
 from runner.worker.permissions import READ, WRITE
-from runner.worker.reach import Complaints
 
 
 def build_policy(config: Config) -> Policy:
@@ -99,7 +99,7 @@ def said_with_remedy(error: TransientError, config: Config) -> str:
     return f"{error}; check {where}, or start Redis"
 
 
-def connect_admin(config: Config, complaints: Complaints) -> AdminClient:
+def connect_admin(config: Config, complaints: LastError) -> AdminClient:
     """Return an admin client; raises ConfigError if no broker is named."""
     config.require_brokers()
     # It would write to standard error by itself; of an outage the other clients tell as well.

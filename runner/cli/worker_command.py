@@ -11,12 +11,12 @@ from typing import Final
 from confluent_kafka import KafkaException
 
 from runner import log
+from runner.cli.changelog_wiring import settle_changelog
 from runner.cli.codecs import build_codecs
 from runner.cli.event_settings import check_event_settings
-from runner.cli.feed_wiring import settle_feed
 from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
 from runner.cli.log_wiring import Listener, make_log, topic_id
-from runner.cli.room import require_room
+from runner.cli.message_sizes import check_message_sizes
 from runner.cli.stopping import Stopping, stopping_by_signal
 from runner.cli.store_wiring import make_restorer, open_store, require_kept, require_partitions
 from runner.cli.trace_wiring import open_traces
@@ -38,28 +38,28 @@ from runner.errors import FatalError, PositionUnknown
 from runner.metrics import Metrics
 from runner.store.calls import Opened
 from runner.store.redis_store import RedisStore
-from runner.worker.beside import BesideThread
-from runner.worker.collector import Collector
-from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
-from runner.worker.feed import Feed
+from runner.worker.changelog import Changelog
+from runner.worker.components import Components, Limits, nobody_else
+from runner.worker.connectivity import LastError, first_answer, unreachable
+from runner.worker.decoder import ProcessingSettings
+from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
+from runner.worker.gc_pacer import GcPacer
 from runner.worker.health import HealthServer, HealthState
 from runner.worker.input_topics.thread import InputThread
-from runner.worker.intake import Terms
 from runner.worker.kafka_log import KafkaLog
 from runner.worker.loop import Loop
-from runner.worker.parts import Limits, Parts, nobody_else
+from runner.worker.overlap import OverlapThread
 from runner.worker.permissions import require_permissions
 from runner.worker.process import Process
-from runner.worker.reach import Complaints, first_answer, unanswered
 from runner.worker.reporter import Reporter
 from runner.worker.retention import Retention
 from runner.worker.starting import Start
-from runner.worker.store_time import StoreTime
+from runner.worker.store_clock import StoreClock
 from runner.worker.timers import NoTimers, Timers, TimerSettings
 from runner.worker.topics import (
     EVERY_SECONDS,
     Cluster,
-    TopicOutlet,
+    KafkaTopicCatalog,
     TopicWatch,
     ask_cluster,
     require_topics,
@@ -72,14 +72,14 @@ _TRY_SECONDS: Final = 5.0
 _log: Final = log.get("worker")
 
 
-def make_delivery(config: Config) -> Delivery:
+def make_delivery(config: Config) -> DeliveryMode:
     """Return the way in which batches reach Kafka; what comes next is decoded meanwhile."""
-    return partial(_shipment(config), beside=BesideThread())
+    return partial(_delivery(config), overlap=OverlapThread())
 
 
-def make_input_delivery(config: Config) -> Delivery:
+def make_input_delivery(config: Config) -> DeliveryMode:
     """Return the same for an input topic, of which nothing is decoded ahead."""
-    return _shipment(config)
+    return _delivery(config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class Assembly:
     """How the parts with an outside are made; a test puts in parts that end at a named point."""
 
     store: Callable[[Config], RedisStore] = connect_store
-    delivery: Callable[[Config], Delivery] = make_delivery
-    input_delivery: Callable[[Config], Delivery] = make_input_delivery
+    delivery: Callable[[Config], DeliveryMode] = make_delivery
+    input_delivery: Callable[[Config], DeliveryMode] = make_input_delivery
     ticker: Ticker = monotonic_seconds
     """The clock of the loop and its timers; it only measures how long something takes."""
     watch_seconds: float = EVERY_SECONDS
@@ -144,15 +144,15 @@ class _Worker:
         store = assembly.store(config)
         stack.callback(store.close)
         given = config
-        self._config = config = start.answered(lambda: settle_feed(given, store))
+        self._config = config = start.answered(lambda: settle_changelog(given, store))
         _require_kafka(config, cluster)
         opened = start.answered(lambda: open_store(store, config, cluster))
         by_suffix = config.responses.partitioner == "suffix"
-        outlet = TopicOutlet(cluster, self._codecs.by_topic, self._codecs.default, by_suffix=by_suffix)
+        topics = KafkaTopicCatalog(cluster, self._codecs.by_topic, self._codecs.default, by_suffix=by_suffix)
         self._watch = TopicWatch(
-            brokers.admin, outlet, config.topics.requests, topic_names(config), assembly.watch_seconds
+            brokers.admin, topics, config.topics.requests, topic_names(config), assembly.watch_seconds
         )
-        self._loop, self._log, self._inputs = self._build(store, outlet, opened, cluster)
+        self._loop, self._log, self._inputs = self._build(store, topics, opened, cluster)
         stack.callback(self._log.close)
         self._watch.start()
         stack.callback(self._watch.close)
@@ -180,11 +180,11 @@ class _Worker:
     def run(self) -> None:
         """Step until told to stop."""
         self._state.tick(self._assembly.ticker())
-        collector = Collector(self._assembly.ticker)
+        collector = GcPacer(self._assembly.ticker)
         for watchdog in self._watchdogs:
             watchdog.start()
         try:
-            self._loop.run(collector.beside(lambda: self._stopping.asked() or self._must_exit()))
+            self._loop.run(collector.overlap(lambda: self._stopping.asked() or self._must_exit()))
         finally:
             for watchdog in self._watchdogs:
                 watchdog.close()
@@ -204,11 +204,11 @@ class _Worker:
             each.close()
 
     def _build(
-        self, store: RedisStore, outlet: TopicOutlet, opened: Opened, cluster: Cluster
+        self, store: RedisStore, topics: KafkaTopicCatalog, opened: Opened, cluster: Cluster
     ) -> tuple[Loop, KafkaLog, Sequence[InputThread]]:
         config, ticker = self._config, self._assembly.ticker
         policy = build_policy(config)
-        terms = Terms(
+        terms = ProcessingSettings(
             policy=policy,
             codec=self._codecs.of(config.topics.requests),
             rules=build_rules(config),
@@ -217,34 +217,34 @@ class _Worker:
             batch_seconds=config.worker.batch_ms / 1000,
             batch_bytes=config.worker.batch_bytes,
         )
-        time = StoreTime(ticker)
+        time = StoreClock(ticker)
         settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)
         kind = Timers if config.timers.enabled else NoTimers
-        timers = kind(store, policy, outlet, settings, time, ticker)
+        timers = kind(store, policy, topics, settings, time, ticker)
         metrics = self._metrics
         listener = Listener()
         requests, group = config.topics.requests, config.kafka.group
         kafka = make_log(config, cluster, requests, group, listener, opened)
         tasks = config.topics.tasks
-        feed = None if tasks is None else Feed(tasks, outlet, store.shard, config.restores)
+        changelog = None if tasks is None else Changelog(tasks, topics, store.shard, config.restores)
         tracer = self._tracer(requests, topic_id(config, cluster, requests), group)
         reporter = Reporter(metrics, self._state, ticker, tracer)
         restorer = make_restorer(config, store, opened, kafka, reporter)
-        process = Process(terms, store, outlet, config.topics.dead_letters, feed)
-        parts = Parts(
+        process = Process(terms, store, topics, config.topics.dead_letters, changelog)
+        parts = Components(
             log=kafka,
             topic=self._watch,
             store=store,
             process=process,
             delivery=self._assembly.delivery(config),
             timers=timers,
-            retention=Retention(store, policy, opened.incarnation, time, has_feed=config.restores),
+            retention=Retention(store, policy, opened.incarnation, time, has_changelog=config.restores),
             time=time,
             incarnation=opened.incarnation,
-            ahead=process.ahead,
-            feed=feed,
+            prefetch=process.prefetch,
+            changelog=changelog,
             restorer=restorer,
-            assigned=nobody_else if config.restores else store.go_without_feed,
+            assigned=nobody_else if config.restores else store.go_without_changelog,
             ping=self._codecs.ping,
         )
         limits = Limits(
@@ -260,7 +260,7 @@ class _Worker:
             store=lambda: self._assembly.store(config),
             delivery=self._assembly.input_delivery(config),
             terms=terms,
-            outlet=outlet,
+            topics=topics,
             limits=limits,
             metrics=metrics,
             health=self._state,
@@ -279,12 +279,12 @@ def _require_kafka(config: Config, cluster: Cluster) -> None:
     require_permissions(cluster, topic_operations(config))
     require_partitions(config, cluster)
     require_kept(config, cluster)
-    for reason in require_room(config, cluster):
+    for reason in check_message_sizes(config, cluster):
         _log.warning("little_room", reason=reason)
     require_inputs(config, cluster)
 
 
-def _shipment(config: Config) -> type[ExactlyOnce | AtLeastOnce]:
+def _delivery(config: Config) -> type[ExactlyOnce | AtLeastOnce]:
     return ExactlyOnce if config.delivery == "exactly_once" else AtLeastOnce
 
 
@@ -294,7 +294,7 @@ class _Brokers:
     def __init__(self, config: Config, names: Collection[str]) -> None:
         self._config = config
         self._names = names
-        self._complaints = Complaints()
+        self._complaints = LastError()
         self.admin = connect_admin(config, self._complaints)
 
     def ask(self) -> Cluster:
@@ -307,7 +307,7 @@ class _Brokers:
         try:
             first_answer(lambda seconds: admin.list_topics(timeout=seconds), admin, complaints, _TRY_SECONDS)
         except KafkaException as error:
-            raise unanswered(
+            raise unreachable(
                 config.kafka.brokers,
                 complaints.last or error.args[0].str(),
                 client_properties(config),

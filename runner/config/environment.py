@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runner.config.problems import Problem
-from runner.config.shape import Path, Shape, matching, nearest, plain
+from runner.config.schema_tree import Path, Shape, matching, nearest, plain
 
 PREFIX: Final = "RUNNER_"
 LEVEL: Final = "__"

@@ -13,8 +13,8 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails
 
 from runner.config.problems import Problem
+from runner.config.schema_tree import Path, Shape, matching, nearest
 from runner.config.secrets import mask_url
-from runner.config.shape import Path, Shape, matching, nearest
 
 Origins = Mapping[Path, str]
 """Which environment variable or file a part of the tree came from; all else is from the file."""

@@ -19,15 +19,15 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from runner.config import file
-from runner.config.contradictions import contradictions
+from runner.config.cross_field_rules import contradictions
 from runner.config.environment import Override, overrides
 from runner.config.explanation import explain, where
 from runner.config.fixed import REGISTRY_REFUSED, refusal
 from runner.config.model import DEFAULTS, Config
 from runner.config.problems import ConfigError, Problem
+from runner.config.schema_tree import Path as Setting
+from runner.config.schema_tree import Shape, shape_of
 from runner.config.sections import DEFAULT_REDIS_URL
-from runner.config.shape import Path as Setting
-from runner.config.shape import Shape, shape_of
 
 _NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 

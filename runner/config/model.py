@@ -137,10 +137,10 @@ class Config(Section):
 
     @property
     def restores(self) -> bool:
-        """Whether Redis is filled again from the task feed, which takes transactions."""
+        """Whether Redis is filled again from the changelog, which takes transactions."""
         return self.topics.tasks is not None and self.delivery == "exactly_once"
 
-    def without_feed(self) -> "Config":
+    def without_changelog(self) -> "Config":
         """The same settings, but for ``topics.tasks``, which is null."""
         topics = self.topics.model_copy(update={"tasks": None})
         return self.model_copy(update={"topics": topics})

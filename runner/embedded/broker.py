@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import IO, Final, Self
 
-from runner.embedded.children import start_tethered, stop
+from runner.embedded.subprocesses import start_tethered, stop
 from runner.embedded.unavailable import EmbeddedUnavailable
 
 START_TIMEOUT_SECONDS: Final = 20.0

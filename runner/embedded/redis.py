@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
-from runner.embedded.children import HOST, free_port, start_tethered, stop
+from runner.embedded.subprocesses import HOST, free_port, start_tethered, stop
 from runner.embedded.unavailable import INSTALL_EXTRA, EmbeddedUnavailable
 
 START_TIMEOUT_SECONDS: Final = 30.0

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from runner.actions.decision import encode_outcome
-from runner.store.calls import Change, Index, ShardCall, Whole
+from runner.store.calls import Change, Completeness, Index, ShardCall
 from runner.store.indexing import moves
 from runner.store.keys import Keys
 from runner.store.versions import version_of
@@ -49,15 +49,17 @@ class ShardRead:
         """The tasks, as the records are answered."""
         return list(self._tasks)
 
-    def arguments(self, incarnation: int, whole: Whole | None) -> tuple[list[str], list[bytes]]:
+    def arguments(self, incarnation: int, whole: Completeness | None) -> tuple[list[str], list[bytes]]:
         """Return KEYS and ARGV of ``load.lua``."""
         names = [self._names.home(self.shard, partition) for partition in self._homes]
         names += [self._names.task(key, self.shard) for key in self._tasks]
         if whole is not None:
             names.append(self._names.verified(self.shard))
         offsets = [[source.offset for source in found] for found in self._homes.values()]
-        bases = False if whole is None else [whole.bases[partition] for partition in self._homes]
-        return names, [_pack((incarnation, offsets, bases))]
+        base_offsets = (
+            False if whole is None else [whole.base_offsets[partition] for partition in self._homes]
+        )
+        return names, [_pack((incarnation, offsets, base_offsets))]
 
 
 def by_shard(reads: Sequence[tuple[TaskKey, Source]], keys: Keys) -> list[ShardRead]:
@@ -79,8 +81,8 @@ def apply_arguments(call: ShardCall, keys: Keys) -> tuple[list[str], list[bytes]
     for home in call.homes:
         names.append(keys.home(call.shard, home.partition))
         offsets = [offset for offset, _ in home.kept]
-        until = -1 if home.until is None else home.until
-        homes.append((home.base, home.settled, offsets, until, home.partition))
+        decided_up_to = -1 if home.decided_up_to is None else home.decided_up_to
+        homes.append((home.base_offset, home.settled, offsets, decided_up_to, home.partition))
         values += [encode_outcome(outcome) for _, outcome in home.kept]
     tasks = []
     for change in call.changes:
@@ -92,9 +94,12 @@ def apply_arguments(call: ShardCall, keys: Keys) -> tuple[list[str], list[bytes]
     told: tuple[str, str] | bool = False
     if restoring is not None:
         told = (restoring.token, restoring.phase.value)
-    if call.note or restoring is not None:
+    if call.shard_token or restoring is not None:
         names.append(keys.verified(call.shard))
-    return names, [_pack((call.incarnation, homes, tasks, list(indexes.values()), told, call.note)), *values]
+    return names, [
+        _pack((call.incarnation, homes, tasks, list(indexes.values()), told, call.shard_token)),
+        *values,
+    ]
 
 
 def _task(change: Change, values: list[bytes]) -> tuple[str, str, bool]:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import msgspec
 
 from runner.actions.decision import Outcome
-from runner.store.connection.command import Meanwhile, nothing
+from runner.store.connection.command import OnWait, nothing
 from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
@@ -29,15 +29,15 @@ class Loaded:
     records: Mapping[TaskKey, Record | None]
     kept: Mapping[Source, Outcome]
     """Decisions of these very events, where an earlier delivery left one."""
-    notes: Mapping[int, str] = field(default_factory=dict)
-    """With ``Whole``: the note of each shard that was read; once something was lost there it is another."""
+    shard_tokens: Mapping[int, str] = field(default_factory=dict)
+    """With ``Completeness``: the token of each shard that was read; a loss there gives it another."""
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Completeness:
     """What a load must be sure of before it says what is there, and what is not."""
 
-    bases: Mapping[int, int]
+    base_offsets: Mapping[int, int]
     """Where the batch of each home began: the marks of its shards must have come so far.
 
     Whether something is *not* there, or closed, can be told only once all homes were verified in its
@@ -81,13 +81,13 @@ class HomeCall(msgspec.Struct, frozen=True):
     """One home partition in an apply: where its batch began, and the decisions to keep."""
 
     partition: int
-    base: int
+    base_offset: int
     """The committed offset from which the batch of this home began."""
     kept: tuple[tuple[int, Outcome], ...] = ()
     """(offset, outcome), ascending."""
     settled: bool = False
     """Demand that no decision at or after the base is kept (asked by removal)."""
-    until: int | None = None
+    decided_up_to: int | None = None
     """With this call the shard holds all that events of the home below this offset did to it.
 
     It becomes the *mark* of home and shard, and a mark below the base is LOST. None: no marks are kept.
@@ -105,7 +105,7 @@ class ShardCall(msgspec.Struct, frozen=True):
     """A step of restoring its homes: records that are taken out are not compared."""
     forget: tuple[tuple[Index, str], ...] = ()
     """Index entries to take out, whatever they stand for (asked by restoring)."""
-    note: str = ""
+    shard_token: str = ""
     """The note of the shard when it was read: if it is another now, LOST. Empty: not read, or no notes."""
 
 
@@ -161,13 +161,13 @@ class Due:
 
 
 NONE: Final = "none"
-"""What a key space says of its task feed where it has none."""
+"""What a key space says of its changelog where it has none."""
 
 LISTS: Final = "lists"
 """The same where there is one that was not written in transactions: nothing is restored from it."""
 
 FILLING: Final = "filling/"
-"""What stands before a token while the feed is written from the store, by whoever has the token."""
+"""What stands before a token while the changelog is written from the store, by whoever has the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class Ownership:
     topic_id: str
     group: str
     partitions: int
-    feed: str = ""
+    changelog: str = ""
     """Id of the topic from which the store can be restored; LISTS; empty: there is none.
 
     A topic must stay as it was; without one, a filling that goes on is ended by it.
@@ -199,7 +199,7 @@ class KeySpace:
     partitions: int
     incarnation: int
     """Of the topic that was opened last."""
-    feed: str
+    changelog: str
     """Id of the topic from which the store can be restored; LISTS; empty: there is none (yet)."""
 
 
@@ -253,8 +253,8 @@ class Store(Protocol):
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Whole | None = None,
-        meanwhile: Meanwhile = nothing,
+        whole: Completeness | None = None,
+        meanwhile: OnWait = nothing,
     ) -> Loaded:
         """Return the records and kept decisions of these events; an empty list gives the time.
 
@@ -262,7 +262,7 @@ class Store(Protocol):
         """
         ...
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
         """Apply each call by itself, in order; one verdict each."""
         ...
 
@@ -292,7 +292,7 @@ class Store(Protocol):
         """Return the offsets known to be committed, by partition; -1: none yet."""
         ...
 
-    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+    def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         """Return the highest base seen of these homes in any shard; homes never seen are left out.
 
         Everything below it is committed: the note of that may have been lost with its worker.
@@ -310,14 +310,14 @@ class RestorableStore(Store, Protocol):
         """Note that there are so many home partitions now."""
         ...
 
-    def adopt(self) -> bool:
+    def bind_server(self) -> bool:
         """Take the server that answers now for the one to be verified; all others are StoreLost.
 
         Whether it is another than before: what is in it may be older.
         """
         ...
 
-    def lost(self, incarnation: int, bases: Mapping[int, int]) -> list[tuple[int, int]]:
+    def shards_behind(self, incarnation: int, base_offsets: Mapping[int, int]) -> list[tuple[int, int]]:
         """Return (shard, home) of the shards whose mark of a home lies below its base.
 
         Where the topic was made again, a home without a mark is one of them whatever its base: tasks from
@@ -325,19 +325,21 @@ class RestorableStore(Store, Protocol):
         """
         ...
 
-    def unverified(self, homes: Collection[int], note: str) -> Mapping[int, str]:
+    def pending_tokens(self, homes: Collection[int], shard_token: str) -> Mapping[int, str]:
         """Return the note of each shard that does not say of all these homes that they were verified.
 
-        It is ``note``, text that nobody had before, where the shard had none on this server: so a note
+        It is ``shard_token``, text that nobody had before, where the shard had none on this server: so a note
         that is still there tells that nothing was lost since, and that no home is being restored anew.
         """
         ...
 
-    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
+    def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
         """Note in these shards that these homes, of so many, lack nothing; where the note is another, not."""
         ...
 
-    def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
+    def index_entries(
+        self, shard: int, home: int, domains: Collection[str], limit: int
+    ) -> list[tuple[Index, str]]:
         """Return some index entries of a home in a shard; none: it holds nothing of the home."""
         ...
 

@@ -14,6 +14,7 @@ from runner.actions.decision import decode_outcome, encode_outcome
 from runner.errors import StoreLost, StoreMismatch
 from runner.store.calls import (
     Change,
+    Completeness,
     Due,
     DueEntries,
     HomeCall,
@@ -27,13 +28,12 @@ from runner.store.calls import (
     Restoring,
     ShardCall,
     Verdict,
-    Whole,
 )
-from runner.store.connection.command import Meanwhile, nothing
+from runner.store.connection.command import OnWait, nothing
 from runner.store.indexing import moves
 from runner.store.keys import Keys
 from runner.store.listing import Stop
-from runner.store.paging import Stretch, page_between
+from runner.store.paging import IndexRange, page_between
 from runner.store.versions import ABSENT, is_open, revision_of, version_of
 from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey, encode_part, read_record
@@ -42,18 +42,18 @@ from runner.tasks.source import Source
 
 @dataclass(slots=True)
 class _Verified:
-    note: str
+    shard_token: str
     homes: set[int] = field(default_factory=set)
-    is_whole: bool = False
+    is_complete: bool = False
 
 
 @dataclass(slots=True)
 class _Home:
     incarnation: int = 0
-    floor: int = -1
+    fence: int = -1
     kept: dict[int, bytes] = field(default_factory=dict)
-    mark: int = 0
-    restorer: str | None = None
+    applied_offset: int = 0
+    restore_lease: str | None = None
 
 
 class MemoryStore:
@@ -125,12 +125,12 @@ class MemoryStore:
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Whole | None = None,
-        meanwhile: Meanwhile = nothing,
+        whole: Completeness | None = None,
+        meanwhile: OnWait = nothing,
     ) -> Loaded:
         """Return records and kept decisions."""
         meanwhile()
-        notes = {} if whole is None else self._require_whole(incarnation, reads, whole)
+        shard_tokens = {} if whole is None else self._require_complete(incarnation, reads, whole)
         records = {key: self.record(key) for key, _ in reads}
         kept = {}
         for key, source in reads:
@@ -139,9 +139,9 @@ class MemoryStore:
                 outcome = home.kept.get(source.offset)
                 if outcome is not None:
                     kept[source] = decode_outcome(outcome)
-        return Loaded(self._now_ms(), records, kept, notes)
+        return Loaded(self._now_ms(), records, kept, shard_tokens)
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
         """Apply each call."""
         meanwhile()
         return [self.apply_shard(call) for call in calls]
@@ -149,7 +149,7 @@ class MemoryStore:
     def apply_shard(self, call: ShardCall) -> Verdict:
         """Apply one call, all or nothing: every check before the first write."""
         verified = self._verified.get(call.shard)
-        if call.note and (verified is None or verified.note != call.note):
+        if call.shard_token and (verified is None or verified.shard_token != call.shard_token):
             return Verdict.LOST
         for home in call.homes:
             verdict = self._check_home(call, home)
@@ -167,63 +167,75 @@ class MemoryStore:
             self._indexes[index] = [e for e in self._indexes.get(index, []) if e[1] != member.encode()]
         return Verdict.APPLIED
 
-    def adopt(self) -> bool:
+    def bind_server(self) -> bool:
         """There is only one."""
         return False
 
-    def lost(self, incarnation: int, bases: Mapping[int, int]) -> list[tuple[int, int]]:
+    def shards_behind(self, incarnation: int, base_offsets: Mapping[int, int]) -> list[tuple[int, int]]:
         """Return where a mark lies below the base."""
         return [
             (shard, home)
-            for home, base in bases.items()
+            for home, base_offset in base_offsets.items()
             for shard in range(self.shards)
-            if self._mark(incarnation, shard, home, none=-1 if home < self._inherited else 0) < base
+            if self._applied_offset(incarnation, shard, home, none=-1 if home < self._inherited else 0)
+            < base_offset
         ]
 
-    def unverified(self, homes: Collection[int], note: str) -> dict[int, str]:
+    def pending_tokens(self, homes: Collection[int], shard_token: str) -> dict[int, str]:
         """Return the notes of the shards in which not all of these homes were verified."""
-        notes = {shard: self._verified.setdefault(shard, _Verified(note)) for shard in range(self.shards)}
-        return {shard: kept.note for shard, kept in notes.items() if not kept.homes.issuperset(homes)}
+        shard_tokens = {
+            shard: self._verified.setdefault(shard, _Verified(shard_token)) for shard in range(self.shards)
+        }
+        return {
+            shard: kept.shard_token
+            for shard, kept in shard_tokens.items()
+            if not kept.homes.issuperset(homes)
+        }
 
-    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
+    def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
         """Note that these homes lack nothing, where the note is still the same."""
-        for shard, note in notes.items():
+        for shard, shard_token in shard_tokens.items():
             kept = self._verified.get(shard)
-            if kept is not None and kept.note == note:
+            if kept is not None and kept.shard_token == shard_token:
                 kept.homes.update(homes)
-                kept.is_whole = kept.is_whole or kept.homes.issuperset(range(of))
+                kept.is_complete = kept.is_complete or kept.homes.issuperset(range(of))
 
-    def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
+    def index_entries(
+        self, shard: int, home: int, domains: Collection[str], limit: int
+    ) -> list[tuple[Index, str]]:
         """Return some index entries of a home in a shard."""
         indexes = [Index(kind, domain, shard, home) for kind in IndexKind for domain in domains]
         found = [(index, member.decode()) for index in indexes for _, member in self._indexes.get(index, [])]
         return found[:limit]
 
-    def _mark(self, incarnation: int, shard: int, partition: int, *, none: int = 0) -> int:
+    def _applied_offset(self, incarnation: int, shard: int, partition: int, *, none: int = 0) -> int:
         home = self._homes.get((shard, partition))
         if home is None or home.incarnation != incarnation:
             return none
-        return -1 if home.restorer is not None else home.mark
+        return -1 if home.restore_lease is not None else home.applied_offset
 
-    def _require_whole(
-        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Whole
+    def _require_complete(
+        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Completeness
     ) -> dict[int, str]:
         """Return the notes of the shards that are read."""
-        notes: dict[int, str] = {}
+        shard_tokens: dict[int, str] = {}
         for key, source in reads:
             shard = self.shard(key.id)
             if shard not in self._verified:
                 raise StoreLost(f"nobody has looked what is left in shard {shard}")
-            notes[shard] = self._verified[shard].note
-            if self._mark(incarnation, shard, source.partition) < whole.bases[source.partition]:
+            shard_tokens[shard] = self._verified[shard].shard_token
+            if (
+                self._applied_offset(incarnation, shard, source.partition)
+                < whole.base_offsets[source.partition]
+            ):
                 raise StoreLost(f"shard {shard} lacks what was committed of home {source.partition}")
             stored = self._tasks.get(key)
-            if (stored is None or not is_open(stored[0])) and not self._is_whole(shard):
+            if (stored is None or not is_open(stored[0])) and not self._is_complete(shard):
                 raise StoreLost(f"shard {shard} is not verified for every home")
-        return notes
+        return shard_tokens
 
-    def _is_whole(self, shard: int) -> bool:
-        return shard in self._verified and self._verified[shard].is_whole
+    def _is_complete(self, shard: int) -> bool:
+        return shard in self._verified and self._verified[shard].is_complete
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
         """Return what is due now."""
@@ -260,12 +272,12 @@ class MemoryStore:
             partition: offset for (era, partition), offset in self._committed.items() if era == incarnation
         }
 
-    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+    def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         """Return the highest base seen of these homes."""
         found: dict[int, int] = {}
         for (_, partition), home in self._homes.items():
             if home.incarnation == incarnation and partition in partitions:
-                found[partition] = max(home.floor, found.get(partition, home.floor))
+                found[partition] = max(home.fence, found.get(partition, home.fence))
         return found
 
     def record(self, key: TaskKey) -> Record | None:
@@ -294,16 +306,16 @@ class MemoryStore:
 
     def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
         """Return the moments of index entries; None where there is no such entry."""
-        held = {
+        index_entries = {
             index: {m.decode(): score for score, m in self._indexes.get(index, ())} for index, _ in entries
         }
-        return [held[index].get(member) for index, member in entries]
+        return [index_entries[index].get(member) for index, member in entries]
 
     def records(self) -> list[Record]:
         """Return every record; for checkers and tests."""
         return [_read(key, *stored) for key, stored in self._tasks.items()]
 
-    def index_entries(self) -> set[tuple[Index, str, int]]:
+    def all_index_entries(self) -> set[tuple[Index, str, int]]:
         """Return every index entry; for checkers and tests."""
         return {
             (index, member.decode(), score)
@@ -318,21 +330,21 @@ class MemoryStore:
     def _check_home(self, call: ShardCall, asked: HomeCall) -> Verdict:
         home = self._homes.get((call.shard, asked.partition))
         if call.restoring is not None and call.restoring.phase in {Phase.WRITE, Phase.END}:
-            ours = home is not None and home.restorer == call.restoring.token
+            ours = home is not None and home.restore_lease == call.restoring.token
             return Verdict.APPLIED if ours else Verdict.SUPERSEDED
-        if home is not None and (home.incarnation, home.floor) > (call.incarnation, asked.base):
+        if home is not None and (home.incarnation, home.fence) > (call.incarnation, asked.base_offset):
             return Verdict.SUPERSEDED
         return Verdict.APPLIED if call.restoring else self._check_batch(call, asked, home)
 
     def _check_batch(self, call: ShardCall, asked: HomeCall, home: _Home | None) -> Verdict:
-        mark = self._mark(call.incarnation, call.shard, asked.partition)
-        if asked.until is not None and mark < asked.base:
+        applied_offset = self._applied_offset(call.incarnation, call.shard, asked.partition)
+        if asked.decided_up_to is not None and applied_offset < asked.base_offset:
             return Verdict.LOST
         if home is None or home.incarnation < call.incarnation:
             return Verdict.APPLIED
         if any(offset in home.kept for offset, _ in asked.kept):
             return Verdict.CONFLICT
-        if asked.settled and any(offset >= asked.base for offset in home.kept):
+        if asked.settled and any(offset >= asked.base_offset for offset in home.kept):
             return Verdict.CONFLICT
         return Verdict.APPLIED
 
@@ -342,22 +354,22 @@ class MemoryStore:
             return
         home = self._homes.setdefault((call.shard, asked.partition), _Home())
         if home.incarnation != call.incarnation:
-            home.incarnation, home.kept, home.mark = call.incarnation, {}, 0
-        home.floor = asked.base
-        home.kept = {offset: kept for offset, kept in home.kept.items() if offset >= asked.base}
+            home.incarnation, home.kept, home.applied_offset = call.incarnation, {}, 0
+        home.fence = asked.base_offset
+        home.kept = {offset: kept for offset, kept in home.kept.items() if offset >= asked.base_offset}
         home.kept.update((offset, encode_outcome(outcome)) for offset, outcome in asked.kept)
-        home.mark = max(home.mark, asked.until or 0)
+        home.applied_offset = max(home.applied_offset, asked.decided_up_to or 0)
 
     def _write_restoring(self, call: ShardCall, asked: HomeCall, restoring: Restoring) -> None:
         place = (call.shard, asked.partition)
         if restoring.phase is Phase.BEGIN:
-            self._homes[place] = _Home(call.incarnation, asked.base, restorer=restoring.token)
+            self._homes[place] = _Home(call.incarnation, asked.base_offset, restore_lease=restoring.token)
             kept = self._verified.setdefault(call.shard, _Verified(restoring.token))
-            kept.note, kept.is_whole = restoring.token, False
+            kept.shard_token, kept.is_complete = restoring.token, False
             kept.homes.discard(asked.partition)
         elif restoring.phase is Phase.END:
             home = self._homes[place]
-            home.mark, home.restorer = asked.base, None
+            home.applied_offset, home.restore_lease = asked.base_offset, None
 
     def _write_change(self, change: Change, shard: int) -> None:
         old, new = moves(change, shard)
@@ -385,7 +397,7 @@ class MemoryStore:
         given = tuple((member.decode(), score) for score, member in found)
         return DueEntries(given, rest[0][0] if rest else None)
 
-    def _read(self, stretch: Stretch, limit: int) -> list[list[tuple[str, int]]]:
+    def _read(self, stretch: IndexRange, limit: int) -> list[list[tuple[str, int]]]:
         found: list[list[tuple[str, int]]] = []
         for index in stretch.indexes:
             entries = self._indexes.get(index, [])
@@ -417,7 +429,7 @@ def _score(entry: tuple[int, bytes]) -> int:
 
 
 def _check_owner(stored: Ownership, given: Ownership) -> None:
-    for name in ("cluster_id", "topic", "group", "feed"):
+    for name in ("cluster_id", "topic", "group", "changelog"):
         if getattr(stored, name) != getattr(given, name):
             raise StoreMismatch(
                 f"the store belongs to {name} {getattr(stored, name)!r}, not {getattr(given, name)!r}"

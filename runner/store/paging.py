@@ -18,7 +18,7 @@ from runner.tasks.due import DuePage, DueTask, parse_member
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class IndexRange:
     """Indexes of one shard, walked in their order from after an entry of the first."""
 
     indexes: Sequence[Index]
@@ -33,7 +33,7 @@ class Stretch:
 class Read(Protocol):
     """How a store reads a stretch."""
 
-    def __call__(self, stretch: Stretch, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
+    def __call__(self, stretch: IndexRange, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
         """Return the first ``limit`` (member, epoch ms) of a stretch, a list for each index they are of."""
         ...
 
@@ -77,13 +77,13 @@ def page_between(
 
 def _stretch(
     shard: int, places: Sequence[tuple[str, int]], period: tuple[int | None, int], at: _Cursor | None
-) -> Stretch:
+) -> IndexRange:
     """Return what is left to walk of one shard."""
     reached = None if at is None or at.shard != shard else (at.domain, at.home)
     left = [place for place in places if reached is None or place >= reached]
     indexes = [Index(IndexKind.DEADLINES, domain, shard, home) for domain, home in left]
     within = at is not None and bool(left) and left[0] == reached
-    return Stretch(indexes, *period, (at.score_ms, at.member) if at is not None and within else None)
+    return IndexRange(indexes, *period, (at.score_ms, at.member) if at is not None and within else None)
 
 
 def _cursor(shard: int, last: DueTask) -> str:

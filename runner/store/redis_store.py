@@ -20,6 +20,7 @@ from runner.store.arguments import apply_arguments, by_shard
 from runner.store.calls import (
     FILLING,
     NONE,
+    Completeness,
     Due,
     DueEntries,
     Index,
@@ -31,14 +32,13 @@ from runner.store.calls import (
     Page,
     ShardCall,
     Verdict,
-    Whole,
 )
-from runner.store.connection.command import Command, Connection, Meanwhile, nothing
+from runner.store.connection.command import Command, Connection, OnWait, nothing
 from runner.store.connection.identity import identity
 from runner.store.connection.refusals import unavailable
 from runner.store.keys import LAYOUT, Keys
 from runner.store.listing import Stop
-from runner.store.paging import Stretch, page_between
+from runner.store.paging import IndexRange, page_between
 from runner.store.script import BOUND, Script
 from runner.store.versions import revision_of
 from runner.tasks.due import DuePage
@@ -85,7 +85,7 @@ class RedisStore:
         self._verified = Script("verified")
         self._open = Script("open")
         self._add_homes = Script("add_homes")
-        self._feed = Script("feed")
+        self._changelog = Script("changelog")
         self._list = Script("rank", "list")
 
     @property
@@ -122,7 +122,7 @@ class RedisStore:
             "cluster": ownership.cluster_id,
             "topic": ownership.topic,
             "group": ownership.group,
-            "feed": ownership.feed or NONE,
+            "feed": ownership.changelog or NONE,
         }
         arguments: list[Any] = [ownership.topic_id, ownership.partitions, ownership.incarnation]
         arguments += [part for pair in fixed.items() for part in pair]
@@ -145,27 +145,27 @@ class RedisStore:
         """Note that the topic has so many partitions now."""
         self._call(self._add_homes, [([self._keys.owner, self._keys.committed], [incarnation, homes])])
 
-    def change_feed(self, before: str, after: str) -> str:
-        """Say ``after`` of the task feed where the key space says ``before``; return what it says then.
+    def change_changelog(self, before: str, after: str) -> str:
+        """Say ``after`` of the changelog where the key space says ``before``; return what it says then.
 
         ``before`` empty: where it has no topic to restore from, whatever it says.
         """
-        return str(self._call(self._feed, [([self._keys.owner], [before, after])])[0].decode())
+        return str(self._call(self._changelog, [([self._keys.owner], [before, after])])[0].decode())
 
-    def go_without_feed(self) -> None:
-        """Say that tasks are changed that nobody tells the feed: a filling that goes on comes to nothing.
+    def go_without_changelog(self) -> None:
+        """Say that tasks change and nobody tells the changelog: a filling that goes on comes to nothing.
 
         StoreMismatch if one has come to its end meanwhile.
         """
-        ours = NONE if self._ownership is None else self._ownership.feed or NONE
-        told = self.change_feed("", ours)
+        ours = NONE if self._ownership is None else self._ownership.changelog or NONE
+        told = self.change_changelog("", ours)
         if told not in {"", ours}:
             raise StoreMismatch(
-                f"the tasks under this redis.prefix have got a task feed (topic id {told}) since this "
+                f"the tasks under this redis.prefix have got a changelog (topic id {told}) since this "
                 "worker started; start it again"
             )
 
-    def adopt(self) -> bool:
+    def bind_server(self) -> bool:
         """Bind the scripts that tasks are read and changed by to the servers that answer now.
 
         Which they are is part of the text of the scripts. A server that takes over does not know them:
@@ -185,30 +185,36 @@ class RedisStore:
         self._server = server
         return True
 
-    def lost(self, incarnation: int, bases: Mapping[int, int]) -> list[tuple[int, int]]:
+    def shards_behind(self, incarnation: int, base_offsets: Mapping[int, int]) -> list[tuple[int, int]]:
         """Return where a mark lies below the base: a look at every shard, in one round trip."""
-        places = [(shard, home) for home in bases for shard in range(self.shards)]
+        places = [(shard, home) for home in base_offsets for shard in range(self.shards)]
         names = [self._keys.home(*place) for place in places]
         asked = [Command(("HMGET", name, "incarnation", "mark", "restorer"), name) for name in names]
         found = zip(places, self._run(asked), strict=True)
         return [
             place
             for place, told in found
-            if _mark(told, incarnation, -1 if place[1] < self._inherited else 0) < bases[place[1]]
+            if _applied_offset(told, incarnation, -1 if place[1] < self._inherited else 0)
+            < base_offsets[place[1]]
         ]
 
-    def unverified(self, homes: Collection[int], note: str) -> dict[int, str]:
+    def pending_tokens(self, homes: Collection[int], shard_token: str) -> dict[int, str]:
         """Return the notes of shards in which homes are yet to be verified: one script call per shard."""
-        calls = [([self._keys.verified(shard)], [note, *homes]) for shard in range(self.shards)]
-        notes = self._call(self._unverified, calls)
-        return {shard: kept.decode() for shard, kept in enumerate(notes) if kept is not None}
+        calls = [([self._keys.verified(shard)], [shard_token, *homes]) for shard in range(self.shards)]
+        shard_tokens = self._call(self._unverified, calls)
+        return {shard: kept.decode() for shard, kept in enumerate(shard_tokens) if kept is not None}
 
-    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
+    def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
         """Note homes that lack nothing: one script call per shard, in one round trip."""
-        calls = [([self._keys.verified(shard)], [note, of, *homes]) for shard, note in notes.items()]
+        calls = [
+            ([self._keys.verified(shard)], [shard_token, of, *homes])
+            for shard, shard_token in shard_tokens.items()
+        ]
         self._call(self._verified, calls)
 
-    def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
+    def index_entries(
+        self, shard: int, home: int, domains: Collection[str], limit: int
+    ) -> list[tuple[Index, str]]:
         """Return some index entries of a home in a shard, in one round trip."""
         indexes = [Index(kind, domain, shard, home) for kind in IndexKind for domain in domains]
         found = self.entries(dict.fromkeys(indexes, Stop()), None, limit)
@@ -218,8 +224,8 @@ class RedisStore:
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Whole | None = None,
-        meanwhile: Meanwhile = nothing,
+        whole: Completeness | None = None,
+        meanwhile: OnWait = nothing,
     ) -> Loaded:
         """Return records and kept decisions: one script call per shard, in one round trip."""
         if not reads:
@@ -232,18 +238,18 @@ class RedisStore:
                 raise StoreLost(f"Redis lacks something, or has not been verified: see {answer[1].decode()}")
         records: dict[TaskKey, Record | None] = {}
         kept: dict[Source, Outcome] = {}
-        notes: dict[int, str] = {}
-        for read, (_, outcomes, found, note) in zip(asked, answers, strict=True):
-            if note is not None:
-                notes[read.shard] = note.decode()
+        shard_tokens: dict[int, str] = {}
+        for read, (_, outcomes, found, shard_token) in zip(asked, answers, strict=True):
+            if shard_token is not None:
+                shard_tokens[read.shard] = shard_token.decode()
             for source, outcome in zip(read.sources, outcomes, strict=True):
                 if outcome is not None:
                     kept[source] = decode_outcome(outcome)
             for key, parts in zip(read.tasks, found, strict=True):
                 records[key] = _record(key, *parts)
-        return Loaded(max(answer[0] for answer in answers), records, kept, notes)
+        return Loaded(max(answer[0] for answer in answers), records, kept, shard_tokens)
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
         """Apply each call: one script call for each, in one round trip."""
         if not calls:
             return []
@@ -297,15 +303,15 @@ class RedisStore:
                 found[int(partition)] = offset
         return found
 
-    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+    def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         """Return the highest base seen of these homes: a look at every shard, in one round trip."""
         homes = [(shard, partition) for partition in partitions for shard in range(self.shards)]
         names = [self._keys.home(*home) for home in homes]
         asked = [Command(("HMGET", name, "incarnation", "floor"), name) for name in names]
         found: dict[int, int] = {}
-        for (_, partition), (era, floor) in zip(homes, self._run(asked), strict=True):
+        for (_, partition), (era, fence) in zip(homes, self._run(asked), strict=True):
             if era is not None and int(era) == incarnation:
-                found[partition] = max(int(floor), found.get(partition, int(floor)))
+                found[partition] = max(int(fence), found.get(partition, int(fence)))
         return found
 
     def record(self, key: TaskKey) -> Record | None:
@@ -349,11 +355,11 @@ class RedisStore:
         found = self._ask("HMGET", self._keys.owner, *names)
         if found[0] is None:
             return None
-        *told, feed = ((part or b"").decode() for part in found)
+        *told, changelog = ((part or b"").decode() for part in found)
         layout, shards, topic, group, partitions, incarnation = told
         homes, era = int(partitions), int(incarnation)
-        has_none = feed == NONE or feed.startswith(FILLING)
-        return KeySpace(int(layout), int(shards), topic, group, homes, era, "" if has_none else feed)
+        has_none = changelog == NONE or changelog.startswith(FILLING)
+        return KeySpace(int(layout), int(shards), topic, group, homes, era, "" if has_none else changelog)
 
     def incarnation_of(self, topic_id: str) -> int:
         """Return as which incarnation a topic was opened; 0: it was not."""
@@ -378,7 +384,7 @@ class RedisStore:
         """Close the connections."""
         self._connection.close()
 
-    def _read(self, stretch: Stretch, limit: int) -> list[tuple[tuple[str, int], ...]]:
+    def _read(self, stretch: IndexRange, limit: int) -> list[tuple[tuple[str, int], ...]]:
         """Return one page of a stretch: one script call."""
         lowest = "-inf" if stretch.from_ms is None else stretch.from_ms
         keys = [self._keys.index(index) for index in stretch.indexes]
@@ -415,7 +421,7 @@ class RedisStore:
                 )
 
     def _call(
-        self, script: Script, calls: Iterable[tuple[list[str], list[Any]]], meanwhile: Meanwhile = nothing
+        self, script: Script, calls: Iterable[tuple[list[str], list[Any]]], meanwhile: OnWait = nothing
     ) -> list[Any]:
         """Call one script for several shards in one round trip, sending its text if need be."""
         anywhere = self._keys.committed
@@ -446,7 +452,7 @@ class RedisStore:
     def _run(
         self,
         commands: Iterable[Command],
-        meanwhile: Meanwhile = nothing,
+        meanwhile: OnWait = nothing,
         passed: type[Exception] | None = None,
     ) -> list[Any]:
         """Send commands in one round trip; errors of the type ``passed`` are answers."""
@@ -457,11 +463,11 @@ class RedisStore:
         return answers
 
 
-def _mark(told: Sequence[bytes | None], incarnation: int, none: int) -> int:
-    era, mark, restorer = told
+def _applied_offset(told: Sequence[bytes | None], incarnation: int, none: int) -> int:
+    era, applied_offset, restore_lease = told
     if era is None or int(era) != incarnation:
         return none
-    return -1 if restorer is not None else int(mark or 0)
+    return -1 if restore_lease is not None else int(applied_offset or 0)
 
 
 def _record(key: TaskKey, version: bytes | None, state: bytes, start: bytes) -> Record | None:
@@ -487,12 +493,12 @@ def _pairs(answer: Any) -> tuple[tuple[str, int], ...]:
     return tuple((_text(answer[i]), int(float(answer[i + 1]))) for i in range(0, len(answer), 2))
 
 
-def _text(held: bytes) -> str:
+def _text(index_entries: bytes) -> str:
     try:
-        return held.decode()
+        return index_entries.decode()
     except UnicodeDecodeError:
         raise StoreUnreadable(
-            f"Redis holds {held[:100]!r} where a version or the entry of an index belongs; "
+            f"Redis holds {index_entries[:100]!r} where a version or the entry of an index belongs; "
             "take it out, or restore Redis"
         ) from None
 

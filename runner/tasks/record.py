@@ -35,7 +35,7 @@ class Status(Enum):
     TIMED_OUT = "TIMED_OUT"
 
 
-class Closing(msgspec.Struct, frozen=True, omit_defaults=True):
+class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a generation ended."""
 
     source: str
@@ -67,7 +67,7 @@ class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """User who may proceed."""
     roles: tuple[str, ...] = ()
     """Roles of which one may proceed; no user and no roles: anyone may."""
-    closing: Closing | None = None
+    closing: Ending | None = None
     """How the generation ended; None while it is open."""
     earlier: tuple[str, ...] = ()
     """What started and closed the generations before, oldest first, in 64 bits each (older versions: 96): a

@@ -50,7 +50,7 @@ def text() -> str:
 
 def _field_docs() -> Iterator[tuple[str, str, str]]:
     """Give struct, field and text of every description that stands below a field."""
-    structs = {TaskState.__name__, TaskStart.__name__, record.Closing.__name__}
+    structs = {TaskState.__name__, TaskStart.__name__, record.Ending.__name__}
     for node in ast.parse(inspect.getsource(record)).body:
         if isinstance(node, ast.ClassDef) and node.name in structs:
             for field, below in pairwise(node.body):

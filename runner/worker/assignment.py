@@ -19,7 +19,7 @@ class Batch:
     """Messages to process together, in the order in which they were read, and their bases."""
 
     messages: tuple[Message, ...]
-    bases: Mapping[int, int]
+    base_offsets: Mapping[int, int]
     """By home, in the order in which the homes first appear among the messages."""
 
 
@@ -31,7 +31,7 @@ class Assignment:
         """Next offset to process, by open home; everything below is committed."""
         self.pending: set[int] = set()
         """Assigned, but not open yet: where to begin is still to be found out."""
-        self.blocked: dict[int, str] = {}
+        self.paused: dict[int, str] = {}
         """Open homes that are paused, with the reason."""
         self._backlog: deque[Message] = deque()
         self._held_bytes = 0
@@ -46,7 +46,7 @@ class Assignment:
         for partition in partitions:
             self.pending.discard(partition)
             self.positions.pop(partition, None)
-            self.blocked.pop(partition, None)
+            self.paused.pop(partition, None)
             self._next.pop(partition, None)
         self._drop(set(partitions))
 
@@ -62,7 +62,7 @@ class Assignment:
         for message in messages:
             expected = self._next.get(message.partition)
             # A rewind or a rebalance may leave a message in flight that will come again.
-            if expected is None or message.offset < expected or message.partition in self.blocked:
+            if expected is None or message.offset < expected or message.partition in self.paused:
                 continue
             self._next[message.partition] = message.offset + 1
             self._backlog.append(message)
@@ -74,8 +74,8 @@ class Assignment:
         for message in taken:
             self._backlog.popleft()
             self._held_bytes -= _size(message)
-        bases = {message.partition: self.positions[message.partition] for message in taken}
-        return Batch(taken, bases)
+        base_offsets = {message.partition: self.positions[message.partition] for message in taken}
+        return Batch(taken, base_offsets)
 
     def hold(self, messages: Collection[Message]) -> None:
         """Put messages of the last batch back to the front, in their order."""

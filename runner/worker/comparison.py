@@ -1,15 +1,15 @@
-"""Compares what a shard of the store holds with the task feed. Changes nothing; right while workers run.
+"""Compares what a shard of the store holds with the changelog. Changes nothing; right while workers run.
 
 A first look reads the shard's partition to its end, then all that the store has of it. What differs
 may only have moved meanwhile, so it is looked at again, in an order that tells the two apart:
 
   1 the store: record and index entries, twice, so that they belong together
   2 the committed offsets of the homes
-  3 what the feed was told since
+  3 what the changelog was told since
 
-A task of which the feed was told something in 3 is looked at once more. Otherwise the record in the
+A task of which the changelog was told something in 3 is looked at once more. Otherwise the record in the
 store was made by an event that is not committed yet, which is as it should be; or that event is
-committed, so the feed was told of it, and what the feed says has to be what the store holds.
+committed, so the changelog was told of it, and what the changelog says has to be what the store holds.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from typing import Final, Protocol
 from runner.store.calls import Index, IndexKind
 from runner.store.indexing import entry_of, task_id_of
 from runner.store.listing import Listed, Stop
-from runner.tasks.feed import feed_key, read_entry
+from runner.tasks.changelog import changelog_key, read_entry
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
-from runner.worker.last_told import LIMIT_BYTES, LastTold
-from runner.worker.restorer import FeedReader
+from runner.worker.changelog_snapshot import LIMIT_BYTES, ChangelogSnapshot
+from runner.worker.restorer import ChangelogReader
 
 TRIES: Final = 8
 """Looks at what differs, before what moves every time is believed to be alive."""
@@ -36,21 +36,21 @@ _CHUNK: Final = 500
 
 
 class Difference(Enum):
-    """How store and feed differ about a task."""
+    """How store and changelog differ about a task."""
 
     MISSING = "missing"
-    """The feed tells of a record, the store has none."""
+    """The changelog tells of a record, the store has none."""
     STALE = "stale"
-    """The store has another record than the one the feed told of last."""
+    """The store has another record than the one the changelog told of last."""
     UNEXPECTED = "unexpected"
-    """The store has something of a task that, by the feed, is gone or never was."""
+    """The store has something of a task that, by the changelog, is gone or never was."""
     UNINDEXED = "unindexed"
     """The record is right and its index entry is not there, or stands elsewhere as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One task about which store and feed differ."""
+    """One task about which store and changelog differ."""
 
     shard: int
     home: int
@@ -63,7 +63,7 @@ class Compared:
     """What comparing a shard came to."""
 
     tasks: int
-    """Tasks the feed tells of."""
+    """Tasks the changelog tells of."""
     findings: tuple[Finding, ...]
 
 
@@ -85,8 +85,8 @@ class Held(Listed, Protocol):
         ...
 
 
-class GrowingFeed(FeedReader, Protocol):
-    """A feed that can be read on after its end was reached."""
+class GrowingChangelog(ChangelogReader, Protocol):
+    """A changelog that can be read on after its end was reached."""
 
     def extend(self) -> None:
         """Let the end be where it is by now."""
@@ -110,7 +110,7 @@ class _Suspect:
     home: int
     told: Record | None
     entries: set[tuple[Index, str]] = field(default_factory=set)
-    """Index entries that were seen of it and are not what the feed lets expect."""
+    """Index entries that were seen of it and are not what the changelog lets expect."""
 
 
 class Comparison:
@@ -119,25 +119,25 @@ class Comparison:
     def __init__(
         self,
         store: Held,
-        feed: GrowingFeed,
+        changelog: GrowingChangelog,
         scope: Scope,
         standing: Callable[[], Standing],
         limit_bytes: int = LIMIT_BYTES,
     ) -> None:
         """``standing`` asks the group and the store. Either may raise LogUnavailable, StoreUnavailable."""
         self._store = store
-        self._feed = feed
+        self._changelog = changelog
         self._scope = scope
         self._standing = standing
         self._limit_bytes = limit_bytes
 
     def shard(self, shard: int) -> Compared:
         """Compare one shard."""
-        last = LastTold(range(self._scope.homes), self._limit_bytes)
+        last = ChangelogSnapshot(range(self._scope.homes), self._limit_bytes)
         tasks, findings = 0, list[Finding]()
         while True:
-            self._feed.begin(shard)
-            while (found := self._feed.read()) is not None:
+            self._changelog.begin(shard)
+            while (found := self._changelog.read()) is not None:
                 last.take(found)
             tasks += len(last.told)
             suspects = self._look(shard, last)
@@ -147,7 +147,7 @@ class Comparison:
 
     # -- the first look ----------------------------------------------------------------------------
 
-    def _look(self, shard: int, last: LastTold) -> dict[bytes, _Suspect]:
+    def _look(self, shard: int, last: ChangelogSnapshot) -> dict[bytes, _Suspect]:
         suspects: dict[bytes, _Suspect] = {}
         domains = set(self._scope.domains)
         told = iter(last.told.items())
@@ -162,13 +162,13 @@ class Comparison:
         return suspects
 
     def _look_at_indexes(
-        self, shard: int, last: LastTold, domains: Collection[str], suspects: dict[bytes, _Suspect]
+        self, shard: int, last: ChangelogSnapshot, domains: Collection[str], suspects: dict[bytes, _Suspect]
     ) -> None:
         """Find what has an entry it should not have, and what has none."""
         indexed: set[bytes] = set()
         for index, member, score in self._entries(shard, domains):
             key = TaskKey(index.domain, task_id_of(index, member))
-            name = feed_key(key)
+            name = changelog_key(key)
             if not last.covers(name):
                 continue
             value = last.told.get(name)
@@ -236,10 +236,10 @@ class Comparison:
         return found
 
     def _told_since(self, suspects: Mapping[bytes, _Suspect]) -> set[bytes]:
-        """Read the feed on to its end; return those of which it was told something, and note what."""
+        """Read the changelog on to its end; return those of which it was told something, and note what."""
         moved: set[bytes] = set()
-        self._feed.extend()
-        while (found := self._feed.read()) is not None:
+        self._changelog.extend()
+        while (found := self._changelog.read()) is not None:
             for message in found:
                 suspect = suspects.get(message.key)
                 if suspect is not None:

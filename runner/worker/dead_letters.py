@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import size_of
 from runner.actions.render import OVERHEAD_BYTES
 from runner.errors import UNDELIVERABLE, EventError
@@ -30,7 +30,7 @@ class DeadLetterBox:
     limit_bytes: int | None
     """Largest message the topic takes; None: there is no such topic."""
 
-    def letter(self, message: Message, reason: str, text: str) -> Emit:
+    def letter(self, message: Message, reason: str, text: str) -> OutgoingMessage:
         """Return the dead letter of a message: same key, value and headers, and ours added.
 
         Raises EventError 13020 if the topic does not take it: the message must wait then.
@@ -50,4 +50,4 @@ class DeadLetterBox:
                 f"topic {self.topic!r} does not take a dead letter of {size} bytes; "
                 "create it, or raise its max.message.bytes",
             )
-        return Emit(self.topic, message.key, message.value, headers)
+        return OutgoingMessage(self.topic, message.key, message.value, headers)

@@ -17,28 +17,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.errors import TransientError
-from runner.worker.beside import Beside, More, in_turn, nothing_more
 from runner.worker.event_log import EventLog
+from runner.worker.overlap import Overlap, Step, no_step, run_in_sequence
 
 
-class Shipment(Protocol):
+class Delivery(Protocol):
     """One batch on its way to the log.
 
     LogUnavailable, from any method: nothing of the batch may be relied on, and nothing more is sent.
     """
 
-    def send(self, emits: Sequence[Emit]) -> None:
+    def send(self, emits: Sequence[OutgoingMessage]) -> None:
         """Put messages on their way."""
         ...
 
     def finish(
         self,
-        emits: Sequence[Emit],
+        emits: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
-        membership: Any,
-        meanwhile: More = nothing_more,
+        group_metadata: Any,
+        meanwhile: Step = no_step,
     ) -> None:
         """Send the last messages; return once all is confirmed, and the offsets with it.
 
@@ -46,24 +46,24 @@ class Shipment(Protocol):
         """
         ...
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Take back what was sent, as far as that is possible."""
         ...
 
 
-Delivery: TypeAlias = Callable[[EventLog], Shipment]
+DeliveryMode: TypeAlias = Callable[[EventLog], Delivery]
 """One way of handing batches to the log; called for each."""
 
 
 class ExactlyOnce:
     """Emits and offsets in one Kafka transaction, which begins with the first of them."""
 
-    def __init__(self, log: EventLog, beside: Beside = in_turn) -> None:
+    def __init__(self, log: EventLog, overlap: Overlap = run_in_sequence) -> None:
         self._log = log
-        self._beside = beside
+        self._overlap = overlap
         self._has_begun = False
 
-    def send(self, emits: Sequence[Emit]) -> None:
+    def send(self, emits: Sequence[OutgoingMessage]) -> None:
         """Produce inside the transaction."""
         if not self._has_begun:
             self._log.begin()
@@ -72,30 +72,30 @@ class ExactlyOnce:
             for emit in emits:
                 self._log.produce(emit)
         except TransientError:
-            self.give_up()
+            self.abort()
             raise
 
     def finish(
         self,
-        emits: Sequence[Emit],
+        emits: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
-        membership: Any,
-        meanwhile: More = nothing_more,
+        group_metadata: Any,
+        meanwhile: Step = no_step,
     ) -> None:
         """Commit all, or abort and raise LogUnavailable."""
         self.send(emits)
         try:
-            self._beside(lambda: self._commit(offsets, membership), meanwhile)
+            self._overlap(lambda: self._commit(offsets, group_metadata), meanwhile)
         except TransientError:
-            self.give_up()
+            self.abort()
             raise
 
-    def _commit(self, offsets: Mapping[int, int], membership: Any) -> None:
+    def _commit(self, offsets: Mapping[int, int], group_metadata: Any) -> None:
         if offsets:
-            self._log.send_offsets(offsets, membership)
+            self._log.send_offsets(offsets, group_metadata)
         self._log.commit()
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Abort, unless nothing was begun."""
         if self._has_begun:
             self._has_begun = False
@@ -105,31 +105,31 @@ class ExactlyOnce:
 class AtLeastOnce:
     """For brokers without transactions: a crash between the steps sends the batch again."""
 
-    def __init__(self, log: EventLog, beside: Beside = in_turn) -> None:
+    def __init__(self, log: EventLog, overlap: Overlap = run_in_sequence) -> None:
         self._log = log
-        self._beside = beside
+        self._overlap = overlap
 
-    def send(self, emits: Sequence[Emit]) -> None:
+    def send(self, emits: Sequence[OutgoingMessage]) -> None:
         """Produce."""
         for emit in emits:
             self._log.produce(emit)
 
     def finish(
         self,
-        emits: Sequence[Emit],
+        emits: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
-        membership: Any,
-        meanwhile: More = nothing_more,
+        group_metadata: Any,
+        meanwhile: Step = no_step,
     ) -> None:
         """Send all, and only then move the offsets."""
-        del membership  # only a transaction can check it
+        del group_metadata  # only a transaction can check it
         self.send(emits)
-        self._beside(lambda: self._commit(offsets), meanwhile)
+        self._overlap(lambda: self._commit(offsets), meanwhile)
 
     def _commit(self, offsets: Mapping[int, int]) -> None:
         self._log.flush()
         if offsets:
             self._log.commit_offsets(offsets)
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Leave what was sent: it cannot be taken back, and will be sent again."""

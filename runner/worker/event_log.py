@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 
 
@@ -75,7 +75,7 @@ class EventLog(Protocol):
         """Return the group's committed offsets; None where there is none."""
         ...
 
-    def membership(self) -> Any:
+    def group_metadata(self) -> Any:
         """Return the proof of membership (group metadata) for what was polled; None: there is none now."""
         ...
 
@@ -83,11 +83,11 @@ class EventLog(Protocol):
         """Open a transaction."""
         ...
 
-    def produce(self, emit: Emit) -> None:
+    def produce(self, emit: OutgoingMessage) -> None:
         """Send a message, inside the transaction if one is open."""
         ...
 
-    def send_offsets(self, offsets: Mapping[int, int], membership: Any) -> None:
+    def send_offsets(self, offsets: Mapping[int, int], group_metadata: Any) -> None:
         """Put the next offsets to read into the transaction."""
         ...
 

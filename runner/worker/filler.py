@@ -1,11 +1,11 @@
-"""Writes the task feed from the store: what workers would have told, had there been a feed from the start.
+"""Writes the changelog from the store: what workers would have told, had there been one from the start.
 
 A shard at a time, its partition is made to tell what the store holds: first what it tells already is
 read (nothing, or what an earlier try has written), then every record is compared with that and told
 where it differs, and what is told of no record is told to be gone. So it can be repeated after it was
 ended at any point, and what is right already is not written again. No worker may change tasks meanwhile.
 
-The feed is never ahead of the committed offsets: of a record that an event changed which is not
+The changelog is never ahead of the committed offsets: of a record that an event changed which is not
 committed yet, it is told what it was before; that event comes again, and is told then.
 """
 
@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.store.calls import Index, IndexKind
 from runner.store.indexing import task_id_of
 from runner.store.listing import Listed, Stop
-from runner.tasks.feed import feed_key, read_entry
+from runner.tasks.changelog import changelog_key, read_entry
 from runner.tasks.record import Record, TaskKey, as_left_by
 from runner.tasks.source import Source, parse_source
-from runner.worker.last_told import LIMIT_BYTES, LastTold
-from runner.worker.restorer import FeedReader
+from runner.worker.changelog_snapshot import LIMIT_BYTES, ChangelogSnapshot
+from runner.worker.restorer import ChangelogReader
 
 _CHUNK: Final = 100
 """Records read at a time: each may have a megabyte."""
@@ -43,14 +43,14 @@ class Extent:
     """Committed offset by home; 0: nothing is."""
 
 
-class Told(Protocol):
-    """Makes the messages of the feed. ``changed`` raises EventError where the topic does not take one."""
+class ChangelogRecord(Protocol):
+    """Makes the changelog's messages. ``changed`` raises EventError where the topic does not take one."""
 
-    def changed(self, record: Record) -> Emit:
+    def changed(self, record: Record) -> OutgoingMessage:
         """Return the message about a change."""
         ...
 
-    def removed(self, key: TaskKey) -> Emit:
+    def removed(self, key: TaskKey) -> OutgoingMessage:
         """Return the message that a task is gone."""
         ...
 
@@ -60,7 +60,7 @@ class Filled:
     """What filling came to."""
 
     tasks: int = 0
-    """Tasks that the feed tells of."""
+    """Tasks that the changelog tells of."""
     written: int = 0
     """Messages that it took; those that were right already were left."""
 
@@ -71,23 +71,23 @@ class Filler:
     def __init__(
         self,
         store: Listed,
-        reader: FeedReader,
-        feed: Told,
+        reader: ChangelogReader,
+        changelog: ChangelogRecord,
         extent: Extent,
-        send: Callable[[Sequence[Emit]], object],
+        send: Callable[[Sequence[OutgoingMessage]], object],
         limit_bytes: int = LIMIT_BYTES,
     ) -> None:
         self._store = store
         self._reader = reader
-        self._feed = feed
+        self._changelog = changelog
         self._extent = extent
         self._send = send
         self._limit_bytes = limit_bytes
         self.filled = Filled()
 
     def shard(self, shard: int) -> None:
-        """Make the feed tell what one shard holds. Raises EventError, StoreUnavailable, LogUnavailable."""
-        last = LastTold(self._extent.bases, self._limit_bytes)
+        """Write what one shard holds. Raises EventError, StoreUnavailable, LogUnavailable."""
+        last = ChangelogSnapshot(self._extent.bases, self._limit_bytes)
         while True:
             self._reader.begin(shard)
             while (found := self._reader.read()) is not None:
@@ -96,8 +96,8 @@ class Filler:
             if not last.go_on():
                 return
 
-    def _write(self, emits: Iterator[Emit]) -> None:
-        waiting: list[Emit] = []
+    def _write(self, emits: Iterator[OutgoingMessage]) -> None:
+        waiting: list[OutgoingMessage] = []
         size = 0
         for emit in emits:
             waiting.append(emit)
@@ -107,15 +107,15 @@ class Filler:
                 waiting, size = [], 0
         self._flush(waiting)
 
-    def _flush(self, waiting: list[Emit]) -> None:
+    def _flush(self, waiting: list[OutgoingMessage]) -> None:
         if waiting:
             self._send(waiting)
             self.filled.written += len(waiting)
 
-    def _differing(self, shard: int, last: LastTold) -> Iterator[Emit]:
+    def _differing(self, shard: int, last: ChangelogSnapshot) -> Iterator[OutgoingMessage]:
         """Give what is to be told of the tasks that are covered this time."""
         told = last.told
-        keys = (key for key in self._keys(shard) if last.covers(feed_key(key)))
+        keys = (key for key in self._keys(shard) if last.covers(changelog_key(key)))
         while chunk := list(islice(keys, _CHUNK)):
             yield from self._of(chunk, told)
         # What no index of a configured domain leads to, and what is gone.
@@ -123,18 +123,18 @@ class Filler:
         while names := list(islice(left, _CHUNK)):
             yield from self._of([read_entry(told[name]).record.key for name in names], told)
 
-    def _of(self, keys: Sequence[TaskKey], told: dict[bytes, bytes]) -> Iterator[Emit]:
+    def _of(self, keys: Sequence[TaskKey], told: dict[bytes, bytes]) -> Iterator[OutgoingMessage]:
         """Give what is to be told of these tasks; what was told of them is taken out."""
         for key, stored in zip(keys, self._store.records_of(keys), strict=True):
-            before = told.pop(feed_key(key), None)
+            before = told.pop(changelog_key(key), None)
             record = None if stored is None else self._committed(stored)
             if record is not None:
                 self.filled.tasks += 1
-                emit = self._feed.changed(record)
+                emit = self._changelog.changed(record)
                 if emit.value != before:
                     yield emit
             elif before is not None:
-                yield self._feed.removed(key)
+                yield self._changelog.removed(key)
 
     def _committed(self, record: Record) -> Record | None:
         """Return a record as the committed events left it; None where none of them made it.

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from runner.clock import monotonic_seconds
-from runner.worker.kafka_errors import refusal, unanswered
+from runner.worker.kafka_errors import refusal, unreachable
 from runner.worker.topics import ASK_SECONDS
 
 _TRY_SECONDS: Final = 3.0
@@ -58,7 +58,7 @@ def group_offsets(
                 _require_allowed(consumer, group)
                 reason = error.args[0]
                 if reason.name() not in _PASSING or monotonic_seconds() > give_up:
-                    raise unanswered(f"Kafka does not tell the group's offsets: {reason}", error) from error
+                    raise unreachable(f"Kafka does not tell the group's offsets: {reason}", error) from error
                 sleep(_PAUSE_SECONDS)
     finally:
         consumer.close()

@@ -70,7 +70,7 @@ def is_too_large(errors: Collection[KafkaError]) -> bool:
     return any(error.code() in _TOO_LARGE for error in errors)
 
 
-def unanswered(text: str, error: BaseException) -> LogUnavailable:
+def unreachable(text: str, error: BaseException) -> LogUnavailable:
     """Return what to raise for a question that got no answer, by whether asking again is of any use."""
     reason = error.args[0] if error.args else None
     lasting = isinstance(reason, KafkaError) and reason.code() in LASTING

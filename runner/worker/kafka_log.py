@@ -27,9 +27,11 @@ from confluent_kafka import (
 from confluent_kafka import Message as KafkaMessage
 
 from runner import log
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.errors import Fenced, LogUnavailable, PositionUnknown
+from runner.worker.commit_metadata import commit_metadata, topic_of
 from runner.worker.event_log import AssignmentListener, Message
+from runner.worker.group_metadata import is_incremental, is_member
 from runner.worker.kafka_errors import (
     GONE,
     PASSING,
@@ -41,9 +43,7 @@ from runner.worker.kafka_errors import (
     never_taken_in,
     refusal,
 )
-from runner.worker.membership import is_incremental, is_member
-from runner.worker.offset_notes import note_of, topic_of
-from runner.worker.opening import EARLIEST
+from runner.worker.start_offsets import EARLIEST
 
 IO_SECONDS: Final = 10.0
 """One call to a broker, at most."""
@@ -83,7 +83,7 @@ class KafkaLog:
         clients = logging.getLogger("librdkafka")
         self._topic = topic
         self._topic_id = topic_id
-        self._note = note_of(topic_id, incarnation)
+        self._note = commit_metadata(topic_id, incarnation)
         self._listener = listener
         self._transactional = "transactional.id" in producer_properties
         self._producer = Producer({**producer_properties, "delivery.report.only.error": True}, logger=clients)
@@ -189,7 +189,7 @@ class KafkaLog:
             raise LogUnavailable(f"Kafka tells nothing of topic {self._topic} just now")
         return len(topic.partitions)
 
-    def membership(self) -> Any:
+    def group_metadata(self) -> Any:
         """Return the group metadata as it is now; None: of nobody.
 
         The client may have another generation or epoch since the last poll, but not one under which
@@ -208,7 +208,7 @@ class KafkaLog:
         self._guarded(self._producer.begin_transaction)
         self._open = True
 
-    def produce(self, emit: Emit) -> None:
+    def produce(self, emit: OutgoingMessage) -> None:
         """Queue a message; a full queue means that the broker does not keep up."""
         try:
             self._queue(emit)
@@ -221,12 +221,12 @@ class KafkaLog:
             self._guarded(lambda: self._producer.list_topics(emit.stream, IO_SECONDS))
             self._guarded(lambda: self._queue(emit))
 
-    def send_offsets(self, offsets: Mapping[int, int], membership: Any) -> None:
+    def send_offsets(self, offsets: Mapping[int, int], group_metadata: Any) -> None:
         """Put the offsets into the transaction; a stale membership is refused by the broker."""
-        if membership is None:
+        if group_metadata is None:
             raise LogUnavailable("the group has taken the partitions away")
         places = self._marked(offsets)
-        self._guarded(lambda: self._producer.send_offsets_to_transaction(places, membership, IO_SECONDS))
+        self._guarded(lambda: self._producer.send_offsets_to_transaction(places, group_metadata, IO_SECONDS))
 
     def commit(self) -> None:
         """Commit; asked again until it answers, since unconfirmed is not committed."""
@@ -267,7 +267,7 @@ class KafkaLog:
     def _require_joined(self) -> None:
         """Wait until the group has us: a client waits in silence for ever where its protocol is unknown."""
         give_up = monotonic() + JOIN_SECONDS
-        while self.membership() is None:
+        while self.group_metadata() is None:
             self.poll(1, 0.1)
             if monotonic() > give_up:
                 raise never_taken_in(self._group, JOIN_SECONDS)
@@ -320,7 +320,7 @@ class KafkaLog:
         self._written.clear()
         return failures, failure
 
-    def _queue(self, emit: Emit) -> None:
+    def _queue(self, emit: OutgoingMessage) -> None:
         # -1 is the client's word for: by the hash of the key.
         partition = -1 if emit.partition is None else emit.partition
         report = self._on_delivery

@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from runner.actions.decision import Acknowledged, Closed, Decision, Dropped, Emit, Outcome
+from runner.actions.decision import Acknowledged, Closed, Decision, Dropped, Outcome, OutgoingMessage
 from runner.actions.incoming import TIMER
-from runner.actions.plan import PeriodPlan, SettledPlan, TaskPlan
-from runner.actions.policy import Outlet
+from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
+from runner.actions.policy import TopicCatalog
 from runner.actions.registry import (
     PERIOD_ACTIONS,
     TASK_ACTIONS,
@@ -26,29 +26,29 @@ from runner.actions.registry import (
 )
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
-from runner.actions.timer_mark import parse_mark
+from runner.actions.timer_token import parse_token
 from runner.clock import Ticker, monotonic_seconds
 from runner.envelope.limits import WIDEST
 from runner.errors import EventError, StoreLost, StoreUnavailable, Superseded
-from runner.store.calls import Change, HomeCall, Loaded, Page, ShardCall, Store, Verdict, Whole
+from runner.store.calls import Change, Completeness, HomeCall, Loaded, Page, ShardCall, Store, Verdict
 from runner.tasks.due import DueTask
 from runner.tasks.record import Record, TaskKey
-from runner.worker.ahead import Ahead
 from runner.worker.assignment import Batch
+from runner.worker.batch_state import BatchState
+from runner.worker.budget import BatchBudget
+from runner.worker.changelog import Changelog
 from runner.worker.dead_letters import DeadLetterBox
+from runner.worker.decoder import BatchDecoder, InFlight, ProcessingSettings, limit_poison, note_leftovers
 from runner.worker.event_log import Message
-from runner.worker.feed import Feed
-from runner.worker.intake import Intake, Item, Terms, conclude, limit_poison
-from runner.worker.processed import Processed
-from runner.worker.progress import Progress
-from runner.worker.room import Room
-from runner.worker.second_look import let_pass
+from runner.worker.kept_decisions import honour_kept_decisions
+from runner.worker.prefetch import Prefetch
+from runner.worker.result import BatchResult
 
 MAX_ATTEMPTS: Final = 30
 """How often a shard is decided again: every conflict means that somebody else got on."""
 
 SENT_TO_READ: Final = 4
-"""How much more may be sent than read: a reply, a resumed event and the task feed have the event in them."""
+"""How much more may be sent than read: a reply, a resumed event and the changelog have the event in them."""
 
 EMITS_BEFORE_PERIOD: Final = 10_000
 """With so much to send, a pass over a period, which sends a chunk of its own, waits for the next batch."""
@@ -56,7 +56,7 @@ EMITS_BEFORE_PERIOD: Final = 10_000
 UNANSWERABLE: Final = "UNANSWERABLE"
 """Why an event is a dead letter although it can be read: not even a FAIL can be delivered."""
 
-DEAD: Final = "DEAD"
+DEAD_LETTER: Final = "DEAD"
 """Status of a decision that only makes a dead letter."""
 
 _COUNTED: Final = frozenset({*TASK_ACTIONS, TIMEOUT_BETWEEN})
@@ -64,7 +64,7 @@ _COUNTED: Final = frozenset({*TASK_ACTIONS, TIMEOUT_BETWEEN})
 Lap = Callable[[str], object]
 """Told when a part of the loop ends, for the split of its time."""
 
-Send = Callable[[Sequence[Emit]], object]
+Send = Callable[[Sequence[OutgoingMessage]], object]
 """Puts messages on their way before the batch is through."""
 
 
@@ -81,83 +81,89 @@ class Process:
 
     def __init__(
         self,
-        terms: Terms,
+        settings: ProcessingSettings,
         store: ShardedStore,
-        outlet: Outlet,
+        topics: TopicCatalog,
         dead_letters: str,
-        feed: Feed | None = None,
+        changelog: Changelog | None = None,
         ticker: Ticker = monotonic_seconds,
     ) -> None:
-        """``feed`` gets every change of a task; None: nobody does."""
-        self.ahead = Ahead(terms, ticker)
+        """``changelog`` gets every change of a task; None: nobody does."""
+        self.prefetch = Prefetch(settings, ticker)
         """For whoever waits between two batches."""
         self._ticker = ticker
-        self._terms = terms
+        self._settings = settings
         self._store = store
-        self._outlet = outlet
+        self._topics = topics
         self._dead_letters = dead_letters
-        self._feed = feed
-        self._keeps_marks = feed is not None and feed.restores
-        self._renderer = Renderer(terms.policy, outlet)
-        self._again = Renderer(terms.policy.within(WIDEST), outlet)
+        self._changelog = changelog
+        self._keeps_marks = changelog is not None and changelog.restores
+        self._renderer = Renderer(settings.policy, topics)
+        self._again = Renderer(settings.policy.within(WIDEST), topics)
         """For what was decided before, perhaps within other limits."""
 
     def run(
-        self, batch: Batch, runs: Mapping[int, int], lap: Lap = lambda _: None, send: Send | None = None
-    ) -> Processed:
+        self,
+        batch: Batch,
+        runs: Mapping[int, int],
+        phase_ended: Lap = lambda _: None,
+        send: Send | None = None,
+    ) -> BatchResult:
         """Return what a batch came to, applied; of its messages those that were not sent on the way.
 
         ``runs`` are the consecutive poison messages before it, by home. Raises StoreUnavailable,
         Superseded, or what ``send`` does: nothing of the batch may be delivered then.
         """
-        progress, items = Progress(batch), list[Item]()
-        done = Processed(items)
-        intake = Intake(_by_home(batch), self._terms, self._room(1), self.ahead.hand_over)
+        progress, items = BatchState(batch), list[InFlight]()
+        done = BatchResult(items)
+        decoder = BatchDecoder(_by_home(batch), self._settings, self._budget(1), self.prefetch.take)
         counted = dict(runs)
-        while not intake.is_over:
+        while not decoder.is_over:
             if send is not None and done.emits:
                 emits, done.emits = done.emits, []
                 send(emits)
-            taken = intake.take()
-            let_pass(taken, self._terms, self._store, self._whole(progress))
-            limit_poison(taken, progress, counted, self._terms.poison_limit)
-            lap("decode")
-            self._settle_tasks(taken, progress, intake, lap)
+            taken = decoder.take()
+            honour_kept_decisions(taken, self._settings, self._store, self._whole(progress))
+            limit_poison(taken, progress, counted, self._settings.poison_limit)
+            phase_ended("decode")
+            self._settle_tasks(taken, progress, decoder, phase_ended)
             self._finish_all(taken, progress, done)
-            lap("decide")
+            phase_ended("decide")
             items += taken
-        progress.leave(intake.left)
+        progress.defer_all(decoder.left)
         done.now_ms, done.conflicts = progress.now_ms, progress.conflicts
-        conclude(batch.messages, items, progress, runs, self._terms.poison_limit, done)
-        lap("decide")
+        note_leftovers(batch.messages, items, progress, runs, self._settings.poison_limit, done)
+        phase_ended("decide")
         return done
 
-    def _settle_tasks(self, items: list[Item], progress: Progress, intake: Intake, lap: Lap) -> None:
+    def _settle_tasks(
+        self, items: list[InFlight], progress: BatchState, decoder: BatchDecoder, phase_ended: Lap
+    ) -> None:
         """Load, decide and apply until every shard has taken its call."""
-        progress.reach(item.message for item in items)
-        asked = Asked.of(items)
+        progress.decide_next(item.message for item in items)
+        asked = TaskWork.of(items)
         whole = self._whole(progress)
         # Where marks are kept, every shard is told in the end how far the batch goes: what it lacks
         # shows by that.
-        is_last = intake.is_over
+        is_last = decoder.is_over
         everywhere = set(range(self._store.shards)) if self._keeps_marks and is_last else set()
         for attempt in range(MAX_ATTEMPTS):
             reads = [(each.plan.key, each.item.source) for each in asked]
-            loaded = self._store.load(self._terms.incarnation, reads, whole, intake.look_ahead)
+            loaded = self._store.load(self._settings.incarnation, reads, whole, decoder.prefetch)
             progress.now_ms = loaded.now_ms
-            progress.read(loaded.notes)
-            lap("load")
+            progress.remember_tokens(loaded.shard_tokens)
+            phase_ended("load")
             # What was applied in the first attempt is done; only that one may leave something out.
-            room = self._room(SENT_TO_READ) if attempt == 0 else None
-            shards = self._decide_all(asked, loaded, progress, room)
+            budget = self._budget(SENT_TO_READ) if attempt == 0 else None
+            shards = self._decide_all(asked, loaded, progress, budget)
             calls = [
                 self._call(shard, shards.get(shard, []), loaded, progress, in_all=shard in everywhere)
                 for shard in everywhere.union(shards)
             ]
             calls = [call for call in calls if call.homes]
-            lap("decide")
-            verdicts = self._store.apply(calls, intake.look_ahead)
-            lap("apply")
+            phase_ended("decide")
+            verdicts = self._store.apply(calls, decoder.prefetch)
+            phase_ended("apply")
             if Verdict.SUPERSEDED in verdicts:
                 raise Superseded("a later batch of one of these homes has been seen in the store")
             if Verdict.LOST in verdicts:
@@ -174,39 +180,39 @@ class Process:
             everywhere &= again
         raise StoreUnavailable(f"records kept changing through {MAX_ATTEMPTS} attempts")
 
-    def _whole(self, progress: Progress) -> Whole | None:
-        return Whole(progress.bases) if self._keeps_marks else None
+    def _whole(self, progress: BatchState) -> Completeness | None:
+        return Completeness(progress.base_offsets) if self._keeps_marks else None
 
-    def _room(self, times: int) -> Room:
-        return Room(self._ticker, self._terms.batch_seconds, times * self._terms.batch_bytes)
+    def _budget(self, times: int) -> BatchBudget:
+        return BatchBudget(self._ticker, self._settings.batch_seconds, times * self._settings.batch_bytes)
 
     def _decide_all(
-        self, asked: list[Asked], loaded: Loaded, progress: Progress, room: Room | None
-    ) -> dict[int, list[Asked]]:
+        self, asked: list[TaskWork], loaded: Loaded, progress: BatchState, budget: BatchBudget | None
+    ) -> dict[int, list[TaskWork]]:
         """Decide events in order, at least one; those on one task build on each other."""
         current: dict[TaskKey, Record | None] = dict(loaded.records)
-        shards: dict[int, list[Asked]] = defaultdict(list)
+        shards: dict[int, list[TaskWork]] = defaultdict(list)
         for each in asked:
             each.item.decision = None
-            if progress.is_cut(each.item.message):
+            if progress.is_deferred(each.item.message):
                 continue
-            if room is not None and shards and room.is_spent:
-                progress.cut(each.item.message.partition, each.item.message.offset)
+            if budget is not None and shards and budget.is_exhausted:
+                progress.defer(each.item.message.partition, each.item.message.offset)
                 continue
             decision = self._decided(each, current[each.plan.key], loaded, progress)
             if decision is None:
                 continue
             each.item.decision = decision
-            if room is not None:
+            if budget is not None:
                 for emit in decision.emits:
-                    room.spend(len(emit.value or b""))
+                    budget.charge(len(emit.value or b""))
             if decision.record is not None:
                 current[each.plan.key] = decision.record
             shards[self._store.shard(each.plan.key.id)].append(each)
         return shards
 
     def _decided(
-        self, each: Asked, record: Record | None, loaded: Loaded, progress: Progress
+        self, each: TaskWork, record: Record | None, loaded: Loaded, progress: BatchState
     ) -> Decision | None:
         """Return the answer to one event; None if its home is cut before it."""
         message = each.item.message
@@ -216,44 +222,44 @@ class Process:
             return self._replayed(each, record, kept, progress)
         decision: Decision | None
         try:
-            decision = decide(each.plan, record, loaded.now_ms, self._terms.policy, self._renderer)
+            decision = decide(each.plan, record, loaded.now_ms, self._settings.policy, self._renderer)
             decision = self._told(each, decision, loaded.now_ms)
         except EventError as error:
             return self._buried(each.item, UNANSWERABLE, error.message, progress)
         if _replaces(decision, record) and not progress.is_first(message):
             # A new generation takes away what redelivery of earlier events would need.
-            progress.cut(message.partition, message.offset)
+            progress.defer(message.partition, message.offset)
             return None
         return decision
 
-    def _told(self, each: Asked, decision: Decision, now_ms: int) -> Decision:
-        """Return the decision, its change told to the feed; FAIL instead where the feed does not take it."""
+    def _told(self, each: TaskWork, decision: Decision, now_ms: int) -> Decision:
+        """Return the decision with its changelog message; FAIL instead where the topic does not take it."""
         each.item.change = None
-        if self._feed is None or decision.record is None:
+        if self._changelog is None or decision.record is None:
             return decision
         try:
-            each.item.change = self._feed.changed(decision.record)
+            each.item.change = self._changelog.changed(decision.record)
         except EventError as error:
             return refuse(each.plan.incoming, error, each.plan.key, now_ms, self._renderer)
         return decision
 
     def _replayed(
-        self, each: Asked, record: Record | None, kept: Outcome, progress: Progress
+        self, each: TaskWork, record: Record | None, kept: Outcome, progress: BatchState
     ) -> Decision | None:
         if isinstance(kept, Dropped) and not each.plan.incoming.is_timer:
             return self._buried(each.item, UNANSWERABLE, kept.reason, progress)
         try:
-            if self._feed is not None and record is not None:
-                each.item.change = self._feed.left_by(record, each.item.source)
+            if self._changelog is not None and record is not None:
+                each.item.change = self._changelog.left_by(record, each.item.source)
             return replay(each.plan, record, kept, self._again)
         except EventError as error:
             # It has been applied already and must be sent as it was: its topic has to return.
             message = each.item.message
-            progress.block(message.partition, message.offset, error.message)
+            progress.pause(message.partition, message.offset, error.message)
             return None
 
     def _call(
-        self, shard: int, asked: list[Asked], loaded: Loaded, progress: Progress, *, in_all: bool
+        self, shard: int, asked: list[TaskWork], loaded: Loaded, progress: BatchState, *, in_all: bool
     ) -> ShardCall:
         """Return the call of one shard: redelivered events have been written by an earlier one.
 
@@ -271,25 +277,31 @@ class Process:
         homes = tuple(
             HomeCall(
                 home,
-                progress.bases[home],
+                progress.base_offsets[home],
                 tuple(kept.get(home, ())),
-                until=progress.until(home) if self._keeps_marks else None,
+                decided_up_to=progress.decided_up_to(home) if self._keeps_marks else None,
             )
-            for home in (progress.bases if in_all else kept)
+            for home in (progress.base_offsets if in_all else kept)
         )
         changes = tuple(Change(key, loaded.records[key], record) for key, record in after.items())
-        return ShardCall(shard, self._terms.incarnation, homes, changes, note=progress.note(shard))
+        return ShardCall(
+            shard, self._settings.incarnation, homes, changes, shard_token=progress.shard_token(shard)
+        )
 
-    def _finish_all(self, items: list[Item], progress: Progress, done: Processed) -> None:
+    def _finish_all(self, items: list[InFlight], progress: BatchState, done: BatchResult) -> None:
         """Collect what a slice came to."""
-        changes: dict[bytes | None, Emit] = {}
+        changes: dict[bytes | None, OutgoingMessage] = {}
         for item in items:
-            if not progress.is_cut(item.message):
+            if not progress.is_deferred(item.message):
                 self._finish(item, progress, changes, done)
         done.emits += changes.values()
 
     def _finish(
-        self, item: Item, progress: Progress, changes: dict[bytes | None, Emit], done: Processed
+        self,
+        item: InFlight,
+        progress: BatchState,
+        changes: dict[bytes | None, OutgoingMessage],
+        done: BatchResult,
     ) -> None:
         """Collect what one event came to, or cut its home where it can neither go on nor away."""
         message = item.message
@@ -306,49 +318,49 @@ class Process:
             return
         done.emits += emits
         if item.change is not None:
-            # The last change of a task in a slice is all that the feed needs of it.
+            # The last change of a task in a slice is all that the changelog needs of it.
             changes[item.change.key] = item.change
         done.positions[message.partition] = message.offset + 1
 
     def _answered(
-        self, item: Item, asked: TaskPlan | SettledPlan, progress: Progress, done: Processed
-    ) -> tuple[Emit, ...] | None:
-        if isinstance(asked, SettledPlan):
+        self, item: InFlight, asked: TaskPlan | ImmediateAnswer, progress: BatchState, done: BatchResult
+    ) -> tuple[OutgoingMessage, ...] | None:
+        if isinstance(asked, ImmediateAnswer):
             item.decision = self._settled(item, asked, progress)
         if item.decision is None:
             return None
         self._note(item, asked, item.decision, done)
         return item.decision.emits
 
-    def _settled(self, item: Item, asked: SettledPlan, progress: Progress) -> Decision | None:
+    def _settled(self, item: InFlight, asked: ImmediateAnswer, progress: BatchState) -> Decision | None:
         try:
             return settle(asked, progress.now_ms, self._renderer)
         except EventError as error:
             return self._buried(item, UNANSWERABLE, error.message, progress)
 
     def _period(
-        self, item: Item, asked: PeriodPlan, progress: Progress, done: Processed
-    ) -> tuple[Emit, ...] | None:
-        page = Page(self._terms.policy.period_chunk, asked.cursor)
+        self, item: InFlight, asked: PeriodPlan, progress: BatchState, done: BatchResult
+    ) -> tuple[OutgoingMessage, ...] | None:
+        page = Page(self._settings.policy.period_chunk, asked.cursor)
         if len(done.emits) > EMITS_BEFORE_PERIOD:
-            progress.cut(item.message.partition, item.message.offset)
+            progress.defer(item.message.partition, item.message.offset)
             return None
         period = (asked.from_ms, asked.to_ms)
         # As the store counts them: a home that another worker has just opened is among them.
         homes = self._store.homes()
         now, due = self._store.due_between(asked.domains, homes, period, page)
         try:
-            emits = decide_period(asked, due, now, self._terms.policy, self._renderer)
+            emits = decide_period(asked, due, now, self._settings.policy, self._renderer)
         except EventError as error:
-            return self._answered(item, SettledPlan(asked.incoming, error), progress, done)
+            return self._answered(item, ImmediateAnswer(asked.incoming, error), progress, done)
         if due.cursor is None:
             self._store.note_timeout(asked.domains, now if asked.to_ms is None else asked.to_ms)
         done.counts[TIMEOUT_BETWEEN, "SUCCESS" if due.cursor is None else "CONTINUED"] += 1
         return emits
 
     def _dead(
-        self, item: Item, reason: str, text: str, progress: Progress, done: Processed
-    ) -> tuple[Emit, ...] | None:
+        self, item: InFlight, reason: str, text: str, progress: BatchState, done: BatchResult
+    ) -> tuple[OutgoingMessage, ...] | None:
         decision = self._buried(item, reason, text, progress)
         if decision is None:
             return None
@@ -357,46 +369,48 @@ class Process:
         done.refused.append((item.source, reason, text))
         return decision.emits
 
-    def _buried(self, item: Item, reason: str, text: str, progress: Progress) -> Decision | None:
-        """Return the dead letter; None, and its home blocked, if no topic takes it."""
-        limit = self._outlet.limit_bytes(self._dead_letters)
-        box = DeadLetterBox(self._dead_letters, self._terms.policy.requests, limit)
+    def _buried(self, item: InFlight, reason: str, text: str, progress: BatchState) -> Decision | None:
+        """Return the dead letter; None, and its home paused, if no topic takes it."""
+        limit = self._topics.limit_bytes(self._dead_letters)
+        box = DeadLetterBox(self._dead_letters, self._settings.policy.requests, limit)
         try:
             letter = box.letter(item.message, reason, text)
         except EventError as error:
-            progress.block(item.message.partition, item.message.offset, error.message)
+            progress.pause(item.message.partition, item.message.offset, error.message)
             return None
-        return Decision(Dropped(text), (letter,), None, DEAD)
+        return Decision(Dropped(text), (letter,), None, DEAD_LETTER)
 
-    def _note(self, item: Item, asked: TaskPlan | SettledPlan, decision: Decision, done: Processed) -> None:
+    def _note(
+        self, item: InFlight, asked: TaskPlan | ImmediateAnswer, decision: Decision, done: BatchResult
+    ) -> None:
         """Tell timers, retention, metrics and log what they need to know."""
         action = asked.incoming.event.action
         if action in PERIOD_ACTIONS:
             action = TIMEOUT_BETWEEN
         done.counts[action if action in _COUNTED else "unknown", decision.status] += 1
         done.redelivered += item.redelivered
-        if decision.status == DEAD and isinstance(decision.outcome, Dropped):
+        if decision.status == DEAD_LETTER and isinstance(decision.outcome, Dropped):
             done.dead[UNANSWERABLE] += 1
             done.buried[item.message.partition] += 1
             done.refused.append((item.source, UNANSWERABLE, decision.outcome.reason))
         if isinstance(asked, TaskPlan):
-            self._note_task(Asked(item, asked), decision.outcome, done)
+            self._note_task(TaskWork(item, asked), decision.outcome, done)
 
-    def _note_task(self, each: Asked, outcome: Outcome, done: Processed) -> None:
+    def _note_task(self, each: TaskWork, outcome: Outcome, done: BatchResult) -> None:
         key, home = each.plan.key, each.item.message.partition
         match outcome:
             case Acknowledged(deadline_ms=int() as deadline_ms):
                 done.deadlines.append((key, home, deadline_ms))
             case Closed(now_ms=now_ms):
-                remove_at = now_ms + self._terms.policy.domains[key.domain].retention_ms
+                remove_at = now_ms + self._settings.policy.domains[key.domain].retention_ms
                 done.removals.append((key, home, remove_at))
             case _:
                 pass
         if each.item.message.headers and each.plan.incoming.is_timer:
             self._note_timer(each, outcome, done)
 
-    def _note_timer(self, each: Asked, outcome: Outcome, done: Processed) -> None:
-        mark = parse_mark(each.plan.incoming.header(TIMER) or "")
+    def _note_timer(self, each: TaskWork, outcome: Outcome, done: BatchResult) -> None:
+        mark = parse_token(each.plan.incoming.header(TIMER) or "")
         if mark is None:
             return
         home = each.item.message.partition
@@ -405,7 +419,7 @@ class Process:
             case Closed():
                 done.fired.append(task)
             case Dropped(reason=reason) if reason:
-                done.unresumed.append(task)
+                done.undeliverable.append(task)
                 done.refused.append((each.item.source, "NOT_RESUMED", reason))
             case _:
                 done.spent.append(task)
@@ -417,21 +431,21 @@ def _by_home(batch: Batch) -> list[Message]:
     Order counts within a home only. The home that has waited longest comes first: what an earlier batch
     had no time for must not wait for ever.
     """
-    turns = {home: turn for turn, home in enumerate(batch.bases)}
+    turns = {home: turn for turn, home in enumerate(batch.base_offsets)}
     return sorted(batch.messages, key=lambda message: turns[message.partition])
 
 
-class Asked:
+class TaskWork:
     """An item that asks for one task."""
 
     __slots__ = ("item", "plan")
 
-    def __init__(self, item: Item, plan: TaskPlan) -> None:
+    def __init__(self, item: InFlight, plan: TaskPlan) -> None:
         self.item = item
         self.plan = plan
 
     @classmethod
-    def of(cls, items: list[Item]) -> list[Asked]:
+    def of(cls, items: list[InFlight]) -> list[TaskWork]:
         """Return those of the items that ask for a task, in their order."""
         return [cls(item, item.plan) for item in items if isinstance(item.plan, TaskPlan)]
 

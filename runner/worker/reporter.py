@@ -11,7 +11,7 @@ from runner.errors import LogUnavailable, SchemasUnavailable, StoreUnavailable, 
 from runner.metrics import LoopClock, Metrics, Part
 from runner.worker.assignment import Batch
 from runner.worker.health import HealthState
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 from runner.worker.tracer import NoTraces, Tracer
 
 REFUSED_IN_A_ROW: Final = 3
@@ -39,14 +39,14 @@ class Reporter:
         health.set_store(up=True)
         metrics.store_up.set(1)
 
-    def lap(self, part: str) -> None:
+    def phase_ended(self, part: str) -> None:
         """Attribute the time since the last lap, and show that the loop is alive."""
         self._clock.lap(cast("Part", part))
-        self._tracer.lap(part)
+        self._tracer.phase_ended(part)
         if part == "poll":
             self._health.tick(self._ticker())
 
-    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
+    def processed(self, batch: Batch, done: BatchResult, timers: int, seconds: float) -> None:
         """Count what a batch came to, and log what was buried or could not be resumed."""
         metrics = self._metrics
         self._tracer.processed(done)
@@ -65,7 +65,7 @@ class Reporter:
         for source, what, why in done.refused:
             _log.warning("not_handled", source=str(source), what=what, why=why)
 
-    def taken(self) -> None:
+    def delivered(self) -> None:
         """Note that Kafka takes what is sent."""
         self._refused = 0
         self._health.set_log(up=True)
@@ -93,19 +93,19 @@ class Reporter:
         self._metrics.store_up.set(1)
         _log.info("reading_again")
 
-    def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
+    def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
         """Note which homes are open, and which of them are paused."""
         if not self._open.issuperset(opened):
             # Kafka has just told where they begin: it may be long before there is a batch for it to take.
-            self.taken()
+            self.delivered()
         self._open = frozenset(opened)
         self._health.set_assigned(len(opened))
-        self._health.set_paused(blocked)
+        self._health.set_paused(paused)
         self._metrics.open_homes.set(len(opened))
-        self._metrics.paused_partitions.set(len(blocked))
-        _log.info("homes", open=sorted(opened), paused=sorted(blocked))
+        self._metrics.paused_partitions.set(len(paused))
+        _log.info("homes", open=sorted(opened), paused=sorted(paused))
 
-    def blocked(self, home: int, reason: str) -> None:
+    def paused(self, home: int, reason: str) -> None:
         """Say why a home cannot go on."""
         _log.error("home_paused", home=home, reason=reason)
 

@@ -1,4 +1,4 @@
-"""Makes sure that the store holds what was committed, and fills it again from the task feed where not.
+"""Makes sure that the store holds what was committed, and fills it again from the changelog where not.
 
 The owner of a home answers for what every shard holds of it, and for nothing else: so nobody has to
 agree with anybody about who restores what.
@@ -7,7 +7,7 @@ agree with anybody about who restores what.
             where this was not noted before, Kafka says that nobody has come further than we know of
   restore   where it has not:  1 begin: decisions and mark go, everybody else is refused from now on
             (by shard)         2 clear: what is left of the home's records goes
-                               3 read the shard's partition of the feed, to where it ended when 1 was done
+                               3 read the shard's changelog partition, to where it ended when 1 was done
                                4 write the last record of each task of the home; what is still there of
                                  the task makes way first
                                5 end: the mark is the committed offset
@@ -15,7 +15,7 @@ agree with anybody about who restores what.
   note      the home is verified in every shard; nothing is missing from a shard once all homes are. It
             is not taken where something was lost, or began to be restored, since we began to look
 
-Everything committed of a home lies before the end of the feed that is read in step 3: its messages
+Everything committed of a home lies before the end of the changelog that is read in step 3: its messages
 were written before its offsets were committed, and those are what the positions are.
 """
 
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol
 
-from runner.errors import FeedUnreadable, Superseded
+from runner.errors import ChangelogUnreadable, Superseded
 from runner.store.calls import (
     Change,
     HomeCall,
@@ -40,10 +40,10 @@ from runner.store.calls import (
     Verdict,
 )
 from runner.store.indexing import task_id_of
-from runner.tasks.feed import read_entry
+from runner.tasks.changelog import read_entry
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
-from runner.worker.last_told import LastTold, Told
+from runner.worker.changelog_snapshot import ChangelogRecord, ChangelogSnapshot
 
 CHUNK: Final = 1000
 """Records of one round trip."""
@@ -52,14 +52,14 @@ CALL: Final = 250
 """Records that are put by one call."""
 
 
-class FeedReader(Protocol):
-    """Reads the partitions of the task feed, one at a time. Raises LogUnavailable."""
+class ChangelogReader(Protocol):
+    """Reads the partitions of the changelog, one at a time. Raises LogUnavailable."""
 
     def begin(self, shard: int) -> None:
         """Go to the first message of a partition; its end is where it is now."""
         ...
 
-    def read(self) -> Sequence[Told] | None:
+    def read(self) -> Sequence[ChangelogRecord] | None:
         """Return what comes next, nothing while a transaction is open; None once the end is reached."""
         ...
 
@@ -113,7 +113,7 @@ class _Shard:
     homes: Mapping[int, int]
     """Committed offset by home."""
     token: str
-    last: LastTold
+    last: ChangelogSnapshot
     phase: str = "begin"
     decoded: list[Record] = field(default_factory=list)
     """What is written next."""
@@ -126,11 +126,11 @@ class _Shard:
         for key in keys:
             del told[key]
 
-    def decode_ahead(self, limit: int) -> None:
+    def prefetch_chunk(self, limit: int) -> None:
         """Go on while the store writes; what cannot be read is said once its turn has come."""
         if self.decoded:
             return
-        with suppress(FeedUnreadable):
+        with suppress(ChangelogUnreadable):
             self.decode(limit)
 
 
@@ -140,7 +140,7 @@ class Restorer:
     def __init__(
         self,
         store: RestorableStore,
-        feed: FeedReader,
+        changelog: ChangelogReader,
         extent: Extent,
         new_token: Callable[[], str],
         observer: Observer,
@@ -151,7 +151,7 @@ class Restorer:
         ``sizes`` are the records of a round trip, and of one of its calls.
         """
         self._store = store
-        self._feed = feed
+        self._changelog = changelog
         self._domains = extent.domains
         self._incarnation = extent.incarnation
         self._group = extent.group
@@ -168,9 +168,9 @@ class Restorer:
         """Whether there is something to do at once."""
         return bool(self._left)
 
-    def adopt(self) -> None:
+    def bind_server(self) -> None:
         """Take the server that answers now for the one to be verified. Raises StoreUnavailable."""
-        self._is_renewed = self._store.adopt() or self._is_renewed
+        self._is_renewed = self._store.bind_server() or self._is_renewed
 
     def renewed(self) -> bool:
         """Whether the store is another, or was filled again, since this was asked last."""
@@ -178,18 +178,18 @@ class Restorer:
         return renewed
 
     def redo(self, places: Collection[tuple[int, int]], positions: Mapping[int, int]) -> None:
-        """Begin to restore these (shard, home), whatever their marks say; ``settle`` goes on with it."""
+        """Begin to restore these (shard, home), whatever their marks say; ``verify`` goes on with it."""
         self._positions = {home: max(offset, 0) for home, offset in positions.items()}
         self._begin(places)
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Leave what is being restored as it is: the homes are somebody else's now, or it begins anew."""
         if self._left:
             self._left.clear()
-            self._feed.close()
+            self._changelog.close()
             self._observer.not_restored()
 
-    def settle(self, positions: Mapping[int, int]) -> bool:
+    def verify(self, positions: Mapping[int, int]) -> bool:
         """Whether the store holds all that was committed of these homes below their positions.
 
         Where it does not, does a stretch of restoring; call it again until it says so, while nothing
@@ -197,22 +197,22 @@ class Restorer:
         """
         bases = {home: max(offset, 0) for home, offset in positions.items()}
         if any(bases.get(home) != base for shard in self._left for home, base in shard.homes.items()):
-            self.give_up()
+            self.cancel()
         self._positions = bases
         try:
-            return self._settled()
+            return self._verified()
         except BaseException:
-            self.give_up()
+            self.cancel()
             raise
 
-    def _settled(self) -> bool:
+    def _verified(self) -> bool:
         if self._left:
             self._step(self._left[0])
             return False
-        self.adopt()
-        notes = self._store.unverified(list(self._positions), self._new_token())
+        self.bind_server()
+        notes = self._store.pending_tokens(list(self._positions), self._new_token())
         homes = self._asked() if notes else 0
-        places = self._store.lost(self._incarnation, self._positions)
+        places = self._store.shards_behind(self._incarnation, self._positions)
         if places:
             self._begin(places)
             return False
@@ -243,7 +243,7 @@ class Restorer:
         self._is_renewed = True
         self._records = 0
         self._left.extend(
-            _Shard(shard, homes, self._new_token(), LastTold(homes)) for shard, homes in lost.items()
+            _Shard(shard, homes, self._new_token(), ChangelogSnapshot(homes)) for shard, homes in lost.items()
         )
         self._observer.restoring(len(self._left), 0)
 
@@ -261,11 +261,11 @@ class Restorer:
 
     def _clear(self, shard: _Shard) -> None:
         for home in shard.homes:
-            entries = self._store.held(shard.number, home, self._domains, self._chunk)
+            entries = self._store.index_entries(shard.number, home, self._domains, self._chunk)
             if entries:
                 self._take_out(shard, home, entries)
                 return
-        self._feed.begin(shard.number)
+        self._changelog.begin(shard.number)
         shard.phase = "read"
 
     def _take_out(self, shard: _Shard, home: int, entries: Sequence[tuple[Index, str]]) -> None:
@@ -281,7 +281,7 @@ class Restorer:
         return self._store.load(self._incarnation, reads).records
 
     def _read(self, shard: _Shard) -> None:
-        found = self._feed.read()
+        found = self._changelog.read()
         if found is None:
             shard.phase = "write"
             return
@@ -295,7 +295,7 @@ class Restorer:
             self._put(shard, records)
             return
         if shard.last.go_on():
-            self._feed.begin(shard.number)
+            self._changelog.begin(shard.number)
             shard.phase = "read"
             return
         self._carry_out(self._call_of(shard, Phase.END))
@@ -303,7 +303,7 @@ class Restorer:
         if self._left:
             self._observer.restoring(len(self._left), self._records)
             return
-        self._feed.close()
+        self._changelog.close()
         self._observer.restored(self._records)
 
     def _put(self, shard: _Shard, records: Sequence[Record]) -> None:
@@ -314,7 +314,7 @@ class Restorer:
         size = self._in_call
         parts = [_puts(records[first : first + size]) for first in range(0, len(records), size)]
         calls = [self._call_of(shard, Phase.WRITE, part) for part in parts]
-        verdicts = self._store.apply(calls, lambda: shard.decode_ahead(self._chunk))
+        verdicts = self._store.apply(calls, lambda: shard.prefetch_chunk(self._chunk))
         for part, verdict in zip(parts, verdicts, strict=True):
             if verdict is Verdict.CONFLICT:
                 self._make_way(shard, part)

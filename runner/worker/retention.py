@@ -3,7 +3,7 @@
 Goes through the same script as every other change, with the committed offset as its base: the store
 refuses while a decision on the home is kept that redelivery may still ask for, and a zombie's
 removal, or a zombie's change after a removal, finds the floor raised. Where the changes of tasks are
-told to others (``feed``), they hear of a removal before it happens: that is why it has two steps.
+told to others (``changelog``), they hear of a removal before it happens: that is why it has two steps.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Final
 
 from runner.actions.policy import Policy
 from runner.errors import Superseded
-from runner.store.calls import Change, HomeCall, Index, IndexKind, ShardCall, Verdict, Whole
+from runner.store.calls import Change, Completeness, HomeCall, Index, IndexKind, ShardCall, Verdict
 from runner.store.indexing import parse_removal
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
-from runner.worker.agenda import Agenda
 from runner.worker.process import ShardedStore
-from runner.worker.store_time import StoreTime
+from runner.worker.schedule import Schedule
+from runner.worker.store_clock import StoreClock
 
 PAUSE_MS: Final = 1000
 """Time between two passes: removal is never urgent."""
@@ -56,28 +56,28 @@ class Retention:
         store: ShardedStore,
         policy: Policy,
         incarnation: int,
-        time: StoreTime,
+        time: StoreClock,
         *,
-        has_feed: bool = False,
+        has_changelog: bool = False,
     ) -> None:
-        """``has_feed``: what goes is told to the task feed, and so must be sure to be there."""
-        self._has_feed = has_feed
+        """``has_changelog``: what goes is told to the changelog, and so must be sure to be there."""
+        self._has_changelog = has_changelog
         self._store = store
         self._policy = policy
         self._incarnation = incarnation
         self._time = time
-        self._agenda = Agenda(IndexKind.REMOVALS, policy.domains, store.shards)
+        self._schedule = Schedule(IndexKind.REMOVALS, policy.domains, store.shards)
         self._not_before_ms = 0
 
-    def own(self, homes: Collection[int]) -> None:
+    def assign(self, homes: Collection[int]) -> None:
         """Take over these homes and let go of all others."""
-        self._agenda.own(homes)
+        self._schedule.assign(homes)
 
-    def expect(self, removals: Iterable[tuple[TaskKey, int, int]]) -> None:
+    def schedule(self, removals: Iterable[tuple[TaskKey, int, int]]) -> None:
         """Note records that were just closed: (task, home, epoch ms of their removal)."""
         for key, home, remove_at_ms in removals:
             shard = self._store.shard(key.id)
-            self._agenda.expect(Index(IndexKind.REMOVALS, key.domain, shard, home), remove_at_ms)
+            self._schedule.schedule(Index(IndexKind.REMOVALS, key.domain, shard, home), remove_at_ms)
 
     def due(self, positions: Mapping[int, int]) -> Removals:
         """Return closed records of these homes that have had their time, at most once a second.
@@ -89,7 +89,7 @@ class Retention:
         now_ms = self._time.now_ms()
         if now_ms is None or now_ms < self._not_before_ms:
             return NOTHING
-        indexes = [index for index in self._agenda.take(now_ms) if index.home in positions]
+        indexes = [index for index in self._schedule.pop_due(now_ms) if index.home in positions]
         if not indexes:
             return NOTHING
         self._not_before_ms = now_ms + PAUSE_MS
@@ -116,7 +116,7 @@ class Retention:
             for changes, verdict in zip(calls.values(), verdicts, strict=True)
             if verdict is Verdict.APPLIED
         )
-        next_ms, now_ms = self._agenda.next_ms(), self._time.now_ms() or 0
+        next_ms, now_ms = self._schedule.next_ms(), self._time.now_ms() or 0
         if removed and next_ms is not None and next_ms <= now_ms:
             self._not_before_ms = now_ms + BUSY_PAUSE_MS
         return removed
@@ -132,9 +132,9 @@ class Retention:
                 revision, task_id = parse_removal(index, member)
                 found.append((index, TaskKey(index.domain, task_id), revision))
             if entries.next_ms is not None:
-                self._agenda.expect(index, entries.next_ms)
+                self._schedule.schedule(index, entries.next_ms)
             if entries.entries:
-                self._agenda.expect(index, due.now_ms + PAUSE_MS)
+                self._schedule.schedule(index, due.now_ms + PAUSE_MS)
         return found
 
     def _settled(self, found: list[tuple[Index, TaskKey, int]], positions: Mapping[int, int]) -> Removals:
@@ -143,8 +143,8 @@ class Retention:
             return NOTHING
         reads = [(key, Source(self._incarnation, index.home, -1)) for index, key, _ in found]
         # After a loss a record may be back that was removed, and its task started anew in another home:
-        # to tell that it goes would take the new one from the feed.
-        whole = Whole(dict(positions)) if self._has_feed else None
+        # to tell that it goes would take the new one from the changelog.
+        whole = Completeness(dict(positions)) if self._has_changelog else None
         records = self._store.load(self._incarnation, reads, whole).records
         return Removals(
             tuple(
@@ -170,11 +170,11 @@ class Retention:
 
     def _again(self, indexes: Collection[Index], moment_ms: int) -> None:
         for index in indexes:
-            self._agenda.expect(index, moment_ms)
+            self._schedule.schedule(index, moment_ms)
 
 
 class NoRetention(Retention):
     """For a loop that keeps no records."""
 
-    def own(self, homes: Collection[int]) -> None:
+    def assign(self, homes: Collection[int]) -> None:
         """Own nothing."""

@@ -15,16 +15,16 @@ from itertools import chain
 from operator import itemgetter
 from typing import Final
 
-from runner.actions.decision import Emit
-from runner.actions.policy import Outlet, Policy
-from runner.actions.timer_mark import mark_of, timer_emit
+from runner.actions.decision import OutgoingMessage
+from runner.actions.policy import Policy, TopicCatalog
+from runner.actions.timer_token import timer_emit, token_of
 from runner.clock import Ticker
 from runner.store.calls import Due, Index, IndexKind
 from runner.tasks.due import DueTask, parse_member
 from runner.tasks.record import TaskKey
-from runner.worker.agenda import Agenda
 from runner.worker.process import ShardedStore
-from runner.worker.store_time import StoreTime
+from runner.worker.schedule import Schedule
+from runner.worker.store_clock import StoreClock
 
 MAX_CHUNKS_IN_FLIGHT: Final = 4
 """Chunks of timers sent and not yet decided, beyond which no more are sent: the log catches up first."""
@@ -48,44 +48,44 @@ class Timers:
         self,
         store: ShardedStore,
         policy: Policy,
-        outlet: Outlet,
+        topics: TopicCatalog,
         settings: TimerSettings,
-        time: StoreTime,
+        time: StoreClock,
         ticker: Ticker,
     ) -> None:
         self._store = store
         self._policy = policy
-        self._outlet = outlet
+        self._topics = topics
         self._settings = settings
         self._time = time
         self._ticker = ticker
-        self._agenda = Agenda(IndexKind.DEADLINES, policy.domains, store.shards)
+        self._schedule = Schedule(IndexKind.DEADLINES, policy.domains, store.shards)
         self._leases: dict[tuple[Index, str], float] = {}
         self._resting: dict[tuple[Index, str], float] = {}
         self._caught_up_at = 0.0
 
-    def own(self, homes: Collection[int]) -> None:
+    def assign(self, homes: Collection[int]) -> None:
         """Take over these homes and let go of all others; what is new is looked at once."""
-        self._agenda.own(homes)
+        self._schedule.assign(homes)
         self._leases = self._of_homes(self._leases)
         self._resting = self._of_homes(self._resting)
 
-    def expect(self, deadlines: Iterable[tuple[TaskKey, int, int]]) -> None:
+    def schedule(self, deadlines: Iterable[tuple[TaskKey, int, int]]) -> None:
         """Note deadlines that were just stored: (task, home, epoch ms)."""
         for key, home, deadline_ms in deadlines:
-            self._agenda.expect(self._index(key, home), deadline_ms)
+            self._schedule.schedule(self._index(key, home), deadline_ms)
 
-    def settle(self, fired: Iterable[DueTask]) -> None:
+    def release(self, decided: Iterable[DueTask]) -> None:
         """Note timers that were decided: their leases are over."""
-        for task in fired:
+        for task in decided:
             self._leases.pop((self._index(task.key, task.home), task.member), None)
 
-    def rest(self, unresumed: Iterable[DueTask]) -> None:
+    def postpone(self, undeliverable: Iterable[DueTask]) -> None:
         """Note timers whose task cannot be resumed for now: tried again after their lease.
 
         They do not count as in flight: a topic that is gone must not hold up the others.
         """
-        for task in unresumed:
+        for task in undeliverable:
             at = (self._index(task.key, task.home), task.member)
             end = self._leases.pop(at, None)
             if end is not None:
@@ -97,24 +97,24 @@ class Timers:
 
     def wait_ms(self) -> int | None:
         """Return how long nothing is due, by the estimated time of the store; None: no end known."""
-        moment_ms, now_ms = self._agenda.next_ms(), self._time.now_ms()
+        moment_ms, now_ms = self._schedule.next_ms(), self._time.now_ms()
         if moment_ms is None:
             return None
-        if self._room() <= 0:
+        if self._free_leases() <= 0:
             return FULL_PAUSE_MS
         return 0 if now_ms is None else max(0, moment_ms - now_ms)
 
-    def due(self) -> list[Emit]:
+    def due(self) -> list[OutgoingMessage]:
         """Return the timers to send now, by deadline; asks the store only if a moment has come."""
-        room = min(self._room(), self._settings.chunk)
-        if room <= 0:
+        free = min(self._free_leases(), self._settings.chunk)
+        if free <= 0:
             self._expire_leases()
             return []
-        indexes = self._agenda.take(self._time.now_ms() or 0)
+        indexes = self._schedule.pop_due(self._time.now_ms() or 0)
         if not indexes:
             return []
         try:
-            return self._swept(indexes, room)
+            return self._swept(indexes, free)
         except BaseException:
             self._again(indexes, 0)
             raise
@@ -124,41 +124,41 @@ class Timers:
         self._again(dict.fromkeys(index for index, _ in self._leases), 0)
         self._leases.clear()
 
-    def _swept(self, indexes: list[Index], room: int) -> list[Emit]:
-        answer = self._store.due(indexes, self._page(indexes, room))
+    def _swept(self, indexes: list[Index], free: int) -> list[OutgoingMessage]:
+        answer = self._store.due(indexes, self._page(indexes, free))
         self._time.observe(answer.now_ms)
         self._expire_resting()
         for index in indexes:
             next_ms = answer.found[index].next_ms
             if next_ms is not None:
-                self._agenda.expect(index, next_ms)
+                self._schedule.schedule(index, next_ms)
         # What an index holds beyond its page, or one not read by now, may be due before what was found.
-        horizon_ms = self._agenda.next_ms()
-        emits: list[Emit] = []
+        horizon_ms = self._schedule.next_ms()
+        emits: list[OutgoingMessage] = []
         for deadline_ms, index, member in _by_deadline(answer):
             if self._is_leased(index, member):
                 continue
-            if len(emits) >= room or (horizon_ms is not None and deadline_ms > horizon_ms):
-                self._agenda.expect(index, deadline_ms)
+            if len(emits) >= free or (horizon_ms is not None and deadline_ms > horizon_ms):
+                self._schedule.schedule(index, deadline_ms)
                 continue
             self._leases[index, member] = self._ticker() + self._settings.lease_seconds
             emits.append(self._emit(index, member, deadline_ms))
         self._look_again(answer)
         return emits
 
-    def _page(self, indexes: list[Index], room: int) -> int:
+    def _page(self, indexes: list[Index], free: int) -> int:
         """Return how many entries to ask of each index: together about twice what may be sent."""
         sent = Counter(index for index, _ in chain(self._leases, self._resting))
-        return max(sent[index] for index in indexes) + 2 * room // len(indexes) + 1
+        return max(sent[index] for index in indexes) + 2 * free // len(indexes) + 1
 
     def _look_again(self, answer: Due) -> None:
         """What is still there when its lease ends was not resumed: whoever was told did not get it."""
         lease_ms = int(self._settings.lease_seconds * 1000)
         for index, found in answer.found.items():
             if found.entries:
-                self._agenda.expect(index, answer.now_ms + lease_ms)
+                self._schedule.schedule(index, answer.now_ms + lease_ms)
 
-    def _room(self) -> int:
+    def _free_leases(self) -> int:
         return self._settings.chunk * MAX_CHUNKS_IN_FLIGHT - len(self._leases)
 
     def _is_leased(self, index: Index, member: str) -> bool:
@@ -168,7 +168,7 @@ class Timers:
         return at in self._resting or (end is not None and not self._is_over(end))
 
     def _of_homes(self, leases: dict[tuple[Index, str], float]) -> dict[tuple[Index, str], float]:
-        return {at: end for at, end in leases.items() if self._agenda.owns(at[0])}
+        return {at: end for at, end in leases.items() if self._schedule.owns(at[0])}
 
     def _expire_leases(self) -> None:
         self._leases = {at: end for at, end in self._leases.items() if not self._is_over(end)}
@@ -182,14 +182,14 @@ class Timers:
 
     def _again(self, indexes: Collection[Index], moment_ms: int) -> None:
         for index in indexes:
-            self._agenda.expect(index, moment_ms)
+            self._schedule.schedule(index, moment_ms)
 
     def _index(self, key: TaskKey, home: int) -> Index:
         return Index(IndexKind.DEADLINES, key.domain, self._store.shard(key.id), home)
 
-    def _emit(self, index: Index, member: str, deadline_ms: int) -> Emit:
+    def _emit(self, index: Index, member: str, deadline_ms: int) -> OutgoingMessage:
         task = parse_member(member, index.domain, index.home, deadline_ms)
-        return timer_emit(task.key, task.home, mark_of(task), self._policy, self._outlet)
+        return timer_emit(task.key, task.home, token_of(task), self._policy, self._topics)
 
 
 def _by_deadline(answer: Due) -> list[tuple[int, Index, str]]:
@@ -204,5 +204,5 @@ def _by_deadline(answer: Due) -> list[tuple[int, Index, str]]:
 class NoTimers(Timers):
     """``timers.enabled: false``: deadlines are left to TimeoutBetween."""
 
-    def own(self, homes: Collection[int]) -> None:
+    def assign(self, homes: Collection[int]) -> None:
         """Own nothing."""

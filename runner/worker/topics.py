@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from runner import log
 from runner.envelope.codec import Codec, Sections
 from runner.errors import FatalError, LogUnavailable
-from runner.worker.kafka_errors import unanswered
+from runner.worker.kafka_errors import unreachable
 
 ASK_SECONDS: Final = 10.0
 EVERY_SECONDS: Final = 30.0
@@ -58,7 +58,7 @@ class Cluster:
         return self.id.startswith("mockCluster")
 
 
-class TopicOutlet:
+class KafkaTopicCatalog:
     """The Outlet of the actions: pure look-ups in the last answer."""
 
     def __init__(
@@ -96,13 +96,13 @@ class TopicWatch:
     def __init__(
         self,
         admin: AdminClient,
-        outlet: TopicOutlet,
+        topics: KafkaTopicCatalog,
         requests: str,
         names: Collection[str],
         every_seconds: float = EVERY_SECONDS,
     ) -> None:
         self._admin = admin
-        self._outlet = outlet
+        self._topics = topics
         self._requests = requests
         self._names = tuple(names)
         self._every_seconds = every_seconds
@@ -118,7 +118,7 @@ class TopicWatch:
 
     def has_home(self, partition: int) -> bool:
         """Whether the requests topic has this partition, by the last answer; if not, asks anew soon."""
-        topic = self._outlet.cluster.topics.get(self._requests)
+        topic = self._topics.cluster.topics.get(self._requests)
         known = topic is not None and partition < topic.partitions
         if not known:
             self._soon.set()
@@ -146,7 +146,7 @@ class TopicWatch:
             # They may well be there: what was known of them stays.
             _log.warning("topics_forbidden", topics=sorted(cluster.forbidden))
             return
-        before = self._outlet.cluster.topics.get(self._requests)
+        before = self._topics.cluster.topics.get(self._requests)
         now = cluster.topics.get(self._requests)
         if before is not None and (now is None or now.id != before.id):
             self.failed = f"topic {self._requests!r} was deleted or made again; restart the worker"
@@ -158,8 +158,8 @@ class TopicWatch:
             return
         if before is not None and now is not None and now.partitions > before.partitions:
             _log.info("partitions_added", topic=self._requests, before=before.partitions, now=now.partitions)
-        self._log_changes(set(self._outlet.cluster.topics), set(cluster.topics))
-        self._outlet.cluster = cluster
+        self._log_changes(set(self._topics.cluster.topics), set(cluster.topics))
+        self._topics.cluster = cluster
 
     def _log_changes(self, before: set[str], now: set[str]) -> None:
         for topic in sorted(before - now):
@@ -181,7 +181,7 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
         )
         found = {name: _described(future) for name, future in asked.items()}
     except (KafkaException, TimeoutError) as error:
-        raise unanswered(f"Kafka does not answer: {_said(error)}", error) from error
+        raise unreachable(f"Kafka does not answer: {_said(error)}", error) from error
     forbidden = frozenset(name for name, topic in found.items() if topic is _FORBIDDEN)
     there = {name: topic for name, topic in found.items() if topic is not None and name not in forbidden}
     settings = _settings(admin, list(there))

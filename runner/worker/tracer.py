@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 
 
 class Tracer(Protocol):
     """Is told what the loop does. Must not raise, and waits for nobody."""
 
-    def lap(self, part: str) -> None:
+    def phase_ended(self, part: str) -> None:
         """A part of the loop ended."""
         ...
 
-    def processed(self, done: Processed) -> None:
+    def processed(self, done: BatchResult) -> None:
         """A batch was committed: all laps since the last poll are its own."""
         ...
 
@@ -22,8 +22,8 @@ class Tracer(Protocol):
 class NoTraces:
     """Traces are off. Trace context is passed on all the same, by the actions."""
 
-    def lap(self, part: str) -> None:
+    def phase_ended(self, part: str) -> None:
         """Do nothing."""
 
-    def processed(self, done: Processed) -> None:
+    def processed(self, done: BatchResult) -> None:
         """Do nothing."""

@@ -30,7 +30,7 @@ from tests.bench.latency import (
     measure_lateness,
 )
 from tests.bench.memory import measure_bytes_per_task
-from tests.bench.stage import new_stage, with_feed
+from tests.bench.stage import new_stage, with_changelog
 from tests.bench.throughput import measure_forwarded, measure_throughput
 from tests.servers.kafka_server import KafkaServer, running_kafka
 from tests.servers.redis_server import RedisServer, running_redis
@@ -54,10 +54,10 @@ class Bench:
     def warm_up(self, tasks: int, per_second: int, seconds: float) -> None:
         """Let the broker compile what it will run, large batches and small ones: nothing of this is kept."""
         self._console.print("warming up")
-        stage = with_feed(new_stage(self._kafka, self._redis, "warm"))
+        stage = with_changelog(new_stage(self._kafka, self._redis, "warm"))
         measure_throughput(stage, WARM_UP_TIMES * tasks)
         for _ in range(WARM_UP_SMALL):
-            told = with_feed(new_stage(self._kafka, self._redis, "warm"))
+            told = with_changelog(new_stage(self._kafka, self._redis, "warm"))
             measure_latency(told, per_second // 2, seconds)
         measure_ceiling(stage, 2 * tasks, CEILING_WITH_FEED)
 
@@ -67,11 +67,11 @@ class Bench:
         self._note("worker events/s", measure_throughput(stage, tasks).events_per_second)
         for ceiling in CEILINGS:
             self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(stage, 2 * tasks, ceiling))
-        told = with_feed(new_stage(self._kafka, self._redis, "feed"))
+        told = with_changelog(new_stage(self._kafka, self._redis, "feed"))
         measured = measure_throughput(told, tasks)
-        self._note("worker events/s, task feed", measured.events_per_second)
+        self._note("worker events/s, changelog", measured.events_per_second)
         for part, spent_us in measured.split_us.items():
-            self._note(f"{part} µs/event, task feed", spent_us)
+            self._note(f"{part} µs/event, changelog", spent_us)
         for ceiling in (CEILING_WITH_FEED, CEILING_OF_THE_SAME):
             self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(told, 2 * tasks, ceiling))
         stage = new_stage(self._kafka, self._redis, "forwarded")
@@ -88,17 +88,17 @@ class Bench:
     def latency(self, per_second: int, seconds: float) -> None:
         """One round at a steady rate, of events sent to the home and of events that are forwarded."""
         self._note("latency load events/s", per_second)
-        for feed, staged in (("", lambda stage: stage), (", task feed", with_feed)):
+        for changelog, staged in (("", lambda stage: stage), (", changelog", with_changelog)):
             for what, measure in (("answer", measure_latency), ("forwarded", measure_forwarded_latency)):
                 stage = staged(new_stage(self._kafka, self._redis, "latency"))
                 measured = measure(stage, per_second, seconds)
-                self._note_spread(f"{what}{feed}", measured)
-        stage = with_feed(new_stage(self._kafka, self._redis, "latency"))
+                self._note_spread(f"{what}{changelog}", measured)
+        stage = with_changelog(new_stage(self._kafka, self._redis, "latency"))
         self._note_spread("answer of ceiling e", measure_ceiling_latency(stage, per_second, seconds))
 
     def lateness(self, what: str, tasks: int, over_seconds: float) -> None:
-        """One round of deadlines, told to a task feed as well."""
-        stage = with_feed(new_stage(self._kafka, self._redis, "timers"))
+        """One round of deadlines, told to a changelog as well."""
+        stage = with_changelog(new_stage(self._kafka, self._redis, "timers"))
         measured = measure_lateness(stage, tasks, over_seconds)
         self._note(f"timer {what}, p50 ms late", measured.p50_ms)
         self._note(f"timer {what}, p99 ms late", measured.p99_ms)
@@ -113,10 +113,12 @@ class Bench:
         found = {name: median(values) for name, values in self.figures.items()}
         if "ceiling c store events/s" in found:
             found["worker / ceiling c"] = found["worker events/s"] / found["ceiling c store events/s"]
-            with_feed_on = found["worker events/s, task feed"]
-            found["worker with task feed / ceiling d"] = with_feed_on / found["ceiling d feed events/s"]
-            found["worker with task feed / ceiling e"] = with_feed_on / found["ceiling e whole events/s"]
-        for other in ("avro", "confluent-avro", "task feed"):
+            with_changelog_on = found["worker events/s, changelog"]
+            found["worker with changelog / ceiling d"] = (
+                with_changelog_on / found["ceiling d changelog events/s"]
+            )
+            found["worker with changelog / ceiling e"] = with_changelog_on / found["ceiling e whole events/s"]
+        for other in ("avro", "confluent-avro", "changelog"):
             if f"worker events/s, {other}" in found:
                 found[f"{other} / without"] = found[f"worker events/s, {other}"] / found["worker events/s"]
         return found

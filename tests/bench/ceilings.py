@@ -6,7 +6,7 @@ same size as the worker does:
 (a) bare          consume, produce, commit
 (b) codec         (a), and every event is decoded and its answers are encoded
 (c) store         (b), and each batch is read from Redis in one call and written in another
-(d) feed          (c), and every event is told once more, with some bytes of a record round it
+(d) changelog          (c), and every event is told once more, with some bytes of a record round it
 (e) whole         (d), with the headers of every message, and in Redis what the worker leaves there of an
                   event besides the record: an index entry and a kept decision
 """
@@ -51,7 +51,7 @@ class Ceiling:
     name: str
     codec: bool
     store: bool
-    feed: bool = False
+    changelog: bool = False
     whole: bool = False
 
 
@@ -60,10 +60,10 @@ CEILINGS: Final = (
     Ceiling("b codec", codec=True, store=False),
     Ceiling("c store", codec=True, store=True),
 )
-CEILING_WITH_FEED: Final = Ceiling("d feed", codec=True, store=True, feed=True)
-"""On a stage with a task feed."""
+CEILING_WITH_FEED: Final = Ceiling("d changelog", codec=True, store=True, changelog=True)
+"""On a stage with a changelog."""
 
-CEILING_OF_THE_SAME: Final = Ceiling("e whole", codec=True, store=True, feed=True, whole=True)
+CEILING_OF_THE_SAME: Final = Ceiling("e whole", codec=True, store=True, changelog=True, whole=True)
 """The same bytes in and out as the worker has, with nothing decided."""
 
 _RECORD: Final = (
@@ -171,13 +171,13 @@ class _Loop:
         outputs = [self._outputs(message) for message in messages]
         if self._ceiling.store:
             self._read_and_write(messages)
-        is_whole = self._ceiling.whole
-        answer_headers, record_headers = (_ANSWER_HEADERS, _RECORD_HEADERS) if is_whole else (None, None)
+        is_complete = self._ceiling.whole
+        answer_headers, record_headers = (_ANSWER_HEADERS, _RECORD_HEADERS) if is_complete else (None, None)
         self._producer.begin_transaction()
         for key, values in outputs:
             for value in values:
                 self._producer.produce(self._place.responses, value, key, headers=answer_headers)
-        if self._ceiling.feed:
+        if self._ceiling.changelog:
             for message in messages:
                 told = _RECORD % (_STATE, message.value() or b"")
                 shard = (message.offset() or 0) % SHARDS

@@ -36,11 +36,11 @@ def measure_crowd(stage: Stage, tasks: int) -> dict[str, float]:
         "worker, MB with a tenth of the tasks open": grown[0],
         "worker, MB with half of the tasks open": grown[STEPS // 2 - 1],
         "worker, MB with all tasks open": grown[-1],
-        **_beside(stage, tasks),
+        **_overlap(stage, tasks),
     }
 
 
-def _beside(stage: Stage, tasks: int) -> dict[str, float]:
+def _overlap(stage: Stage, tasks: int) -> dict[str, float]:
     """Return what a worker costs that starts where the tasks are open already."""
     redis = stage.redis.client()
     began = time.monotonic()

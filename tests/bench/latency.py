@@ -74,7 +74,7 @@ def measure_latency(stage: Stage, per_second: int, seconds: float) -> Spread:
 
 
 def measure_ceiling_latency(stage: Stage, per_second: int, seconds: float) -> Spread:
-    """Return the same spread of ceiling (e), on a stage with a task feed: what the servers take."""
+    """Return the same spread of ceiling (e), on a stage with a changelog: what the servers take."""
     events = [start_event(number, stage.name) for number in range(int(per_second * seconds))]
     with running_ceiling(stage, CEILING_OF_THE_SAME):
         return _answered(stage, events, per_second, ANSWERED)

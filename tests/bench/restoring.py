@@ -1,4 +1,4 @@
-"""How fast a worker fills an emptied Redis again from the task feed."""
+"""How fast a worker fills an emptied Redis again from the changelog."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runner.store.keys import Keys
 from tests.bench.crowd import DAY_MS, STEPS
 from tests.bench.events import send_all, start_event
 from tests.bench.process import cpu_seconds, resident_mb
-from tests.bench.stage import HOMES, SHARDS, Stage, running_worker, wait_for, with_feed
+from tests.bench.stage import HOMES, SHARDS, Stage, running_worker, wait_for, with_changelog
 
 EVERY_SECONDS: Final = 0.1
 LONGEST_SECONDS: Final = 600.0
@@ -18,7 +18,7 @@ LONGEST_SECONDS: Final = 600.0
 
 def measure_restoring(plain: Stage, tasks: int) -> dict[str, float]:
     """Open the tasks, empty Redis under an idle worker, and wait until all of them are there again."""
-    stage = with_feed(plain)
+    stage = with_changelog(plain)
     with running_worker(stage) as worker:
         for step in range(STEPS):
             first, end = tasks * step // STEPS, tasks * (step + 1) // STEPS

@@ -20,7 +20,7 @@ from confluent_kafka import ConsumerGroupState, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from prometheus_client.parser import text_string_to_metric_families
 
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from runner.envelope import avro_schema
 from runner.envelope.avro import AvroCodec
 from runner.envelope.codec import JsonCodec
@@ -47,8 +47,8 @@ class Stage:
     """How requests and responses are written."""
     registry: SchemaRegistryServer | None = None
     """Where the schemas of confluent-avro are."""
-    has_feed: bool = False
-    """Whether every change is told to a task feed."""
+    has_changelog: bool = False
+    """Whether every change is told to a changelog."""
     port: int = 0
     """Where its one worker shows its metrics; 0: nowhere."""
 
@@ -69,17 +69,17 @@ class Stage:
 
     @property
     def tasks(self) -> str:
-        """The task feed, if there is one."""
+        """The changelog, if there is one."""
         return f"{self.name}-tasks"
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a worker on this stage."""
         registry = {} if self.registry is None else {"RUNNER_SCHEMAREGISTRY__URL": self.registry.url}
-        feed = {"RUNNER_TOPICS__TASKS": self.tasks if self.has_feed else ""}
+        changelog = {"RUNNER_TOPICS__TASKS": self.tasks if self.has_changelog else ""}
         return (
             os.environ
             | registry
-            | feed
+            | changelog
             | {
                 "RUNNER_ENCODING__DEFAULT": self.encoding,
                 "RUNNER_KAFKA__BROKERS": self.kafka.bootstrap,
@@ -142,9 +142,9 @@ def new_stage(
     return stage
 
 
-def with_feed(stage: Stage) -> Stage:
-    """Return the same stage, where every change is told to a task feed."""
-    told = replace(stage, has_feed=True)
+def with_changelog(stage: Stage) -> Stage:
+    """Return the same stage, where every change is told to a changelog."""
+    told = replace(stage, has_changelog=True)
     told.kafka.create_topics({told.tasks: SHARDS}, {"cleanup.policy": "compact"})
     return told
 

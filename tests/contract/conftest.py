@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import pytest
 import redis
 
-from runner.embedded.children import HOST
+from runner.embedded.subprocesses import HOST
 from runner.store.connection.cluster import connect_cluster
 from runner.store.connection.command import Connection
 from runner.store.connection.single import connect, connect_sentinel

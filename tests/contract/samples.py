@@ -17,7 +17,7 @@ from runner.actions.decision import (
 )
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Ownership, Page, ShardCall, Verdict
 from runner.store.indexing import entry_of
-from runner.tasks.record import Closing, Record, Status, TaskKey, TaskStart, TaskState
+from runner.tasks.record import Ending, Record, Status, TaskKey, TaskStart, TaskState
 from runner.tasks.source import Source
 from tests.contract.subjects import Subject
 
@@ -93,7 +93,7 @@ def opened(
 
 def closed(record: Record, source: Source, remove_at_ms: int = FUTURE) -> Record:
     """Return the record after an event closed it."""
-    closing = Closing(str(source), "an-identity", NOW, remove_at_ms)
+    closing = Ending(str(source), "an-identity", NOW, remove_at_ms)
     state = msgspec.structs.replace(record.state, status=Status.PROCEEDED, closing=closing)
     return Record(record.key, record.revision + 1, state, record.start)
 
@@ -109,7 +109,7 @@ def call_of(
     """Return one call; its shard is that of the first task."""
     homes = (home,) if isinstance(home, HomeCall) else tuple(home)
     at = store.shard(changes[0].key.id) if shard is None else shard
-    return ShardCall(at, incarnation, homes, changes, note=note)
+    return ShardCall(at, incarnation, homes, changes, shard_token=note)
 
 
 def apply(
@@ -152,7 +152,7 @@ def removals(store: Subject, key: TaskKey, home: int) -> Index:
 def indexes_equal_records(store: Subject) -> bool:
     """Whether there is an entry for what the records say, and no other."""
     wanted = {entry_of(record, store.shard(record.key.id)) for record in store.records()}
-    return store.index_entries() == wanted - {None}
+    return store.all_index_entries() == wanted - {None}
 
 
 def one_call_of_each_kind(store: Subject, number: int = 0) -> Record:

@@ -47,7 +47,7 @@ class Subject(Store, Protocol):
         """Return the moments of index entries; None where there is no such entry."""
         ...
 
-    def index_entries(self) -> set[tuple[Index, str, int]]:
+    def all_index_entries(self) -> set[tuple[Index, str, int]]:
         """Return every index entry: (index, member, epoch ms)."""
         ...
 
@@ -77,7 +77,7 @@ class ListedRedisStore(RedisStore):
         found = [self.record(_task_key(match)) for match in self._matches(_TASK)]
         return [record for record in found if record is not None]
 
-    def index_entries(self) -> set[tuple[Index, str, int]]:
+    def all_index_entries(self) -> set[tuple[Index, str, int]]:
         """Return every index entry."""
         found = set()
         for match in self._matches(_INDEX):

@@ -33,11 +33,11 @@ class TestRevision:
 
     def refused(self, store: Subject, moved: Change) -> None:
         other = opened(key_in(store, 0, 7), Source(1, 0, 9))
-        before = (store.records(), store.index_entries())
+        before = (store.records(), store.all_index_entries())
         home = HomeCall(0, 6, ((6, KEPT),))
         for changes in ((moved, Change(other.key, None, other)), (Change(other.key, None, other), moved)):
             assert apply(store, home, *changes) is Verdict.CONFLICT
-        assert (store.records(), store.index_entries()) == before
+        assert (store.records(), store.all_index_entries()) == before
         assert kept_at(store, 0, 0, [6]) == set()
         assert apply(store, HomeCall(0, 5), shard=0) is Verdict.APPLIED, "the floor was raised"
 
@@ -102,7 +102,7 @@ class TestKeptDecisions:
         for order in (homes, homes[::-1]):
             assert apply(store, order, Change(record.key, None, record)) is Verdict.CONFLICT
         assert store.records() == []
-        assert store.index_entries() == set()
+        assert store.all_index_entries() == set()
         assert kept_at(store, 1, 1, [0]) == set()
         source = Source(1, 0, 3)
         assert store.load(1, [(record.key, source)]).kept == {source: OUTCOMES[0]}
@@ -249,7 +249,7 @@ class TestRemoval:
         assert apply(store, HomeCall(0, 8, settled=True), removal) is Verdict.APPLIED
         assert store.records() == []
         assert store.record(ended.key) is None
-        assert store.index_entries() == set()
+        assert store.all_index_entries() == set()
         assert kept_at(store, 0, 0, range(10)) == set()
         assert apply(store, HomeCall(0, 7), shard=0) is Verdict.SUPERSEDED
 
@@ -284,12 +284,12 @@ class TestIndexes:
     def test_an_open_task_with_a_deadline_is_among_the_deadlines_of_its_home(self, store: Subject) -> None:
         record = started(store, opened(key_in(store, 1), Source(1, 2, 5), FUTURE))
         member = f"1/2@5;0;{record.key.id}"
-        assert store.index_entries() == {(deadlines(store, record.key, 2), member, FUTURE)}
+        assert store.all_index_entries() == {(deadlines(store, record.key, 2), member, FUTURE)}
 
     def test_an_open_task_without_deadline_has_an_entry_at_its_start(self, store: Subject) -> None:
         record = started(store, opened(key_in(store, 1), Source(1, 2, 5), None))
         index = Index(IndexKind.UNDATED, DOMAIN, 1, 2)
-        assert store.index_entries() == {(index, record.key.id, record.state.created_ms)}
+        assert store.all_index_entries() == {(index, record.key.id, record.state.created_ms)}
 
     @pytest.mark.parametrize("deadline_ms", [FUTURE, PAST, None])
     def test_a_closed_task_is_among_the_removals_of_its_home(
@@ -299,7 +299,7 @@ class TestIndexes:
         ended = closed(record, Source(1, 0, 6), FUTURE + 1)
         assert apply(store, HomeCall(2, 0), Change(record.key, record, ended)) is Verdict.APPLIED
         member = f"2;{record.key.id}"
-        assert store.index_entries() == {(removals(store, record.key, 2), member, FUTURE + 1)}
+        assert store.all_index_entries() == {(removals(store, record.key, 2), member, FUTURE + 1)}
 
     def test_a_new_generation_moves_the_entry_to_its_own_home(self, store: Subject) -> None:
         record = started(store, opened(key_in(store, 1), Source(1, 2, 5)))
@@ -308,7 +308,7 @@ class TestIndexes:
         again = opened(record.key, Source(1, 0, 40), PAST, before=ended)
         assert apply(store, HomeCall(0, 0), Change(record.key, ended, again)) is Verdict.APPLIED
         member = f"1/0@40;0;{record.key.id}"
-        assert store.index_entries() == {(deadlines(store, record.key, 0), member, PAST)}
+        assert store.all_index_entries() == {(deadlines(store, record.key, 0), member, PAST)}
 
     def test_a_change_of_epoch_replaces_the_entry(self, store: Subject) -> None:
         record = started(store, opened(key_in(store, 1), Source(1, 2, 5)))
@@ -316,15 +316,15 @@ class TestIndexes:
         after = Record(record.key, 2, state, record.start)
         assert apply(store, HomeCall(2, 0), Change(record.key, record, after)) is Verdict.APPLIED
         member = f"1/2@5;3;{record.key.id}"
-        assert store.index_entries() == {(deadlines(store, record.key, 2), member, PAST)}
+        assert store.all_index_entries() == {(deadlines(store, record.key, 2), member, PAST)}
 
     def test_a_change_that_moves_nothing_leaves_the_entry(self, store: Subject) -> None:
         record = started(store, opened(key_in(store, 1), Source(1, 2, 5)))
-        before = store.index_entries()
+        before = store.all_index_entries()
         after = Record(record.key, 2, msgspec.structs.replace(record.state, user="bob"), record.start)
         assert apply(store, HomeCall(2, 0), Change(record.key, record, after)) is Verdict.APPLIED
         assert store.record(record.key) == after
-        assert store.index_entries() == before
+        assert store.all_index_entries() == before
 
     def test_a_call_with_thousands_of_tasks_moves_all_of_them(self, store: Subject) -> None:
         ids = [f"task-{n}" for n in range(12_000)]
@@ -336,5 +336,5 @@ class TestIndexes:
         ended = [closed(record, Source(1, 0, 9)) for record in records]
         changes = [Change(old.key, old, new) for old, new in zip(records, ended, strict=True)]
         assert apply(store, HomeCall(0, 0), *changes) is Verdict.APPLIED
-        assert len(store.index_entries()) == len(records)
+        assert len(store.all_index_entries()) == len(records)
         assert indexes_equal_records(store)

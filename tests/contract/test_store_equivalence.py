@@ -173,7 +173,7 @@ class Twins:
     ownership: Ownership = OWNERSHIP
     cursor: str | None = None
     moment: int = NOW
-    floors: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
+    fences: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
     known: dict[TaskKey, list[Record | None]] = field(default_factory=lambda: defaultdict(lambda: [None]))
 
     def take(self, step: Step) -> None:
@@ -196,7 +196,7 @@ class Twins:
         """Compare everything that is stored."""
         ours = {record.key: record for record in self.memory.records()}
         assert {record.key: record for record in self.redis.records()} == ours
-        assert self.redis.index_entries() == self.memory.index_entries()
+        assert self.redis.all_index_entries() == self.memory.all_index_entries()
         assert indexes_equal_records(self.memory)
         wanted, page = Wanted(DOMAINS, HOMES), Page(1000)
         assert list_tasks(self.redis, wanted, page) == list_tasks(self.memory, wanted, page)
@@ -225,7 +225,7 @@ class Twins:
             self._remember(call)
 
     def _home(self, shard: int, home: Home) -> HomeCall:
-        base = max(0, self.floors[shard, home.partition] + home.base)
+        base = max(0, self.fences[shard, home.partition] + home.base)
         kept = tuple(
             (base + offset, OUTCOMES[(self.moment + offset) % len(OUTCOMES)]) for offset in home.offsets
         )
@@ -258,9 +258,9 @@ class Twins:
     def _remember(self, call: ShardCall) -> None:
         if call.incarnation > self.incarnation:
             self.incarnation = call.incarnation
-            self.floors.clear()
+            self.fences.clear()
         for home in call.homes:
-            self.floors[call.shard, home.partition] = home.base
+            self.fences[call.shard, home.partition] = home.base_offset
         for change in call.changes:
             if change.remove:
                 # Revisions start again: an earlier generation is what floors are for, not revisions.
@@ -272,7 +272,7 @@ class Twins:
         reads = [
             (
                 self._key(step.shard, task),
-                Source(self.incarnation, partition, max(0, self.floors[step.shard, partition] + offset)),
+                Source(self.incarnation, partition, max(0, self.fences[step.shard, partition] + offset)),
             )
             for task, partition, offset in step.reads
         ]

@@ -177,7 +177,7 @@ def test_what_is_no_cursor_is_refused(store: Subject, text: str) -> None:
 
 def test_the_moments_of_single_entries_are_told(store: Subject) -> None:
     dated, undated = filled(store, [FUTURE, None])
-    entries = {(index, member): moment for index, member, moment in store.index_entries()}
+    entries = {(index, member): moment for index, member, moment in store.all_index_entries()}
     nowhere = Index(IndexKind.REMOVALS, DOMAIN, 0, 0)
     asked = [*entries, (nowhere, "1;none")]
     assert store.scores(asked) == [*entries.values(), None]

@@ -91,7 +91,7 @@ class TestRoundTrip:
         assert parse_removal(removals(store, key, 1), member) == (2, id_)
         assert apply(store, HomeCall(1, 0), Change(key, after, None, remove=True)) is Verdict.APPLIED
         assert store.records() == []
-        assert store.index_entries() == set()
+        assert store.all_index_entries() == set()
 
     @pytest.mark.parametrize("domain", DOMAINS)
     def test_of_odd_domains(self, store: Subject, domain: str) -> None:

@@ -147,20 +147,20 @@ class TestCommitted:
 
 class TestFloors:
     def test_of_homes_never_seen_are_left_out(self, store: Subject) -> None:
-        assert store.floors(1, range(HOMES)) == {}
-        assert store.floors(1, []) == {}
+        assert store.fences(1, range(HOMES)) == {}
+        assert store.fences(1, []) == {}
 
     def test_are_the_highest_base_in_any_shard(self, store: Subject) -> None:
         for shard, home, base in ((0, 0, 4), (1, 0, 7), (0, 1, 9), (1, 2, 0), (0, 0, 5)):
             assert store.apply([ShardCall(shard, 1, (HomeCall(home, base),), ())]) == [Verdict.APPLIED]
-        assert store.floors(1, range(HOMES)) == {0: 7, 1: 9, 2: 0}
-        assert store.floors(1, [1]) == {1: 9}
+        assert store.fences(1, range(HOMES)) == {0: 7, 1: 9, 2: 0}
+        assert store.fences(1, [1]) == {1: 9}
 
     def test_are_those_of_the_incarnation(self, store: Subject) -> None:
         assert store.apply([ShardCall(0, 1, (HomeCall(0, 40),), ())]) == [Verdict.APPLIED]
         assert store.apply([ShardCall(1, 2, (HomeCall(0, 3),), ())]) == [Verdict.APPLIED]
-        assert store.floors(1, [0]) == {0: 40}
-        assert store.floors(2, [0]) == {0: 3}
+        assert store.fences(1, [0]) == {0: 40}
+        assert store.fences(2, [0]) == {0: 3}
 
 
 def test_ping_returns(fresh: Subject) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from runner.actions.decision import Skipped
 from runner.errors import StoreLost
-from runner.store.calls import Change, HomeCall, Index, Phase, Restoring, ShardCall, Verdict, Whole
+from runner.store.calls import Change, Completeness, HomeCall, Index, Phase, Restoring, ShardCall, Verdict
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
 from tests.contract.samples import (
@@ -37,12 +37,12 @@ TOKEN = "restorer-1"
 @pytest.fixture
 def store(restorable: RestorableSubject) -> RestorableSubject:
     """An opened store whose server was adopted."""
-    restorable.adopt()
+    restorable.bind_server()
     return restorable
 
 
 def marked(store: RestorableSubject, until: int, base: int = 0, shard: int = 0) -> Verdict:
-    return apply(store, HomeCall(HOME, base, until=until), shard=shard)
+    return apply(store, HomeCall(HOME, base, decided_up_to=until), shard=shard)
 
 
 def step(
@@ -60,13 +60,13 @@ def step(
 
 
 def verify(store: RestorableSubject, homes: Sequence[int]) -> None:
-    store.verified(homes, HOMES, store.unverified(homes, "a note"))
+    store.verified(homes, HOMES, store.pending_tokens(homes, "a note"))
 
 
 def load(store: RestorableSubject, key: TaskKey, base: int) -> Record | None:
     source = Source(1, HOME, base)
-    store.unverified([], "a note")
-    return store.load(1, [(key, source)], Whole({HOME: base})).records[key]
+    store.pending_tokens([], "a note")
+    return store.load(1, [(key, source)], Completeness({HOME: base})).records[key]
 
 
 class TestMarks:
@@ -74,7 +74,7 @@ class TestMarks:
         self, store: RestorableSubject
     ) -> None:
         record = opened(key_in(store, 0), Source(1, HOME, 9))
-        call = HomeCall(HOME, 9, ((9, Skipped(5)),), until=10)
+        call = HomeCall(HOME, 9, ((9, Skipped(5)),), decided_up_to=10)
         assert apply(store, call, Change(record.key, None, record)) is Verdict.LOST
         assert store.records() == []
         assert kept_at(store, 0, HOME, [9]) == set()
@@ -82,44 +82,44 @@ class TestMarks:
     def test_a_mark_moves_on_and_never_back(self, store: RestorableSubject) -> None:
         assert marked(store, 10) is Verdict.APPLIED
         assert marked(store, 5) is Verdict.APPLIED
-        assert store.lost(1, {HOME: 10}) == [(shard, HOME) for shard in range(1, SHARDS)]
-        assert store.lost(1, {HOME: 11}) == [(shard, HOME) for shard in range(SHARDS)]
+        assert store.shards_behind(1, {HOME: 10}) == [(shard, HOME) for shard in range(1, SHARDS)]
+        assert store.shards_behind(1, {HOME: 11}) == [(shard, HOME) for shard in range(SHARDS)]
         assert marked(store, 12, base=10) is Verdict.APPLIED
-        assert store.lost(1, {HOME: 12}) == [(shard, HOME) for shard in range(1, SHARDS)]
+        assert store.shards_behind(1, {HOME: 12}) == [(shard, HOME) for shard in range(1, SHARDS)]
 
     def test_without_marks_nothing_is_lost(self, store: RestorableSubject) -> None:
         assert apply(store, HomeCall(HOME, 99), shard=0) is Verdict.APPLIED
 
     def test_a_home_of_which_nothing_was_committed_lacks_nothing(self, store: RestorableSubject) -> None:
-        assert store.lost(1, {HOME: 0}) == []
+        assert store.shards_behind(1, {HOME: 0}) == []
 
     def test_marks_of_an_earlier_topic_of_the_name_say_nothing(self, store: RestorableSubject) -> None:
         assert marked(store, 10) is Verdict.APPLIED
-        assert (0, HOME) in store.lost(2, {HOME: 10})
-        assert apply(store, HomeCall(HOME, 0, until=3), incarnation=2, shard=0) is Verdict.APPLIED
-        assert (0, HOME) in store.lost(2, {HOME: 4})
+        assert (0, HOME) in store.shards_behind(2, {HOME: 10})
+        assert apply(store, HomeCall(HOME, 0, decided_up_to=3), incarnation=2, shard=0) is Verdict.APPLIED
+        assert (0, HOME) in store.shards_behind(2, {HOME: 4})
 
     def test_nor_do_they_where_the_first_call_for_the_new_topic_moves_none(
         self, store: RestorableSubject
     ) -> None:
         assert marked(store, 10) is Verdict.APPLIED
         assert apply(store, HomeCall(HOME, 0), incarnation=2, shard=0) is Verdict.APPLIED
-        assert (0, HOME) in store.lost(2, {HOME: 1})
-        assert apply(store, HomeCall(HOME, 0, until=3), incarnation=2, shard=0) is Verdict.APPLIED
-        assert (0, HOME) in store.lost(2, {HOME: 4})
+        assert (0, HOME) in store.shards_behind(2, {HOME: 1})
+        assert apply(store, HomeCall(HOME, 0, decided_up_to=3), incarnation=2, shard=0) is Verdict.APPLIED
+        assert (0, HOME) in store.shards_behind(2, {HOME: 4})
 
     def test_in_a_topic_that_was_made_again_a_home_is_lost_until_it_was_looked_at(
         self, store: RestorableSubject
     ) -> None:
         """Tasks of the earlier topic may be gone although nothing was committed in the new one."""
         assert store.open(replace(OWNERSHIP, topic_id="made again")).incarnation == 2
-        assert store.lost(2, {HOME: 0}) == [(shard, HOME) for shard in range(SHARDS)]
-        assert store.lost(2, {HOMES: 0}) == [], "a partition that was added later"
+        assert store.shards_behind(2, {HOME: 0}) == [(shard, HOME) for shard in range(SHARDS)]
+        assert store.shards_behind(2, {HOMES: 0}) == [], "a partition that was added later"
         homes = (HomeCall(HOME, 0),)
         for phase in (Phase.BEGIN, Phase.END):
             call = ShardCall(0, 2, homes, (), Restoring(TOKEN, phase))
             assert store.apply([call]) == [Verdict.APPLIED]
-        assert store.lost(2, {HOME: 0}) == [(shard, HOME) for shard in range(1, SHARDS)]
+        assert store.shards_behind(2, {HOME: 0}) == [(shard, HOME) for shard in range(1, SHARDS)]
 
 
 class TestWhole:
@@ -169,40 +169,40 @@ class TestWhole:
     def test_a_look_from_before_a_home_was_restored_verifies_nothing(self, store: RestorableSubject) -> None:
         key = key_in(store, 0)
         verify(store, [home for home in range(HOMES) if home != HOME])
-        notes = store.unverified([HOME], "before")
+        notes = store.pending_tokens([HOME], "before")
         assert notes.keys() == set(range(SHARDS))
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
         assert step(store, Phase.END) is Verdict.APPLIED
         store.verified([HOME], HOMES, notes)
         with pytest.raises(StoreLost):
             load(store, key, 0)
-        assert store.unverified([HOME], "after") == {0: TOKEN}
+        assert store.pending_tokens([HOME], "after") == {0: TOKEN}
         verify(store, [HOME])
         assert load(store, key, 0) is None
 
     def test_the_note_of_a_shard_stays_until_all_homes_asked_for_are_verified(
         self, store: RestorableSubject
     ) -> None:
-        first = store.unverified([0, HOME], "first")
+        first = store.pending_tokens([0, HOME], "first")
         assert first == dict.fromkeys(range(SHARDS), "first")
         store.verified([0], HOMES, first)
-        assert store.unverified([0], "second") == {}
-        assert store.unverified([0, HOME], "second") == first
+        assert store.pending_tokens([0], "second") == {}
+        assert store.pending_tokens([0, HOME], "second") == first
 
     def test_nothing_is_given_of_a_shard_that_nobody_has_looked_at(self, store: RestorableSubject) -> None:
         record = started(store, opened(key_in(store, 0), Source(1, HOME, 0)))
         with pytest.raises(StoreLost):
-            store.load(1, [(record.key, Source(1, HOME, 0))], Whole({HOME: 0}))
+            store.load(1, [(record.key, Source(1, HOME, 0))], Completeness({HOME: 0}))
 
     def test_what_was_read_is_changed_only_while_nothing_was_lost_since(
         self, store: RestorableSubject
     ) -> None:
         verify(store, range(HOMES))
         key = key_in(store, 0)
-        notes = store.load(1, [(key, Source(1, HOME, 0))], Whole({HOME: 0})).notes
+        notes = store.load(1, [(key, Source(1, HOME, 0))], Completeness({HOME: 0})).shard_tokens
         assert notes == {0: "a note"}
         record = opened(key, Source(1, HOME, 0))
-        call = call_of(store, HomeCall(HOME, 0, until=1), Change(key, None, record), note=notes[0])
+        call = call_of(store, HomeCall(HOME, 0, decided_up_to=1), Change(key, None, record), note=notes[0])
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
         assert step(store, Phase.END) is Verdict.APPLIED
         assert store.apply([call]) == [Verdict.LOST]
@@ -223,26 +223,26 @@ class TestRestoring:
         assert sorted(r.key for r in store.records()) == sorted(r.key for r in records)
         assert [store.record(record.key) for record in records] == list(records)
         assert indexes_equal_records(store)
-        assert (0, HOME) not in store.lost(1, {HOME: 8})
+        assert (0, HOME) not in store.shards_behind(1, {HOME: 8})
 
     def test_what_is_held_of_a_home_can_be_taken_out(self, store: RestorableSubject) -> None:
         mine = started(store, opened(key_in(store, 0, 1), Source(1, HOME, 3), PAST))
         other = started(store, opened(key_in(store, 0, 2), Source(1, 0, 3), PAST))
-        entries = store.held(0, HOME, DOMAINS, 10)
+        entries = store.index_entries(0, HOME, DOMAINS, 10)
         assert entries == [(deadlines(store, mine.key, HOME), f"1/{HOME}@3;0;{mine.key.id}")]
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
         gone = Change(mine.key, mine, None, remove=True)
         assert step(store, Phase.WRITE, gone, forget=entries) is Verdict.APPLIED
-        assert store.held(0, HOME, DOMAINS, 10) == []
+        assert store.index_entries(0, HOME, DOMAINS, 10) == []
         assert [record.key for record in store.records()] == [other.key]
         assert indexes_equal_records(store)
 
     def test_entries_that_stand_for_nothing_go_as_well(self, store: RestorableSubject) -> None:
         record = started(store, opened(key_in(store, 0), Source(1, HOME, 3), PAST))
-        entries = store.held(0, HOME, DOMAINS, 10)
+        entries = store.index_entries(0, HOME, DOMAINS, 10)
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
         assert step(store, Phase.WRITE, forget=entries) is Verdict.APPLIED
-        assert store.index_entries() == set()
+        assert store.all_index_entries() == set()
         assert store.record(record.key) == record
 
     def test_a_record_is_put_only_where_the_same_is_there_as_was_thought(
@@ -271,18 +271,20 @@ class TestRestoring:
     def test_no_more_is_held_out_than_was_asked_for(self, store: RestorableSubject) -> None:
         for number in range(5):
             started(store, opened(key_in(store, 0, number), Source(1, HOME, number), PAST))
-        assert len(store.held(0, HOME, DOMAINS, 3)) == 3
+        assert len(store.index_entries(0, HOME, DOMAINS, 3)) == 3
 
     def test_while_a_home_is_restored_nobody_else_writes_there(self, store: RestorableSubject) -> None:
         assert marked(store, 5) is Verdict.APPLIED
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
         assert marked(store, 6) is Verdict.LOST
-        assert store.lost(1, {HOME: 0}) == [(0, HOME)]
+        assert store.shards_behind(1, {HOME: 0}) == [(0, HOME)]
         assert step(store, Phase.END, base=5) is Verdict.APPLIED
         assert marked(store, 6, base=5) is Verdict.APPLIED
 
     def test_decisions_go_when_restoring_begins(self, store: RestorableSubject) -> None:
-        assert apply(store, HomeCall(HOME, 0, ((2, Skipped(5)),), until=3), shard=0) is Verdict.APPLIED
+        assert (
+            apply(store, HomeCall(HOME, 0, ((2, Skipped(5)),), decided_up_to=3), shard=0) is Verdict.APPLIED
+        )
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
         assert step(store, Phase.END) is Verdict.APPLIED
         assert kept_at(store, 0, HOME, [2]) == set()
@@ -305,14 +307,14 @@ class TestRestoring:
 
 
 class TestMarkedByHand:
-    """The feed was written from the store: its homes had no marks before, and lack nothing."""
+    """The changelog was written from the store: its homes had no marks before, and lack nothing."""
 
     def test_lacks_nothing_up_to_its_base(self, store: RestorableSubject) -> None:
         assert apply(store, HomeCall(HOME, 7), shard=0) is Verdict.APPLIED
-        assert (0, HOME) in store.lost(1, {HOME: 7})
+        assert (0, HOME) in store.shards_behind(1, {HOME: 7})
         assert _by_hand(store, 7) is Verdict.APPLIED
-        assert store.lost(1, {HOME: 7}) == [(shard, HOME) for shard in range(1, SHARDS)]
-        assert (0, HOME) in store.lost(1, {HOME: 8})
+        assert store.shards_behind(1, {HOME: 7}) == [(shard, HOME) for shard in range(1, SHARDS)]
+        assert (0, HOME) in store.shards_behind(1, {HOME: 8})
 
     def test_keeps_what_was_decided_and_is_not_committed(self, store: RestorableSubject) -> None:
         kept = HomeCall(HOME, 5, ((5, Skipped(5)), (8, Skipped(5))))
@@ -323,9 +325,9 @@ class TestMarkedByHand:
     def test_is_refused_where_a_later_batch_was_seen(self, store: RestorableSubject) -> None:
         assert apply(store, HomeCall(HOME, 9), shard=0) is Verdict.APPLIED
         assert _by_hand(store, 7) is Verdict.SUPERSEDED
-        assert (0, HOME) in store.lost(1, {HOME: 7})
+        assert (0, HOME) in store.shards_behind(1, {HOME: 7})
 
 
 def _by_hand(store: RestorableSubject, base: int) -> Verdict:
-    homes = (HomeCall(HOME, base, until=base),)
+    homes = (HomeCall(HOME, base, decided_up_to=base),)
     return store.apply([ShardCall(0, 1, homes, (), Restoring(TOKEN, Phase.MARK))])[0]

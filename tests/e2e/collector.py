@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from runner.embedded.children import HOST
+from runner.embedded.subprocesses import HOST
 from tests.waiting import until
 
 PATH: Final = "/v1/traces"
@@ -34,7 +34,7 @@ class Span:
     service: str
 
 
-class Collector:
+class GcPacer:
     """Listens while the block lasts."""
 
     def __init__(self) -> None:

@@ -49,11 +49,11 @@ def site(make_site: Callable[..., Site]) -> Site:
 
 @pytest.fixture
 def told_site(make_site: Callable[..., Site]) -> Callable[..., Site]:
-    """Make sites of 6 partitions with a task feed, and their topics."""
+    """Make sites of 6 partitions with a changelog, and their topics."""
 
     def make(settings: Mapping[str, str] | None = None, **more: Any) -> Site:
-        feed = {"RUNNER_TOPICS__TASKS": f"tasks-{uuid.uuid4().hex[:10]}"}
-        made = make_site(**{"partitions": 6, **more}, settings={**feed, **(settings or {})})
+        changelog = {"RUNNER_TOPICS__TASKS": f"tasks-{uuid.uuid4().hex[:10]}"}
+        made = make_site(**{"partitions": 6, **more}, settings={**changelog, **(settings or {})})
         made.create_topics()
         return made
 

@@ -1,6 +1,6 @@
 """A key space as an earlier version left it: recorded once from that version, put on the servers of a test.
 
-The recording holds the bytes: every key of Redis, the messages of ``requests`` and of the task feed at
+The recording holds the bytes: every key of Redis, the messages of ``requests`` and of the changelog at
 their offsets, and the group's offsets with what was committed beside them. Names and ids of the servers it
 was made on are replaced by those of the site. Record anew, with that version checked out and on PYTHONPATH:
 
@@ -86,7 +86,7 @@ def record(site: Site) -> dict[str, Any]:
     }
 
 
-def put(site: Site, recorded: str, *, feed: bool = True) -> None:
+def put(site: Site, recorded: str, *, changelog: bool = True) -> None:
     """Put a recording where this site is; its topics are there, with as many partitions, and empty."""
     told = recording(site, recorded)
     with redis.Redis.from_url(site.redis_url) as client:
@@ -97,7 +97,7 @@ def put(site: Site, recorded: str, *, feed: bool = True) -> None:
             else:
                 client.zadd(key, {member.encode("latin-1"): score for member, score in content})
     _produce(site, site.requests, told["requests"])
-    if told["tasks"] and feed:
+    if told["tasks"] and changelog:
         _produce(site, str(site.tasks), told["tasks"])
     consumer = Consumer({"bootstrap.servers": site.kafka.bootstrap, "group.id": site.group})
     places = [TopicPartition(site.requests, p, offset, note) for p, offset, note in told["committed"]]
@@ -181,12 +181,12 @@ def _produce(site: Site, topic: str, messages: list[list[Any]]) -> None:
 
 
 def main() -> None:
-    """Record both: a key space without a task feed, and one with it."""
+    """Record both: a key space without a changelog, and one with it."""
     bootstrap, redis_url, folder = sys.argv[1:]
-    for kind, feed in (("without", {}), ("with", {"RUNNER_TOPICS__TASKS": "tasks-recording0"})):
+    for kind, changelog in (("without", {}), ("with", {"RUNNER_TOPICS__TASKS": "tasks-recording0"})):
         with tempfile.TemporaryDirectory() as logs:
             kafka = KafkaServer(bootstrap, "recording")
-            site = Site(kafka, redis_url, Path(logs), 6000, PARTITIONS, settings={**SETTINGS, **feed})
+            site = Site(kafka, redis_url, Path(logs), 6000, PARTITIONS, settings={**SETTINGS, **changelog})
             site.create_topics()
             found = record(site)
         Path(folder, f"{kind}_feed_8aabc95.json").write_text(

@@ -21,21 +21,21 @@ from typing import Any, Final, cast
 import redis
 
 from runner import log
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.cli.wiring import connect_store
 from runner.cli.worker_command import Assembly, make_delivery, run_worker
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import load
 from runner.config.model import Config
 from runner.errors import FatalError, TransientError
-from runner.store.calls import Loaded, Phase, ShardCall, Verdict, Whole
-from runner.store.connection.command import Meanwhile, nothing
+from runner.store.calls import Completeness, Loaded, Phase, ShardCall, Verdict
+from runner.store.connection.command import OnWait, nothing
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
-from runner.worker.beside import More, nothing_more
-from runner.worker.delivery import Delivery
+from runner.worker.delivery import DeliveryMode
 from runner.worker.event_log import EventLog
+from runner.worker.overlap import Step, no_step
 
 FAULT: Final = "RUNNER_TEST_FAULT"
 RULE: Final = "RUNNER_TEST_RULE"
@@ -144,15 +144,15 @@ class FaultyStore:
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Whole | None = None,
-        meanwhile: Meanwhile = nothing,
+        whole: Completeness | None = None,
+        meanwhile: OnWait = nothing,
     ) -> Loaded:
         loaded = self._store.load(incarnation, reads, whole, meanwhile)
         if reads:
             self._fault.pass_by(AFTER_LOAD)
         return loaded
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
         meanwhile()
         verdicts = []
         for i, call in enumerate(calls):
@@ -172,28 +172,28 @@ class FaultyStore:
 class FaultyShipment:
     """A shipment whose steps are told to the fault, once it has come to its end."""
 
-    def __init__(self, delivery: Delivery, log: EventLog, fault: Fault) -> None:
+    def __init__(self, delivery: DeliveryMode, log: EventLog, fault: Fault) -> None:
         self._log = _ToldLog(log, fault)
-        self._shipment = delivery(cast(EventLog, self._log))
+        self._delivery = delivery(cast(EventLog, self._log))
         self._fault = fault
 
-    def send(self, emits: Sequence[Emit]) -> None:
-        self._shipment.send(emits)
+    def send(self, emits: Sequence[OutgoingMessage]) -> None:
+        self._delivery.send(emits)
 
     def finish(
         self,
-        emits: Sequence[Emit],
+        emits: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
-        membership: Any,
-        meanwhile: More = nothing_more,
+        group_metadata: Any,
+        meanwhile: Step = no_step,
     ) -> None:
         if offsets:  # timers alone are no batch
             self._fault.pass_by(AFTER_APPLY)
             self._log.is_told = True
-        self._shipment.finish(emits, offsets, membership, meanwhile)
+        self._delivery.finish(emits, offsets, group_metadata, meanwhile)
 
-    def give_up(self) -> None:
-        self._shipment.give_up()
+    def abort(self) -> None:
+        self._delivery.abort()
 
 
 class _ToldLog:
@@ -212,11 +212,11 @@ class _ToldLog:
         if self.is_told:
             self._fault.pass_by(AFTER_BEGIN)
 
-    def send_offsets(self, offsets: Mapping[int, int], membership: Any) -> None:
+    def send_offsets(self, offsets: Mapping[int, int], group_metadata: Any) -> None:
         # What was produced is in the log, not only in the client's queue.
         self._log.flush()
         self._fault.pass_by(AFTER_PRODUCE)
-        self._log.send_offsets(offsets, membership)
+        self._log.send_offsets(offsets, group_metadata)
         self._fault.pass_by(AFTER_SEND_OFFSETS)
 
 
@@ -227,23 +227,23 @@ class TwoTransactions:
         self._log = log
         self._fault = fault
         self._offsets_first = offsets_first
-        self._emits: list[Emit] = []
+        self._emits: list[OutgoingMessage] = []
 
-    def send(self, emits: Sequence[Emit]) -> None:
+    def send(self, emits: Sequence[OutgoingMessage]) -> None:
         self._emits += emits
 
     def finish(
         self,
-        emits: Sequence[Emit],
+        emits: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
-        membership: Any,
-        meanwhile: More = nothing_more,
+        group_metadata: Any,
+        meanwhile: Step = no_step,
     ) -> None:
         del meanwhile  # what is not decoded now is decoded later
         sent = [*self._emits, *emits]
         steps = [
             lambda: _commit_emits(self._log, sent),
-            lambda: _commit_offsets(self._log, offsets, membership),
+            lambda: _commit_offsets(self._log, offsets, group_metadata),
         ]
         if self._offsets_first:
             steps.reverse()
@@ -252,21 +252,21 @@ class TwoTransactions:
             self._fault.pass_by(BETWEEN_TRANSACTIONS)
         steps[1]()
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         self._emits.clear()
 
 
-def _commit_emits(log: EventLog, emits: Sequence[Emit]) -> None:
+def _commit_emits(log: EventLog, emits: Sequence[OutgoingMessage]) -> None:
     log.begin()
     for emit in emits:
         log.produce(emit)
     log.commit()
 
 
-def _commit_offsets(log: EventLog, offsets: Mapping[int, int], membership: Any) -> None:
+def _commit_offsets(log: EventLog, offsets: Mapping[int, int], group_metadata: Any) -> None:
     log.begin()
     if offsets:
-        log.send_offsets(offsets, membership)
+        log.send_offsets(offsets, group_metadata)
     log.commit()
 
 
@@ -299,7 +299,7 @@ def main() -> int:
         return NOT_STARTED
 
 
-def _delivery(config: Config, rule: str, fault: Fault) -> Delivery:
+def _delivery(config: Config, rule: str, fault: Fault) -> DeliveryMode:
     if rule in {OFFSETS_FIRST, EMITS_FIRST}:
         return lambda log: TwoTransactions(log, fault, offsets_first=rule == OFFSETS_FIRST)
     delivery = make_delivery(config)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from tests.waiting import WAIT_SECONDS, until
 
 

@@ -69,7 +69,7 @@ class _Task:
     rounds: int
     task_id: str = ""
     start: dict[str, Any] = field(default_factory=dict)
-    unanswered: int = 0
+    unreachable: int = 0
     ends: int = 0
     acknowledged: set[str] = field(default_factory=set)
 
@@ -282,7 +282,7 @@ class Load:
         self._of_request[message.request_id] = task
         self._unanswered[message.request_id] += 1
         self._outstanding += 1
-        task.unanswered += 1
+        task.unreachable += 1
         by_desk = self._desk if message.action == "ProceedTask" else None
         self._producer.produce(
             by_desk or self._site.requests,
@@ -312,7 +312,7 @@ class Load:
         self._unanswered[request_id] -= 1
         if self._unanswered[request_id] >= 0:
             self._outstanding -= 1
-            task.unanswered -= 1
+            task.unreachable -= 1
         if answer.status != "ACK" or request_id in task.acknowledged:
             return
         task.acknowledged.add(request_id)
@@ -325,7 +325,7 @@ class Load:
     def _go_round(self, task: _Task) -> None:
         """Start the next round once the last one has ended and nothing of it is under way."""
         ended = task.ends >= len(task.acknowledged) > 0
-        if ended and not task.unanswered and len(task.acknowledged) < task.rounds:
+        if ended and not task.unreachable and len(task.acknowledged) < task.rounds:
             self._begin(task)
 
     def _at(self, seconds: float, act: Callable[[], None]) -> None:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from tests.e2e.answers import read_all, wait_until_drained
+from tests.e2e.changelog_check import changelog_findings
 from tests.e2e.checker import check
-from tests.e2e.feed_check import feed_findings
 from tests.e2e.load import Load
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 
 
 def end_and_check(site: Site, fleet: Fleet, load: Load, urls: Sequence[str] = ()) -> None:
-    """Let every task end and the workers stop; nothing may be lost, doubled, or other than the feed has it.
+    """Let every task end and the workers stop: nothing is lost, doubled, or other than in the changelog.
 
     ``urls``: the masters of Redis, where they are others than the site's one.
     """
@@ -22,4 +22,4 @@ def end_and_check(site: Site, fleet: Fleet, load: Load, urls: Sequence[str] = ()
     report = check(load.sent, read_all(site, site.responses))
     print(f"{load.answered} answers; {dict(report.counts)}")
     assert not report.findings, report.say()
-    assert feed_findings(site, urls) == []
+    assert changelog_findings(site, urls) == []

@@ -72,11 +72,11 @@ class Site:
 
     @property
     def tasks(self) -> str | None:
-        """The task feed, where the settings name one; without, the workers are told to do without."""
+        """The changelog, where the settings name one; without, the workers are told to do without."""
         return self.settings.get(TASKS)
 
     def create_topics(self, config: Mapping[str, str] | None = None) -> None:
-        """Make the topics of events; ``config`` is for all of them. The task feed is made compacted."""
+        """Make the topics of events; ``config`` is for all of them. The changelog is made compacted."""
         names = (self.requests, self.responses, self.dead_letters)
         self.kafka.create_topics(dict.fromkeys(names, self.partitions), config)
         if self.tasks is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from runner.embedded.children import start_tethered
+from runner.embedded.subprocesses import start_tethered
 from tests.waiting import WAIT_SECONDS, until
 
 PROGRAM: Final = (sys.executable, "-m", "runner.cli")

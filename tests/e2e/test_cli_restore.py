@@ -1,4 +1,4 @@
-"""``runner restore``: Redis compared with the task feed, and filled again by hand."""
+"""``runner restore``: Redis compared with the changelog, and filled again by hand."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from redis import Redis
 
 from runner.cli.restore.restore_command import restore
 from runner.errors import StoreDiffers
-from tests.e2e.feed_check import feed_findings
+from tests.e2e.changelog_check import changelog_findings
 from tests.e2e.load import BRISK, Load
 from tests.e2e.reckoning import end_and_check
 from tests.e2e.site import CONSUMER, Site
@@ -34,7 +34,7 @@ def server(start_redis: Callable[..., RedisServer]) -> RedisServer:
 
 @pytest.fixture
 def place(told_site: Callable[..., Site], server: RedisServer, tmp_path: Path) -> tuple[Terminal, Site]:
-    """A terminal at a site with a task feed."""
+    """A terminal at a site with a changelog."""
     site = told_site(redis_url=server.url, partitions=3)
     return Terminal(tmp_path, site.environment()), site
 
@@ -47,12 +47,12 @@ def test_tasks_are_compared_and_restored_by_hand(place: tuple[Terminal, Site], s
         for sent in (tasks, ends):
             assert terminal.run("send", "--wait", "-", stdin=lines(*sent)).code == 0
         told = terminal.run("restore", "--check")
-        assert (told.code, told.out) == (0, f"Redis holds what the task feed tells: {TASKS} tasks\n")
+        assert (told.code, told.out) == (0, f"Redis holds what the changelog tells: {TASKS} tasks\n")
         refused = terminal.run("restore")
         failed(refused, 1, "1 members", "--check")
     assert (
         terminal.run("restore").out
-        == f"nothing to restore: Redis holds what the task feed tells, {TASKS} tasks\n"
+        == f"nothing to restore: Redis holds what the changelog tells, {TASKS} tasks\n"
     )
     _harm(site, server)
     harmed = terminal.run("restore", "--check", "--json")
@@ -66,7 +66,7 @@ def test_tasks_are_compared_and_restored_by_hand(place: tuple[Terminal, Site], s
     failed(terminal.run("restore", "--check"), DIFFERS)
     assert terminal.run("restore").code == 0
     assert terminal.run("restore", "--check").code == 0
-    assert feed_findings(site) == []
+    assert changelog_findings(site) == []
     with server.client() as client:
         client.flushall()
     lost = terminal.run("restore", "--check", "--json")
@@ -74,7 +74,7 @@ def test_tasks_are_compared_and_restored_by_hand(place: tuple[Terminal, Site], s
     failed(lost, DIFFERS, f"{TASKS} of {TASKS} tasks differ")
     assert json.loads(terminal.run("restore", "--json").out)["records"] == TASKS
     assert terminal.run("restore", "--check").code == 0
-    assert feed_findings(site) == []
+    assert changelog_findings(site) == []
     with _worker(terminal) as log:
         late = terminal.run(
             "send", "--wait", "-", stdin=lines(proceed("t-20", "late"), proceed("t-3", "again"))

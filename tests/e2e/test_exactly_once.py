@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.feed_check import feed_findings
+from tests.e2e.changelog_check import changelog_findings
 from tests.e2e.load import Load
 from tests.e2e.site import CONSUMER, COOPERATIVE, RANGE, Site
 from tests.e2e.trouble import FENCED, Killer, Sandman, closed
@@ -64,9 +64,9 @@ def plan(request: pytest.FixtureRequest) -> Plan:
 
 @pytest.fixture
 def wide_site(make_site: Callable[..., Site], plan: Plan) -> Site:
-    """Twelve partitions, and a task feed."""
-    feed = {"RUNNER_TOPICS__TASKS": f"tasks-{uuid.uuid4().hex[:10]}"}
-    made = make_site(partitions=PARTITIONS, assignment=plan.assignment, settings=feed)
+    """Twelve partitions, and a changelog."""
+    changelog = {"RUNNER_TOPICS__TASKS": f"tasks-{uuid.uuid4().hex[:10]}"}
+    made = make_site(partitions=PARTITIONS, assignment=plan.assignment, settings=changelog)
     made.create_topics()
     return made
 
@@ -85,7 +85,7 @@ def test_kill_9_of_a_random_worker_again_and_again_loses_and_doubles_nothing(
     assert not report.findings, report.say()
     assert killer.kills >= plan.kills // 2
     assert wide_site.open_tasks() == 0
-    assert feed_findings(wide_site) == []
+    assert changelog_findings(wide_site) == []
 
 
 def test_a_worker_that_slept_through_its_replacement_changes_and_sends_nothing(
@@ -102,4 +102,4 @@ def test_a_worker_that_slept_through_its_replacement_changes_and_sends_nothing(
     assert not report.findings, report.say()
     assert sandman.sleeps == plan.sleeps
     assert wide_site.open_tasks() == 0
-    assert feed_findings(wide_site) == []
+    assert changelog_findings(wide_site) == []

@@ -19,7 +19,7 @@ from typing import Final, cast
 
 import pytest
 
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from tests.e2e.desk import desk_at, proceed_event, start_event
 from tests.e2e.health import health_settings
 from tests.e2e.site import TASKS, Site

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from runner.config.sections import DEFAULT_REDIS_URL
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from tests.e2e.desk import desk_at, start_event
 from tests.e2e.health import Health, health_settings
 from tests.e2e.site import Site, session_ms

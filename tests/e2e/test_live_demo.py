@@ -14,9 +14,9 @@ def test_the_demo_plays_on_a_real_site_with_its_workers_beside_others_and_again(
         worker.wait_for('"open": [0, 1, 2, 3]')
         with terminal.start("demo", "--live") as other:
             first = terminal.run("demo", "--live")
-            beside = other.finished(60)
+            overlap = other.finished(60)
 
-    for told in (first, beside):
+    for told in (first, overlap):
         assert told.code == 0, told
         assert told.out.count("✓") == 8
         assert "✗" not in told.out

@@ -126,7 +126,7 @@ def test_offsets_that_were_committed_for_an_earlier_topic_are_not_read_on_from(
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["all is kept", "retention has passed"])
-def test_with_its_group_offsets_lost_and_redis_as_well_the_feed_still_has_the_tasks(
+def test_with_its_group_offsets_lost_and_redis_as_well_the_changelog_still_has_the_tasks(
     told_site: Callable[..., Site],
     fleets: Callable[..., Fleet],
     start_redis: Callable[..., RedisServer],
@@ -155,7 +155,7 @@ def test_with_its_group_offsets_lost_and_redis_as_well_the_feed_still_has_the_ta
     assert all("replies" in finding for finding in report.findings), report.say()
 
 
-def test_an_empty_feed_tells_nothing_of_what_a_group_has_read(
+def test_an_empty_changelog_tells_nothing_of_what_a_group_has_read(
     told_site: Callable[..., Site], fleets: Callable[..., Fleet]
 ) -> None:
     site = told_site()

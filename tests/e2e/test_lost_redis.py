@@ -1,4 +1,4 @@
-"""Redis loses everything under load, and no task is lost: it is filled again from the task feed."""
+"""Redis loses everything under load, and no task is lost: it is filled again from the changelog."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from runner.embedded.children import HOST, free_port
-from tests.e2e.collector import Collector, Span
+from runner.embedded.subprocesses import HOST, free_port
+from tests.e2e.collector import GcPacer, Span
 from tests.e2e.desk import desk_at, proceed_event, start_event
 from tests.e2e.faulty_worker import AFTER_APPLY, FAULT
 from tests.e2e.health import health_settings
@@ -30,12 +30,12 @@ def context(trace: str) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as listening:
+def collector() -> Iterator[GcPacer]:
+    with GcPacer() as listening:
         yield listening
 
 
-def request_of(collector: Collector, request_id: str) -> Span:
+def request_of(collector: GcPacer, request_id: str) -> Span:
     """Return the span of a request."""
 
     def is_it(span: Span) -> bool:
@@ -44,7 +44,7 @@ def request_of(collector: Collector, request_id: str) -> Span:
     return collector.wait_for(f"the request {request_id}", is_it)
 
 
-def resumed_in(collector: Collector, trace: str) -> Span:
+def resumed_in(collector: GcPacer, trace: str) -> Span:
     """Return the span of a resumed event in a trace."""
     return collector.wait_for(
         f"a resumed event in {trace}", lambda span: span.trace == trace and span.name.startswith("send ")
@@ -52,7 +52,7 @@ def resumed_in(collector: Collector, trace: str) -> Span:
 
 
 def test_a_saga_can_be_followed_from_its_start_through_a_crash_to_what_ended_it(
-    make_site: Callable[..., Site], fleets: Callable[..., Fleet], collector: Collector
+    make_site: Callable[..., Site], fleets: Callable[..., Fleet], collector: GcPacer
 ) -> None:
     site = make_site(settings={ENDPOINT: collector.endpoint})
     site.create_topics()

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from runner.embedded.children import start_tethered
+from runner.embedded.subprocesses import start_tethered
 from tests.e2e.site import Site
 from tests.waiting import WAIT_SECONDS, until
 

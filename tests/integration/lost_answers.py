@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, Self
 
-from runner.embedded.children import HOST
+from runner.embedded.subprocesses import HOST
 
 CHUNK_BYTES: Final = 65_536
 

@@ -14,8 +14,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from runner.embedded import EmbeddedBroker, EmbeddedRedis, EmbeddedUnavailable
-from runner.embedded.children import BY_PIPE, HOST, free_port, start_tethered, stop
 from runner.embedded.redis import server_arguments, server_binary, wait_until_answering
+from runner.embedded.subprocesses import BY_PIPE, HOST, free_port, start_tethered, stop
 
 END_SECONDS = 20
 
@@ -32,7 +32,7 @@ with EmbeddedBroker({"requests": 1}) as broker, EmbeddedRedis() as store:
 PARENT_WITH_PIPE = """
 import signal, sys, tempfile
 from pathlib import Path
-from runner.embedded.children import BY_PIPE, HOST, free_port, start_tethered
+from runner.embedded.subprocesses import BY_PIPE, HOST, free_port, start_tethered
 from runner.embedded.redis import server_arguments, server_binary, wait_until_answering
 port = free_port()
 with tempfile.TemporaryDirectory() as folder:

@@ -12,9 +12,9 @@ import pytest
 from confluent_kafka import Producer, cimpl
 
 from runner.embedded import EmbeddedBroker
-from runner.errors import FeedUnreadable
+from runner.errors import ChangelogUnreadable
 from runner.worker.event_log import Message
-from runner.worker.kafka_feed import KafkaFeed
+from runner.worker.kafka_changelog import KafkaChangelog
 from runner.worker.kafka_log import KafkaLog
 from tests.waiting import WAIT_SECONDS
 
@@ -114,20 +114,20 @@ def test_a_message_with_a_header_name_that_is_no_text_is_read_as_one_and_the_nex
     assert all(began_ms <= (message.timestamp_ms or 0) <= ended_ms for message in messages)
 
 
-def _read_out(feed: KafkaFeed) -> None:
-    while feed.read() is not None:
+def _read_out(changelog: KafkaChangelog) -> None:
+    while changelog.read() is not None:
         pass
 
 
 @pytest.mark.embedded
 @pytest.mark.parametrize("home", [None, b"", b"third"])
-def test_a_message_of_the_feed_whose_home_is_no_number_is_named(home: bytes | None) -> None:
+def test_a_message_of_the_changelog_whose_home_is_no_number_is_named(home: bytes | None) -> None:
     with contextlib.ExitStack() as stack:
         brokers = {"bootstrap.servers": stack.enter_context(EmbeddedBroker({"tasks": 1})).bootstrap}
         producer = Producer(brokers)
         producer.produce("tasks", b"value", b"key", headers=[("home", home)])
         assert producer.flush(WAIT_SECONDS) == 0
-        feed = stack.enter_context(contextlib.closing(KafkaFeed("tasks", brokers, "group")))
-        feed.begin(0)
-        with pytest.raises(FeedUnreadable, match="tasks/0@0"):
-            _read_out(feed)
+        changelog = stack.enter_context(contextlib.closing(KafkaChangelog("tasks", brokers, "group")))
+        changelog.begin(0)
+        with pytest.raises(ChangelogUnreadable, match="tasks/0@0"):
+            _read_out(changelog)

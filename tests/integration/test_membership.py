@@ -11,8 +11,8 @@ from confluent_kafka import Consumer, Producer
 from runner.config import consumer_properties, load, producer_properties
 from runner.errors import LogUnavailable
 from runner.worker.event_log import Message
+from runner.worker.group_metadata import is_member
 from runner.worker.kafka_log import KafkaLog
-from runner.worker.membership import is_member
 from tests.servers.fixtures import skip_unless_shared_by
 from tests.servers.kafka_server import KafkaServer
 from tests.waiting import WAIT_SECONDS, until
@@ -63,19 +63,19 @@ class Member:
             for each in (self, *others):
                 each.poll()
 
-    def is_refused(self, membership: Any) -> bool:
+    def is_refused(self, group_metadata: Any) -> bool:
         """Whether an offset cannot be committed under a membership."""
         try:
-            self.commit(membership)
+            self.commit(group_metadata)
         except LogUnavailable:
             return True
         return False
 
-    def commit(self, membership: Any) -> None:
+    def commit(self, group_metadata: Any) -> None:
         """Commit an offset under a membership; LogUnavailable where it is refused."""
         self.log.begin()
         try:
-            self.log.send_offsets({0: 0}, membership)
+            self.log.send_offsets({0: 0}, group_metadata)
             self.log.commit()
         except LogUnavailable:
             self.log.abort()
@@ -120,14 +120,14 @@ def member(assignment: str, kafka: KafkaServer, topic_names: Callable[[str], str
 def test_who_stops_to_poll_cannot_commit_until_it_was_told_what_it_lost(member: Logs) -> None:
     one = member(partitions=1)
     one.poll_until(lambda: one.owned)
-    one.commit(one.log.membership())
-    until(lambda: one.is_refused(one.log.membership()), "the group gives it up")
+    one.commit(one.log.group_metadata())
+    until(lambda: one.is_refused(one.log.group_metadata()), "the group gives it up")
     watched_until = time.monotonic() + WATCHED_SECONDS
     while time.monotonic() < watched_until:
-        assert one.is_refused(one.log.membership()), "joined again before it was told"
+        assert one.is_refused(one.log.group_metadata()), "joined again before it was told"
     assert one.told == ["assigned"], "told outside of a poll"
     one.poll_until(lambda: one.told == ["assigned", "revoked", "assigned"])
-    one.commit(one.log.membership())
+    one.commit(one.log.group_metadata())
 
 
 def test_a_membership_is_renewed_when_another_joins_although_nothing_moves(
@@ -135,13 +135,13 @@ def test_a_membership_is_renewed_when_another_joins_although_nothing_moves(
 ) -> None:
     one = member(partitions=1)
     one.poll_until(lambda: one.owned)
-    before = one.log.membership()
+    before = one.log.group_metadata()
     two = member()
-    one.poll_until(lambda: one.log.membership() not in {None, before}, [two])
+    one.poll_until(lambda: one.log.group_metadata() not in {None, before}, [two])
     one.poll_until(lambda: len(one.owned) + len(two.owned) == 1, [two])
     owner, other = (one, two) if one.owned else (two, one)
-    owner.poll_until(owner.log.membership, [other])
-    owner.commit(owner.log.membership())
+    owner.poll_until(owner.log.group_metadata, [other])
+    owner.commit(owner.log.group_metadata())
     # Some brokers take the epoch under which a partition was given as long as it is not taken away.
     assert owner.is_refused(before) or assignment == CONSUMER
 

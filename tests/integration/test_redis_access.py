@@ -77,7 +77,7 @@ class TestRights:
         store.open(OWNERSHIP)
         word = command.partition("|")[0]
         with pytest.raises(StoreRefused, match=rf"(?i)denies a command.*{word}.*operations\.md"):
-            store.adopt()
+            store.bind_server()
 
     @pytest.mark.parametrize("command", sorted(needed_commands() - TO_VERIFY))
     def test_less_is_not_enough_and_says_what_is_missing_before_work_begins(
@@ -188,7 +188,7 @@ def _ask_everything(store: ListedRedisStore, number: int = 0) -> None:
     """Do what workers and the command line do, with one task from its start to its removal."""
     record = one_call_of_each_kind(store, number)
     assert store.load(1, []).now_ms
-    assert store.floors(1, [0])
+    assert store.fences(1, [0])
     assert store.record(record.key) == record
     store.entries({deadlines(store, record.key, 0): Stop()}, None, 1)
     assert store.key_space() is not None

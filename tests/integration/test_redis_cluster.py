@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from runner.actions.decision import Skipped
-from runner.embedded.children import HOST
+from runner.embedded.subprocesses import HOST
 from runner.errors import StoreMismatch, StoreRefused, StoreUnavailable
 from runner.store.calls import Change, HomeCall, ShardCall, Verdict
 from runner.store.connection.cluster import connect_cluster

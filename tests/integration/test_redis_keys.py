@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from runner.actions.decision import Skipped
-from runner.embedded.children import free_port
+from runner.embedded.subprocesses import free_port
 from runner.store.calls import Change, HomeCall, Page, Verdict
 from runner.store.keys import Keys
 from runner.tasks.record import TaskKey

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 import redis
 
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from runner.errors import StoreRefused, StoreUnavailable
 from runner.store.connection.single import connect_sentinel
 from runner.store.connection.slots import Address

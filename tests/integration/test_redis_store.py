@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from runner.actions.decision import Skipped
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from runner.errors import StoreMismatch, StoreUnavailable
 from runner.store.calls import Change, HomeCall, Page, Verdict
 from runner.store.listing import Stop
@@ -59,7 +59,7 @@ def unavailable(store: ListedRedisStore) -> None:
         lambda: store.last_timeout(DOMAIN),
         lambda: store.note_committed(1, {0: 1}),
         lambda: store.committed(1),
-        lambda: store.floors(1, [0]),
+        lambda: store.fences(1, [0]),
         lambda: store.record(record.key),
         lambda: store.entries({deadlines(store, record.key, 0): Stop()}, None, 1),
         store.key_space,

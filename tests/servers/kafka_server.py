@@ -24,7 +24,7 @@ from typing import IO, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from runner.embedded.children import free_port
+from runner.embedded.subprocesses import free_port
 from tests.servers.lanes import LaneMissing
 from tests.waiting import WAIT_SECONDS
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from tests.servers.kafka_server import LAUNCH_SECONDS, LAUNCHER, KafkaServer
 from tests.servers.lanes import LaneMissing
 from tests.waiting import WAIT_SECONDS

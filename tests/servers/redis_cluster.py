@@ -14,7 +14,7 @@ from typing import Any, Final
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from tests.servers.redis_server import VALKEY, RedisServer, server_folder
 from tests.waiting import WAIT_SECONDS
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import redis
 
-from runner.embedded.children import HOST, free_port, start_tethered, stop
 from runner.embedded.redis import wait_until_answering
+from runner.embedded.subprocesses import HOST, free_port, start_tethered, stop
 from tests.servers.redis_cluster import follows, wait_for
 from tests.servers.redis_server import VALKEY, RedisServer, redis_binary, server_folder
 from tests.waiting import WAIT_SECONDS

@@ -18,8 +18,8 @@ from typing import Final
 import redis
 
 from runner.embedded import EmbeddedUnavailable
-from runner.embedded.children import HOST, free_port, start_tethered, stop
 from runner.embedded.redis import server_arguments, server_binary, wait_until_answering
+from runner.embedded.subprocesses import HOST, free_port, start_tethered, stop
 from tests.servers.lanes import LaneMissing
 from tests.waiting import WAIT_SECONDS
 

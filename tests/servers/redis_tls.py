@@ -6,7 +6,7 @@ from typing import Final
 
 import trustme
 
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from tests.servers.redis_server import REDIS, RedisServer
 
 ELSEWHERE: Final = "redis.example"

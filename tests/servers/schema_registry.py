@@ -14,7 +14,7 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any, Final, cast
 
-from runner.embedded.children import HOST, free_port, start_tethered, stop
+from runner.embedded.subprocesses import HOST, free_port, start_tethered, stop
 from tests.waiting import WAIT_SECONDS, until
 
 KIND: Final = "application/vnd.schemaregistry.v1+json"

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.own_kafka import OwnBroker
 from tests.waiting import WAIT_SECONDS

@@ -11,21 +11,21 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from runner.actions.decision import Decision, Emit
+from runner.actions.decision import Decision, OutgoingMessage
 from runner.actions.incoming import TIMER, Incoming
 from runner.actions.plan import TaskPlan
-from runner.actions.timer_mark import TimerMark
+from runner.actions.timer_token import TimerToken
 from runner.errors import TransientError
 from runner.store.calls import Loaded, Phase, ShardCall, Verdict
 from runner.store.memory_store import MemoryStore
 from runner.store.versions import revision_of, version_of
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
-from runner.worker.beside import More, nothing_more
+from runner.worker.batch_state import BatchState
+from runner.worker.changelog import Changelog
 from runner.worker.event_log import EventLog, Message
-from runner.worker.feed import Feed
-from runner.worker.process import Asked, Process
-from runner.worker.progress import Progress
+from runner.worker.overlap import Step, no_step
+from runner.worker.process import Process, TaskWork
 from runner.worker.restorer import Restorer
 from runner.worker.retention import Removals, Retention
 from tests.simulation.losses import Lost
@@ -50,7 +50,7 @@ class HasNoFloor(MemoryStore):
         """Apply a call, and forget its bases."""
         verdict = super().apply_shard(call)
         for home in self._homes.values():
-            home.floor = -1
+            home.fence = -1
         return verdict
 
 
@@ -91,8 +91,8 @@ class TakesLaterForEarlier(MemoryStore):
 class HasNoMarks(MemoryStore):
     """Takes calls whatever the shard has lost, and says of nothing that it is."""
 
-    def _mark(self, incarnation: int, shard: int, partition: int, *, none: int = 0) -> int:
-        mark = super()._mark(incarnation, shard, partition, none=none)
+    def _applied_offset(self, incarnation: int, shard: int, partition: int, *, none: int = 0) -> int:
+        mark = super()._applied_offset(incarnation, shard, partition, none=none)
         return mark if mark < 0 else 1_000_000
 
 
@@ -114,7 +114,7 @@ class LetsAnyoneRestore(MemoryStore):
             for home in call.homes:
                 stored = self._homes.get((call.shard, home.partition))
                 if stored is not None:
-                    stored.restorer = call.restoring.token
+                    stored.restore_lease = call.restoring.token
         return super().apply_shard(call)
 
 
@@ -127,7 +127,7 @@ class RemovesUnsettled(MemoryStore):
         return super().apply_shard(structs.replace(call, homes=homes))
 
 
-class AllFirst(Progress):
+class AllFirst(BatchState):
     """Takes every event for the first of its home."""
 
     def is_first(self, message: Message) -> bool:
@@ -140,7 +140,7 @@ class ReplacesAtOnce(Process):
     """Starts a new generation in the batch that closed the last one."""
 
     def _decided(
-        self, each: Asked, record: Record | None, loaded: Loaded, progress: Progress
+        self, each: TaskWork, record: Record | None, loaded: Loaded, progress: BatchState
     ) -> Decision | None:
         progress.__class__ = AllFirst
         return super()._decided(each, record, loaded, progress)
@@ -152,7 +152,7 @@ class RemembersNoRounds(Process):
     most = 0
 
     def _decided(
-        self, each: Asked, record: Record | None, loaded: Loaded, progress: Progress
+        self, each: TaskWork, record: Record | None, loaded: Loaded, progress: BatchState
     ) -> Decision | None:
         if record is not None and each.item.source not in loaded.kept:
             earlier = record.state.earlier
@@ -171,12 +171,12 @@ class TrustsTimers(Process):
     """Lets a timer end whatever is open under its id, generation and deadline aside."""
 
     def _decided(
-        self, each: Asked, record: Record | None, loaded: Loaded, progress: Progress
+        self, each: TaskWork, record: Record | None, loaded: Loaded, progress: BatchState
     ) -> Decision | None:
         if each.plan.incoming.is_timer and record is not None and record.is_open:
             state = record.state
-            mark = TimerMark(record.started_by, state.deadline_ms or 0, state.epoch)
-            each = Asked(each.item, _marked(each.plan, str(mark), state.deadline_ms))
+            mark = TimerToken(record.started_by, state.deadline_ms or 0, state.epoch)
+            each = TaskWork(each.item, _marked(each.plan, str(mark), state.deadline_ms))
         return super()._decided(each, record, loaded, progress)
 
 
@@ -189,7 +189,7 @@ def _marked(plan: TaskPlan, mark: str, deadline_ms: int | None) -> TaskPlan:
 
 
 class ReadsHalf(Restorer):
-    """Restores from what the feed holds up to the first open transaction."""
+    """Restores from what the changelog holds up to the first open transaction."""
 
     def _read(self, shard: Any) -> None:
         before = len(shard.last.told)
@@ -201,12 +201,12 @@ class ReadsHalf(Restorer):
 class NeverLooks(Restorer):
     """Takes whatever server is there for the one that was verified."""
 
-    def settle(self, positions: Mapping[int, int]) -> bool:
+    def verify(self, positions: Mapping[int, int]) -> bool:
         """Verify nothing."""
         self._positions = dict(positions)
-        self.adopt()
+        self.bind_server()
         homes = list(positions)
-        notes = self._store.unverified(homes, self._new_token())
+        notes = self._store.pending_tokens(homes, self._new_token())
         self._store.verified(homes, self._group.homes(), notes)
         return True
 
@@ -216,18 +216,18 @@ class OffsetsFirst:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._emits: list[Emit] = []
+        self._emits: list[OutgoingMessage] = []
 
-    def send(self, emits: Sequence[Emit]) -> None:
+    def send(self, emits: Sequence[OutgoingMessage]) -> None:
         """Keep them for later."""
         self._emits += emits
 
     def finish(
         self,
-        emits: Sequence[Emit],
+        emits: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
-        membership: Any,
-        meanwhile: More = nothing_more,
+        group_metadata: Any,
+        meanwhile: Step = no_step,
     ) -> None:
         """Two transactions where there should be one."""
         del meanwhile
@@ -238,30 +238,30 @@ class OffsetsFirst:
                 for emit in part:
                     log.produce(emit)
                 if positions:
-                    log.send_offsets(positions, membership)
+                    log.send_offsets(positions, group_metadata)
                 log.commit()
             except TransientError:
                 log.abort()
                 raise
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Nothing was sent."""
         self._emits.clear()
 
 
-class TellsWhatStands(Feed):
+class TellsWhatStands(Changelog):
     """Tells the record as later events left it, when an event is redelivered."""
 
-    def left_by(self, record: Record, source: Source) -> Emit | None:
+    def left_by(self, record: Record, source: Source) -> OutgoingMessage | None:
         """Return the record as it stands."""
         changed = super().left_by(record, source)
         return None if changed is None else self.changed(record)
 
 
-class TellsOnce(Feed):
+class TellsOnce(Changelog):
     """Tells nothing when an event is redelivered."""
 
-    def left_by(self, record: Record, source: Source) -> Emit | None:
+    def left_by(self, record: Record, source: Source) -> OutgoingMessage | None:
         """Return nothing."""
         del record, source
         return None
@@ -276,7 +276,7 @@ class RemovesUncommitted(Retention):
 
 
 class RemovesFirst(Retention):
-    """Removes records, and then lets the feed be told of it."""
+    """Removes records, and then lets the changelog be told of it."""
 
     def due(self, positions: Mapping[int, int]) -> Removals:
         """Return what has been removed."""
@@ -316,7 +316,7 @@ class TakesOldLooks(MemoryStore):
 
     def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
         """Note homes whatever the notes are."""
-        super().verified(homes, of, {**notes, **self.unverified((*homes, -1), "-")})
+        super().verified(homes, of, {**notes, **self.pending_tokens((*homes, -1), "-")})
 
 
 class TakesOldReads(MemoryStore):
@@ -357,12 +357,14 @@ BREAKS: Final[dict[str, Break]] = {
     "marks": Break("marks are not compared", Rules(HasNoMarks)),
     "verified": Break("what is missing is trusted before all homes are verified", Rules(TrustsWhatIsMissing)),
     "restorer": Break("an overtaken restorer may go on", Rules(LetsAnyoneRestore), 100_000),
-    "feed-end": Break("the feed is not read to its end", Rules(makers=Makers(restorer=ReadsHalf)), 100_000),
+    "feed-end": Break(
+        "the changelog is not read to its end", Rules(makers=Makers(restorer=ReadsHalf)), 100_000
+    ),
     "look": Break("nobody looks whether something was lost", Rules(makers=Makers(restorer=NeverLooks))),
     "feed-ahead": Break(
-        "a redelivered event is told as the record stands", Rules(makers=Makers(feed=TellsWhatStands))
+        "a redelivered event is told as the record stands", Rules(makers=Makers(changelog=TellsWhatStands))
     ),
-    "feed-once": Break("a redelivered event is not told", Rules(makers=Makers(feed=TellsOnce))),
+    "feed-once": Break("a redelivered event is not told", Rules(makers=Makers(changelog=TellsOnce))),
     "feed-removal": Break(
         "a task is told to be gone before its closing is committed",
         Rules(makers=Makers(retention=RemovesUncommitted)),

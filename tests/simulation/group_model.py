@@ -94,9 +94,11 @@ class Group:
         if self.members:
             self._rebalance(joined=None)
 
-    def accept(self, offsets: Mapping[int, int], membership: Membership, transaction: Transaction) -> bool:
+    def accept(
+        self, offsets: Mapping[int, int], group_metadata: Membership, transaction: Transaction
+    ) -> bool:
         """Whether the offsets were put into the transaction: only a present member's are."""
-        if membership.member not in self.members or membership.generation != self.generation:
+        if group_metadata.member not in self.members or group_metadata.generation != self.generation:
             return False
         transaction.offsets.update(offsets)
         if transaction not in self.pending:

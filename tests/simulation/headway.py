@@ -15,11 +15,11 @@ from tests.simulation.search import Findings
 EVERY_SECONDS: Final = 60.0
 """Between two lines."""
 
-Told = Callable[[Findings], None]
+ChangelogRecord = Callable[[Findings], None]
 
 
 @contextmanager
-def headway(console: Console, seeds: int) -> Iterator[Told]:
+def headway(console: Console, seeds: int) -> Iterator[ChangelogRecord]:
     """Give what is to be called with what a search has come to so far."""
     if not console.is_terminal:
         yield _lines(console, seeds)
@@ -46,7 +46,7 @@ def lasted(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def _lines(console: Console, seeds: int) -> Told:
+def _lines(console: Console, seeds: int) -> ChangelogRecord:
     began = monotonic()
     last = began
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from runner.errors import TransientError
 from runner.worker.assignment import Batch
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 
 
 class Listener:
@@ -17,17 +17,17 @@ class Listener:
         self._counts = counts
         self._trace = trace
 
-    def lap(self, part: str) -> object:
+    def phase_ended(self, part: str) -> object:
         """Ignore."""
 
-    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
+    def processed(self, batch: Batch, done: BatchResult, timers: int, seconds: float) -> None:
         """Count."""
         del timers, seconds
         self._counts["batches"] += 1
         self._counts["events"] += len(batch.messages)
         self._counts["events that came again"] += done.redelivered
 
-    def taken(self) -> None:
+    def delivered(self) -> None:
         """Ignore."""
 
     def aborted(self, error: TransientError) -> None:
@@ -38,10 +38,10 @@ class Listener:
     def recovered(self) -> None:
         """Ignore."""
 
-    def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
+    def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
         """Ignore."""
 
-    def blocked(self, home: int, reason: str) -> None:
+    def paused(self, home: int, reason: str) -> None:
         """Say why."""
         self._say("blocks home", home, reason)
 

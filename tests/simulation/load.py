@@ -183,8 +183,8 @@ class Load:
     def _between(self) -> None:
         """Ask for a period: up to now, up to a while ago, or a little into the future."""
         marker = self._marker("b")
-        ahead = self._rng.choice((None, None, -50, 100, 400))
-        to_ms = None if ahead is None else self._scheduler.now_ms + ahead
+        prefetch = self._rng.choice((None, None, -50, 100, 400))
+        to_ms = None if prefetch is None else self._scheduler.now_ms + prefetch
         payload: dict[str, Any] = {"c": marker}
         parameters: dict[str, Any] = {}
         if to_ms is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.errors import Fenced, LogUnavailable
 from runner.worker.event_log import AssignmentListener, Message
 from tests.simulation.chaos import Chaos
@@ -135,7 +135,7 @@ class LogClient:
             raise LogUnavailable("no answer")
         return len(self._broker.requests)
 
-    def membership(self) -> Membership:
+    def group_metadata(self) -> Membership:
         """Return the membership as of the last poll; cooperative: as it is known now, without a poll."""
         member = self._group.members.get(self._process.name) if self._group.cooperative else None
         return self._membership if member is None else Membership(member.name, member.generation)
@@ -154,7 +154,7 @@ class LogClient:
         self._transaction = transaction
         self._scheduler.after(self._profile.transaction_ms, lambda: self._time_out(transaction))
 
-    def produce(self, emit: Emit) -> None:
+    def produce(self, emit: OutgoingMessage) -> None:
         """Send a message."""
         if self._transaction is not None and self._transaction.partitions:
             self._process.passing("produce")
@@ -166,13 +166,13 @@ class LogClient:
         offset = self._broker.append(emit, transaction)
         self._process.trace("produce", emit.stream, emit.partition, offset, dict(emit.headers), emit.value)
 
-    def send_offsets(self, offsets: Mapping[int, int], membership: Membership) -> None:
+    def send_offsets(self, offsets: Mapping[int, int], group_metadata: Membership) -> None:
         """Put offsets into the transaction."""
         self._process.point("send_offsets")
         transaction = self._open()
         if self._chaos.log_fault():
             raise LogUnavailable("no answer")
-        taken = self._group.accept(offsets, membership, transaction)
+        taken = self._group.accept(offsets, group_metadata, transaction)
         self._process.trace("send offsets", dict(offsets), "taken" if taken else "refused")
         if not taken:
             raise LogUnavailable("the membership is outdated")

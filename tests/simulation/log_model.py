@@ -17,7 +17,7 @@ from random import Random
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.worker.event_log import Message
 from tests.simulation.scheduler import Scheduler
@@ -179,7 +179,7 @@ class Broker:
         self.on_change()
         return offset
 
-    def append(self, emit: Emit, transaction: Transaction) -> int:
+    def append(self, emit: OutgoingMessage, transaction: Transaction) -> int:
         """Append a message to a transaction."""
         partitions = self.topics[emit.stream]
         number = crc32(emit.key or b"") % len(partitions) if emit.partition is None else emit.partition

@@ -16,13 +16,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from math import inf
 
-from runner.actions.decision import Decision, Emit, Forwarded
+from runner.actions.decision import Decision, Forwarded, OutgoingMessage
 from runner.actions.incoming import HOPS, ORIGIN
 from runner.actions.plan import TaskPlan
 from runner.actions.registry import decide
 from runner.actions.render import Renderer
 from runner.tasks.record import Record, TaskKey
-from runner.worker.intake import Terms, take_in
+from runner.worker.decoder import ProcessingSettings, decode_message
 from tests.simulation.answers import Answer, Answers
 from tests.simulation.history import Violation
 from tests.simulation.load import TRACE, header
@@ -65,7 +65,7 @@ class Reference:
 
     def __init__(
         self,
-        terms: Terms,
+        terms: ProcessingSettings,
         answers: Answers,
         removed: Collection[TaskKey],
         brought_back: Collection[TaskKey] = (),
@@ -96,7 +96,7 @@ class Reference:
         copies = _copies(requests)
         tasks: dict[TaskKey, Task] = defaultdict(Task)
         for found in requests:
-            plan = take_in(found.message, self._terms).plan
+            plan = decode_message(found.message, self._terms).plan
             if isinstance(plan, TaskPlan):
                 tasks[plan.key].queues[found.partition].append(self._event(plan, copies, found.timestamp_ms))
         return tasks
@@ -217,7 +217,7 @@ def _is_same(replayed: Record | None, stored: Record | None) -> bool:
     return replayed is not None and (replayed.state, replayed.start) == (stored.state, stored.start)
 
 
-def _bytes(emit: Emit) -> tuple[object, ...]:
+def _bytes(emit: OutgoingMessage) -> tuple[object, ...]:
     return emit.key, emit.value, emit.headers
 
 

@@ -12,8 +12,8 @@ from runner.store.calls import Ownership
 from runner.store.memory_store import MemoryStore
 from runner.tasks.record import TaskKey
 from tests.simulation.answers import read_answers
+from tests.simulation.changelog_check import check_changelog
 from tests.simulation.chaos import Chaos
-from tests.simulation.feed_check import check_feed
 from tests.simulation.group_model import Group
 from tests.simulation.history import Violation
 from tests.simulation.ledger import Ledger, check_dead_letters
@@ -186,7 +186,9 @@ class History:
         for partition in self.broker.requests:
             if next(partition.read(self.group.offsets.get(partition.number, 0)), None) is not None:
                 return False
-        if self.store.lost(1, {home: offset for home, offset in self.group.offsets.items() if offset}):
+        if self.store.shards_behind(
+            1, {home: offset for home, offset in self.group.offsets.items() if offset}
+        ):
             return False
         now = self.scheduler.now_ms
         for record in self.store.records():
@@ -200,7 +202,7 @@ class History:
     def _check(self) -> None:
         answers = read_answers(self.broker.visible(RESPONSES))
         records = self.store.records()
-        told_removed = check_feed(self.broker, records)
+        told_removed = check_changelog(self.broker, records)
         Ledger(self.load.sent, answers, self.redis.removed | told_removed).check()
         check_dead_letters(self.load.sent.values(), self.broker.visible(DEAD_LETTERS))
         reference = Reference(

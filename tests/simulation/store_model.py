@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
 from runner.errors import StoreLost, StoreUnavailable
-from runner.store.calls import Due, Index, Loaded, Opened, Ownership, Page, ShardCall, Verdict, Whole
-from runner.store.connection.command import Meanwhile, nothing
+from runner.store.calls import Completeness, Due, Index, Loaded, Opened, Ownership, Page, ShardCall, Verdict
+from runner.store.connection.command import OnWait, nothing
 from runner.store.memory_store import MemoryStore
 from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
@@ -79,8 +79,8 @@ class StoreClient:
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Whole | None = None,
-        meanwhile: Meanwhile = nothing,
+        whole: Completeness | None = None,
+        meanwhile: OnWait = nothing,
     ) -> Loaded:
         """Return records and kept decisions."""
         meanwhile()
@@ -88,26 +88,30 @@ class StoreClient:
             "load", lambda: self._bound(lambda: self._redis.store.load(incarnation, reads, whole))
         )
 
-    def adopt(self) -> bool:
+    def bind_server(self) -> bool:
         """Take the server that is there now; one that has lost everything is opened again."""
         before, self._life = self._life, self._asked("verify", self._opened_life)
         return self._life != before
 
-    def lost(self, incarnation: int, bases: Mapping[int, int]) -> list[tuple[int, int]]:
+    def shards_behind(self, incarnation: int, bases: Mapping[int, int]) -> list[tuple[int, int]]:
         """Return where a mark lies below the base."""
-        return self._asked("verify", lambda: self._redis.store.lost(incarnation, bases))
+        return self._asked("verify", lambda: self._redis.store.shards_behind(incarnation, bases))
 
-    def unverified(self, homes: Collection[int], note: str) -> Mapping[int, str]:
+    def pending_tokens(self, homes: Collection[int], note: str) -> Mapping[int, str]:
         """Return the notes of shards in which homes are yet to be verified."""
-        return self._asked("verify", lambda: self._bound(lambda: self._redis.store.unverified(homes, note)))
+        return self._asked(
+            "verify", lambda: self._bound(lambda: self._redis.store.pending_tokens(homes, note))
+        )
 
     def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
         """Note that these homes lack nothing."""
         self._asked("verify", lambda: self._bound(lambda: self._redis.store.verified(homes, of, notes)))
 
-    def held(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
+    def index_entries(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
         """Return some index entries of a home."""
-        return self._asked("verify", lambda: self._redis.store.held(shard, home, domains, min(limit, 2)))
+        return self._asked(
+            "verify", lambda: self._redis.store.index_entries(shard, home, domains, min(limit, 2))
+        )
 
     def _opened_life(self) -> int:
         if not self._redis.store.exists():
@@ -120,11 +124,11 @@ class StoreClient:
             raise StoreLost("another server")
         return call()
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
         """Apply each call; nobody knows about all of them if one is not answered."""
         meanwhile()
         verdicts: list[Verdict] = []
-        unanswered = False
+        unreachable = False
         for call in calls:
             point = _point_of(call)
             self._process.point(point)
@@ -133,8 +137,8 @@ class StoreClient:
                 self._later(call)
             elif fault is not Fault.BEFORE:
                 verdicts.append(self._bound(lambda call=call, how=fault.value: self._apply(call, how)))  # type: ignore[misc]
-            unanswered = unanswered or fault is not Fault.NONE
-        if unanswered:
+            unreachable = unreachable or fault is not Fault.NONE
+        if unreachable:
             raise StoreUnavailable("no answer")
         if calls:
             self._process.point("applied")
@@ -174,9 +178,9 @@ class StoreClient:
         """Return the offsets known to be committed."""
         return self._asked("committed", lambda: self._redis.store.committed(incarnation))
 
-    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+    def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         """Return the highest bases seen."""
-        return self._asked("committed", lambda: self._redis.store.floors(incarnation, partitions))
+        return self._asked("committed", lambda: self._redis.store.fences(incarnation, partitions))
 
     def _later(self, call: ShardCall) -> None:
         life = self._life

@@ -43,7 +43,9 @@ class WatchedRedis:
         stored = self.store._tasks
         before = {key: stored.get(key) for key in keys}
         verdict = self.store.apply_shard(call)
-        homes = [(home.partition, home.base, [offset for offset, _ in home.kept]) for home in call.homes]
+        homes = [
+            (home.partition, home.base_offset, [offset for offset, _ in home.kept]) for home in call.homes
+        ]
         said("apply shard", call.shard, verdict.value, homes)
         if verdict is not Verdict.APPLIED:
             self._counts[f"{'restoring' if call.restoring else 'calls'} {verdict.value.lower()}"] += 1
@@ -58,7 +60,7 @@ class WatchedRedis:
                 self._check(key, old, new)
                 self._note(key, new, call.shard)
                 self._happened(_what(old, new), key)
-        if self._is_restored() and self.store.index_entries() != set(self._entries.values()):
+        if self._is_restored() and self.store.all_index_entries() != set(self._entries.values()):
             raise Violation(f"the indexes differ from the records after a call on {keys}")
         return verdict
 
@@ -88,7 +90,7 @@ class WatchedRedis:
 
     def _is_restored(self) -> bool:
         """Whether no shard is half restored, in which entries may stand for nothing yet."""
-        return all(home.restorer is None for home in self.store._homes.values())
+        return all(home.restore_lease is None for home in self.store._homes.values())
 
     def _check(self, key: TaskKey, old: Record | None, new: Record | None) -> None:
         """One call may hold several steps of a task: each is a revision."""

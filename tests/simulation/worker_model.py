@@ -15,19 +15,19 @@ from runner.actions.policy import DomainPolicy, Policy
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
 from runner.errors import FatalError
-from runner.worker.beside import More
-from runner.worker.delivery import Delivery, ExactlyOnce
-from runner.worker.feed import Feed
-from runner.worker.intake import Terms
+from runner.worker.changelog import Changelog
+from runner.worker.components import Components, Limits
+from runner.worker.decoder import ProcessingSettings
+from runner.worker.delivery import DeliveryMode, ExactlyOnce
 from runner.worker.loop import Loop
-from runner.worker.parts import Limits, Parts
+from runner.worker.overlap import Step
 from runner.worker.process import Process as Middle
 from runner.worker.restorer import Extent, Restorer
 from runner.worker.retention import Retention
-from runner.worker.store_time import StoreTime
+from runner.worker.store_clock import StoreClock
 from runner.worker.timers import Timers, TimerSettings
+from tests.simulation.changelog_model import ChangelogModel
 from tests.simulation.chaos import Chaos
-from tests.simulation.feed_model import FeedModel
 from tests.simulation.group_model import Group
 from tests.simulation.listener import Listener
 from tests.simulation.log_client import LogClient
@@ -38,16 +38,16 @@ from tests.simulation.store_model import Redis, StoreClient
 from tests.simulation.topic_model import KnownTopic, Topics
 
 
-def terms_of(profile: Profile) -> Terms:
+def terms_of(profile: Profile) -> ProcessingSettings:
     """Return what a process is set up with."""
     policy = Policy(
         domains={name: DomainPolicy(retention_ms=profile.retention_ms) for name in profile.domains},
         period_chunk=profile.period_chunk,
     )
-    return Terms(policy, JsonCodec(), NO_RULES, 1, 0, profile.slice_events)
+    return ProcessingSettings(policy, JsonCodec(), NO_RULES, 1, 0, profile.slice_events)
 
 
-def _more_first(call: Callable[[], None], more: More) -> None:
+def _more_first(call: Callable[[], None], more: Step) -> None:
     """Decode all that waits, and then find out what becomes of this batch."""
     while more():
         pass
@@ -57,7 +57,7 @@ def _more_first(call: Callable[[], None], more: More) -> None:
 SIZES: Final = (2, 1)
 """Records that are restored in a round trip, and in a call: a history has few tasks."""
 
-_DECODED_FIRST: Final[Delivery] = partial(ExactlyOnce, beside=_more_first)
+_DECODED_FIRST: Final[DeliveryMode] = partial(ExactlyOnce, overlap=_more_first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class Makers:
     """How the parts of a worker are made: the real ones, unless a rule is to be broken."""
 
     middle: Callable[..., Middle] = Middle
-    delivery: Delivery = _DECODED_FIRST
-    feed: Callable[..., Feed] = Feed
+    delivery: DeliveryMode = _DECODED_FIRST
+    changelog: Callable[..., Changelog] = Changelog
     retention: Callable[..., Retention] = Retention
     restorer: Callable[..., Restorer] = Restorer
 
@@ -81,7 +81,7 @@ class Scene:
     redis: Redis
     chaos: Chaos
     profile: Profile
-    terms: Terms
+    terms: ProcessingSettings
     makers: Makers
     counts: Counter[str]
     """How often what happened."""
@@ -215,39 +215,41 @@ class WorkerProcess:
         topic = KnownTopic(scene.scheduler, scene.broker, profile)
         ownership = replace(scene.redis.ownership, partitions=topic.homes())
         store = StoreClient(scene.redis, self, scene.chaos, scene.scheduler, ownership)
-        time = StoreTime(ticker)
+        time = StoreClock(ticker)
         settings = TimerSettings(profile.timer_chunk, profile.lease_ms / 1000)
         topics = Topics()
-        feed = scene.makers.feed(TASKS, topics, store.shard)
+        changelog = scene.makers.changelog(TASKS, topics, store.shard)
         observer = Listener(scene.counts, scene.trace and self.trace)
         self._restorer = scene.makers.restorer(
             store,
-            FeedModel(scene.broker, self),
+            ChangelogModel(scene.broker, self),
             Extent(tuple(terms.policy.domains), terms.incarnation, self._log),
             lambda: f"{self.name}-{next(self._tokens)}",
             observer,
             SIZES,
         )
-        middle = scene.makers.middle(terms, store, topics, DEAD_LETTERS, feed)
-        parts = Parts(
+        middle = scene.makers.middle(terms, store, topics, DEAD_LETTERS, changelog)
+        parts = Components(
             log=self._log,
             topic=topic,
             store=store,
             process=middle,
             delivery=scene.makers.delivery,
             timers=Timers(store, terms.policy, topics, settings, time, ticker),
-            retention=scene.makers.retention(store, terms.policy, terms.incarnation, time, has_feed=True),
+            retention=scene.makers.retention(
+                store, terms.policy, terms.incarnation, time, has_changelog=True
+            ),
             time=time,
             incarnation=terms.incarnation,
-            ahead=middle.ahead,
-            feed=feed,
+            prefetch=middle.prefetch,
+            changelog=changelog,
             restorer=self._restorer,
         )
         limits = Limits(
             batch_events=profile.batch_events,
             poll_seconds=profile.poll_seconds,
             retry_seconds=0.03,
-            blocked_seconds=0.5,
+            paused_seconds=0.5,
             verify_seconds=profile.verify_ms / 1000,
         )
         return Loop(parts, limits, observer, ticker)

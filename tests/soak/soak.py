@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.e2e.answers import read_all, wait_until_drained
+from tests.e2e.changelog_check import changelog_findings
 from tests.e2e.checker import check
 from tests.e2e.faulty_worker import CLOCK, NOT_STARTED, RULE
-from tests.e2e.feed_check import feed_findings
 from tests.e2e.load import Load
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
@@ -110,7 +110,7 @@ def _settled(stand: Stand, fleet: Fleet, load: Load, outcome: Outcome) -> list[s
     buried = read_all(site, site.dead_letters)
     return [
         *report.findings,
-        *feed_findings(site),
+        *changelog_findings(site),
         *(f"a worker ended with {code}" for code in codes if code),
         *(f"dead letter at {each.partition}@{each.offset}: {each.headers}" for each in buried),
     ]

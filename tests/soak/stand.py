@@ -28,7 +28,7 @@ class Stand:
 
 @contextmanager
 def standing(folder: Path, kafka_version: str | None) -> Iterator[Stand]:
-    """Run both servers for the length of a block; the topics are made, the feed among them."""
+    """Run both servers for the length of a block; the topics are made, the changelog among them."""
     broker = OwnBroker(folder / "kafka", kafka_version)
     redis = RedisServer(VALKEY, folder / "redis", appendonly=True, options=EVERY_WRITE_KEPT)
     broker.start()

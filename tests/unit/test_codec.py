@@ -96,10 +96,10 @@ def test_the_depth_that_is_allowed_does_not_depend_on_the_calls_around(
         CODEC.decode(nested(MAX_DEPTH + 1, opening, closing))
 
 
-@pytest.mark.parametrize("beside", [b"[]", b'[[],[],{"a":[]}]', b'"[[[["'])
-def test_what_stands_beside_the_deepest_place_does_not_count(beside: bytes) -> None:
+@pytest.mark.parametrize("overlap", [b"[]", b'[[],[],{"a":[]}]', b'"[[[["'])
+def test_what_stands_beside_the_deepest_place_does_not_count(overlap: bytes) -> None:
     for levels, allowed in ((MAX_DEPTH, True), (MAX_DEPTH + 1, False)):
-        value = b'{"first":%s,%s,"last":%s}' % (beside, nested(levels)[1:-1], beside)
+        value = b'{"first":%s,%s,"last":%s}' % (overlap, nested(levels)[1:-1], overlap)
         if allowed:
             assert set(CODEC.decode(value)) == {"first", "payload", "last"}
         else:

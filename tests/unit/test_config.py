@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from runner.config import Config, ConfigError, load
 from runner.config.schema import json_schema, text
-from runner.config.shape import shape_of
+from runner.config.schema_tree import shape_of
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "config" / "runner.yaml"

@@ -10,7 +10,7 @@ import pytest
 from runner.config import Config, ConfigError, load
 from runner.config.environment import overrides
 from runner.config.schema import json_schema
-from runner.config.shape import shape_of
+from runner.config.schema_tree import shape_of
 
 FILE = Path(__file__).parents[2] / "config" / "runner.yaml"
 

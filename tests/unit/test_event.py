@@ -123,8 +123,8 @@ def test_a_request_id_is_text_or_a_number_read_as_its_text(request_id: Any, text
 
 
 def test_the_rest_of_request_meta_is_not_looked_at() -> None:
-    for beside in (rb'"n":1e999', rb'"name":"\ud83d"', rb'"\ude00":[]', b'"id":"not the last"'):
-        value = b'{"requestMeta":{%s,"id":"r"},"eventMeta":{"action":"StartTask"},"payload":{}}' % beside
+    for overlap in (rb'"n":1e999', rb'"name":"\ud83d"', rb'"\ude00":[]', b'"id":"not the last"'):
+        value = b'{"requestMeta":{%s,"id":"r"},"eventMeta":{"action":"StartTask"},"payload":{}}' % overlap
         event = read(value)
         require_answerable(event)
         assert event.request_id == "r"

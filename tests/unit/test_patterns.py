@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.envelope.limits import USUAL, EventLimits
 from runner.envelope.merge import Json
 from runner.envelope.patterns import search
-from runner.envelope.truth import truthy
+from runner.envelope.truthiness import truthy
 from runner.errors import NOT_CONVERTIBLE, EventError
 
 ORDER: dict[str, Any] = {

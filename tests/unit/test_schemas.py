@@ -15,7 +15,7 @@ from msgspec import structs
 
 from runner.actions.decision import Closed, Decision
 from runner.actions.incoming import Incoming
-from runner.actions.plan import PeriodPlan, SettledPlan, TaskPlan
+from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
 from runner.actions.registry import TASK_ACTIONS, TIMEOUT_BETWEEN, decide, is_addressed, plan, settle
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
@@ -69,7 +69,7 @@ def test_the_schema_of_the_record_is_that_of_its_structs() -> None:
 
 def test_every_field_of_the_record_is_described() -> None:
     parts = schema.json_schema()["$defs"]
-    assert {"TaskState", "TaskStart", "Closing"} <= set(parts)
+    assert {"TaskState", "TaskStart", "Ending"} <= set(parts)
     for part in parts.values():
         for name, field in part.get("properties", {}).items():
             assert field.get("description"), name
@@ -151,7 +151,7 @@ def everything_read(action: str) -> Reading:
 def _decide_all(one: Incoming, reading: Reading) -> None:
     asked = plan(one, POLICY)
     match asked:
-        case SettledPlan():
+        case ImmediateAnswer():
             assert settle(asked, NOW, RENDERER).emits
         case PeriodPlan():
             assert decide_period(asked, DuePage((), None), NOW, POLICY, RENDERER)
@@ -258,7 +258,7 @@ def _refused(action: str, meta: dict[str, Any]) -> bool:
         decision = answer(one, None if action == "StartTask" else started())
         return decision.status == "FAIL" and failure(decision)["code"] in REFUSALS
     asked = plan(one, POLICY)
-    return isinstance(asked, SettledPlan) and asked.error is not None and asked.error.code in REFUSALS
+    return isinstance(asked, ImmediateAnswer) and asked.error is not None and asked.error.code in REFUSALS
 
 
 def _time_path(action: str) -> dict[str, Any]:

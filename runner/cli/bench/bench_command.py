@@ -12,14 +12,14 @@ from uuid import uuid4
 import typer
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from runner.cli.bench.isolated_environment import DOMAIN, Workers, own_site
 from runner.cli.bench.measuring import PROCEED, START, Figures, Load, Out, measure
-from runner.cli.bench.own_site import DOMAIN, Workers, own_site
 from runner.cli.codecs import build_codecs
 from runner.cli.kafka_clients import Connection, connect_producer
 from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.progress import progress
 from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 from runner.cli.topic_reader import TopicReader
 from runner.clock import monotonic_seconds
 from runner.config import Config
@@ -125,7 +125,7 @@ class _Watched:
         self._reader = reader
         self._workers = workers
 
-    def next(self, timeout_seconds: float) -> Sighting | None:
+    def next(self, timeout_seconds: float) -> TopicMessage | None:
         seen = self._reader.next(timeout_seconds)
         if seen is None and self._workers is not None:
             self._workers.check()

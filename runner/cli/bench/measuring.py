@@ -14,7 +14,7 @@ import msgspec
 
 from runner.cli.progress import Step
 from runner.cli.responses_table import FAIL
-from runner.cli.sighting import REPLY, Sightings
+from runner.cli.topic_message import REPLY, Sightings
 from runner.clock import Ticker
 from runner.errors import FatalError
 

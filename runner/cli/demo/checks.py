@@ -16,7 +16,7 @@ from runner.cli.demo.story import (
     PURCHASE,
     SAGA_ID,
 )
-from runner.cli.sighting import REPLY, RESUME, Sighting
+from runner.cli.topic_message import REPLY, RESUME, TopicMessage
 from runner.errors import FORBIDDEN
 
 
@@ -48,7 +48,7 @@ RESUMED: Final = Answer(RESUME, SAGA_ID, ESCALATE, "PROCEEDED")
 EXPECTED: Final = (STARTED, TIMED_OUT, ESCALATED, REFUSED, ACCEPTED, RESUMED)
 
 
-def check_all(responses: Sequence[Sighting], dead_letters: Sequence[Sighting]) -> list[Check]:
+def check_all(responses: Sequence[TopicMessage], dead_letters: Sequence[TopicMessage]) -> list[Check]:
     """Return every check of what was seen, in the order of the story."""
     answers = _Answers(responses)
     return [
@@ -75,13 +75,13 @@ def check_worker(exit_code: int | None) -> Check:
 class _Answers:
     """The responses by what they are; a look at one may ask for the others."""
 
-    def __init__(self, responses: Sequence[Sighting]) -> None:
-        self._found: dict[Answer, list[Sighting]] = {}
+    def __init__(self, responses: Sequence[TopicMessage]) -> None:
+        self._found: dict[Answer, list[TopicMessage]] = {}
         for response in responses:
             self._found.setdefault(answer_of(response), []).append(response)
 
     def check(
-        self, name: str, wanted: Answer, is_right: Callable[[_Answers, Sighting], bool] | None = None
+        self, name: str, wanted: Answer, is_right: Callable[[_Answers, TopicMessage], bool] | None = None
     ) -> Check:
         """Exactly one response is the one that is wanted, and it is right."""
         found = self._found.get(wanted, [])
@@ -102,32 +102,32 @@ class _Answers:
         return None
 
 
-def answer_of(response: Sighting) -> Answer:
+def answer_of(response: TopicMessage) -> Answer:
     """Return what a response is; only the saga's own have a step."""
     return Answer(response.kind, response.key, response.step_id, response.status)
 
 
-def _has_deadline(answers: _Answers, response: Sighting) -> bool:
+def _has_deadline(answers: _Answers, response: TopicMessage) -> bool:
     return bool(answers.deadline_ms == response.section("result").get("endTime", 0) + DEADLINE_MS)
 
 
-def _is_in_time(answers: _Answers, response: Sighting) -> bool:
+def _is_in_time(answers: _Answers, response: TopicMessage) -> bool:
     result = response.section("result")
     if answers.deadline_ms is None or "error" in result:
         return False
     return bool(result.get("endTime", 0) >= answers.deadline_ms)
 
 
-def _is_forbidden(_: _Answers, response: Sighting) -> bool:
+def _is_forbidden(_: _Answers, response: TopicMessage) -> bool:
     error = response.error()
     return (error.get("code"), error.get("http")) == (FORBIDDEN, 403)
 
 
-def _is_decided(_: _Answers, response: Sighting) -> bool:
+def _is_decided(_: _Answers, response: TopicMessage) -> bool:
     return response.section("payload") == {"purchase": PURCHASE, "decision": DECISION}
 
 
-def _no_others(responses: Sequence[Sighting]) -> Check:
+def _no_others(responses: Sequence[TopicMessage]) -> Check:
     found = [answer_of(response) for response in responses]
     others = [f"{answer.kind} {answer.status} for {answer.key}" for answer in found if answer not in EXPECTED]
     holds = sorted(found, key=repr) == sorted(EXPECTED, key=repr)

@@ -22,11 +22,11 @@ from runner.cli.kafka_clients import connect_producer
 from runner.cli.options import ConfigFile, read_config
 from runner.cli.screen import plain, say, stderr, stdout
 from runner.cli.sending import ACKNOWLEDGE_SECONDS
-from runner.cli.sighting import REPLY, Sighting
+from runner.cli.topic_message import REPLY, TopicMessage
 from runner.cli.topic_reader import TopicReader
 from runner.clock import monotonic_seconds
 from runner.config import Config
-from runner.embedded.children import stop
+from runner.embedded.subprocesses import stop
 from runner.envelope.plain import encode
 from runner.errors import FatalError
 
@@ -117,7 +117,7 @@ class Play:
         self._timeline = Timeline(stdout())
         self._engine = SagaEngine(story.STEPS, self._send)
         self._people = People(self._send)
-        self._seen: list[Sighting] = []
+        self._seen: list[TopicMessage] = []
 
     def run(self, has_workers: Callable[[], bool]) -> None:
         """Play until the saga has ended and the director has her answer, or too long has passed."""
@@ -149,7 +149,7 @@ class Play:
             [seen for seen in self._seen if seen.topic == self._topics.dead_letters],
         )
 
-    def _burst(self) -> list[Sighting]:
+    def _burst(self) -> list[TopicMessage]:
         """Return what there is of ours, in the order of writing: partitions know nothing of that."""
         burst = []
         seen = self._reader.next(_POLL_SECONDS)
@@ -163,7 +163,7 @@ class Play:
         answered = {seen.key for seen in self._seen if seen.kind == REPLY}
         return self._engine.result is not None and story.DIRECTOR.request_id in answered
 
-    def _see(self, seen: Sighting) -> None:
+    def _see(self, seen: TopicMessage) -> None:
         self._show(seen)
         if seen.topic != self._topics.responses:
             return
@@ -175,7 +175,7 @@ class Play:
         if person is not None:
             self._timeline.tell(story.ACTS[person])
 
-    def _show(self, seen: Sighting) -> None:
+    def _show(self, seen: TopicMessage) -> None:
         self._seen.append(self._mark.taken_off(seen))
         self._timeline.show(seen)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class Mark:
         request_id = request["id"].removesuffix(self.text) + self.text
         return event | {"requestMeta": request | {"id": request_id}}
 
-    def is_on(self, seen: Sighting) -> bool:
+    def is_on(self, seen: TopicMessage) -> bool:
         """Whether a message belongs to this demo: also a timer's, whose key holds the task's id."""
         return self.text in seen.key
 
-    def taken_off(self, seen: Sighting) -> Sighting:
+    def taken_off(self, seen: TopicMessage) -> TopicMessage:
         """Return the message under the key that the story knows."""
         return replace(seen, key=seen.key.removesuffix(self.text))

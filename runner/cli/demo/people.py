@@ -7,7 +7,7 @@ from time import time
 from typing import Any, TypeAlias
 
 from runner.cli.demo.story import CLERK, DECISION, DIRECTOR, DOMAIN, ESCALATE, Person
-from runner.cli.sighting import REPLY, Sighting
+from runner.cli.topic_message import REPLY, TopicMessage
 
 Event: TypeAlias = dict[str, Any]
 
@@ -19,7 +19,7 @@ class People:
         self._send = send
         self._task_id = ""
 
-    def see(self, seen: Sighting) -> Person | None:
+    def see(self, seen: TopicMessage) -> Person | None:
         """Take a response; return who acted on it, if anybody did."""
         if seen.kind != REPLY:
             return None

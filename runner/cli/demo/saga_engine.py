@@ -10,7 +10,7 @@ from time import time
 from typing import Any, TypeAlias
 
 from runner.cli.demo.story import APPROVE, DOMAIN, PURCHASE, SAGA_ID, Step
-from runner.cli.sighting import RESUME, Sighting
+from runner.cli.topic_message import RESUME, TopicMessage
 
 Event: TypeAlias = dict[str, Any]
 
@@ -28,7 +28,7 @@ class SagaEngine:
         event = {"requestMeta": {"id": SAGA_ID, "channel": "demo"}, "payload": {"purchase": PURCHASE}}
         self._enter(APPROVE, event)
 
-    def see(self, seen: Sighting) -> str | None:
+    def see(self, seen: TopicMessage) -> str | None:
         """Take a response; return the step that it led to, None if it led to none."""
         event = seen.event()
         if seen.kind != RESUME or event is None:

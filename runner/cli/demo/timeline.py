@@ -11,7 +11,7 @@ from runner.actions.incoming import ORIGIN
 from runner.cli.moments import clock_time
 from runner.cli.responses_table import FAIL
 from runner.cli.screen import Column, Rows, say, status_text
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 
 # Together no wider than the usual terminal.
 _COLUMNS: Final = (
@@ -39,7 +39,7 @@ class Timeline:
         """Print a line of the story."""
         say(self._console, text, "italic")
 
-    def show(self, seen: Sighting) -> None:
+    def show(self, seen: TopicMessage) -> None:
         """Print one message."""
         self._rows.row(
             clock_time(seen.time_ms),
@@ -51,7 +51,7 @@ class Timeline:
         )
 
 
-def _status(seen: Sighting) -> Text:
+def _status(seen: TopicMessage) -> Text:
     if seen.status == FAIL:
         return status_text(FAIL, str(seen.error().get("code", "")))
     if seen.status:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.cli.sighting import RawHeaders, Sighting
+from runner.cli.topic_message import RawHeaders, TopicMessage
 from runner.worker import dead_letters as box
 
 REPLAYED: Final = "dead-letter-replayed"
@@ -81,7 +81,7 @@ class Letter:
         }
 
 
-def read_letter(seen: Sighting) -> Letter:
+def read_letter(seen: TopicMessage) -> Letter:
     """Return a message of the dead-letter topic that is no note. Never raises, whatever its bytes are."""
     headers = seen.headers
     return Letter(
@@ -97,7 +97,7 @@ def read_letter(seen: Sighting) -> Letter:
     )
 
 
-def replayed_place(seen: Sighting) -> Place | None:
+def replayed_place(seen: TopicMessage) -> Place | None:
     """Return the letter that a note says was replayed; None for a message that is no note."""
     if box.REASON in seen.headers:
         return None

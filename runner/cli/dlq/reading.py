@@ -14,7 +14,7 @@ from runner.cli.dlq.letter import Letter, Place, read_letter, replayed_place
 from runner.cli.options import moment_option
 from runner.cli.progress import progress
 from runner.cli.screen import stderr
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 from runner.cli.topic_reader import TopicReader
 from runner.config import Config
 
@@ -85,7 +85,7 @@ def wanted(reasons: list[str] | None, since: str | None, until: str | None) -> W
     )
 
 
-def messages(config: Config, since_ms: int | None, title: str | None) -> Iterator[Sighting]:
+def messages(config: Config, since_ms: int | None, title: str | None) -> Iterator[TopicMessage]:
     """Give every message of the topic from this time on, to where it ends now.
 
     With a title, how far it is can be seen on a terminal: for those who print nothing meanwhile.

@@ -15,7 +15,7 @@ from runner.cli.dlq.replaying import Replay, Replayer, connect_replayer
 from runner.cli.kafka_clients import connect_consumer
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 from runner.cli.wiring import topics_read
 from runner.config import Config
 from runner.errors import FatalError
@@ -145,7 +145,7 @@ def _chosen(
             yield letter, _replay(seen, letter, letter.topic, targets[letter.topic])
 
 
-def _replay(seen: Sighting, letter: Letter, topic: str, partitions: int) -> Replay:
+def _replay(seen: TopicMessage, letter: Letter, topic: str, partitions: int) -> Replay:
     source = letter.source
     partition = source.partition if source is not None and source.partition < partitions else None
     headers = original_headers(seen.raw_headers or ())

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from runner.cli.dlq.letter import REPLAY_OF, REPLAYED, Place
 from runner.cli.kafka_clients import Connection, connect_producer
 from runner.cli.sending import ACKNOWLEDGE_SECONDS
-from runner.cli.sighting import RawHeaders
+from runner.cli.topic_message import RawHeaders
 from runner.config import Config
 from runner.errors import FatalError, LogUnavailable
 

@@ -14,8 +14,8 @@ from runner.cli.dlq.letter import Letter, Place, parse_place, read_letter
 from runner.cli.moments import moment
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, say, stdout
-from runner.cli.sighting import Sighting
 from runner.cli.streams import write_bytes
+from runner.cli.topic_message import TopicMessage
 from runner.cli.topic_reader import TopicReader
 from runner.config import Config
 from runner.errors import FatalError
@@ -84,7 +84,7 @@ def _parse(text: str, config: Config) -> Place:
     return place
 
 
-def _read(config: Config, place: Place) -> Sighting:
+def _read(config: Config, place: Place) -> TopicMessage:
     topic = config.topics.dead_letters
     at = {(topic, place.partition): place.offset}
     with TopicReader(config, [topic], from_beginning=True, at=at) as reader:
@@ -96,7 +96,7 @@ def _read(config: Config, place: Place) -> Sighting:
     )
 
 
-def _show(seen: Sighting) -> None:
+def _show(seen: TopicMessage) -> None:
     letter = read_letter(seen)
     console = stdout()
     for label, value in _lines(letter, seen):
@@ -107,7 +107,7 @@ def _show(seen: Sighting) -> None:
         say(console, line)
 
 
-def _lines(letter: Letter, seen: Sighting) -> Iterator[tuple[str, str]]:
+def _lines(letter: Letter, seen: TopicMessage) -> Iterator[tuple[str, str]]:
     yield "place", f"{seen.topic}/{letter.place}"
     yield "buried", "-" if letter.time_ms is None else moment(letter.time_ms)
     yield "reason", letter.reason
@@ -123,7 +123,7 @@ def _lines(letter: Letter, seen: Sighting) -> Iterator[tuple[str, str]]:
         yield "header", f"{name}: {_hex(value) if shown is None else shown}"
 
 
-def _described(seen: Sighting) -> dict[str, Any]:
+def _described(seen: TopicMessage) -> dict[str, Any]:
     letter = read_letter(seen)
     headers = None
     if seen.raw_headers is not None:

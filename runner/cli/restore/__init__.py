@@ -1,1 +1,1 @@
-"""``runner restore``: compares Redis with the task feed, and fills it again by hand."""
+"""``runner restore``: compares Redis with the changelog, and fills it again by hand."""

@@ -1,7 +1,7 @@
-"""``runner restore --fill-changelog``: gives a task feed to a key space that was begun without.
+"""``runner restore --fill-changelog``: gives a changelog to a key space that was begun without.
 
   1 nobody is in the group, and the key space says that it is being filled, with a token. Every worker
-    without a feed takes that back, when it starts and when it gets partitions; earlier versions do not
+    without a changelog takes that back, when it starts and when it gets partitions; earlier versions do not
     start while it stands there
   2 nobody is in the group: whoever was, and came in time, is one that has not taken it back
   3 the topic is made to tell what Redis holds, as far as it is committed
@@ -22,16 +22,16 @@ from confluent_kafka import Producer
 from runner.cli.kafka_clients import Connection
 from runner.cli.progress import progress
 from runner.cli.restore.place import Place
-from runner.cli.restore.writer import FeedWriter, connect_writer
+from runner.cli.restore.writer import ChangelogWriter, connect_writer
 from runner.cli.screen import print_json, say, stderr, stdout
 from runner.config import Config
 from runner.envelope.codec import JsonCodec
 from runner.errors import EventError, FatalError, StoreMismatch, StoreUnavailable
 from runner.store.calls import FILLING, LISTS, NONE, HomeCall, Phase, Restoring, ShardCall, Verdict
-from runner.worker.feed import Feed
+from runner.worker.changelog import Changelog
 from runner.worker.filler import Extent, Filled, Filler
-from runner.worker.opening import open_positions
-from runner.worker.topics import TopicOutlet
+from runner.worker.start_offsets import start_offsets
+from runner.worker.topics import KafkaTopicCatalog
 
 Connect = Callable[[Config], Connection[Producer]]
 
@@ -40,42 +40,42 @@ def fill_changelog(place: Place, *, as_json: bool, connect: Connect = connect_wr
     """Fill the topic, turn it on, and say so."""
     topic = str(place.config.topics.tasks)
     space = place.require_space()
-    if space.feed not in {"", LISTS}:
-        place.require_feed()
+    if space.changelog not in {"", LISTS}:
+        place.require_changelog()
         _report(Filled(), topic, as_json=as_json, is_new=False)
         return
     incarnation = place.incarnation_in(space)
     with _filling(place) as token:
         homes = range(place.homes())
-        positions = open_positions(homes, place, place.store, incarnation)
+        positions = start_offsets(homes, place, place.store, incarnation)
         bases = {home: max(offset, 0) for home, offset in positions.items()}
         filled = _fill(place, Extent(tuple(place.config.domains), incarnation, bases), connect)
         _mark(place, incarnation, bases, token)
         place.require_nobody()
-        _require(place.store.change_feed(token, place.feed_id), place.feed_id)
+        _require(place.store.change_changelog(token, place.changelog_id), place.changelog_id)
     _report(filled, topic, as_json=as_json, is_new=True)
 
 
 @contextmanager
 def _filling(place: Place) -> Iterator[str]:
-    """Say, for the length of the block, that the feed is being filled; give the token of it."""
+    """Say, for the length of the block, that the changelog is being filled; give the token of it."""
     token = f"{FILLING}{uuid4().hex}"
     place.require_nobody()
-    _require(place.store.change_feed("", token), token)
+    _require(place.store.change_changelog("", token), token)
     try:
         place.require_nobody()
         yield token
     except BaseException:
         with suppress(StoreUnavailable):
-            place.store.change_feed(token, NONE)
+            place.store.change_changelog(token, NONE)
         raise
 
 
 def _fill(place: Place, extent: Extent, connect: Connect) -> Filled:
-    outlet = TopicOutlet(place.cluster, {}, JsonCodec())
-    feed = Feed(str(place.config.topics.tasks), outlet, place.store.shard)
-    writer = FeedWriter(connect(place.config).client)
-    filler = Filler(place.store, place.feed, feed, extent, writer.send)
+    topics = KafkaTopicCatalog(place.cluster, {}, JsonCodec())
+    changelog = Changelog(str(place.config.topics.tasks), topics, place.store.shard)
+    writer = ChangelogWriter(connect(place.config).client)
+    filler = Filler(place.store, place.changelog, changelog, extent, writer.send)
     try:
         with progress(stderr(), "filling, shards", place.store.shards) as step:
             for shard in range(place.store.shards):
@@ -87,7 +87,7 @@ def _fill(place: Place, extent: Extent, connect: Connect) -> Filled:
 
 
 def _mark(place: Place, incarnation: int, bases: Mapping[int, int], token: str) -> None:
-    homes = tuple(HomeCall(home, base, until=base) for home, base in bases.items())
+    homes = tuple(HomeCall(home, base, decided_up_to=base) for home, base in bases.items())
     restoring = Restoring(token, Phase.MARK)
     calls = [ShardCall(shard, incarnation, homes, (), restoring) for shard in range(place.store.shards)]
     if any(verdict is not Verdict.APPLIED for verdict in place.store.apply(calls)):

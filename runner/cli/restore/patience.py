@@ -1,4 +1,4 @@
-"""The task feed for somebody who waits for it: silence has an end, and a reason to look for."""
+"""The changelog for somebody who waits for it: silence has an end, and a reason to look for."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import Final
 
 from runner.clock import Ticker, monotonic_seconds
 from runner.errors import LogUnavailable
-from runner.worker.comparison import GrowingFeed
-from runner.worker.last_told import Told
+from runner.worker.changelog_snapshot import ChangelogRecord
+from runner.worker.comparison import GrowingChangelog
 
 SILENCE_SECONDS: Final = 60.0
 """Much longer than a transaction of a dead worker stays open."""
 
 
-class PatientFeed:
-    """Passes on what a feed gives; LogUnavailable once it has given nothing for too long."""
+class PatientChangelog:
+    """Passes on what a changelog gives; LogUnavailable once it has given nothing for too long."""
 
-    def __init__(self, feed: GrowingFeed, topic: str, ticker: Ticker = monotonic_seconds) -> None:
-        self._feed = feed
+    def __init__(self, changelog: GrowingChangelog, topic: str, ticker: Ticker = monotonic_seconds) -> None:
+        self._changelog = changelog
         self._topic = topic
         self._ticker = ticker
         self._heard_seconds = ticker()
 
     def begin(self, shard: int) -> None:
         """Go to the first message of a partition."""
-        self._feed.begin(shard)
+        self._changelog.begin(shard)
         self._heard_seconds = self._ticker()
 
     def extend(self) -> None:
         """Let the end be where it is by now."""
-        self._feed.extend()
+        self._changelog.extend()
         self._heard_seconds = self._ticker()
 
-    def read(self) -> Sequence[Told] | None:
+    def read(self) -> Sequence[ChangelogRecord] | None:
         """Return what comes next; None once the end is reached."""
-        found = self._feed.read()
+        found = self._changelog.read()
         if found is None or found:
             self._heard_seconds = self._ticker()
         elif self._ticker() - self._heard_seconds > SILENCE_SECONDS:
@@ -48,4 +48,4 @@ class PatientFeed:
 
     def close(self) -> None:
         """Let go of what reading needs."""
-        self._feed.close()
+        self._changelog.close()

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaException
 
-from runner.cli.feed_wiring import WAY_OUT
+from runner.cli.changelog_wiring import WAY_OUT
 from runner.cli.kafka_clients import ANSWER_SECONDS, connect_admin
 from runner.cli.log_wiring import topic_id
-from runner.cli.restore.patience import PatientFeed
+from runner.cli.restore.patience import PatientChangelog
 from runner.cli.store_wiring import require_kept, require_partitions
 from runner.cli.task.finding import require_layout
 from runner.cli.wiring import connect_store, said_with_remedy
@@ -21,10 +21,10 @@ from runner.config.clients import client_properties
 from runner.errors import FatalError, StoreMismatch, StoreUnavailable
 from runner.store.calls import LISTS, KeySpace
 from runner.store.redis_store import RedisStore
+from runner.worker.commit_metadata import incarnation_of, topic_of
 from runner.worker.comparison import Comparison, Scope, Standing
 from runner.worker.group_offsets import Committed, group_offsets
-from runner.worker.kafka_feed import KafkaFeed
-from runner.worker.offset_notes import incarnation_of, topic_of
+from runner.worker.kafka_changelog import KafkaChangelog
 from runner.worker.topics import Cluster, ask_cluster, require_topics
 
 _NO_GROUP: Final = "GROUP_ID_NOT_FOUND"
@@ -39,7 +39,7 @@ class Place:
     config: Config
     cluster: Cluster
     store: RedisStore
-    feed: PatientFeed
+    changelog: PatientChangelog
     admin: Any
 
     def members(self) -> int:
@@ -82,14 +82,14 @@ class Place:
         members = self.members()
         if members:
             raise FatalError(
-                f"group {self.config.kafka.group} has {members} members: the task feed is filled while no "
+                f"group {self.config.kafka.group} has {members} members: the changelog is filled while no "
                 "worker changes tasks; stop all of them (one that was killed is gone after "
                 "worker.sessionTimeoutMs), and run the command again"
             )
 
     @property
-    def feed_id(self) -> str:
-        """Id of the topic of the task feed."""
+    def changelog_id(self) -> str:
+        """Id of the topic of the changelog."""
         return self.cluster.topics[str(self.config.topics.tasks)].id
 
     def require_space(self) -> KeySpace:
@@ -98,24 +98,24 @@ class Place:
         if space is None:
             raise FatalError(
                 f"no worker has run under redis.prefix {self.config.redis.prefix}, so there are no tasks "
-                "yet: what begins now begins with a task feed"
+                "yet: what begins now begins with a changelog"
             )
         require_layout(space, self.config)
         self._require_same("kafka.group", space.group, self.config.kafka.group)
         return space
 
-    def require_feed(self) -> None:
-        """StoreMismatch where the tasks that are there have another task feed, or none; it may be empty."""
+    def require_changelog(self) -> None:
+        """StoreMismatch where the tasks that are there have another changelog, or none; it may be empty."""
         space = self.store.key_space()
         if space is None:
             return
-        if space.feed in {"", LISTS}:
+        if space.changelog in {"", LISTS}:
             way_out = WAY_OUT.format(topic=self.config.topics.tasks)
             raise StoreMismatch(
-                f"the tasks under redis.prefix {self.config.redis.prefix} were begun without a task feed, so "
+                f"the tasks under redis.prefix {self.config.redis.prefix} were begun without a changelog, so "
                 f"there is nothing to compare Redis with, or to restore it from; {way_out}"
             )
-        self._require_same("the task feed", space.feed, self.feed_id)
+        self._require_same("the changelog", space.changelog, self.changelog_id)
 
     def _require_same(self, name: str, stored: str, given: str) -> None:
         if stored != given:
@@ -145,9 +145,9 @@ class Place:
         return found
 
     def comparison(self, incarnation: int) -> Comparison:
-        """Return what compares the store with the feed."""
+        """Return what compares the store with the changelog."""
         scope = Scope(tuple(self.config.domains), self.homes(), incarnation)
-        return Comparison(self.store, self.feed, scope, self._standing)
+        return Comparison(self.store, self.changelog, scope, self._standing)
 
     def _standing(self) -> Standing:
         return Standing(self.last_committed(), self.store.load(0, []).now_ms)
@@ -166,7 +166,7 @@ def open_place(config: Config) -> Iterator[Place]:
     requests, tasks = config.topics.requests, config.topics.tasks
     if tasks is None:
         raise FatalError(
-            "topics.tasks is null, so there is no task feed to compare Redis with, or to restore it from; "
+            "topics.tasks is null, so there is no changelog to compare Redis with, or to restore it from; "
             "set it as the workers have it, or restore a backup (docs/operations.md)"
         )
     if not config.restores:
@@ -183,11 +183,11 @@ def open_place(config: Config) -> Iterator[Place]:
     require_partitions(config, cluster)
     require_kept(config, cluster)
     store = connect_store(config)
-    feed = PatientFeed(KafkaFeed(tasks, client_properties(config), config.kafka.group), tasks)
+    changelog = PatientChangelog(KafkaChangelog(tasks, client_properties(config), config.kafka.group), tasks)
     try:
-        yield Place(config, cluster, store, feed, admin.client)
+        yield Place(config, cluster, store, changelog, admin.client)
     except StoreUnavailable as error:
         raise StoreUnavailable(said_with_remedy(error, config)) from error
     finally:
-        feed.close()
+        changelog.close()
         store.close()

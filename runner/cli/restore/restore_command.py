@@ -17,8 +17,8 @@ from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
 from runner.cli.store_wiring import open_store
 from runner.errors import FatalError, StoreDiffers, Superseded
 from runner.worker.comparison import Compared, Difference, Finding
-from runner.worker.opening import open_positions
 from runner.worker.restorer import Extent, Restorer
+from runner.worker.start_offsets import start_offsets
 
 EXAMPLES: Final = 10
 """Ids of tasks that are named of a place."""
@@ -46,27 +46,27 @@ def restore(
         bool,
         typer.Option(
             "--fill-changelog",
-            help="The other way round, once: write the task feed from Redis, and turn it on.",
+            help="The other way round, once: write the changelog from Redis, and turn it on.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fill Redis again from the task feed (topics.tasks), or compare the two.
+    """Fill Redis again from the changelog (topics.tasks), or compare the two.
 
     Workers notice by themselves what Redis has lost, and restore it. This does
     it by hand, before they start: on a fresh Redis, or where single keys were
     deleted or evicted, which workers do not notice. All workers of the group
-    must have stopped. What differs is made equal to the feed; the rest is left
+    must have stopped. What differs is made equal to the changelog; the rest is left
     alone. It may be ended and repeated at any time.
 
     With --check nothing is changed, and workers may run: what moves meanwhile
-    is looked at again. Exit code 0: Redis holds what the feed tells; 8: it
+    is looked at again. Exit code 0: Redis holds what the changelog tells; 8: it
     does not. Each part of Redis (shard) that differs about the tasks of a
     partition (home) is one row: whether it lacks all that was committed last
     (behind), and how many tasks are missing, stale, unexpected, or cannot be
     found by their deadline (unindexed).
 
-    With --fill-changelog tasks that were begun without a task feed get one: the
+    With --fill-changelog tasks that were begun without a changelog get one: the
     topic is written from Redis, and turned on at the end. All workers must
     have stopped, and stay so until it is done. It may be ended and repeated at
     any time; nothing is turned on before all is written.
@@ -74,7 +74,7 @@ def restore(
     With --json each row is one line, with the ids of up to ten tasks, and the
     last line says how many tasks were compared and whether all is equal; or,
     without --check, how many records were restored, or with --fill-changelog
-    how many tasks the feed tells of, and how many messages that took.
+    how many tasks the changelog tells of, and how many messages that took.
 
     [bold]Examples[/bold]
 
@@ -90,7 +90,7 @@ def restore(
         if fill_changelog:
             fill.fill_changelog(place, as_json=as_json)
             return
-        place.require_feed()
+        place.require_changelog()
         if check:
             _check(place, as_json=as_json)
         else:
@@ -104,7 +104,7 @@ def _check(place: Place, *, as_json: bool) -> None:
     incarnation = place.incarnation()
     # In this order: a worker applies first and commits then.
     bases = place.last_committed()
-    behind = set(place.store.lost(incarnation, bases))
+    behind = set(place.store.shards_behind(incarnation, bases))
     tasks, findings = _compare(place, incarnation, range(place.store.shards))
     where = _by_place(findings)
     report = _Report(as_json=as_json)
@@ -114,12 +114,12 @@ def _check(place: Place, *, as_json: bool) -> None:
         print_json({"tasks": tasks, "equal": not behind and not findings})
     if behind or findings:
         raise StoreDiffers(
-            f"Redis does not hold what the task feed tells: {len(findings)} of {tasks} tasks differ, "
+            f"Redis does not hold what the changelog tells: {len(findings)} of {tasks} tasks differ, "
             f"{len(behind)} places are behind; workers restore those that are behind by themselves, "
             '"runner restore" restores all, with the workers stopped'
         )
     if not as_json:
-        say(stdout(), f"Redis holds what the task feed tells: {tasks} tasks", "green")
+        say(stdout(), f"Redis holds what the changelog tells: {tasks} tasks", "green")
 
 
 def _compare(place: Place, incarnation: int, shards: Collection[int]) -> tuple[int, list[Finding]]:
@@ -176,13 +176,15 @@ def _restore(place: Place, *, as_json: bool) -> None:
         )
     opened = open_store(place.store, config, place.cluster, by_hand=True)
     homes = range(place.homes())
-    positions = open_positions(homes, place, place.store, opened.incarnation)
+    positions = start_offsets(homes, place, place.store, opened.incarnation)
     try:
         with progress(stderr(), "restoring, shards", place.store.shards) as step:
             done = _Done(step)
             extent = Extent(tuple(config.domains), opened.incarnation, place)
-            restorer = Restorer(place.store, place.feed, extent, lambda: uuid4().hex, done)
-            lost = set(place.store.lost(opened.incarnation, {h: max(at, 0) for h, at in positions.items()}))
+            restorer = Restorer(place.store, place.changelog, extent, lambda: uuid4().hex, done)
+            lost = set(
+                place.store.shards_behind(opened.incarnation, {h: max(at, 0) for h, at in positions.items()})
+            )
             _settle(restorer, positions)
         rest = {shard for shard in range(place.store.shards) for home in homes if (shard, home) not in lost}
         tasks, findings = _compare(place, opened.incarnation, sorted(rest))
@@ -203,11 +205,11 @@ def _restore(place: Place, *, as_json: bool) -> None:
     elif places:
         say(stdout(), f"restored {done.records} records in {len(places)} places", "green")
     else:
-        say(stdout(), f"nothing to restore: Redis holds what the task feed tells, {tasks} tasks", "green")
+        say(stdout(), f"nothing to restore: Redis holds what the changelog tells, {tasks} tasks", "green")
 
 
 def _settle(restorer: Restorer, positions: Mapping[int, int]) -> None:
-    while not restorer.settle(positions):
+    while not restorer.verify(positions):
         pass
 
 

@@ -1,4 +1,4 @@
-"""Writes messages of the task feed for a command: some at a time, each time in one transaction."""
+"""Writes messages of the changelog for a command: some at a time, each time in one transaction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.cli.kafka_clients import Connection, connect_producer
 from runner.cli.sending import ACKNOWLEDGE_SECONDS
 from runner.config import Config
@@ -34,13 +34,13 @@ def connect_writer(config: Config) -> Connection[Producer]:
     return connection
 
 
-class FeedWriter:
+class ChangelogWriter:
     """Sends what it is given, whole or not at all."""
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
 
-    def send(self, emits: Sequence[Emit]) -> None:
+    def send(self, emits: Sequence[OutgoingMessage]) -> None:
         """Return once these are committed. Raises LogUnavailable, or FatalError if one is refused."""
         producer = self._producer
         refused: list[KafkaError] = []
@@ -61,10 +61,10 @@ class FeedWriter:
             if refused or left:
                 producer.abort_transaction(ACKNOWLEDGE_SECONDS)
                 why = refused[0].str() if refused else f"no answer within {ACKNOWLEDGE_SECONDS:g} s"
-                raise LogUnavailable(f"Kafka does not take the task feed: {why}; {_AGAIN}")
+                raise LogUnavailable(f"Kafka does not take the changelog: {why}; {_AGAIN}")
             producer.commit_transaction(ACKNOWLEDGE_SECONDS)
         except BufferError:
-            raise LogUnavailable(f"Kafka does not keep up with the task feed; {_AGAIN}") from None
+            raise LogUnavailable(f"Kafka does not keep up with the changelog; {_AGAIN}") from None
         except (KafkaException, SystemError) as error:
             raise _failed(error) from error
 
@@ -76,5 +76,5 @@ def _failed(error: Exception) -> Exception:
         return error
     reason: KafkaError = cause.args[0]
     if reason.name() in _TAKEN_OVER or reason.fatal():
-        return FatalError(f"another filling of this task feed was started ({reason.str()}); it goes on")
-    return LogUnavailable(f"Kafka did not take the task feed ({reason.str()}); {_AGAIN}")
+        return FatalError(f"another filling of this changelog was started ({reason.str()}); it goes on")
+    return LogUnavailable(f"Kafka did not take the changelog ({reason.str()}); {_AGAIN}")

@@ -22,9 +22,9 @@ from runner.cli.replies import Replies, reply_topics
 from runner.cli.responses_table import FAIL
 from runner.cli.screen import plain, print_json, say, status_text, stderr, stdout
 from runner.cli.sending import Sending, send_all
-from runner.cli.sighting import Sighting, described
 from runner.cli.task.finding import find_task, open_tasks
 from runner.cli.task.show_command import LONGEST_PAYLOAD
+from runner.cli.topic_message import TopicMessage, described
 from runner.cli.topic_reader import TopicReader
 from runner.cli.wiring import build_policy, build_rules
 from runner.config import Config
@@ -186,7 +186,7 @@ def _end(command: _Command, task_id: str, domain: str | None, seconds: float, *,
         raise FatalError(f"{said}; {remedy}" if remedy else said)
 
 
-def _ask(line: EventLine, record: Record, config: Config, policy: Policy, seconds: float) -> Sighting:
+def _ask(line: EventLine, record: Record, config: Config, policy: Policy, seconds: float) -> TopicMessage:
     """Send an event to the home of a task and return the reply; FatalError if none comes in time."""
     producer = connect_producer(config)
     homes = producer.partitions_of([config.topics.requests, config.topics.responses])[config.topics.requests]
@@ -202,7 +202,7 @@ def _ask(line: EventLine, record: Record, config: Config, policy: Policy, second
         return next(Replies([line], policy, reader).each(seconds))
 
 
-def _show(seen: Sighting) -> None:
+def _show(seen: TopicMessage) -> None:
     console = stdout()
     rows: list[tuple[str, str | Text]] = [
         ("task", seen.task_id),

@@ -14,7 +14,7 @@ from runner.cli.screen import plain, print_json, stdout
 from runner.cli.task.finding import find_task, open_tasks
 from runner.envelope.plain import encode
 from runner.errors import EventError
-from runner.tasks.record import Closing, Record, Status
+from runner.tasks.record import Ending, Record, Status
 
 LONGEST_PAYLOAD: Final = 400
 """Characters of the payload that are shown; --json gives all of it."""
@@ -97,7 +97,7 @@ def _start_lines(record: Record) -> Iterator[tuple[str, str]]:
     yield "payload", f"{plain(text, LONGEST_PAYLOAD)} ({len(text.encode())} bytes)"
 
 
-def _closing_lines(closing: Closing, now_ms: int) -> Iterator[tuple[str, str]]:
+def _closing_lines(closing: Ending, now_ms: int) -> Iterator[tuple[str, str]]:
     yield "ended", f"{moment(closing.at_ms)}, {from_now(closing.at_ms, now_ms)}, by {closing.source}"
     yield "kept until", moment(closing.remove_at_ms)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from runner.envelope.functions.signature import Evaluation
 from runner.envelope.merge import Json
-from runner.envelope.truth import truthy
+from runner.envelope.truthiness import truthy
 
 
 def dynamic(evaluation: Evaluation, value: Json, expression: str) -> Json:

@@ -10,16 +10,16 @@ from typing import Any, Final
 
 from runner.envelope.functions import (
     arrays,
-    chance,
     expressions,
     formats,
-    moments,
     numbers,
     objects,
     order,
     paths,
+    random_values,
     standard,
     text,
+    time_formats,
 )
 from runner.envelope.functions.signature import Function, LeftOut, parse_signature
 
@@ -101,15 +101,15 @@ _COUNTING: Final[dict[str, Any]] = {
     "from_json(value: any)": formats.from_json,
     "csv_to_json(text: string, options: object = {})": formats.csv_to_json,
     "json_to_csv(records: array[object], options: object = {})": formats.json_to_csv,
-    'date_to_string(ms: integer, pattern: string = "MM-dd-yyyy")': moments.date_to_string,
-    'string_to_date(text: string, pattern: string = "MM-dd-yyyy")': moments.string_to_date,
+    'date_to_string(ms: integer, pattern: string = "MM-dd-yyyy")': time_formats.date_to_string,
+    'string_to_date(text: string, pattern: string = "MM-dd-yyyy")': time_formats.string_to_date,
     "btoa(value: any)": text.btoa,
     "encode_url(text: string)": text.encode_url,
     "decode_url(text: string)": text.decode_url,
-    "now()": chance.now,
-    "guid()": chance.uuid,
-    "uuid()": chance.uuid,
-    "rand(min: number, max: number)": chance.rand,
+    "now()": random_values.now,
+    "guid()": random_values.uuid,
+    "uuid()": random_values.uuid,
+    "rand(min: number, max: number)": random_values.rand,
 }
 
 FUNCTIONS: Final[dict[str, Function]] = {

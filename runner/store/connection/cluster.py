@@ -16,7 +16,7 @@ import redis
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 
 from runner.errors import StoreUnavailable
-from runner.store.connection.command import Command, Meanwhile, nothing
+from runner.store.connection.command import Command, OnWait, nothing
 from runner.store.connection.exchange import FAILURES, Exchange, client_options, drop_all
 from runner.store.connection.refusals import unavailable
 from runner.store.connection.slots import Address, SlotMap
@@ -49,7 +49,7 @@ class ClusterConnection:
         self._slots = SlotMap()
         self._outdated = True
 
-    def run(self, commands: Iterable[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
+    def run(self, commands: Iterable[Command], meanwhile: OnWait = nothing) -> list[Any]:
         """Send the commands, to each master its own, and follow what has moved."""
         commands = list(commands)
         deadline = time.monotonic() + self._timeout_seconds
@@ -120,7 +120,7 @@ class ClusterConnection:
     # -- round trips -------------------------------------------------------------------------------
 
     def _exchange(
-        self, commands: Sequence[Command], targets: Mapping[int, _Target], meanwhile: Meanwhile
+        self, commands: Sequence[Command], targets: Mapping[int, _Target], meanwhile: OnWait
     ) -> dict[int, Any]:
         """Send commands by their number; return the answers by the same."""
         numbers: dict[_Target, list[int]] = {}
@@ -137,7 +137,7 @@ class ClusterConnection:
         }
 
     def _send(
-        self, calls: Mapping[_Target, Sequence[tuple[Any, ...]]], meanwhile: Meanwhile = nothing
+        self, calls: Mapping[_Target, Sequence[tuple[Any, ...]]], meanwhile: OnWait = nothing
     ) -> dict[_Target, list[Any]]:
         """Send to every node before the first answer is read."""
         under_way: dict[_Target, Exchange] = {}

@@ -9,7 +9,7 @@ import redis
 from redis.exceptions import AskError
 from redis.sentinel import Sentinel
 
-from runner.store.connection.command import Command, Meanwhile, nothing
+from runner.store.connection.command import Command, OnWait, nothing
 from runner.store.connection.exchange import FAILURES, Exchange, client_options
 from runner.store.connection.refusals import unavailable
 from runner.store.connection.slots import Address
@@ -22,7 +22,7 @@ class SingleConnection:
         self._client = client
         self._sentinel = sentinel
 
-    def run(self, commands: Iterable[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
+    def run(self, commands: Iterable[Command], meanwhile: OnWait = nothing) -> list[Any]:
         """Send the commands in one round trip."""
         return self._exchange((command.arguments for command in commands), meanwhile)
 
@@ -36,7 +36,7 @@ class SingleConnection:
         if self._sentinel is not None:
             self._sentinel.close()
 
-    def _exchange(self, commands: Iterable[tuple[Any, ...]], meanwhile: Meanwhile) -> list[Any]:
+    def _exchange(self, commands: Iterable[tuple[Any, ...]], meanwhile: OnWait) -> list[Any]:
         try:
             under_way = Exchange(self._client, commands)
             meanwhile()

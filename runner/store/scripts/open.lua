@@ -10,7 +10,7 @@ local created = redis.call('EXISTS', owner) == 0
 for i = 4, #ARGV, 2 do
   local stored = redis.call('HGET', owner, ARGV[i])
   local given = ARGV[i + 1]
-  -- A feed that is not (yet) one to restore from may be given up, and a filling that goes on ends by it.
+  -- A changelog that is not (yet) one to restore from may be given up, and a filling that goes on ends by it.
   local is_free = ARGV[i] == 'feed' and stored and (stored == 'lists' or string.sub(stored, 1, 8) == 'filling/')
     and (given == 'none' or given == 'lists')
   if stored and stored ~= given and not is_free then return { 'MISMATCH', ARGV[i], stored, given } end

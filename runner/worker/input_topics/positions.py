@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from runner.worker.opening import EARLIEST
+from runner.worker.start_offsets import EARLIEST
 
 
 class InputPositions:
@@ -35,7 +35,7 @@ class InputPositions:
         del incarnation
         self._partitions = max(self._partitions, homes)
 
-    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+    def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         """Return none."""
         del incarnation, partitions
         return {}

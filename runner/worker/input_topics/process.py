@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers, Incoming, size_of
 from runner.actions.plan import TaskPlan
-from runner.actions.policy import Outlet
+from runner.actions.policy import TopicCatalog
 from runner.actions.registry import plan
 from runner.actions.render import OVERHEAD_BYTES
 from runner.envelope.codec import JsonCodec
@@ -23,14 +23,14 @@ from runner.store.calls import Loaded
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.worker.assignment import Batch
+from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetterBox
+from runner.worker.decoder import InFlight, ProcessingSettings, limit_poison, note_leftovers
 from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
 from runner.worker.input_topics.normalise import event_headers, normalise
-from runner.worker.intake import Item, Terms, conclude, limit_poison
 from runner.worker.process import Lap, Send
-from runner.worker.processed import Processed
-from runner.worker.progress import Progress
+from runner.worker.result import BatchResult
 
 MADE: Final = "EVENT"
 LEFT_ALONE: Final = "IGNORED"
@@ -70,9 +70,9 @@ class InputProcess:
         self,
         topic: InputTopic,
         topic_id: str,
-        terms: Terms,
+        terms: ProcessingSettings,
         records: Records,
-        outlet: Outlet,
+        topics: TopicCatalog,
         dead_letters: str,
     ) -> None:
         """``terms`` are those under which the events will be read from ``requests``."""
@@ -80,32 +80,38 @@ class InputProcess:
         self._topic_id = topic_id
         self._terms = terms
         self._records = records
-        self._outlet = outlet
+        self._topics = topics
         self._dead_letters = dead_letters
         # Nothing was ever read there: a task id made of it, or a decision kept for it, is none.
         self._nowhere = Source(terms.incarnation, 0, -1)
 
     def run(
-        self, batch: Batch, runs: Mapping[int, int], lap: Lap = lambda _: None, send: Send | None = None
-    ) -> Processed:
+        self,
+        batch: Batch,
+        runs: Mapping[int, int],
+        phase_ended: Lap = lambda _: None,
+        send: Send | None = None,
+    ) -> BatchResult:
         """Return the events and dead letters of a batch; StoreUnavailable if Redis does not answer."""
         del send  # all of it goes at the end: there is little to wait for on the way
-        progress = Progress(batch)
-        items = [Item(message, Source(0, message.partition, message.offset)) for message in batch.messages]
+        progress = BatchState(batch)
+        items = [
+            InFlight(message, Source(0, message.partition, message.offset)) for message in batch.messages
+        ]
         made = [self._taken(item) for item in items]
         limit_poison(items, progress, dict(runs), self._terms.poison_limit)
-        lap("decode")
+        phase_ended("decode")
         self._find_homes([one for one in made if one is not None and one.task is not None])
-        lap("load")
-        done = Processed()
+        phase_ended("load")
+        done = BatchResult()
         for item, one in zip(items, made, strict=True):
-            if not progress.is_cut(item.message):
+            if not progress.is_deferred(item.message):
                 self._finish(item, one, progress, done)
-        conclude(batch.messages, items, progress, runs, self._terms.poison_limit, done)
-        lap("decide")
+        note_leftovers(batch.messages, items, progress, runs, self._terms.poison_limit, done)
+        phase_ended("decide")
         return done
 
-    def _taken(self, item: Item) -> _Made | None:
+    def _taken(self, item: InFlight) -> _Made | None:
         try:
             return self._made(item.message)
         except PoisonError as error:
@@ -119,7 +125,7 @@ class InputProcess:
         sections = normalise(message, self._topic, self._topic_id)
         if sections is None:
             return None
-        value = self._outlet.encode(requests, sections)
+        value = self._topics.encode(requests, sections)
         # Read as the worker will read it: what would be poison there is poison here.
         _require_size(len(value), terms.policy.limits.event_bytes)
         text = terms.codec.to_json(value)
@@ -129,7 +135,7 @@ class InputProcess:
         task = asked.key if isinstance(asked, TaskPlan) else None
         made = _Made(message, value, event.request_id, event_headers(message, self._topic), task)
         size = len(made.key) + len(value) + OVERHEAD_BYTES + size_of(made.headers)
-        limit = self._outlet.limit_bytes(requests)
+        limit = self._topics.limit_bytes(requests)
         _require_size(size, size if limit is None else limit)
         return made
 
@@ -143,7 +149,7 @@ class InputProcess:
             record = None if one.task is None else found.records[one.task]
             one.home = None if record is None else record.state.home
 
-    def _finish(self, item: Item, made: _Made | None, progress: Progress, done: Processed) -> None:
+    def _finish(self, item: InFlight, made: _Made | None, progress: BatchState, done: BatchResult) -> None:
         """Collect what a message came to, or cut its partition where it can neither go on nor away."""
         message = item.message
         if item.poison is not None:
@@ -155,18 +161,20 @@ class InputProcess:
             done.counts[self._topic.name, LEFT_ALONE] += 1
         else:
             requests = self._terms.policy.requests
-            done.emits.append(Emit(requests, made.key, made.value, made.headers, made.home))
+            done.emits.append(OutgoingMessage(requests, made.key, made.value, made.headers, made.home))
             done.counts[self._topic.name, MADE] += 1
         done.positions[message.partition] = message.offset + 1
 
-    def _buried(self, item: Item, why: PoisonError, progress: Progress, done: Processed) -> Emit | None:
-        """Return the dead letter; None, and its partition blocked, if no topic takes it."""
-        limit = self._outlet.limit_bytes(self._dead_letters)
+    def _buried(
+        self, item: InFlight, why: PoisonError, progress: BatchState, done: BatchResult
+    ) -> OutgoingMessage | None:
+        """Return the dead letter; None, and its partition paused, if no topic takes it."""
+        limit = self._topics.limit_bytes(self._dead_letters)
         box = DeadLetterBox(self._dead_letters, self._topic.topic, limit)
         try:
             letter = box.letter(item.message, why.reason, str(why))
         except EventError as error:
-            progress.block(item.message.partition, item.message.offset, error.message)
+            progress.pause(item.message.partition, item.message.offset, error.message)
             return None
         done.dead[why.reason] += 1
         done.buried[item.message.partition] += 1

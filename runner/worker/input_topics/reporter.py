@@ -11,7 +11,7 @@ from runner.errors import RunnerError, TransientError
 from runner.metrics import Metrics
 from runner.worker.assignment import Batch
 from runner.worker.health import HealthState
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 
 _log: Final = log.get("inputs")
 
@@ -29,7 +29,7 @@ class InputReporter:
         self._down: str | None = None
         self._show()
 
-    def lap(self, part: str) -> None:
+    def phase_ended(self, part: str) -> None:
         """Show that the loop is alive, and after a failure that it has come round once."""
         if part == "poll":
             self.tick()
@@ -40,7 +40,7 @@ class InputReporter:
         """Show that somebody is at work, be it waiting."""
         self.alive.tick(self._ticker())
 
-    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
+    def processed(self, batch: Batch, done: BatchResult, timers: int, seconds: float) -> None:
         """Count what the messages of a batch came to."""
         del batch, timers, seconds
         for (_, result), count in done.counts.items():
@@ -52,7 +52,7 @@ class InputReporter:
             place = f"{source.partition}@{source.offset}"
             _log.warning("not_handled", input=self._name, source=place, what=what, why=why)
 
-    def taken(self) -> None:
+    def delivered(self) -> None:
         """Nothing is counted here."""
 
     def aborted(self, error: TransientError) -> None:
@@ -69,13 +69,13 @@ class InputReporter:
         self._down = None
         self._show()
 
-    def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
+    def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
         """Note which partitions are open, and which of them are paused."""
-        self._paused = tuple(sorted(blocked))
+        self._paused = tuple(sorted(paused))
         self._show()
-        _log.info("partitions", input=self._name, open=sorted(opened), paused=sorted(blocked))
+        _log.info("partitions", input=self._name, open=sorted(opened), paused=sorted(paused))
 
-    def blocked(self, home: int, reason: str) -> None:
+    def paused(self, home: int, reason: str) -> None:
         """Say why a partition cannot go on."""
         _log.error("partition_paused", input=self._name, partition=home, reason=reason)
 

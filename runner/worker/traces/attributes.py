@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from runner.actions.decision import Closed, Decision, Emit, Refused
+from runner.actions.decision import Closed, Decision, OutgoingMessage, Refused
 from runner.actions.plan import PeriodPlan, TaskPlan
-from runner.worker.intake import Item
+from runner.worker.decoder import InFlight
 
 Attributes: TypeAlias = dict[str, str | int | bool]
 
@@ -25,7 +25,7 @@ class Place:
     group: str
 
 
-def of_request(item: Item, place: Place) -> Attributes:
+def of_request(item: InFlight, place: Place) -> Attributes:
     """Return what the span of a message that was read says."""
     message = item.message
     said: Attributes = {
@@ -47,7 +47,7 @@ def of_request(item: Item, place: Place) -> Attributes:
     return said | _of_event(item)
 
 
-def of_resumed(emit: Emit) -> Attributes:
+def of_resumed(emit: OutgoingMessage) -> Attributes:
     """Return what the span of a resumed event says."""
     headers = {name: _text(value) for name, value in emit.headers}
     return {
@@ -73,7 +73,7 @@ def of_batch(events: int, place: Place) -> Attributes:
     }
 
 
-def error_of(item: Item) -> tuple[str, str] | None:
+def error_of(item: InFlight) -> tuple[str, str] | None:
     """Return (type, description) of what went wrong with an event; None: nothing."""
     if item.poison is not None:
         return item.poison.reason, _short(str(item.poison))
@@ -83,12 +83,12 @@ def error_of(item: Item) -> tuple[str, str] | None:
     return None
 
 
-def resumed_by(decision: Decision | None) -> Emit | None:
+def resumed_by(decision: Decision | None) -> OutgoingMessage | None:
     """Return the resumed event among the messages of a decision."""
     return decision.emits[0] if decision is not None and isinstance(decision.outcome, Closed) else None
 
 
-def _of_event(item: Item) -> Attributes:
+def _of_event(item: InFlight) -> Attributes:
     plan, decision = item.plan, item.decision
     if plan is None:
         return {"runner.status": "DEAD" if item.poison is not None else "IGNORED"}

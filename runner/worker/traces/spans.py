@@ -22,9 +22,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 
 from runner import __version__, log
-from runner.actions.decision import Emit
-from runner.worker.intake import Item
-from runner.worker.processed import Processed
+from runner.actions.decision import OutgoingMessage
+from runner.worker.decoder import InFlight
+from runner.worker.result import BatchResult
 from runner.worker.traces.attributes import (
     Place,
     error_of,
@@ -73,7 +73,7 @@ class Spans:
         self._steps: list[_Step] = []
         self._failed = False
 
-    def lap(self, part: str) -> None:
+    def phase_ended(self, part: str) -> None:
         """Note when a part of the loop ended; a poll begins a new batch, whatever became of the last."""
         now_ns = self._now_ns()
         if part == "poll":
@@ -82,7 +82,7 @@ class Spans:
             self._steps.append(_Step(part, self._last_ns, now_ns))
         self._last_ns = now_ns
 
-    def processed(self, done: Processed) -> None:
+    def processed(self, done: BatchResult) -> None:
         """Make the spans of a batch; whatever goes wrong with that stays here."""
         try:
             self._record(done)
@@ -91,7 +91,7 @@ class Spans:
                 _log.exception("spans_failed")
             self._failed = True
 
-    def _record(self, done: Processed) -> None:
+    def _record(self, done: BatchResult) -> None:
         finished = [
             item for item in done.items if item.message.offset < done.positions.get(item.message.partition, 0)
         ]
@@ -103,7 +103,7 @@ class Spans:
         for span in spans:
             span.end(self._steps[-1].ended_ns)
 
-    def _event(self, item: Item) -> Span | None:
+    def _event(self, item: InFlight) -> Span | None:
         """Return the span of an event, still open, or None; that of its resumed event is ended here."""
         parent = context_of(item.message.headers)
         resumed = resumed_by(item.decision)
@@ -113,18 +113,18 @@ class Spans:
             self._resumed(resumed, start, parent if span is None else span.get_span_context())
         return span
 
-    def _is_wanted(self, item: Item, parent: SpanContext, start: SpanContext) -> bool:
+    def _is_wanted(self, item: InFlight, parent: SpanContext, start: SpanContext) -> bool:
         """Whether an event is recorded: its own context decides, else that of the saga it resumes."""
         for context in (parent, start):
             if context.is_valid:
                 return context.trace_flags.sampled
         return is_sampled(self._trace_of(item), self._sample)
 
-    def _trace_of(self, item: Item) -> int:
+    def _trace_of(self, item: InFlight) -> int:
         source = item.source if item.plan is None else item.plan.incoming.first_source
         return trace_of(self._place.topic_id, source)
 
-    def _request(self, item: Item, parent: SpanContext) -> Span:
+    def _request(self, item: InFlight, parent: SpanContext) -> Span:
         self._ids.next_trace = None if parent.is_valid else self._trace_of(item)
         span = self._tracer.start_span(
             f"process {self._place.topic}",
@@ -139,7 +139,7 @@ class Spans:
             span.set_status(Status(StatusCode.ERROR, error[1]))
         return span
 
-    def _resumed(self, emit: Emit, start: SpanContext, cause: SpanContext) -> None:
+    def _resumed(self, emit: OutgoingMessage, start: SpanContext, cause: SpanContext) -> None:
         """Record a resumed event in the trace of its start; in that of its cause where the start had none."""
         parent = start if start.is_valid else cause
         if not (parent.is_valid and parent.trace_flags.sampled):

@@ -1,6 +1,6 @@
 """Any events in a row, on two tasks and two homes: answered once each, and the same when they come again.
 
-feed, poison limit, then for each event: home, header, key, task and request, the event
+changelog, poison limit, then for each event: home, header, key, task and request, the event
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.worker.event_log import Message
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 from tests.fuzz.documented import codes, reasons
 from tests.fuzz.draw import Draw
 from tests.fuzz.events import ACTIONS, PLACES, WORDS, sent, sent_headers
@@ -26,7 +26,7 @@ TURNS: Final = 12
 def check(data: bytes) -> None:
     """Process some messages to the end, every batch twice."""
     draw = Draw(data)
-    middle = Middle(with_feed=bool(draw.number(2)))
+    middle = Middle(with_changelog=bool(draw.number(2)))
     waiting: Sequence[Message] = [message(middle, draw) for _ in range(1 + draw.number(MOST))]
     for _ in range(TURNS):
         if not waiting:
@@ -35,7 +35,7 @@ def check(data: bytes) -> None:
         again = middle.another().run(batch(waiting), {})
         assert again.emits == done.emits, "redelivered, it says something else"
         assert (again.positions, again.held) == (done.positions, done.held)
-        assert not done.blocked
+        assert not done.paused
         check_positions(waiting, done)
         for emit in done.emits:
             check_emit(emit, waiting)
@@ -52,7 +52,7 @@ def message(middle: Middle, draw: Draw) -> Message:
     return middle.message(draw.of((value, value, value, None, b"[]")), home, headers, key)
 
 
-def check_positions(waiting: Sequence[Message], done: Processed) -> None:
+def check_positions(waiting: Sequence[Message], done: BatchResult) -> None:
     """What is not held is done with, and something is."""
     held = {(each.partition, each.offset) for each in done.held}
     passed = [each for each in waiting if (each.partition, each.offset) not in held]
@@ -63,7 +63,7 @@ def check_positions(waiting: Sequence[Message], done: Processed) -> None:
     assert done.positions == expected
 
 
-def check_emit(emit: Emit, waiting: Sequence[Message]) -> None:
+def check_emit(emit: OutgoingMessage, waiting: Sequence[Message]) -> None:
     """Every message that is sent has its place, and says what is documented."""
     headers = dict(emit.headers)
     if emit.stream == TASKS:

@@ -9,9 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.actions.decision import Decision, Dropped, Emit, Refused, decode_outcome, encode_outcome
+from runner.actions.decision import (
+    Decision,
+    Dropped,
+    OutgoingMessage,
+    Refused,
+    decode_outcome,
+    encode_outcome,
+)
 from runner.actions.incoming import Headers, Incoming
-from runner.actions.plan import PeriodPlan, SettledPlan, TaskPlan
+from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.registry import decide, is_addressed, plan, refuse, replay, settle
 from runner.actions.render import Renderer
@@ -20,8 +27,8 @@ from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import read_event, require_answerable
 from runner.envelope.limits import USUAL, WIDEST, EventLimits
 from runner.errors import EventError, PoisonError
+from runner.tasks.changelog import encode_entry, read_entry
 from runner.tasks.due import DuePage, DueTask
-from runner.tasks.feed import encode_entry, read_entry
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
 from tests.fuzz.documented import check_poison, check_refusal
@@ -111,20 +118,20 @@ class Case:
 
     record: Record | None
     now_ms: int
-    outlet: FakeOutlet
+    topics: FakeOutlet
     page: DuePage
     policy: Policy
 
     @property
     def renderer(self) -> Renderer:
-        return Renderer(self.policy, self.outlet)
+        return Renderer(self.policy, self.topics)
 
 
 def check(data: bytes) -> None:
     """Decide a drawn event on a drawn record, twice and once more from what was kept."""
     draw = Draw(data)
-    record, now_ms, outlet = draw.of(RECORDS), draw.of((NOW, NOW + 2 * HOUR)), draw.of(OUTLETS)
-    case = Case(record, now_ms, outlet, draw.of(PAGES), POLICY.within(draw.of(LIMITS)))
+    record, now_ms, topics = draw.of(RECORDS), draw.of((NOW, NOW + 2 * HOUR)), draw.of(OUTLETS)
+    case = Case(record, now_ms, topics, draw.of(PAGES), POLICY.within(draw.of(LIMITS)))
     source = Source(1, draw.number(4), 50)
     headers = sent_headers(draw)
     value = sent(draw)
@@ -163,7 +170,7 @@ def answered(one: Incoming, case: Case) -> Decision | None:
     asked = plan(one, case.policy)
     try:
         match asked:
-            case SettledPlan():
+            case ImmediateAnswer():
                 return settle(asked, case.now_ms, case.renderer)
             case TaskPlan():
                 return decide(asked, case.record, case.now_ms, case.policy, case.renderer)
@@ -190,7 +197,7 @@ def as_data(decision: Decision | None) -> Any:
     return encode_outcome(decision.outcome), decision.emits, entry, decision.status
 
 
-def check_emit(emit: Emit, one: Incoming, record: Record | None) -> None:
+def check_emit(emit: OutgoingMessage, one: Incoming, record: Record | None) -> None:
     """A message that is sent can be read as an event, and carries what it was made from unchanged."""
     assert emit.value is not None
     sections = JSON.decode(emit.value)
@@ -203,10 +210,10 @@ def check_emit(emit: Emit, one: Incoming, record: Record | None) -> None:
     assert told.key == event.request_id
     resumes = told.kind == "resume" and record is not None
     origin = record.starting_event() if resumes and record is not None else one.event
-    assert unanswered(sections) == unanswered(origin.sections)
+    assert unreachable(sections) == unreachable(origin.sections)
 
 
-def unanswered(sections: Sections) -> dict[str, bytes]:
+def unreachable(sections: Sections) -> dict[str, bytes]:
     """What nobody may change of an event by answering it."""
     return {name: bytes(raw) for name, raw in sections.items() if name not in {"payload", "result"}}
 
@@ -221,12 +228,12 @@ def check_redelivery(again: Incoming, decision: Decision, case: Case) -> None:
     wide = case.policy.within(WIDEST)
     asked = plan(again, wide)
     assert isinstance(asked, TaskPlan)
-    replayed = replay(asked, after, kept, Renderer(wide, case.outlet))
+    replayed = replay(asked, after, kept, Renderer(wide, case.topics))
     assert (replayed.emits, replayed.status) == (decision.emits, decision.status)
 
 
 def check_record(record: Record) -> None:
-    """A record that is written can be read again, from Redis and from the feed."""
+    """A record that is written can be read again, from Redis and from the changelog."""
     back = stored(record)
     assert back.starting_event().request_id == record.starting_event().request_id
     assert back.started_by == record.started_by

@@ -17,8 +17,8 @@ from runner.envelope.codec import Codec, JsonCodec, Sections
 from runner.envelope.event import NO_RULES, Event, MetaRules
 from runner.envelope.writer_schema import WriterSchema, accept, own_fingerprint, own_schema
 from runner.errors import EventError, PoisonError
+from runner.worker.decoder import ProcessingSettings, decode_message
 from runner.worker.event_log import Message
-from runner.worker.intake import Terms, take_in
 from tests.fuzz.documented import check_poison, check_refusal
 from tests.fuzz.draw import Draw
 from tests.fuzz.target import Target
@@ -90,8 +90,8 @@ def check(data: bytes) -> None:
     codec, prefix, rules = draw.of(WAYS)
     headers: Headers = tuple((draw.of(NAMES), draw.some(40)) for _ in range(draw.number(4)))
     value = prefix + draw.rest()
-    terms = Terms(POLICY, codec, rules, incarnation=1, poison_limit=0)
-    item = take_in(Message(0, 5, b"key", value, headers, timestamp_ms=NOW), terms)
+    terms = ProcessingSettings(POLICY, codec, rules, incarnation=1, poison_limit=0)
+    item = decode_message(Message(0, 5, b"key", value, headers, timestamp_ms=NOW), terms)
     if item.poison is not None:
         check_poison(item.poison)
         return

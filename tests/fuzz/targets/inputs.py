@@ -13,9 +13,9 @@ import msgspec
 
 from runner.envelope.codec import JsonCodec
 from runner.errors import PoisonError
+from runner.worker.decoder import decode_message
 from runner.worker.event_log import Message
 from runner.worker.input_topics.normalise import event_headers, normalise
-from runner.worker.intake import take_in
 from tests.fuzz.documented import check_poison
 from tests.fuzz.draw import Draw
 from tests.fuzz.events import RICH
@@ -54,7 +54,7 @@ def check(data: bytes) -> None:
     claims = json.loads(bytes(msgspec.Raw(JSON.decode(value)["requestMeta"])))["claims"]
     assert isinstance(claims["sub"], str)
     assert all(isinstance(role, str) for role in claims["roles"])
-    item = take_in(Message(0, 0, b"key", value, event_headers(given, topic)), TERMS)
+    item = decode_message(Message(0, 0, b"key", value, event_headers(given, topic)), TERMS)
     if item.poison is not None:
         check_poison(item.poison)
         # What is an object on the input is an event on requests, unless one more level is one too many; of a

@@ -1,4 +1,4 @@
-"""Any bytes where Redis, the task feed or a header has what a runner wrote: read, or a clear error.
+"""Any bytes where Redis, the changelog or a header has what a runner wrote: read, or a clear error.
 
 what it stands for, then the bytes
 """
@@ -24,16 +24,16 @@ from runner.actions.decision import (
 from runner.actions.plan import TaskPlan
 from runner.actions.registry import decide, plan, replay
 from runner.actions.render import Renderer
-from runner.actions.timer_mark import parse_mark
-from runner.errors import EventError, FeedUnreadable, StoreUnreadable
+from runner.actions.timer_token import parse_token
+from runner.errors import ChangelogUnreadable, EventError, StoreUnreadable
 from runner.store.calls import Index, IndexKind, Page
 from runner.store.indexing import parse_removal, task_id_of
 from runner.store.listing import BadCursor, Wanted, list_tasks
 from runner.store.memory_store import MemoryStore
-from runner.store.paging import Stretch, page_between
+from runner.store.paging import IndexRange, page_between
 from runner.store.versions import revision_of
+from runner.tasks.changelog import changelog_key, encode_entry, entry_headers, read_entry
 from runner.tasks.due import parse_member
-from runner.tasks.feed import encode_entry, entry_headers, feed_key, read_entry
 from runner.tasks.record import Record, Status, TaskKey, encode_part, read_record
 from runner.tasks.source import parse_source
 from tests.fuzz.documented import check_refusal, check_said
@@ -56,7 +56,7 @@ def check(data: bytes) -> None:
         way(draw.rest())
     except EventError as error:
         check_refusal(error)
-    except (StoreUnreadable, FeedUnreadable) as error:
+    except (StoreUnreadable, ChangelogUnreadable) as error:
         check_said(error)
     except BadCursor:
         pass
@@ -72,7 +72,7 @@ def begin(data: bytes) -> None:
 
 def entry(data: bytes) -> None:
     record = read_entry(data).record
-    feed_key(record.key), entry_headers(record)
+    changelog_key(record.key), entry_headers(record)
     use(record)
 
 
@@ -119,8 +119,8 @@ def attempt(read: Callable[[], Any]) -> None:
 def marks(data: bytes) -> None:
     """What stands in headers of the runner's own messages."""
     text = data.decode("utf-8", "ignore")
-    mark = parse_mark(text)
-    assert mark is None or parse_mark(str(mark)) == mark
+    mark = parse_token(text)
+    assert mark is None or parse_token(str(mark)) == mark
     assert parse_source(str(parse_source(text))) == parse_source(text)
 
 
@@ -128,7 +128,7 @@ def cursors(data: bytes) -> None:
     """Where a list, or a period, goes on."""
     text = data.decode("utf-8", "ignore")
 
-    def read(stretch: Stretch, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
+    def read(stretch: IndexRange, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
         assert stretch.after is None or len(stretch.after) == 2
         return [[("1/0@1;0;t", NOW)][:limit] for _ in stretch.indexes]
 
@@ -177,7 +177,7 @@ WORDS: Final = """
 """
 TARGET: Final = Target(
     "stored",
-    "any bytes where Redis, the feed or a header has what a runner wrote",
+    "any bytes where Redis, the changelog or a header has what a runner wrote",
     check,
     seeds,
     WORDS,

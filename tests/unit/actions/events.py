@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from runner.actions.decision import Decision, Emit, decode_outcome, encode_outcome
+from runner.actions.decision import Decision, OutgoingMessage, decode_outcome, encode_outcome
 from runner.actions.incoming import Headers, Incoming
-from runner.actions.plan import Plan, SettledPlan, TaskPlan
+from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan
 from runner.actions.policy import DomainPolicy, Policy
 from runner.actions.registry import decide, plan, replay, settle
 from runner.actions.render import Renderer
@@ -149,12 +149,12 @@ def answer(
     *,
     now_ms: int = NOW,
     policy: Policy = POLICY,
-    outlet: FakeOutlet = OUTLET,
+    topics: FakeOutlet = OUTLET,
 ) -> Decision:
     """Decide an event on one task, checking that redelivery will say the same."""
-    renderer = Renderer(policy, outlet)
+    renderer = Renderer(policy, topics)
     asked = plan(one, policy)
-    if isinstance(asked, SettledPlan):
+    if isinstance(asked, ImmediateAnswer):
         return settle(asked, now_ms, renderer)
     assert isinstance(asked, TaskPlan)
     before = copy.deepcopy((record, one.event.meta, one.event.payload))
@@ -238,7 +238,7 @@ class Message:
         return self.value["payload"]
 
 
-def message(emit: Emit) -> Message:
+def message(emit: OutgoingMessage) -> Message:
     assert emit.value is not None
     assert emit.key is not None
     headers = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runner.actions.decision import Decision, Dropped, decode_outcome, encode_outcome
 from runner.actions.incoming import HOPS, ORIGIN, PERIOD, TIMER, Headers, Incoming
-from runner.actions.plan import PeriodPlan, SettledPlan, TaskPlan
+from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
 from runner.actions.registry import decide, is_addressed, plan, refuse, replay, settle
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
@@ -192,12 +192,12 @@ def note(said: str) -> None:
         event(said)
 
 
-def check(one: Incoming, record: Record | None, page: DuePage, outlet: FakeOutlet) -> None:
-    renderer = Renderer(POLICY, outlet)
+def check(one: Incoming, record: Record | None, page: DuePage, topics: FakeOutlet) -> None:
+    renderer = Renderer(POLICY, topics)
     asked = plan(one, POLICY)
     note(f"{type(asked).__name__} {one.event.action if one.event.action in ACTIONS else '?'}")
     match asked:
-        case SettledPlan():
+        case ImmediateAnswer():
             check_decision(one, lambda: settle(asked, NOW, renderer))
         case TaskPlan():
             decision = check_decision(one, lambda: decide(asked, record, NOW, POLICY, renderer))
@@ -240,11 +240,11 @@ def check_redelivery(asked: TaskPlan, decision: Decision, record: Record | None,
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(events, headers, rules, st.sampled_from(RECORDS), st.sampled_from(PAGES), outlets)
 def test_arbitrary_json_in_any_section_is_answered_or_dropped(
-    sent: Any, mark: Headers, rule: MetaRules, record: Record | None, page: DuePage, outlet: FakeOutlet
+    sent: Any, mark: Headers, rule: MetaRules, record: Record | None, page: DuePage, topics: FakeOutlet
 ) -> None:
     one = taken_in(sent, mark, rule)
     if one is not None:
-        check(one, record, page, outlet)
+        check(one, record, page, topics)
 
 
 def nested(levels: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner.actions.decision import Decision
-from runner.tasks.feed import encode_entry, read_entry
+from runner.tasks.changelog import encode_entry, read_entry
 from runner.tasks.record import Record
 from tests.unit.actions.events import answer, code, envelope, incoming, reply, resumed, start, started
 
@@ -28,7 +28,7 @@ def sent(action: str, payload: str, meta: dict[str, Any] | None = None, **parame
 
 
 def kept(record: Record) -> Record:
-    """Give a record as it is restored from the task feed."""
+    """Give a record as it is restored from the changelog."""
     return read_entry(encode_entry(record)).record
 
 

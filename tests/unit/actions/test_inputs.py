@@ -11,7 +11,7 @@ from msgspec import structs
 
 from runner.actions.incoming import ORIGIN, Incoming
 from runner.actions.inputs import MAX_ID_BYTES
-from runner.actions.plan import SettledPlan, TaskPlan
+from runner.actions.plan import ImmediateAnswer, TaskPlan
 from runner.actions.policy import Policy
 from runner.errors import (
     DOMAIN_MISSING,
@@ -52,7 +52,7 @@ PAYLOAD: dict[str, Any] = {
 
 def key_of(one: Incoming, policy: Policy = POLICY) -> TaskKey:
     asked = planned(one, policy)
-    assert isinstance(asked, TaskPlan), asked.error if isinstance(asked, SettledPlan) else asked
+    assert isinstance(asked, TaskPlan), asked.error if isinstance(asked, ImmediateAnswer) else asked
     return asked.key
 
 
@@ -357,9 +357,9 @@ def test_any_code_may_be_ignored_and_nothing_is_changed_all_the_same() -> None:
 
 def test_an_ignored_error_whose_success_cannot_be_delivered_fails_all_the_same() -> None:
     fill = {"taskId": "nobody", "fill": "x" * 3000}
-    outlet = FakeOutlet(responses=2500)
+    topics = FakeOutlet(responses=2500)
     for codes in ("10118", "10118,13020"):
-        decision = answer(proceed(payload=fill, ignoreErrors=codes), outlet=outlet)
+        decision = answer(proceed(payload=fill, ignoreErrors=codes), topics=topics)
         assert code(decision) == UNDELIVERABLE
         assert message(decision.emits[0]).payload is None
     assert code(answer(start(meta={"responseStream": "evil"}, ignoreErrors="13020"))) == UNDELIVERABLE

@@ -361,17 +361,17 @@ def test_the_resumed_event_goes_to_the_stream_of_the_stored_event() -> None:
 def test_a_resumed_event_too_large_for_its_stream_is_refused_and_the_task_stays_open() -> None:
     record = started(start(meta={"responseStream": "orders-out", "outputElement": "given"}))
     one = proceed(payload={"taskId": "task-1", "form": "x" * 4000}, enrichPath="form")
-    outlet = FakeOutlet(orders_out=3000)
-    error = failure(answer(one, record, outlet=outlet))
+    topics = FakeOutlet(orders_out=3000)
+    error = failure(answer(one, record, topics=topics))
     assert (error["code"], error["http"]) == (UNDELIVERABLE, 413)
     assert "orders-out" in error["message"]
-    assert answer(proceed(), record, outlet=outlet).status == "PROCEEDED"
+    assert answer(proceed(), record, topics=topics).status == "PROCEEDED"
 
 
 def test_a_stream_of_the_stored_event_that_is_no_longer_there_refuses_and_keeps_the_task_open() -> None:
     record = started(start(meta={"responseStream": "orders-out"}))
     gone = FakeOutlet(orders_out=None)
-    assert code(answer(proceed(), record, outlet=gone)) == UNDELIVERABLE
+    assert code(answer(proceed(), record, topics=gone)) == UNDELIVERABLE
     forbidden = replace(POLICY, allowed_streams=frozenset())
     assert code(answer(proceed(), record, policy=forbidden)) == UNDELIVERABLE
 

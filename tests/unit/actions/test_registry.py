@@ -23,7 +23,7 @@ from runner.actions.decision import (
     encode_outcome,
 )
 from runner.actions.incoming import HOPS, TIMER, Incoming
-from runner.actions.plan import PeriodPlan, SettledPlan, TaskPlan
+from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
 from runner.actions.registry import TASK_ACTIONS, TIMEOUT_BETWEEN, is_addressed, replay
 from runner.actions.render import Renderer
 from runner.envelope.event import MetaRules
@@ -121,8 +121,8 @@ def test_an_unknown_action_is_refused_and_named(action: str) -> None:
 def test_a_plan_says_what_has_to_be_read() -> None:
     assert isinstance(planned(start()), TaskPlan)
     assert isinstance(planned(incoming(envelope("TimeoutBetween"))), PeriodPlan)
-    assert isinstance(planned(start(skipPattern="taskId")), SettledPlan)
-    assert isinstance(planned(start(meta={"domain": "nope"})), SettledPlan)
+    assert isinstance(planned(start(skipPattern="taskId")), ImmediateAnswer)
+    assert isinstance(planned(start(meta={"domain": "nope"})), ImmediateAnswer)
 
 
 # Each section of the wrong type.

@@ -188,9 +188,9 @@ def test_the_configured_responses_topic_is_used() -> None:
 
 def test_the_partition_is_that_of_the_key_unless_the_outlet_says_otherwise() -> None:
     assert reply(answer(start())).partition is None
-    outlet = FakeOutlet(partitions={"responses": 5, "orders-out": 6})
+    topics = FakeOutlet(partitions={"responses": 5, "orders-out": 6})
     record = started(start(meta={"responseStream": "orders-out"}))
-    decision = answer(proceed(), record, outlet=outlet)
+    decision = answer(proceed(), record, topics=topics)
     assert (resumed(decision).partition, reply(decision).partition) == (6, 5)
 
 
@@ -208,8 +208,8 @@ def message_size(decision: Decision) -> int:
 def test_a_response_may_be_as_large_as_its_topic_takes_and_not_a_byte_larger() -> None:
     one, record = proceed(payload=LARGE), started()
     size = message_size(answer(one, record))
-    assert answer(one, record, outlet=FakeOutlet(responses=size)).record is not None
-    refused = answer(one, record, outlet=FakeOutlet(responses=size - 1))
+    assert answer(one, record, topics=FakeOutlet(responses=size)).record is not None
+    refused = answer(one, record, topics=FakeOutlet(responses=size - 1))
     error = failure(refused)
     assert error["code"] == UNDELIVERABLE
     assert str(size - 1) in error["message"]
@@ -217,7 +217,7 @@ def test_a_response_may_be_as_large_as_its_topic_takes_and_not_a_byte_larger() -
 
 
 def test_a_fail_that_is_too_large_is_sent_without_the_payload_and_says_so() -> None:
-    decision = answer(proceed(payload=LARGE), outlet=FakeOutlet(responses=3000))
+    decision = answer(proceed(payload=LARGE), topics=FakeOutlet(responses=3000))
     error = failure(decision)
     assert error["code"] == TASK_NOT_FOUND
     assert "payload" in error["message"]
@@ -228,11 +228,11 @@ def test_a_fail_that_is_too_large_is_sent_without_the_payload_and_says_so() -> N
 def test_a_fail_goes_to_the_stream_of_its_event_with_or_without_the_payload() -> None:
     one = proceed(payload=LARGE, meta={"responseStream": "orders-out"})
     for limit, payload in ((1_000_000, LARGE), (3000, None)):
-        decision = answer(one, outlet=FakeOutlet(orders_out=limit))
+        decision = answer(one, topics=FakeOutlet(orders_out=limit))
         assert code(decision) == TASK_NOT_FOUND
         assert reply(decision).stream == "orders-out"
         assert reply(decision).payload == payload
-    too_large = answer(one, started(), outlet=FakeOutlet(orders_out=3000))
+    too_large = answer(one, started(), topics=FakeOutlet(orders_out=3000))
     assert code(too_large) == UNDELIVERABLE
     assert reply(too_large).stream == "orders-out"
 
@@ -240,16 +240,16 @@ def test_a_fail_goes_to_the_stream_of_its_event_with_or_without_the_payload() ->
 def test_where_not_even_a_fail_can_be_delivered_the_error_is_left_to_the_caller() -> None:
     huge = {"fill": "x" * 3000}
     with pytest.raises(EventError) as error:
-        answer(start(request=huge), outlet=FakeOutlet(responses=3000))
+        answer(start(request=huge), topics=FakeOutlet(responses=3000))
     assert error.value.code == UNDELIVERABLE
     with pytest.raises(EventError):
-        answer(start(), outlet=FakeOutlet(responses=None))
+        answer(start(), topics=FakeOutlet(responses=None))
     with pytest.raises(EventError):
-        answer(start(skipPattern="taskId", request=huge), outlet=FakeOutlet(responses=3000))
+        answer(start(skipPattern="taskId", request=huge), topics=FakeOutlet(responses=3000))
 
 
 def test_a_skipped_event_too_large_for_its_reply_is_refused() -> None:
-    decision = answer(start(payload=LARGE, skipPattern="fill"), outlet=FakeOutlet(responses=3000))
+    decision = answer(start(payload=LARGE, skipPattern="fill"), topics=FakeOutlet(responses=3000))
     assert code(decision) == UNDELIVERABLE
 
 
@@ -281,8 +281,8 @@ def test_an_event_that_its_marks_make_too_large_for_requests_is_refused() -> Non
     (emit,) = answer(one, record).emits
     headers = size_of(emit.headers)
     size = len(one.key or b"") + len(one.value) + headers + OVERHEAD_BYTES
-    assert answer(one, record, outlet=FakeOutlet(requests=size)).emits == (emit,)
-    error = failure(answer(one, record, outlet=FakeOutlet(requests=size - 1)))
+    assert answer(one, record, topics=FakeOutlet(requests=size)).emits == (emit,)
+    error = failure(answer(one, record, topics=FakeOutlet(requests=size - 1)))
     assert error["code"] == UNDELIVERABLE
     assert "requests" in error["message"]
 

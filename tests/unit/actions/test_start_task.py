@@ -281,18 +281,18 @@ def test_an_earlier_result_leaves_nothing_of_ours_in_the_ack() -> None:
     assert result["endTime"] == NOW
 
 
-def _ends(record: Record, policy: Policy, outlet: FakeOutlet) -> tuple[bool, bool]:
+def _ends(record: Record, policy: Policy, topics: FakeOutlet) -> tuple[bool, bool]:
     """Whether the task can be proceeded and timed out, each answered on a stream of its own."""
     here = {"meta": {"responseStream": "orders-out"}}
-    proceeded = answer(proceed(**here), record, policy=policy, outlet=outlet)
-    timed_out = answer(timeout(**here), record, policy=policy, outlet=outlet)
+    proceeded = answer(proceed(**here), record, policy=policy, topics=topics)
+    timed_out = answer(timeout(**here), record, policy=policy, topics=topics)
     return proceeded.record is not None, timed_out.record is not None
 
 
 def _accepted(one: Incoming, policy: Policy, limit_bytes: int) -> Record | None:
     """The record, where the limit of the topic lets the task begin."""
     try:
-        return answer(one, policy=policy, outlet=FakeOutlet(responses=limit_bytes)).record
+        return answer(one, policy=policy, topics=FakeOutlet(responses=limit_bytes)).record
     except EventError:
         return None  # not even a FAIL fits
 
@@ -313,7 +313,7 @@ def test_a_start_task_whose_resumed_event_could_not_be_sent_later_is_refused_now
 
 def test_a_start_task_too_large_for_its_responses_is_refused_now() -> None:
     one = start(payload={"taskId": "task-1", "fill": "x" * 3000})
-    error = failure(answer(one, outlet=FakeOutlet(responses=3000)))
+    error = failure(answer(one, topics=FakeOutlet(responses=3000)))
     assert (error["code"], error["http"]) == (UNDELIVERABLE, 413)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from runner.actions.decision import Decision, Emit
+from runner.actions.decision import Decision, OutgoingMessage
 from runner.actions.incoming import HOPS, PERIOD, TIMER, Incoming
-from runner.actions.plan import PeriodPlan, SettledPlan
+from runner.actions.plan import ImmediateAnswer, PeriodPlan
 from runner.actions.registry import refuse
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
-from runner.actions.timer_mark import parse_mark
+from runner.actions.timer_token import parse_token
 from runner.errors import (
     DOMAIN_UNKNOWN,
     INPUT_MISSING,
@@ -60,12 +60,12 @@ def period(one: Incoming) -> PeriodPlan:
 
 def refusal(one: Incoming) -> int:
     asked = planned(one)
-    assert isinstance(asked, SettledPlan)
+    assert isinstance(asked, ImmediateAnswer)
     assert asked.error is not None
     return code(answer(one))
 
 
-def told(one: Incoming, page: DuePage, *, now_ms: int = NOW) -> tuple[Emit, ...]:
+def told(one: Incoming, page: DuePage, *, now_ms: int = NOW) -> tuple[OutgoingMessage, ...]:
     return decide_period(period(one), page, now_ms, POLICY, RENDERER)
 
 
@@ -190,7 +190,7 @@ def test_every_task_due_is_told_to_time_out_by_its_own_timer_at_its_home() -> No
     assert [emit.partition for emit in timers] == [task.home for task in DUE]
     assert {emit.stream for emit in timers} == {POLICY.requests}
     for emit, task in zip(timers, DUE, strict=True):
-        mark = parse_mark(dict(emit.headers)[TIMER].decode())
+        mark = parse_token(dict(emit.headers)[TIMER].decode())
         assert mark is not None
         assert (mark.started_by, mark.deadline_ms, mark.epoch) == (task.started_by, task.deadline_ms, 0)
 
@@ -268,8 +268,8 @@ def test_a_continuation_that_no_runner_wrote_begins_anew(text: bytes) -> None:
     assert (asked.cursor, asked.requested, asked.to_ms) == (None, 0, None)
 
 
-def _refused(one: Incoming, page: DuePage, outlet: FakeOutlet) -> Decision:
-    renderer = Renderer(POLICY, outlet)
+def _refused(one: Incoming, page: DuePage, topics: FakeOutlet) -> Decision:
+    renderer = Renderer(POLICY, topics)
     with pytest.raises(EventError) as error:
         decide_period(period(one), page, NOW, POLICY, renderer)
     return refuse(one, error.value, None, NOW, renderer)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from runner.actions.decision import Dropped, Emit
+from runner.actions.decision import Dropped, OutgoingMessage
 from runner.actions.incoming import HOPS, ORIGIN, TIMER, Incoming
 from runner.actions.plan import TaskPlan
 from runner.actions.registry import is_addressed
-from runner.actions.timer_mark import TimerMark, parse_mark, timer_emit
+from runner.actions.timer_token import TimerToken, parse_token, timer_emit
 from runner.envelope.event import NO_RULES, MetaRules
 from runner.errors import NOT_CONVERTIBLE, TASK_NOT_FOUND, TASK_PROCEEDED, TASK_TIMED_OUT, EventError
 from runner.tasks.due import DueTask, parse_member
@@ -58,10 +58,10 @@ def started_with_deadline(**parts: Any) -> Record:
     return started(start(timeout=HOUR, **parts))
 
 
-def sent_by_timer(record: Record, **mark: Any) -> Emit:
+def sent_by_timer(record: Record, **mark: Any) -> OutgoingMessage:
     """What the timer of a record sends; ``mark`` differs from the record."""
     assert record.state.deadline_ms is not None
-    right = TimerMark(record.started_by, record.state.deadline_ms, record.state.epoch)
+    right = TimerToken(record.started_by, record.state.deadline_ms, record.state.epoch)
     return timer_emit(record.key, record.state.home, replace(right, **mark), POLICY, OUTLET)
 
 
@@ -69,7 +69,7 @@ def changed(record: Record, **fields: Any) -> Record:
     return structs.replace(record, state=structs.replace(record.state, **fields))
 
 
-def received(emit: Emit, *, rules: MetaRules = NO_RULES, partition: int | None = None) -> Incoming:
+def received(emit: OutgoingMessage, *, rules: MetaRules = NO_RULES, partition: int | None = None) -> Incoming:
     assert emit.value is not None
     assert emit.partition is not None
     home = emit.partition if partition is None else partition
@@ -212,9 +212,9 @@ def test_a_mark_that_no_runner_wrote_is_dropped(mark: bytes) -> None:
 
 
 def test_a_mark_is_read_as_it_was_written() -> None:
-    mark = TimerMark(Source(3, 2, 1), NOW, 4)
+    mark = TimerToken(Source(3, 2, 1), NOW, 4)
     assert str(mark) == f"3/2@1;{NOW};4"
-    assert parse_mark(str(mark)) == mark
+    assert parse_token(str(mark)) == mark
 
 
 def test_a_timer_whose_domain_is_gone_is_dropped_with_the_reason() -> None:
@@ -228,7 +228,7 @@ def test_a_timer_whose_domain_is_gone_is_dropped_with_the_reason() -> None:
 
 def test_a_timer_that_cannot_resume_its_task_is_dropped_with_the_reason_and_the_task_stays_open() -> None:
     record = started_with_deadline(meta={"responseStream": "orders-out"})
-    decision = answer(received(sent_by_timer(record)), record, outlet=FakeOutlet(orders_out=None))
+    decision = answer(received(sent_by_timer(record)), record, topics=FakeOutlet(orders_out=None))
     assert (decision.emits, decision.record) == ((), None)
     assert isinstance(decision.outcome, Dropped)
     assert "orders-out" in decision.outcome.reason
@@ -322,8 +322,8 @@ def test_an_entry_of_the_deadline_index_is_read_as_it_was_written(task_id: str) 
     "text", ["1/0@1;1_000;0", "1/0@1; 5;0", "1/0@1;\u0665;0", "1/0@1;5", "1/0@1_0;5;0", "1/0@1;5;0;"]
 )
 def test_text_that_is_no_mark_of_a_timer_is_none(text: str) -> None:
-    assert parse_mark("1/0@1;5;0") == TimerMark(Source(1, 0, 1), 5, 0)
-    assert parse_mark(text) is None
+    assert parse_token("1/0@1;5;0") == TimerToken(Source(1, 0, 1), 5, 0)
+    assert parse_token(text) is None
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 from runner.envelope.plain import encode
 from runner.tasks.record import Record, Status, TaskKey, TaskStart, TaskState
 
@@ -26,7 +26,7 @@ def record(key: TaskKey, event: Any = None, **state: Any) -> Record:
     return Record(key, 1, TaskState(**given), start)
 
 
-def seen(**fields: Any) -> Sighting:
+def seen(**fields: Any) -> TopicMessage:
     """A reply ACK for r-1, but for what is said otherwise; ``event`` is encoded into the value."""
     headers = {
         "event-kind": fields.pop("kind", "reply"),
@@ -45,18 +45,18 @@ def seen(**fields: Any) -> Sighting:
         "headers": headers,
         "value": msgspec.json.encode(event),
     }
-    return Sighting(**{**given, **fields})
+    return TopicMessage(**{**given, **fields})
 
 
 class Script:
     """Sightings that come one after the other; None is a wait in vain. Then nothing comes any more."""
 
-    def __init__(self, steps: Iterable[Sighting | None], ticker: Any = None) -> None:
+    def __init__(self, steps: Iterable[TopicMessage | None], ticker: Any = None) -> None:
         self._steps = iter(steps)
         self._ticker = ticker
         self.waits: list[float] = []
 
-    def next(self, timeout_seconds: float) -> Sighting | None:
+    def next(self, timeout_seconds: float) -> TopicMessage | None:
         """Give the next; a wait in vain takes its whole time on the ticker."""
         self.waits.append(timeout_seconds)
         found = next(self._steps, None)

@@ -9,9 +9,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from runner.cli.bench.isolated_environment import overrides
 from runner.cli.bench.measuring import PROCEED, START, Figures, Load, measure
-from runner.cli.bench.own_site import overrides
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 from runner.clock import ManualTicker
 from runner.config import Config, load
 from runner.errors import FatalError
@@ -42,7 +42,7 @@ class Workers:
             self._open.discard(event["payload"]["taskId"])
         self._waiting.append(key)
 
-    def next(self, timeout_seconds: float) -> Sighting | None:
+    def next(self, timeout_seconds: float) -> TopicMessage | None:
         if not self._waiting:
             self.ticker.advance(timeout_seconds)
             return None

@@ -12,11 +12,11 @@ import pytest
 from runner.cli.app import run
 from runner.cli.codecs import Codecs, build_codecs
 from runner.cli.event_lines import read_lines
-from runner.cli.sighting import Sighting, described
+from runner.cli.topic_message import TopicMessage, described
 from runner.cli.wiring import said_with_remedy
 from runner.clock import ManualTicker
 from runner.config import Config, ConfigError, load
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from runner.envelope.avro import AvroCodec, ConfluentCodec
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
@@ -117,10 +117,10 @@ def test_a_line_is_sent_in_the_encoding_of_requests_and_seen_in_that_of_its_topi
     [line], bad = read_lines([json.dumps(EVENT).encode()], NO_RULES, 1000, codec)
     assert not bad
     assert json.loads(codec.to_json(line.value)) == EVENT
-    seen = Sighting("requests", 0, 0, None, "r", {}, line.value, codec=codec)
+    seen = TopicMessage("requests", 0, 0, None, "r", {}, line.value, codec=codec)
     assert seen.event() == EVENT
     assert described(seen)["event"] == EVENT
-    odd = Sighting("requests", 0, 0, None, "r", {}, b'{"a":1}', codec=codec)
+    odd = TopicMessage("requests", 0, 0, None, "r", {}, b'{"a":1}', codec=codec)
     assert odd.event() is None
     assert described(odd)["value"] == '{"a":1}'
 

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.cli.dlq.letter import (
     REPLAY_OF,
     REPLAYED,
@@ -19,19 +19,21 @@ from runner.cli.dlq.letter import (
 )
 from runner.cli.dlq.reading import Found, Wanted
 from runner.cli.dlq.show_command import LONGEST_VALUE, value_lines
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 from runner.worker.dead_letters import DeadLetterBox
 from runner.worker.event_log import Message
 
 
-def seen(emit: Emit, partition: int = 3, offset: int = 7, time_ms: int | None = 1000) -> Sighting:
+def seen(
+    emit: OutgoingMessage, partition: int = 3, offset: int = 7, time_ms: int | None = 1000
+) -> TopicMessage:
     """The emit as a reader of the topic sees it."""
     headers = {name: (value or b"").decode(errors="replace") for name, value in emit.headers}
     key = (emit.key or b"").decode(errors="replace")
-    return Sighting("dlq", partition, offset, time_ms, key, headers, emit.value, emit.key, emit.headers)
+    return TopicMessage("dlq", partition, offset, time_ms, key, headers, emit.value, emit.key, emit.headers)
 
 
-def buried(headers: tuple[tuple[str, bytes], ...] = (), value: bytes | None = b"odd") -> Emit:
+def buried(headers: tuple[tuple[str, bytes], ...] = (), value: bytes | None = b"odd") -> OutgoingMessage:
     message = Message(2, 40, b"k", value, headers)
     return DeadLetterBox("dlq", "requests", 1_000_000).letter(message, "NOT_JSON", "no JSON")
 
@@ -58,7 +60,7 @@ def test_the_original_headers_are_those_before_it_was_buried_and_before_it_was_r
 
 def test_a_note_is_told_from_a_letter_and_speaks_of_its_own_partition_only() -> None:
     def note(value: bytes, partition: int = 3) -> Place | None:
-        return replayed_place(seen(Emit("dlq", b"k", None, ((REPLAY_OF, value),)), partition))
+        return replayed_place(seen(OutgoingMessage("dlq", b"k", None, ((REPLAY_OF, value),)), partition))
 
     assert note(b"3@5") == Place(3, 5)
     assert note(b"4@5") is None
@@ -68,7 +70,7 @@ def test_a_note_is_told_from_a_letter_and_speaks_of_its_own_partition_only() -> 
 
 
 def test_what_somebody_else_wrote_is_a_letter_from_nowhere() -> None:
-    read = read_letter(seen(Emit("dlq", None, None, ()), time_ms=None))
+    read = read_letter(seen(OutgoingMessage("dlq", None, None, ()), time_ms=None))
 
     assert (read.reason, read.topic, read.source, read.came_from) == ("-", None, None, "-")
 

@@ -24,7 +24,7 @@ from runner.cli.demo.story import (
     SAGA_ID,
     STEPS,
 )
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 from tests.unit.cli.builders import seen
 
 STARTED, TIMED_OUT, ESCALATED, REFUSED, ACCEPTED, RESUMED = range(6)
@@ -38,7 +38,7 @@ RESULTS: list[dict[str, Any]] = [
 ]
 
 
-def response(answer: Answer, result: dict[str, Any]) -> Sighting:
+def response(answer: Answer, result: dict[str, Any]) -> TopicMessage:
     event: dict[str, Any] = {
         "requestMeta": {"id": answer.key},
         "result": {**result, "status": answer.status},
@@ -49,12 +49,12 @@ def response(answer: Answer, result: dict[str, Any]) -> Sighting:
     return seen(key=answer.key, kind=answer.kind, status=answer.status, event=event)
 
 
-def right() -> list[Sighting]:
+def right() -> list[TopicMessage]:
     """The responses of a demo in which all went well."""
     return [response(*both) for both in zip(EXPECTED, RESULTS, strict=True)]
 
 
-def changed(number: int, change: Callable[[dict[str, Any]], None]) -> list[Sighting]:
+def changed(number: int, change: Callable[[dict[str, Any]], None]) -> list[TopicMessage]:
     responses = right()
     event = copy.deepcopy(responses[number].event())
     assert event is not None
@@ -63,7 +63,7 @@ def changed(number: int, change: Callable[[dict[str, Any]], None]) -> list[Sight
     return responses
 
 
-def failing(responses: list[Sighting], dead: int = 0, exit_code: int | None = 0) -> set[int]:
+def failing(responses: list[TopicMessage], dead: int = 0, exit_code: int | None = 0) -> set[int]:
     """The numbers of the checks that do not hold."""
     checks = [*check_all(responses, [seen()] * dead), check_worker(exit_code)]
     return {number for number, check in enumerate(checks) if not check.holds}

@@ -10,9 +10,9 @@ import pytest
 from runner.cli.app import run
 from runner.config import load
 from runner.config.environment import overrides
-from runner.config.guide import guides
 from runner.config.schema import json_schema
-from runner.config.shape import shape_of
+from runner.config.schema_tree import shape_of
+from runner.config.setting_docs import guides
 
 
 @pytest.fixture

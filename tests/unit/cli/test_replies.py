@@ -9,7 +9,7 @@ from runner.actions.policy import Policy
 from runner.cli.event_lines import EventLine, read_lines
 from runner.cli.replies import Replies, reply_topics
 from runner.cli.send_report import SendReport
-from runner.cli.sighting import Sighting
+from runner.cli.topic_message import TopicMessage
 from runner.clock import ManualTicker
 from runner.envelope.event import NO_RULES
 from runner.errors import FatalError
@@ -24,7 +24,9 @@ def lines(*request_ids: str, **meta: str) -> list[EventLine]:
     return read
 
 
-def told(sent: list[EventLine], *steps: Sighting | None, seconds: float = 5, as_json: bool = False) -> None:
+def told(
+    sent: list[EventLine], *steps: TopicMessage | None, seconds: float = 5, as_json: bool = False
+) -> None:
     """What ``send --wait`` tells of these replies."""
     ticker = ManualTicker()
     replies = Replies(sent, Policy(), Script(steps, ticker), ticker)

@@ -1,20 +1,20 @@
-"""What ``runner restore`` does where the feed falls silent; all else is tried on real servers."""
+"""What ``runner restore`` does where the changelog falls silent; all else is tried on real servers."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from runner.cli.restore.patience import SILENCE_SECONDS, PatientFeed
+from runner.cli.restore.patience import SILENCE_SECONDS, PatientChangelog
 from runner.clock import ManualTicker
 from runner.errors import LogUnavailable
-from runner.worker.last_told import Told
+from runner.worker.changelog_snapshot import ChangelogRecord
 
 
-class ScriptedFeed:
+class ScriptedChangelog:
     """Gives what it is told to."""
 
     def __init__(self) -> None:
-        self.next: Sequence[Told] | None = ()
+        self.next: Sequence[ChangelogRecord] | None = ()
 
     def begin(self, shard: int) -> None:
         del shard
@@ -22,24 +22,24 @@ class ScriptedFeed:
     def extend(self) -> None:
         pass
 
-    def read(self) -> Sequence[Told] | None:
+    def read(self) -> Sequence[ChangelogRecord] | None:
         return self.next
 
     def close(self) -> None:
         pass
 
 
-def test_a_feed_that_stays_silent_is_given_up_with_the_reason() -> None:
-    ticker, feed = ManualTicker(), ScriptedFeed()
-    patient = PatientFeed(feed, "tasks", ticker)
+def test_a_changelog_that_stays_silent_is_given_up_with_the_reason() -> None:
+    ticker, changelog = ManualTicker(), ScriptedChangelog()
+    patient = PatientChangelog(changelog, "tasks", ticker)
     ticker.advance(SILENCE_SECONDS)
     patient.begin(0)
     ticker.advance(SILENCE_SECONDS)
     assert patient.read() == ()
-    feed.next = [Told(b"a", b"{}", 0)]
+    changelog.next = [ChangelogRecord(b"a", b"{}", 0)]
     ticker.advance(SILENCE_SECONDS)
-    assert patient.read() == feed.next
-    feed.next = ()
+    assert patient.read() == changelog.next
+    changelog.next = ()
     ticker.advance(SILENCE_SECONDS)
     assert patient.read() == ()
     ticker.advance(0.1)
@@ -47,6 +47,6 @@ def test_a_feed_that_stays_silent_is_given_up_with_the_reason() -> None:
         patient.read()
     patient.extend()
     assert patient.read() == ()
-    feed.next = None
+    changelog.next = None
     ticker.advance(2 * SILENCE_SECONDS)
     assert patient.read() is None

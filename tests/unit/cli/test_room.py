@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner.cli.room import ANSWER_BYTES, DEAD_LETTER_BYTES, require_room
+from runner.cli.message_sizes import ANSWER_BYTES, DEAD_LETTER_BYTES, check_message_sizes
 from runner.config import Config, load
 from runner.errors import FatalError
 from runner.worker.topics import Cluster, Topic
@@ -28,47 +28,47 @@ def cluster(**limits: int) -> Cluster:
 
 def test_room_enough_is_fine() -> None:
     largest = 2 * MIB - ANSWER_BYTES
-    assert not require_room(config(), cluster())
-    assert not require_room(config(), cluster(dead_letters=MIB + DEAD_LETTER_BYTES))
-    assert not require_room(config(LIMITS__EVENTBYTES=str(largest)), cluster())
+    assert not check_message_sizes(config(), cluster())
+    assert not check_message_sizes(config(), cluster(dead_letters=MIB + DEAD_LETTER_BYTES))
+    assert not check_message_sizes(config(LIMITS__EVENTBYTES=str(largest)), cluster())
 
 
 def test_dead_letters_that_take_less_than_requests_are_refused() -> None:
     with pytest.raises(FatalError, match=r"dead-letters .*takes messages of 1048575 .*at least 1114112"):
-        require_room(config(), cluster(dead_letters=MIB - 1))
+        check_message_sizes(config(), cluster(dead_letters=MIB - 1))
 
 
 def test_dead_letters_without_room_for_their_headers_are_warned_of() -> None:
-    (said,) = require_room(config(), cluster(dead_letters=MIB + DEAD_LETTER_BYTES - 1))
+    (said,) = check_message_sizes(config(), cluster(dead_letters=MIB + DEAD_LETTER_BYTES - 1))
     assert "max.message.bytes of dead-letters" in said
 
 
 def test_the_topics_of_inputs_are_read_as_well() -> None:
     settings = config(INPUTS='{"desk": {"action": "TIMEOUT"}}')
     with pytest.raises(FatalError, match=r"desk of 4194304"):
-        require_room(settings, cluster(desk=4 * MIB))
+        check_message_sizes(settings, cluster(desk=4 * MIB))
 
 
 def test_a_size_of_events_that_was_set_and_cannot_be_answered_is_refused() -> None:
     largest = 2 * MIB - ANSWER_BYTES + 1
     with pytest.raises(FatalError, match=rf"limits\.eventBytes is {largest}, but topic responses"):
-        require_room(config(LIMITS__EVENTBYTES=str(largest)), cluster())
+        check_message_sizes(config(LIMITS__EVENTBYTES=str(largest)), cluster())
 
 
 def test_so_it_is_with_other_streams() -> None:
     settings = config(LIMITS__EVENTBYTES="2000000", RESPONSES__STREAMS='["out"]')
-    assert not require_room(settings, cluster())
+    assert not check_message_sizes(settings, cluster())
     with pytest.raises(FatalError, match="topic out takes"):
-        require_room(settings, cluster(out=MIB))
+        check_message_sizes(settings, cluster(out=MIB))
 
 
 def test_the_usual_size_of_events_is_only_warned_of() -> None:
     for settings in (config(), config(LIMITS__EVENTBYTES="1000000")):
-        (said,) = require_room(settings, cluster(responses=20_000))
+        (said,) = check_message_sizes(settings, cluster(responses=20_000))
         assert "max.message.bytes of responses" in said
 
 
 def test_what_the_broker_does_not_tell_is_not_judged() -> None:
     known = cluster(responses=1, dead_letters=1)
     unknown = {name: replace(topic, cleanup_policy="") for name, topic in known.topics.items()}
-    assert not require_room(config(LIMITS__EVENTBYTES="2000000"), replace(known, topics=unknown))
+    assert not check_message_sizes(config(LIMITS__EVENTBYTES="2000000"), replace(known, topics=unknown))

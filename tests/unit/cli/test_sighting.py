@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import Message
 
-from runner.cli.sighting import read_sighting
+from runner.cli.topic_message import read_sighting
 from runner.envelope.plain import encode
 from tests.unit.cli.builders import seen
 

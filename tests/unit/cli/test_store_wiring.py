@@ -34,17 +34,17 @@ def test_compacted_requests_are_refused(policy: str) -> None:
 
 
 @pytest.mark.parametrize("policy", ["compact", ""])
-def test_a_task_feed_that_keeps_the_last_of_each_task_is_fine(policy: str) -> None:
+def test_a_changelog_that_keeps_the_last_of_each_task_is_fine(policy: str) -> None:
     require_kept(config("tasks"), cluster(tasks=policy))
 
 
 @pytest.mark.parametrize("policy", ["delete", "compact,delete"])
-def test_a_task_feed_that_deletes_is_refused(policy: str) -> None:
+def test_a_changelog_that_deletes_is_refused(policy: str) -> None:
     with pytest.raises(FatalError, match=r"topics.tasks.*set it to compact"):
         require_kept(config("tasks"), cluster(tasks=policy))
 
 
-def test_a_task_feed_has_a_partition_for_each_shard() -> None:
+def test_a_changelog_has_a_partition_for_each_shard() -> None:
     require_partitions(config("tasks"), cluster())
     with pytest.raises(FatalError, match=r"has 12 partitions, redis\.shards is 16"):
         require_partitions(config("tasks"), cluster(partitions=12))

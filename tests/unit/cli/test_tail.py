@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from runner.cli.sighting import described
 from runner.cli.tail_command import POLL_SECONDS, follow
+from runner.cli.topic_message import described
 from runner.clock import ManualTicker
 from tests.unit.cli.builders import EVENT, Script, seen
 

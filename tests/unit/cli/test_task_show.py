@@ -6,7 +6,7 @@ from typing import Any
 
 from runner.cli.task.show_command import LONGEST_PAYLOAD, record_lines
 from runner.envelope.plain import Written
-from runner.tasks.record import Closing, Record, Status, TaskKey
+from runner.tasks.record import Ending, Record, Status, TaskKey
 from tests.unit.cli.builders import EVENT, record
 
 KEY = TaskKey("orders", "t-1")
@@ -52,7 +52,7 @@ def test_a_deadline_that_has_passed_is_overdue() -> None:
 
 
 def test_a_finished_task_says_when_by_what_and_how_long_it_is_kept() -> None:
-    closing = Closing("1/0@9", "x", NOW_MS - 1000, NOW_MS + 3000)
+    closing = Ending("1/0@9", "x", NOW_MS - 1000, NOW_MS + 3000)
     lines = told(record(KEY, status=Status.TIMED_OUT, closing=closing, deadline_ms=NOW_MS - 2000))
 
     assert lines["state"] == "TIMED_OUT"

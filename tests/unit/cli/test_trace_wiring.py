@@ -10,7 +10,7 @@ import pytest
 
 from runner.cli.trace_wiring import open_traces
 from runner.config import Config, ConfigError, load
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from runner.metrics import Metrics
 from runner.worker.tracer import NoTraces
 from runner.worker.traces.spans import Spans

@@ -3,7 +3,7 @@
 Blocks opened with ``json in STORY partition=N`` are fed, in their order, to the worker's middle over the
 memory store, and what it sends must be the ``json out STORY`` blocks, whose last line of prose before them
 names topic, key and headers. ``after=MS`` lets time pass; what falls due then is part of the story.
-``input=NAME`` feeds a payload to an input topic of the page's own configuration, with
+``input=NAME`` changelogs a payload to an input topic of the page's own configuration, with
 ``headers=name:value,…``.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import yaml
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.actions.policy import DomainPolicy, Policy
 from runner.cli.input_wiring import build_inputs
@@ -27,12 +27,12 @@ from runner.envelope.event import NO_RULES
 from runner.store.calls import Ownership
 from runner.store.memory_store import MemoryStore
 from runner.worker.assignment import Batch
+from runner.worker.decoder import ProcessingSettings
 from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
 from runner.worker.input_topics.process import InputProcess
-from runner.worker.intake import Terms
 from runner.worker.process import Process
-from runner.worker.store_time import StoreTime
+from runner.worker.store_clock import StoreClock
 from runner.worker.timers import Timers, TimerSettings
 from tests.unit.docs.pages import (
     PROTOCOL,
@@ -60,7 +60,7 @@ def documented_inputs() -> list[InputTopic]:
     return build_inputs(Config.model_validate(settings))
 
 
-class Outlet:
+class TopicCatalog:
     """Topics with limits; JSON on all of them."""
 
     def encode(self, stream: str, sections: Sections) -> bytes:
@@ -83,18 +83,20 @@ class Runner:
         self._store = MemoryStore(lambda: self.now_ms)
         self._store.open(Ownership("cluster", "requests", "topic-1", "group", HOMES))
         self._offsets = dict.fromkeys(range(HOMES), FIRST_OFFSET)
-        terms = Terms(policy, JsonCodec(), NO_RULES, 1, 0)
-        self._process = Process(terms, self._store, Outlet(), "dead-letters")
+        terms = ProcessingSettings(policy, JsonCodec(), NO_RULES, 1, 0)
+        self._process = Process(terms, self._store, TopicCatalog(), "dead-letters")
         self._inputs = {
-            each.name: InputProcess(each, TOPIC_ID, terms, self._store, Outlet(), "dead-letters")
+            each.name: InputProcess(each, TOPIC_ID, terms, self._store, TopicCatalog(), "dead-letters")
             for each in documented_inputs()
         }
         self._input_offsets = dict.fromkeys(self._inputs, FIRST_OFFSET)
 
-    def receive(self, value: bytes, partition: int, key: bytes, headers: Headers = ()) -> list[Emit]:
+    def receive(
+        self, value: bytes, partition: int, key: bytes, headers: Headers = ()
+    ) -> list[OutgoingMessage]:
         """Everything that is sent on account of one message, in its order."""
         waiting = deque([(partition, key, value, headers)])
-        sent: list[Emit] = []
+        sent: list[OutgoingMessage] = []
         while waiting:
             for emit in self._processed(*waiting.popleft()):
                 sent.append(emit)
@@ -102,7 +104,9 @@ class Runner:
                     waiting.append((emit.partition or 0, emit.key or b"", emit.value or b"", emit.headers))
         return sent
 
-    def receive_input(self, name: str, value: bytes, partition: int, headers: Headers) -> list[Emit]:
+    def receive_input(
+        self, name: str, value: bytes, partition: int, headers: Headers
+    ) -> list[OutgoingMessage]:
         """Everything that is sent on account of one message on an input topic."""
         offset = self._input_offsets[name]
         self._input_offsets[name] += 1
@@ -113,26 +117,26 @@ class Runner:
             sent += self.receive(emit.value or b"", emit.partition or 0, emit.key or b"", emit.headers)
         return sent
 
-    def pass_time(self, duration_ms: int) -> list[Emit]:
+    def pass_time(self, duration_ms: int) -> list[OutgoingMessage]:
         """Let time pass, and return everything that is sent on account of deadlines."""
         self.now_ms += duration_ms
-        time = StoreTime(lambda: 0.0)
-        timers = Timers(self._store, self._policy, Outlet(), TimerSettings(), time, lambda: 0.0)
-        timers.own(range(HOMES))
-        sent: list[Emit] = []
+        time = StoreClock(lambda: 0.0)
+        timers = Timers(self._store, self._policy, TopicCatalog(), TimerSettings(), time, lambda: 0.0)
+        timers.assign(range(HOMES))
+        sent: list[OutgoingMessage] = []
         for emit in timers.due():
             follow = self.receive(emit.value or b"", emit.partition or 0, emit.key or b"", emit.headers)
             sent += [emit, *follow]
         return sent
 
-    def _processed(self, partition: int, key: bytes, value: bytes, headers: Headers) -> list[Emit]:
+    def _processed(self, partition: int, key: bytes, value: bytes, headers: Headers) -> list[OutgoingMessage]:
         offset = self._offsets[partition]
         self._offsets[partition] += 1
         message = Message(partition, offset, key, value, headers, timestamp_ms=self.now_ms)
         return self._process.run(Batch((message,), {partition: offset}), {}).emits
 
 
-def shown(emit: Emit) -> tuple[str, Any]:
+def shown(emit: OutgoingMessage) -> tuple[str, Any]:
     """An emit as the page shows it: the line before it, and its value."""
     at = "" if emit.partition is None else f", partition {emit.partition},"
     headers = ", ".join(f"`{name}: {value.decode()}`" for name, value in emit.headers)
@@ -149,17 +153,17 @@ def stories() -> list[str]:
 
 
 def story_blocks() -> list[Block]:
-    """The JSON examples of the protocol but for that of the task feed, which is no event."""
+    """The JSON examples of the protocol but for that of the changelog, which is no event."""
     return [block for block in blocks(PROTOCOL) if block.words[:1] == ["json"] and block.words != FEED]
 
 
-def told(blocks_of_story: list[Block]) -> Iterator[tuple[Block | None, Emit | None]]:
+def told(blocks_of_story: list[Block]) -> Iterator[tuple[Block | None, OutgoingMessage | None]]:
     """Play a story: each block that it shows beside what was sent, and what was sent but is not shown.
 
     Messages to requests need not be shown: they are the runner's own.
     """
     runner = Runner(Policy({"orders": DomainPolicy()}, allowed_streams=frozenset({"approvals"})))
-    sent: deque[Emit] = deque()
+    sent: deque[OutgoingMessage] = deque()
     for block in blocks_of_story:
         passed_ms = block.option("after")
         if block.words[1] == "in":

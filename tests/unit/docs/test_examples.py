@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.policy import Policy
 from tests.unit.docs.pages import (
     PAGES,
@@ -63,7 +63,7 @@ def events_by_hand() -> list[str]:
 
 def test_the_events_by_hand_lead_to_the_responses_that_are_printed_below_them() -> None:
     runner = Runner(Policy())
-    sent: list[Emit] = []
+    sent: list[OutgoingMessage] = []
     for event in events_by_hand():
         key = json.loads(event)["requestMeta"]["id"].encode()
         sent += runner.receive(event.encode(), 3, key)
@@ -76,7 +76,7 @@ def test_the_events_by_hand_lead_to_the_responses_that_are_printed_below_them() 
     assert sorted(seen) == sorted(expected)
 
 
-def _row(emit: Emit) -> tuple[str, str, str, str]:
+def _row(emit: OutgoingMessage) -> tuple[str, str, str, str]:
     headers = {name: value.decode() for name, value in emit.headers}
     error = json.loads(emit.value or b"")["result"].get("error")
     status = headers["event-status"] + (f" {error['code']}" if error else "")

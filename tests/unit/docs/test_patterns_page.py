@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from runner.envelope import paths, patterns, units
-from runner.envelope.functions import moments, objects, regex
+from runner.envelope.functions import objects, regex, time_formats
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
 from runner.envelope.limits import USUAL
 from tests.unit.docs.pages import ROOT, SPAN, blocks, prose_of, rows
@@ -65,7 +65,7 @@ def test_what_is_left_out_is_documented_with_the_reason_that_is_given() -> None:
 
 def test_every_letter_of_date_patterns_is_documented_and_no_other() -> None:
     letters = {letter for cells in rows(PAGE, r"`[A-Za-z]`( `[A-Za-z]`)*") for letter in cells[0]} - set("` ")
-    assert letters == set(moments.LETTERS)
+    assert letters == set(time_formats.LETTERS)
 
 
 def test_the_bounds_are_those_of_the_code() -> None:
@@ -78,7 +78,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
         "levels of what it builds": [units.MAX_DEPTH],
         "levels that `deep_diff` and `remove_nulls` go down": [objects.MAX_LEVELS],
         "regular expression": [regex.MAX_CHARACTERS, regex.MAX_BYTES],
-        "date pattern": [moments.MAX_CHARACTERS],
+        "date pattern": [time_formats.MAX_CHARACTERS],
     }
     table = {
         cells[0]: [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", cells[1])]

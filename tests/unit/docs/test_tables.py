@@ -14,7 +14,7 @@ from runner.cli.app import INTERRUPTED
 from runner.cli.stopping import STOPPED_LATE
 from runner.config import load
 from runner.envelope import codec, jsonpath, paths, units
-from runner.tasks.feed import encode_entry, entry_headers, feed_key, read_entry
+from runner.tasks.changelog import changelog_key, encode_entry, entry_headers, read_entry
 from runner.worker.input_topics.normalise import INPUT
 from runner.worker.process import UNANSWERABLE
 from tests.unit.docs.pages import (
@@ -59,12 +59,12 @@ def test_every_header_is_documented_and_no_other() -> None:
     assert named >= set(TRACE_HEADERS)
 
 
-def test_the_message_of_the_task_feed_is_one() -> None:
+def test_the_message_of_the_changelog_is_one() -> None:
     (example,) = [block for block in blocks(PROTOCOL) if block.words == FEED]
     record = read_entry(example.text.encode()).record
     assert json.loads(encode_entry(record)) == json.loads(example.text)
     section = text_of(PROTOCOL).partition("## The changelog")[2]
-    assert f"| key | domain and task id, `{feed_key(record.key).decode()}`;" in section
+    assert f"| key | domain and task id, `{changelog_key(record.key).decode()}`;" in section
     assert re.findall(r"\| header `(\w+)` \|", section) == [name for name, _ in entry_headers(record)]
 
 

@@ -10,7 +10,7 @@ import redis
 
 from runner.errors import StoreMismatch
 from runner.store.calls import Ownership
-from runner.store.connection.command import Command, Meanwhile, nothing
+from runner.store.connection.command import Command, OnWait, nothing
 from runner.store.redis_store import RedisStore
 
 OURS: Final = Ownership("cluster", "requests", "id", "group", 3)
@@ -23,7 +23,7 @@ class Nodes:
         self._hellos = hellos
         self.opened = False
 
-    def run(self, commands: Iterable[Command], meanwhile: Meanwhile = nothing) -> list[Any]:
+    def run(self, commands: Iterable[Command], meanwhile: OnWait = nothing) -> list[Any]:
         meanwhile()
         given = list(commands)
         self.opened |= any(command.arguments[0].startswith("EVAL") for command in given)

@@ -9,7 +9,7 @@ from runner.clock import Ticker
 from runner.tasks.record import Record, Status
 from runner.worker.event_log import Message
 from runner.worker.process import Process
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 from tests.unit.worker.rig import (
     DEAD_LETTERS,
     Middle,
@@ -30,7 +30,7 @@ def proceed(request_id: str = "req-2", task_id: str = "task-1") -> bytes:
     return event("ProceedTask", task_id, request_id)
 
 
-def again(middle: Middle, *messages: Message) -> Processed:
+def again(middle: Middle, *messages: Message) -> BatchResult:
     """The same messages, delivered to a fresh process."""
     return middle.another().run(batch(messages), {})
 
@@ -38,4 +38,4 @@ def again(middle: Middle, *messages: Message) -> Processed:
 def sliced(middle: Middle, events: int, ticker: Ticker = lambda: 0.0, **terms: Any) -> Process:
     """A process that decides so many events at once."""
     terms_of = replace(middle.terms, slice_events=events, **terms)
-    return Process(terms_of, middle.store, middle.outlet, DEAD_LETTERS, middle.feed, ticker)
+    return Process(terms_of, middle.store, middle.topics, DEAD_LETTERS, middle.changelog, ticker)

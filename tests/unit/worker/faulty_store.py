@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from runner.store.calls import Due, Index, Loaded, Page, ShardCall, Verdict, Whole
-from runner.store.connection.command import Meanwhile, nothing
+from runner.store.calls import Completeness, Due, Index, Loaded, Page, ShardCall, Verdict
+from runner.store.connection.command import OnWait, nothing
 from runner.store.memory_store import MemoryStore
 from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
@@ -31,13 +31,13 @@ class FaultyStore(MemoryStore):
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Whole | None = None,
-        meanwhile: Meanwhile = nothing,
+        whole: Completeness | None = None,
+        meanwhile: OnWait = nothing,
     ) -> Loaded:
         self._called("load")
         return super().load(incarnation, reads, whole, meanwhile)
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: Meanwhile = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
         self._called("apply")
         return super().apply(calls, meanwhile)
 
@@ -73,9 +73,9 @@ class FaultyStore(MemoryStore):
         self._called("committed")
         return super().committed(incarnation)
 
-    def floors(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
+    def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         self._called("floors")
-        return super().floors(incarnation, partitions)
+        return super().fences(incarnation, partitions)
 
     def _called(self, name: str) -> None:
         self.asked.append(name)

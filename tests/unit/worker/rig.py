@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.actions.policy import DomainPolicy, Policy
 from runner.clock import ManualTicker
@@ -19,19 +19,19 @@ from runner.errors import TransientError
 from runner.store.calls import Ownership
 from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
-from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from runner.worker.changelog import Changelog
+from runner.worker.components import Components, Limits
+from runner.worker.decoder import ProcessingSettings
+from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from runner.worker.event_log import Message
-from runner.worker.feed import Feed
-from runner.worker.intake import Terms
 from runner.worker.loop import Loop
-from runner.worker.parts import Limits, Parts
 from runner.worker.process import Process
-from runner.worker.processed import Processed
 from runner.worker.restorer import Restorer
+from runner.worker.result import BatchResult
 from runner.worker.retention import Retention
-from runner.worker.store_time import StoreTime
+from runner.worker.store_clock import StoreClock
 from runner.worker.timers import Timers, TimerSettings
-from runner.worker.topics import Cluster, Topic, TopicOutlet
+from runner.worker.topics import Cluster, KafkaTopicCatalog, Topic
 from tests.unit.worker.faults import Faults
 from tests.unit.worker.faulty_store import FaultyStore
 from tests.unit.worker.scripted_log import ScriptedLog
@@ -96,7 +96,7 @@ class Sent:
         return int(self.value["result"]["error"]["code"])
 
 
-def sent(emit: Emit) -> Sent:
+def sent(emit: OutgoingMessage) -> Sent:
     """Read one message that was sent to a topic of responses."""
     assert emit.value is not None
     assert emit.key is not None
@@ -105,8 +105,8 @@ def sent(emit: Emit) -> Sent:
     kind, status = headers["event-kind"].decode(), headers["event-status"].decode()
     assert value["result"]["status"] == status
     request_id = value["requestMeta"]["id"]
-    is_whole = isinstance(request_id, float) and request_id.is_integer()
-    assert str(int(request_id) if is_whole else request_id) == emit.key.decode()
+    is_complete = isinstance(request_id, float) and request_id.is_integer()
+    assert str(int(request_id) if is_complete else request_id) == emit.key.decode()
     return Sent(kind, status, emit.key.decode(), value)
 
 
@@ -115,7 +115,7 @@ def _integer(text: str) -> int | str:
     return text if len(text) > 4300 else int(text)
 
 
-def statuses(emits: Iterable[Emit]) -> list[str]:
+def statuses(emits: Iterable[OutgoingMessage]) -> list[str]:
     """Give the statuses of what went to responses, in order."""
     return [sent(emit).status for emit in emits if emit.stream in {"responses", "orders-out"}]
 
@@ -132,22 +132,22 @@ class Middle:
         max_event_bytes: int = 1_000_000,
         cluster: Cluster | None = None,
         shards: int = 4,
-        with_feed: bool = False,
+        with_changelog: bool = False,
     ) -> None:
         self.ticker = ManualTicker()
         self.faults = Faults()
         self.store = FaultyStore(self.now_ms, self.faults, shards)
         self.store.open(Ownership("cluster", "requests", "topic-1", "group", HOMES))
-        self.outlet = TopicOutlet(cluster or topics(), {}, JsonCodec())
-        self.terms = Terms(
+        self.topics = KafkaTopicCatalog(cluster or topics(), {}, JsonCodec())
+        self.terms = ProcessingSettings(
             policy=policy.within(replace(policy.limits, event_bytes=max_event_bytes)),
             codec=JsonCodec(),
             rules=rules,
             incarnation=1,
             poison_limit=poison_limit,
         )
-        self.store.verified(range(HOMES), HOMES, self.store.unverified(range(HOMES), "note"))
-        self.feed = Feed(TASKS, self.outlet, self.store.shard) if with_feed else None
+        self.store.verified(range(HOMES), HOMES, self.store.pending_tokens(range(HOMES), "note"))
+        self.changelog = Changelog(TASKS, self.topics, self.store.shard) if with_changelog else None
         self.process = self.another()
         self._next: dict[int, int] = {}
 
@@ -157,7 +157,7 @@ class Middle:
 
     def another(self) -> Process:
         """A second process over the same store: a zombie, or the successor of one."""
-        return Process(self.terms, self.store, self.outlet, DEAD_LETTERS, self.feed)
+        return Process(self.terms, self.store, self.topics, DEAD_LETTERS, self.changelog)
 
     def message(
         self, value: bytes | None, home: int = 0, headers: Headers = (), key: bytes | None = b"key"
@@ -171,15 +171,15 @@ class Middle:
         """The offset of the next message of a home."""
         return self._next.get(home, 0)
 
-    def run(self, *messages: Message, runs: Mapping[int, int] | None = None) -> Processed:
+    def run(self, *messages: Message, runs: Mapping[int, int] | None = None) -> BatchResult:
         """Process a batch of messages; its bases are the offsets it begins with."""
         return self.process.run(batch(messages), runs or {})
 
-    def handle(self, value: bytes | None, home: int = 0, headers: Headers = ()) -> Processed:
+    def handle(self, value: bytes | None, home: int = 0, headers: Headers = ()) -> BatchResult:
         """Process one message that comes next."""
         return self.run(self.message(value, home, headers))
 
-    def returned(self, emits: Iterable[Emit]) -> list[Message]:
+    def returned(self, emits: Iterable[OutgoingMessage]) -> list[Message]:
         """What was sent to the requests topic, as it comes back."""
         return [
             structs.replace(self.message(emit.value, emit.partition or 0, emit.headers), key=emit.key)
@@ -204,23 +204,23 @@ class Watcher:
     """An Observer that writes down what it is told."""
 
     events: list[str] = field(default_factory=list)
-    processed_batches: list[tuple[Batch, Processed, int]] = field(default_factory=list)
+    processed_batches: list[tuple[Batch, BatchResult, int]] = field(default_factory=list)
     errors: list[TransientError] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
     stopped: dict[int, str] = field(default_factory=dict)
-    paused: set[int] = field(default_factory=set)
+    paused_homes: set[int] = field(default_factory=set)
     laps: list[str] = field(default_factory=list)
     gone: int = 0
     times_taken: int = 0
 
-    def lap(self, part: str) -> None:
+    def phase_ended(self, part: str) -> None:
         self.laps.append(part)
 
-    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
+    def processed(self, batch: Batch, done: BatchResult, timers: int, seconds: float) -> None:
         assert seconds >= 0
         self.processed_batches.append((batch, done, timers))
 
-    def taken(self) -> None:
+    def delivered(self) -> None:
         self.times_taken += 1
 
     def aborted(self, error: TransientError) -> None:
@@ -230,10 +230,10 @@ class Watcher:
     def recovered(self) -> None:
         self.events.append("recovered")
 
-    def homes(self, opened: Collection[int], blocked: Collection[int]) -> None:
-        self.open, self.paused = set(opened), set(blocked)
+    def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
+        self.open, self.paused_homes = set(opened), set(paused)
 
-    def blocked(self, home: int, reason: str) -> None:
+    def paused(self, home: int, reason: str) -> None:
         self.events.append(f"blocked {home}")
         self.stopped[home] = reason
 
@@ -264,7 +264,7 @@ class Worker:
         *,
         homes: Iterable[int] = (0, 1),
         limits: Limits | None = None,
-        delivery: Delivery | None = None,
+        delivery: DeliveryMode | None = None,
         timers: type[Timers] = Timers,
         settings: TimerSettings | None = None,
         watcher: Watcher | None = None,
@@ -276,23 +276,25 @@ class Worker:
         self.log = ScriptedLog(self.ticker, self.faults, HOMES, transactions=delivery is not AtLeastOnce)
         self.watcher = watcher or Watcher()
         self.topic = KnownTopic()
-        time = StoreTime(self.ticker)
+        time = StoreClock(self.ticker)
         policy = self.middle.terms.policy
         self.loop = Loop(
-            Parts(
+            Components(
                 log=self.log,
                 topic=self.topic,
                 store=self.store,
                 process=self.middle.process,
                 delivery=delivery,
                 timers=timers(
-                    self.store, policy, self.middle.outlet, settings or TimerSettings(), time, self.ticker
+                    self.store, policy, self.middle.topics, settings or TimerSettings(), time, self.ticker
                 ),
-                retention=Retention(self.store, policy, 1, time, has_feed=self.middle.feed is not None),
+                retention=Retention(
+                    self.store, policy, 1, time, has_changelog=self.middle.changelog is not None
+                ),
                 time=time,
                 incarnation=1,
-                ahead=self.middle.process.ahead,
-                feed=self.middle.feed,
+                prefetch=self.middle.process.prefetch,
+                changelog=self.middle.changelog,
                 restorer=restorer,
             ),
             limits or Limits(),
@@ -319,7 +321,7 @@ class Worker:
         positions = self.loop.positions
         return not self.log.rebalances and all(
             home in positions and all(message.offset < positions[home] for message in self.log.requests[home])
-            for home in self.log.owned - self.watcher.paused
+            for home in self.log.owned - self.watcher.paused_homes
         )
 
     @property

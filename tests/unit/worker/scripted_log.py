@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.clock import ManualTicker
 from runner.errors import LogUnavailable
@@ -40,7 +40,7 @@ class ScriptedLog:
         self._faults = faults
         self._transactions = transactions
         self.requests: dict[int, list[Message]] = {home: [] for home in range(homes)}
-        self.sent: list[Emit] = []
+        self.sent: list[OutgoingMessage] = []
         """What readers see, in the order of its commit."""
         self.offsets: dict[int, int] = {}
         """What the group has committed."""
@@ -52,9 +52,9 @@ class ScriptedLog:
         """Messages that hold these bytes are refused, as those that are too large would be."""
         self.owned: set[int] = set()
         self.rebalances: list[tuple[str, tuple[int, ...]]] = []
-        self._open: list[Emit] | None = None
+        self._open: list[OutgoingMessage] | None = None
         self._pending: dict[int, int] = {}
-        self._unflushed: list[Emit] = []
+        self._unflushed: list[OutgoingMessage] = []
 
     # -- what a test does to it ------------------------------------------------------------------
 
@@ -110,7 +110,7 @@ class ScriptedLog:
         self._called("committed")
         return {home: self.offsets.get(home) for home in partitions}
 
-    def membership(self) -> str:
+    def group_metadata(self) -> str:
         return "member-1"
 
     # -- the producer ----------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class ScriptedLog:
         assert self._open is None, "a transaction is open already"
         self._open, self._pending = [], {}
 
-    def produce(self, emit: Emit) -> None:
+    def produce(self, emit: OutgoingMessage) -> None:
         self._called("produce")
         if self.refused is not None and self.refused in (emit.value or b""):
             raise LogUnavailable("the message is too large", refused=True)
@@ -130,9 +130,9 @@ class ScriptedLog:
         else:
             self._unflushed.append(emit)
 
-    def send_offsets(self, offsets: Mapping[int, int], membership: str) -> None:
+    def send_offsets(self, offsets: Mapping[int, int], group_metadata: str) -> None:
         self._called("send_offsets")
-        assert membership == "member-1"
+        assert group_metadata == "member-1"
         self._pending = dict(offsets)
 
     def commit(self) -> None:
@@ -185,7 +185,7 @@ class ScriptedLog:
         # Read again, a message is another object, as it is of the client.
         return [copy(message) for message in found]
 
-    def _publish(self, emits: Iterable[Emit]) -> None:
+    def _publish(self, emits: Iterable[OutgoingMessage]) -> None:
         for emit in emits:
             self.sent.append(emit)
             if emit.stream == self._topic:
@@ -193,9 +193,9 @@ class ScriptedLog:
                 self.append(emit.value, emit.partition, key=emit.key, headers=emit.headers)
 
 
-def by_topic(emits: Iterable[Emit]) -> dict[str, list[Emit]]:
+def by_topic(emits: Iterable[OutgoingMessage]) -> dict[str, list[OutgoingMessage]]:
     """Return what was sent, by topic."""
-    found: dict[str, list[Emit]] = defaultdict(list)
+    found: dict[str, list[OutgoingMessage]] = defaultdict(list)
     for emit in emits:
         found[emit.stream].append(emit)
     return found

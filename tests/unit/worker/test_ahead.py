@@ -13,24 +13,24 @@ from msgspec import structs
 
 from runner.envelope.codec import JsonCodec
 from runner.errors import LogUnavailable, StoreUnavailable
-from runner.worker.ahead import STEP_SECONDS, Ahead
-from runner.worker.beside import More, nothing_more
+from runner.worker.components import Limits
 from runner.worker.delivery import ExactlyOnce
 from runner.worker.event_log import Message
-from runner.worker.parts import Limits
+from runner.worker.overlap import Step, no_step
+from runner.worker.prefetch import STEP_SECONDS, Prefetch
 from runner.worker.process import Process
 from runner.worker.timers import Timers
 from tests.unit.worker.opened import answered, start
 from tests.unit.worker.rig import DEAD_LETTERS, Middle, Worker
 
 
-def _more_first(call: Callable[[], None], more: More) -> None:
+def _more_first(call: Callable[[], None], more: Step) -> None:
     while more():
         pass
     call()
 
 
-DECODED_FIRST = partial(ExactlyOnce, beside=_more_first)
+DECODED_FIRST = partial(ExactlyOnce, overlap=_more_first)
 
 
 class CountingCodec(JsonCodec):
@@ -52,7 +52,7 @@ class CountingCodec(JsonCodec):
 def counting() -> tuple[Middle, CountingCodec]:
     middle, codec = Middle(), CountingCodec()
     middle.terms = replace(middle.terms, codec=codec)
-    middle.process = Process(middle.terms, middle.store, middle.outlet, DEAD_LETTERS, middle.feed)
+    middle.process = Process(middle.terms, middle.store, middle.topics, DEAD_LETTERS, middle.changelog)
     return middle, codec
 
 
@@ -63,42 +63,42 @@ def messages(middle: Middle, count: int) -> list[Message]:
 def test_an_item_is_handed_over_once_and_only_for_the_very_message_it_was_made_of() -> None:
     middle = Middle()
     first, second = messages(middle, 2)
-    ahead = Ahead(middle.terms, middle.ticker)
-    while ahead.begin([first, second])():
+    prefetch = Prefetch(middle.terms, middle.ticker)
+    while prefetch.start([first, second])():
         pass
     again = structs.replace(second)
-    assert ahead.hand_over(again) is None, "a message that was read anew is decoded anew"
-    item = ahead.hand_over(first)
+    assert prefetch.take(again) is None, "a message that was read anew is decoded anew"
+    item = prefetch.take(first)
     assert item is not None
     assert item.message is first
     assert item.plan is not None
-    assert ahead.hand_over(first) is None
+    assert prefetch.take(first) is None
 
 
 def test_messages_are_decoded_a_step_at_a_time_and_forgotten_with_the_next_batch() -> None:
     middle, codec = counting()
     codec.takes = lambda: middle.ticker.advance(STEP_SECONDS)
     waiting = messages(middle, 3)
-    ahead = Ahead(middle.terms, middle.ticker)
-    more = ahead.begin(waiting)
+    prefetch = Prefetch(middle.terms, middle.ticker)
+    more = prefetch.start(waiting)
     assert [more() for _ in range(4)] == [True, True, True, False]
     assert codec.times.total() == 3
-    assert ahead.begin([]) is nothing_more
-    assert ahead.hand_over(waiting[0]) is None
+    assert prefetch.start([]) is no_step
+    assert prefetch.take(waiting[0]) is None
 
 
 def test_it_ends_where_a_batch_would_by_time_or_by_what_patterns_give() -> None:
     middle, codec = counting()
     codec.takes = lambda: middle.ticker.advance(1.0)
-    slow = Ahead(replace(middle.terms, batch_seconds=2.5), middle.ticker)
-    more = slow.begin(messages(middle, 10))
+    slow = Prefetch(replace(middle.terms, batch_seconds=2.5), middle.ticker)
+    more = slow.start(messages(middle, 10))
     assert [more() for _ in range(3)] == [True, True, False]
 
     codec.takes = lambda: None
     large = [middle.message(start(f"l{n}", inputPattern="{big: taskId}")) for n in range(10)]
     codec.times.clear()
     given = len(msgspec.json.encode({"big": "l0"}))
-    assert not Ahead(replace(middle.terms, batch_bytes=3 * given - 1), middle.ticker).begin(large)()
+    assert not Prefetch(replace(middle.terms, batch_bytes=3 * given - 1), middle.ticker).start(large)()
     assert codec.times.total() == 3
 
 
@@ -106,11 +106,11 @@ def test_what_cannot_be_looked_up_ends_it_and_is_left_to_the_batch() -> None:
     middle, codec = counting()
     known, unknown, last = messages(middle, 3)
     codec.away.add(unknown.value or b"")
-    ahead = Ahead(middle.terms, middle.ticker)
-    assert not ahead.begin([known, unknown, last])()
-    assert ahead.hand_over(known) is not None
-    assert ahead.hand_over(unknown) is None
-    assert ahead.hand_over(last) is None
+    prefetch = Prefetch(middle.terms, middle.ticker)
+    assert not prefetch.start([known, unknown, last])()
+    assert prefetch.take(known) is not None
+    assert prefetch.take(unknown) is None
+    assert prefetch.take(last) is None
 
 
 def test_the_next_batch_is_decoded_while_this_one_is_confirmed_and_not_again() -> None:
@@ -157,7 +157,7 @@ def test_nothing_is_decoded_ahead_of_what_is_left_of_a_batch() -> None:
     middle, codec = counting()
     middle.terms = replace(middle.terms, batch_seconds=2.5)
     middle.process = Process(
-        middle.terms, middle.store, middle.outlet, DEAD_LETTERS, middle.feed, middle.ticker
+        middle.terms, middle.store, middle.topics, DEAD_LETTERS, middle.changelog, middle.ticker
     )
     codec.takes = lambda: middle.ticker.advance(1.0)
     worker = Worker(middle, homes=(0,), limits=Limits(batch_events=6))

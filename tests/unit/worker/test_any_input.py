@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.worker.event_log import Message
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 from tests.unit.worker.near_envelopes import EXTREMES, HEADERS, KEYS, VALUES
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, NOW, Middle, batch, event, sent
 
@@ -38,7 +38,9 @@ def inhabited() -> Middle:
     return middle
 
 
-def handled(value: bytes | None, headers: Headers, key: bytes | None, home: int) -> tuple[Message, Processed]:
+def handled(
+    value: bytes | None, headers: Headers, key: bytes | None, home: int
+) -> tuple[Message, BatchResult]:
     """Process one message and the good one behind it; check that nothing is left over."""
     middle = inhabited()
     message = middle.message(value, home, headers, key)
@@ -48,7 +50,7 @@ def handled(value: bytes | None, headers: Headers, key: bytes | None, home: int)
         "redelivered, it says the same"
     )
     assert done.held == []
-    assert done.blocked == {}
+    assert done.paused == {}
     assert done.positions == {home: good.offset + 1}
     *before, last = done.emits
     assert (sent(last).request_id, sent(last).status) == (GOOD, "ACK")
@@ -56,7 +58,7 @@ def handled(value: bytes | None, headers: Headers, key: bytes | None, home: int)
     return message, done
 
 
-def what_became_of(message: Message, done: Processed) -> str:
+def what_became_of(message: Message, done: BatchResult) -> str:
     """Say what the emits of one message are; anything else than the expected is an error."""
     kinds = [_kind(emit, message) for emit in done.emits]
     if kinds == ["dead letter"]:
@@ -72,7 +74,7 @@ def what_became_of(message: Message, done: Processed) -> str:
     return "timer" if _is_timer(message) else "ignored"
 
 
-def _kind(emit: Emit, message: Message) -> str:
+def _kind(emit: OutgoingMessage, message: Message) -> str:
     names = {name for name, _ in emit.headers}
     if emit.stream == DEAD_LETTERS:
         assert (emit.key, emit.value) == (message.key, message.value)

@@ -39,17 +39,17 @@ def test_messages_are_handed_out_in_the_order_they_were_read_with_the_bases_of_t
     assignment.add([*messages(0, 5, 6), *messages(1, 0), *messages(0, 7)])
     batch = assignment.take(100, 10_000)
     assert [(m.partition, m.offset) for m in batch.messages] == [(0, 5), (0, 6), (1, 0), (0, 7)]
-    assert batch.bases == {0: 5, 1: 0}
+    assert batch.base_offsets == {0: 5, 1: 0}
 
 
 def test_the_base_is_what_is_committed_not_what_was_read() -> None:
     assignment = opened(p0=5)
     assignment.add(messages(0, 5, 6, 7))
     taken(assignment, 2)
-    assert assignment.take(9, 999).bases == {0: 5}
+    assert assignment.take(9, 999).base_offsets == {0: 5}
     assignment.advance({0: 7})
     assignment.add(messages(0, 8))
-    assert assignment.take(9, 999).bases == {0: 7}
+    assert assignment.take(9, 999).base_offsets == {0: 7}
 
 
 def test_a_batch_is_bound_by_number() -> None:
@@ -84,10 +84,10 @@ def test_gaps_in_the_offsets_are_normal() -> None:
 def test_what_was_held_of_a_revoked_home_is_dropped_and_the_rest_stays_in_order() -> None:
     assignment = opened(p0=0, p1=0)
     assignment.add([*messages(0, 0), *messages(1, 0), *messages(0, 1), *messages(1, 1)])
-    assignment.blocked[0] = "why"
+    assignment.paused[0] = "why"
     assignment.revoked([0])
     assert assignment.positions == {1: 0}
-    assert assignment.blocked == {}
+    assert assignment.paused == {}
     assert taken(assignment) == [(1, 0), (1, 1)]
 
 
@@ -135,10 +135,10 @@ def test_duplicates_after_rewinding_are_dropped() -> None:
 
 def test_messages_of_a_blocked_home_are_dropped_and_come_again_after_it() -> None:
     assignment = opened(p0=0)
-    assignment.blocked[0] = "why"
+    assignment.paused[0] = "why"
     assignment.add(messages(0, 0, 1))
     assert assignment.held == 0
-    del assignment.blocked[0]
+    del assignment.paused[0]
     assignment.add(messages(0, 0, 1))
     assert taken(assignment) == [(0, 0), (0, 1)]
 

@@ -10,14 +10,14 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.clock import ManualTicker
 from runner.envelope import avro_schema
 from runner.envelope.avro import AvroCodec, ConfluentCodec
 from runner.envelope.codec import Codec, JsonCodec
-from runner.worker.parts import Limits
+from runner.worker.components import Limits
 from runner.worker.schema_registry import SchemaRegistry
-from runner.worker.topics import TopicOutlet
+from runner.worker.topics import KafkaTopicCatalog
 from tests.unit.worker.input_topics.bench import input_process
 from tests.unit.worker.rig import DEAD_LETTERS, MINUTE, Middle, Worker, batch, event, topics
 from tests.unit.worker.test_schema_registry import AWAY, ScriptedClient, ours
@@ -36,7 +36,7 @@ class Estate:
         requests.prepare()
         self.codecs: dict[str, Codec] = {"requests": requests, "responses": responses, "orders-out": JSON}
         self.middle = Middle(cluster=topics(**limits))
-        self.middle.outlet = TopicOutlet(topics(**limits), self.codecs, JSON)
+        self.middle.topics = KafkaTopicCatalog(topics(**limits), self.codecs, JSON)
         self.middle.terms = replace(self.middle.terms, codec=requests)
         self.middle.process = self.middle.another()
 
@@ -45,12 +45,12 @@ class Estate:
         value = self.codecs["requests"].encode(JSON.decode(json_value))
         return value if schema_id is None else b"\x00" + schema_id.to_bytes(4, "big") + value[5:]
 
-    def read(self, emits: Iterable[Emit]) -> list[dict[str, Any]]:
+    def read(self, emits: Iterable[OutgoingMessage]) -> list[dict[str, Any]]:
         """What the readers of each topic see."""
         return [msgspec.json.decode(self.codecs[emit.stream].to_json(emit.value or b"")) for emit in emits]
 
 
-def statuses(emits: Iterable[Emit]) -> list[str]:
+def statuses(emits: Iterable[OutgoingMessage]) -> list[str]:
     return [dict(emit.headers)["event-status"].decode() for emit in emits if emit.stream == "responses"]
 
 

@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 from runner.errors import LogUnavailable
-from runner.worker.beside import Beside, BesideThread, More, in_turn, nothing_more
+from runner.worker.overlap import Overlap, OverlapThread, Step, no_step, run_in_sequence
 
 SECONDS = 30.0
 
@@ -19,25 +19,25 @@ def idle() -> bool:
     return False
 
 
-@pytest.mark.parametrize("beside", [in_turn, BesideThread()])
-@pytest.mark.parametrize("more", [nothing_more, idle])
-def test_the_call_is_over_when_it_returns_and_its_error_is_raised(beside: Beside, more: More) -> None:
+@pytest.mark.parametrize("overlap", [run_in_sequence, OverlapThread()])
+@pytest.mark.parametrize("more", [no_step, idle])
+def test_the_call_is_over_when_it_returns_and_its_error_is_raised(overlap: Overlap, more: Step) -> None:
     called: list[str] = []
-    beside(lambda: called.append("once"), more)
+    overlap(lambda: called.append("once"), more)
     assert called == ["once"]
 
     def refuses() -> None:
         raise LogUnavailable("no answer")
 
     with pytest.raises(LogUnavailable, match="no answer"):
-        beside(refuses, more)
+        overlap(refuses, more)
 
 
 def test_nobody_else_is_asked_where_there_is_nothing_to_do_meanwhile() -> None:
     threads: list[int] = []
-    BesideThread()(lambda: threads.append(threading.get_ident()), nothing_more)
+    OverlapThread()(lambda: threads.append(threading.get_ident()), no_step)
     assert threads == [threading.get_ident()]
-    BesideThread()(lambda: threads.append(threading.get_ident()), idle)
+    OverlapThread()(lambda: threads.append(threading.get_ident()), idle)
     assert threads[1] != threads[0]
 
 
@@ -51,7 +51,7 @@ def test_more_is_done_while_the_call_waits() -> None:
     def call() -> None:
         assert answer.wait(SECONDS), "nothing was done meanwhile"
 
-    BesideThread()(call, more)
+    OverlapThread()(call, more)
 
 
 def test_nothing_more_is_begun_once_the_call_is_over() -> None:
@@ -63,7 +63,7 @@ def test_nothing_more_is_begun_once_the_call_is_over() -> None:
         # The thread is over a moment after its call is: what is left is endless, and must end all the same.
         return over.wait(SECONDS)
 
-    BesideThread()(over.set, more)
+    OverlapThread()(over.set, more)
     assert over.is_set()
 
 
@@ -79,7 +79,7 @@ def test_the_call_is_waited_for_where_what_is_done_meanwhile_fails() -> None:
         raise RuntimeError("a mistake")
 
     with pytest.raises(RuntimeError, match="a mistake"):
-        BesideThread()(call, more)
+        OverlapThread()(call, more)
     assert done.is_set()
 
 
@@ -99,7 +99,7 @@ def test_a_call_that_fails_leaves_nothing_behind_that_only_the_collector_finds()
         waiting = Waiting()
         left = weakref.ref(waiting)
         with pytest.raises(LogUnavailable):
-            BesideThread()(refuses, waiting)
+            OverlapThread()(refuses, waiting)
         del waiting
         assert left() is None
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner.clock import ManualTicker
-from runner.worker.collector import EVERY_SECONDS, Collector
+from runner.worker.gc_pacer import EVERY_SECONDS, GcPacer
 
 
 class Ring:
@@ -32,7 +32,7 @@ def _collector_as_it_was() -> Iterator[None]:
 
 def test_what_is_left_in_a_cycle_goes_when_it_is_time_and_not_sooner() -> None:
     ticker = ManualTicker()
-    asked = Collector(ticker).beside(lambda: False)
+    asked = GcPacer(ticker).overlap(lambda: False)
     for _ in range(2):
         left = weakref.ref(Ring())
         ticker.advance(EVERY_SECONDS - 1)
@@ -46,7 +46,7 @@ def test_what_is_left_in_a_cycle_goes_when_it_is_time_and_not_sooner() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library of this machine is no glibc")
 def test_what_was_let_go_is_given_back_to_the_system() -> None:
     ticker = ManualTicker()
-    asked = Collector(ticker).beside(lambda: False)
+    asked = GcPacer(ticker).overlap(lambda: False)
     held = [bytes(2000) for _ in range(20_000)]
     # With something left at its end a heap does not become shorter by itself.
     del held[:-1]
@@ -62,12 +62,12 @@ def _resident_bytes() -> int:
 
 
 def test_what_was_there_before_it_is_not_looked_at() -> None:
-    Collector(ManualTicker())
+    GcPacer(ManualTicker())
     assert gc.get_freeze_count() > 0
     assert gc.get_threshold()[0] > 100_000
 
 
 def test_it_is_asked_what_was_to_be_asked() -> None:
-    collector = Collector(ManualTicker())
-    assert collector.beside(lambda: True)()
-    assert not collector.beside(lambda: False)()
+    collector = GcPacer(ManualTicker())
+    assert collector.overlap(lambda: True)()
+    assert not collector.overlap(lambda: False)()

@@ -1,4 +1,4 @@
-"""What differs between store and feed is found, and what only moves is not reported."""
+"""What differs between store and changelog is found, and what only moves is not reported."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall
 from runner.store.indexing import entry_of
 from runner.store.memory_store import MemoryStore
-from runner.tasks.feed import encode_entry, feed_key
+from runner.tasks.changelog import changelog_key, encode_entry
 from runner.tasks.record import Record
 from runner.tasks.source import Source
+from runner.worker.changelog_snapshot import ChangelogRecord
 from runner.worker.comparison import TRIES, Comparison, Difference, Finding, Scope, Standing
-from runner.worker.last_told import Told
 from tests.contract.samples import DOMAINS, NOW, PAST, closed, key_in, opened
 
 HOMES = 2
@@ -19,19 +19,21 @@ COMMITTED = {0: 100, 1: 100}
 
 
 class GrowingList:
-    """The feed of shard 0, to which something may be added whenever it is read on."""
+    """The changelog of shard 0, to which something may be added whenever it is read on."""
 
     def __init__(self) -> None:
-        self.messages: list[Told] = []
+        self.messages: list[ChangelogRecord] = []
         self.extends = 0
         self.grow: Callable[[], object] = lambda: None
         self._at = 0
 
     def tell(self, record: Record) -> None:
-        self.messages.append(Told(feed_key(record.key), encode_entry(record), record.state.home))
+        self.messages.append(
+            ChangelogRecord(changelog_key(record.key), encode_entry(record), record.state.home)
+        )
 
     def tell_gone(self, record: Record) -> None:
-        self.messages.append(Told(feed_key(record.key), None, None))
+        self.messages.append(ChangelogRecord(changelog_key(record.key), None, None))
 
     def begin(self, shard: int) -> None:
         assert shard == 0
@@ -41,7 +43,7 @@ class GrowingList:
         self.extends += 1
         self.grow()
 
-    def read(self) -> Sequence[Told] | None:
+    def read(self) -> Sequence[ChangelogRecord] | None:
         found, self._at = self.messages[self._at :], len(self.messages)
         return found or None
 
@@ -50,12 +52,12 @@ class GrowingList:
 
 
 class Bench:
-    """A store of one shard and its feed."""
+    """A store of one shard and its changelog."""
 
     def __init__(self) -> None:
         self.store = MemoryStore(lambda: NOW, 1)
         self.store.open(Ownership("cluster", "requests", "topic", "group", HOMES))
-        self.feed = GrowingList()
+        self.changelog = GrowingList()
         self.limit_bytes = 10_000_000
 
     def task(self, number: int, offset: int = 5, home: int = 0) -> Record:
@@ -70,9 +72,9 @@ class Bench:
             self.store.apply([ShardCall(0, 1, home, changes, Restoring("test", phase))])
 
     def both(self, record: Record) -> Record:
-        """Let store and feed have a record."""
+        """Let store and changelog have a record."""
         self.put(record)
-        self.feed.tell(record)
+        self.changelog.tell(record)
         return record
 
     def forget(self, record: Record) -> None:
@@ -88,7 +90,7 @@ class Bench:
         """Return what differs, by the id of the task."""
         scope = Scope(DOMAINS, HOMES, 1)
         standing = Standing(COMMITTED, NOW)
-        comparison = Comparison(self.store, self.feed, scope, lambda: standing, self.limit_bytes)
+        comparison = Comparison(self.store, self.changelog, scope, lambda: standing, self.limit_bytes)
         return [_told(finding) for finding in comparison.shard(0).findings]
 
 
@@ -101,22 +103,22 @@ def test_equals_are_equal() -> None:
     bench = Bench()
     mine = bench.both(bench.task(1))
     gone = bench.task(2)
-    bench.feed.tell(gone)
-    bench.feed.tell_gone(gone)
+    bench.changelog.tell(gone)
+    bench.changelog.tell_gone(gone)
     ended = closed(bench.both(bench.task(3)), Source(1, 0, 7))
     bench.put(ended, bench.task(3))
-    bench.feed.tell(ended)
+    bench.changelog.tell(ended)
     assert bench.compare() == []
-    assert bench.feed.extends == 0
+    assert bench.changelog.extends == 0
     assert mine in bench.store.records()
 
 
 def test_each_kind_of_difference_is_found() -> None:
     bench = Bench()
     missing, stale, extra, hidden = (bench.task(n) for n in (1, 2, 3, 4))
-    bench.feed.tell(missing)
+    bench.changelog.tell(missing)
     bench.put(stale)
-    bench.feed.tell(closed(stale, Source(1, 0, 9)))
+    bench.changelog.tell(closed(stale, Source(1, 0, 9)))
     bench.put(extra)
     bench.both(hidden)
     bench.forget(hidden)
@@ -135,7 +137,7 @@ def test_a_record_that_runs_ahead_of_the_committed_offset_is_no_difference() -> 
     ended = bench.both(bench.task(2))
     bench.put(closed(ended, Source(1, 0, COMMITTED[0] + 3)), ended)
     assert bench.compare() == []
-    assert bench.feed.extends == 1
+    assert bench.changelog.extends == 1
 
 
 def test_the_same_record_is_one_once_its_event_is_committed() -> None:
@@ -145,37 +147,37 @@ def test_the_same_record_is_one_once_its_event_is_committed() -> None:
     assert bench.compare() == [(started.key.id, Difference.UNEXPECTED)]
 
 
-def test_what_the_feed_is_told_of_meanwhile_is_looked_at_once_more() -> None:
+def test_what_the_changelog_is_told_of_meanwhile_is_looked_at_once_more() -> None:
     bench = Bench()
     record = bench.task(1)
-    bench.feed.tell(record)
+    bench.changelog.tell(record)
     ended = closed(record, Source(1, 0, 9))
 
     def end() -> None:
-        if bench.feed.extends == 1:
+        if bench.changelog.extends == 1:
             bench.put(ended)
-            bench.feed.tell(ended)
+            bench.changelog.tell(ended)
 
-    bench.feed.grow = end
+    bench.changelog.grow = end
     assert bench.compare() == []
-    assert bench.feed.extends == 2
+    assert bench.changelog.extends == 2
 
 
 def test_what_moves_every_time_is_alive() -> None:
     bench = Bench()
     record = bench.task(1)
-    bench.feed.tell(record)
-    bench.feed.grow = lambda: bench.feed.tell(record)
+    bench.changelog.tell(record)
+    bench.changelog.grow = lambda: bench.changelog.tell(record)
     assert bench.compare() == []
-    assert bench.feed.extends == TRIES
+    assert bench.changelog.extends == TRIES
 
 
 def test_a_record_about_to_be_removed_is_no_difference() -> None:
     bench = Bench()
     past = closed(bench.task(1), Source(1, 0, 9), remove_at_ms=PAST)
     bench.put(past)
-    bench.feed.tell(past)
-    bench.feed.tell_gone(past)
+    bench.changelog.tell(past)
+    bench.changelog.tell_gone(past)
     assert bench.compare() == []
 
 
@@ -185,5 +187,5 @@ def test_what_does_not_fit_is_compared_by_reading_again() -> None:
     for number in range(20):
         bench.both(bench.task(number))
     missing = bench.task(20)
-    bench.feed.tell(missing)
+    bench.changelog.tell(missing)
     assert bench.compare() == [(missing.key.id, Difference.MISSING)]

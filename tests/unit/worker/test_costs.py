@@ -22,7 +22,7 @@ LARGEST: Final = 35.0
 def test_an_event_costs_no_more_than_a_multiple_of_reading_and_writing_it() -> None:
     bare, whole = [], []
     for round_ in range(ROUNDS):
-        middle = Middle(with_feed=True)
+        middle = Middle(with_changelog=True)
         values = [_start(round_, number) for number in range(EVENTS)]
         values += [_proceed(round_, number) for number in range(EVENTS)]
         messages = [middle.message(value) for value in values]

@@ -6,21 +6,23 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.clock import ManualTicker
 from runner.errors import Fenced, LogUnavailable
-from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from tests.unit.worker.faults import Faults
 from tests.unit.worker.scripted_log import ScriptedLog
 
-EMITS = [Emit("responses", b"1", b"one", ()), Emit("responses", b"2", b"two", ())]
+EMITS = [OutgoingMessage("responses", b"1", b"one", ()), OutgoingMessage("responses", b"2", b"two", ())]
 
 
-def ship(delivery: Delivery, log: ScriptedLog, emits: Sequence[Emit], offsets: Mapping[int, int]) -> None:
-    delivery(log).finish(emits, offsets, log.membership())
+def ship(
+    delivery: DeliveryMode, log: ScriptedLog, emits: Sequence[OutgoingMessage], offsets: Mapping[int, int]
+) -> None:
+    delivery(log).finish(emits, offsets, log.group_metadata())
 
 
-def log_for(delivery: Delivery) -> tuple[ScriptedLog, Faults]:
+def log_for(delivery: DeliveryMode) -> tuple[ScriptedLog, Faults]:
     faults = Faults()
     return ScriptedLog(ManualTicker(), faults, transactions=delivery is ExactlyOnce), faults
 
@@ -42,7 +44,7 @@ def test_at_least_once_moves_the_offsets_only_when_all_is_acknowledged() -> None
 
 
 @pytest.mark.parametrize("delivery", [ExactlyOnce, AtLeastOnce])
-def test_timers_alone_move_no_offsets(delivery: Delivery) -> None:
+def test_timers_alone_move_no_offsets(delivery: DeliveryMode) -> None:
     log, _ = log_for(delivery)
     ship(delivery, log, EMITS, {})
     assert "send_offsets" not in log.calls
@@ -51,7 +53,7 @@ def test_timers_alone_move_no_offsets(delivery: Delivery) -> None:
 
 
 @pytest.mark.parametrize("delivery", [ExactlyOnce, AtLeastOnce])
-def test_offsets_alone_are_committed(delivery: Delivery) -> None:
+def test_offsets_alone_are_committed(delivery: DeliveryMode) -> None:
     log, _ = log_for(delivery)
     ship(delivery, log, [], {0: 5})
     assert log.offsets == {0: 5}

@@ -6,9 +6,9 @@ import json
 from typing import Any, Final
 
 from runner.actions.plan import PeriodPlan, TaskPlan
+from runner.worker.decoder import decode_message
 from runner.worker.event_log import Message
-from runner.worker.intake import take_in
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 from tests.unit.worker.rig import NOW, Middle, batch, event, sent, statuses
 
 DRAW: Final = "[uuid(), rand(`0`, `1000000000`), now(), guid()]"
@@ -30,13 +30,13 @@ def proceed(request_id: str = "req-2") -> bytes:
     )
 
 
-def again(middle: Middle, *messages: Message) -> Processed:
+def again(middle: Middle, *messages: Message) -> BatchResult:
     """The same messages, delivered to a fresh process, later."""
     middle.ticker.advance(60)
     return middle.another().run(batch(messages), {})
 
 
-def drawn_by(done: Processed) -> dict[str, Any]:
+def drawn_by(done: BatchResult) -> dict[str, Any]:
     """What the answers to a start and a command tell of it, by the pattern that drew it."""
     resumed, answered = (sent(emit).value["payload"] for emit in done.emits[-2:])
     return {"input": resumed["mine"], "start": answered["stored"], "output": answered["shown"]}
@@ -71,7 +71,7 @@ def test_an_event_that_is_decided_again_after_a_conflict_draws_the_same() -> Non
     quiet, troubled = Middle(), Middle()
     expected = quiet.run(quiet.message(start()), quiet.message(proceed()))
     messages = [troubled.message(start()), troubled.message(proceed())]
-    other: list[Processed] = []
+    other: list[BatchResult] = []
     troubled.faults.before("store.apply", lambda: other.append(again(troubled, *messages)))
     done = troubled.run(*messages)
     assert done.conflicts == 1
@@ -83,7 +83,7 @@ def test_a_forwarded_event_draws_at_home_what_it_drew_where_it_was_read_first() 
     middle.handle(start(), home=2)
     middle.ticker.advance(5)
     message = middle.message(proceed(), home=1)
-    planned = take_in(message, middle.terms).plan
+    planned = decode_message(message, middle.terms).plan
     done = middle.run(message)
     assert statuses(done.emits) == []
     middle.ticker.advance(5)
@@ -115,12 +115,12 @@ def test_the_rest_of_a_period_has_the_limits_that_its_first_event_drew() -> None
         toTimePath="to",
     )
     message = middle.message(value)
-    first = take_in(message, middle.terms).plan
+    first = decode_message(message, middle.terms).plan
     done = middle.run(message)
     [rest] = [emit for emit in done.emits if "runner-period" in dict(emit.headers)]
     middle.ticker.advance(60)
     [returned] = middle.returned([rest])
-    continued = take_in(returned, middle.terms).plan
+    continued = decode_message(returned, middle.terms).plan
     assert isinstance(first, PeriodPlan)
     assert isinstance(continued, PeriodPlan)
     assert (first.from_ms, first.to_ms) == (NOW - 10, NOW)

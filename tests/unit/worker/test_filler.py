@@ -1,4 +1,4 @@
-"""The feed is made to tell what the store holds: as workers would have, and no more than is committed."""
+"""The changelog is filled from the store: as workers would have, with no more than is committed."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Sequence
 
 import pytest
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.errors import EventError
 from runner.store.calls import Change, HomeCall, Phase, Restoring, ShardCall
 from runner.tasks.record import Record
 from runner.worker.assignment import Batch
+from runner.worker.changelog_snapshot import LIMIT_BYTES, ChangelogRecord
 from runner.worker.filler import Extent, Filled, Filler
-from runner.worker.last_told import LIMIT_BYTES, Told
 from tests.unit.worker.rig import HOMES, TASKS, Middle, event, topics
-from tests.unit.worker.test_feed import proceed, start
+from tests.unit.worker.test_changelog import proceed, start
 
 
 class Topic:
-    """The task feed as the topic that it is."""
+    """The changelog as the topic that it is."""
 
     def __init__(self) -> None:
-        self.last: dict[bytes, Emit] = {}
+        self.last: dict[bytes, OutgoingMessage] = {}
         self.sizes: list[int] = []
         self.begun = 0
-        self._waiting: list[Told] = []
+        self._waiting: list[ChangelogRecord] = []
 
-    def take(self, emits: Sequence[Emit]) -> None:
+    def take(self, emits: Sequence[OutgoingMessage]) -> None:
         """Keep the last message of each task, as a compacted topic does."""
         told = [emit for emit in emits if emit.stream == TASKS]
         self.sizes.append(len(told))
@@ -38,9 +38,9 @@ class Topic:
     def begin(self, shard: int) -> None:
         self.begun += 1
         ours = [emit for emit in self.last.values() if emit.partition == shard]
-        self._waiting = [Told(e.key or b"", e.value, int(dict(e.headers)["home"])) for e in ours]
+        self._waiting = [ChangelogRecord(e.key or b"", e.value, int(dict(e.headers)["home"])) for e in ours]
 
-    def read(self) -> Sequence[Told] | None:
+    def read(self) -> Sequence[ChangelogRecord] | None:
         found, self._waiting = self._waiting, []
         return found or None
 
@@ -52,10 +52,10 @@ def fill(
     middle: Middle, topic: Topic, bases: dict[int, int], incarnation: int = 1, limit: int = LIMIT_BYTES
 ) -> Filled:
     """Fill the topic from all shards."""
-    assert middle.feed is not None
+    assert middle.changelog is not None
     known = {home: bases.get(home, 0) for home in range(HOMES)}
     extent = Extent(("orders", "quiet"), incarnation, known)
-    filler = Filler(middle.store, topic, middle.feed, extent, topic.take, limit)
+    filler = Filler(middle.store, topic, middle.changelog, extent, topic.take, limit)
     for shard in range(middle.store.shards):
         filler.shard(shard)
     return filler.filled
@@ -63,7 +63,7 @@ def fill(
 
 def busy() -> tuple[Middle, Topic]:
     """A history of tasks on three homes, in batches that are all committed, told as workers do."""
-    middle, topic = Middle(with_feed=True), Topic()
+    middle, topic = Middle(with_changelog=True), Topic()
     for n in range(30):
         topic.take(middle.handle(start(f"t-{n}", timeout=60_000 if n % 2 else None), home=n % HOMES).emits)
     for n in range(0, 30, 3):
@@ -135,7 +135,7 @@ def test_events_of_an_earlier_topic_are_committed() -> None:
 
 
 def test_it_is_sent_in_bounded_portions() -> None:
-    middle = Middle(with_feed=True, shards=1)
+    middle = Middle(with_changelog=True, shards=1)
     for n in range(1500):
         middle.handle(start(f"t-{n}"))
     topic = Topic()
@@ -144,9 +144,9 @@ def test_it_is_sent_in_bounded_portions() -> None:
 
 
 def test_a_record_that_the_topic_does_not_take_is_named() -> None:
-    middle = Middle(with_feed=True)
+    middle = Middle(with_changelog=True)
     middle.handle(start())
-    middle.outlet.cluster = topics(tasks=100)
+    middle.topics.cluster = topics(tasks=100)
     with pytest.raises(EventError, match="takes 100"):
         fill(middle, Topic(), ALL)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.tasks.record import Status
 from runner.worker.event_log import Message
 from tests.unit.worker.rig import NOW, Middle, event, sent, statuses
@@ -24,9 +24,9 @@ def with_due_tasks() -> Middle:
     return middle
 
 
-def passed(middle: Middle, first: Message) -> tuple[list[Emit], int]:
+def passed(middle: Middle, first: Message) -> tuple[list[OutgoingMessage], int]:
     """Follow a TimeoutBetween through its continuations; give all emits, and how many events it took."""
-    emits: list[Emit] = []
+    emits: list[OutgoingMessage] = []
     waiting, events = [first], 0
     while waiting:
         events += 1

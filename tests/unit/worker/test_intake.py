@@ -7,21 +7,21 @@ import json
 import pytest
 
 from runner.actions.incoming import Headers
-from runner.actions.plan import SettledPlan, TaskPlan
+from runner.actions.plan import ImmediateAnswer, TaskPlan
 from runner.envelope.event import MetaRules
 from runner.errors import INPUT_MISSING, NOT_CONVERTIBLE, UNKNOWN_ACTION
+from runner.worker.batch_state import BatchState
+from runner.worker.decoder import InFlight, ProcessingSettings, decode_message, limit_poison, poison_runs
 from runner.worker.event_log import Message
-from runner.worker.intake import Item, Terms, limit_poison, poison_runs, take_in
-from runner.worker.progress import Progress
 from tests.unit.worker.rig import Middle, batch, event
 
 
-def terms(rules: MetaRules | None = None, max_event_bytes: int = 1_000_000) -> Terms:
+def terms(rules: MetaRules | None = None, max_event_bytes: int = 1_000_000) -> ProcessingSettings:
     return Middle(rules=rules or MetaRules(), max_event_bytes=max_event_bytes).terms
 
 
-def taken(value: bytes | None, headers: Headers = (), terms: Terms = terms()) -> Item:  # noqa: B008 - never changed
-    return take_in(Message(0, 5, b"key", value, headers), terms)
+def taken(value: bytes | None, headers: Headers = (), terms: ProcessingSettings = terms()) -> InFlight:  # noqa: B008 - never changed
+    return decode_message(Message(0, 5, b"key", value, headers), terms)
 
 
 POISON = {
@@ -91,7 +91,7 @@ def test_what_cannot_be_answered_is_poison_with_a_reason(name: str) -> None:
 def test_what_can_be_answered_is_never_poison(rest: bytes, code: int, request_id: bytes) -> None:
     item = taken(b'{"requestMeta":{"id":%s}%s}' % (request_id, rest))
     assert item.poison is None
-    assert isinstance(item.plan, SettledPlan)
+    assert isinstance(item.plan, ImmediateAnswer)
     assert item.plan.error is not None
     assert item.plan.error.code == code
     assert item.plan.incoming.event.request_id == "1"
@@ -103,7 +103,7 @@ def test_what_cannot_be_read_of_an_event_for_others_is_none_of_our_business() ->
 
 
 def test_a_message_whose_headers_cannot_be_read_is_poison() -> None:
-    item = take_in(Message(0, 5, b"key", event("StartTask"), unreadable="a header name"), terms())
+    item = decode_message(Message(0, 5, b"key", event("StartTask"), unreadable="a header name"), terms())
     assert item.poison is not None
     assert item.poison.reason == "BAD_HEADERS"
 
@@ -137,7 +137,7 @@ def test_an_event_for_us_is_planned(meta: dict[str, object]) -> None:
 
 def test_an_event_that_can_be_answered_but_is_wrong_is_settled_not_poison() -> None:
     item = taken(event("StartTask", meta={"domain": "unheard-of"}))
-    assert isinstance(item.plan, SettledPlan)
+    assert isinstance(item.plan, ImmediateAnswer)
     assert item.poison is None
 
 
@@ -145,7 +145,7 @@ def test_a_default_fills_what_a_bare_event_leaves_out() -> None:
     rules = MetaRules(defaults={"action": "StartTask", "domain": "orders"})
     value = json.dumps({"requestMeta": {"id": "1"}, "payload": {"taskId": "t"}}).encode()
     assert isinstance(taken(value, terms=terms(rules)).plan, TaskPlan)
-    assert isinstance(taken(value).plan, SettledPlan)
+    assert isinstance(taken(value).plan, ImmediateAnswer)
 
 
 def test_an_override_replaces_what_the_event_says() -> None:
@@ -192,12 +192,12 @@ def counted(
     """
     values = {"p": b"poison", "g": event("StartTask"), "o": event("StartTask", meta={"handler": "others"})}
     messages = [Message(home, offset, None, values[kind]) for offset, kind in enumerate(kinds)]
-    progress = Progress(batch(messages))
-    items = [take_in(message, terms()) for message in messages]
+    progress = BatchState(batch(messages))
+    items = [decode_message(message, terms()) for message in messages]
     before = runs or {}
     limit_poison(items, progress, dict(before), limit)
-    left = [message.offset for message in messages if not progress.is_cut(message)]
-    return left, poison_runs(items, progress, before)[home], home in progress.blocked
+    left = [message.offset for message in messages if not progress.is_deferred(message)]
+    return left, poison_runs(items, progress, before)[home], home in progress.paused
 
 
 def test_a_home_is_cut_exactly_behind_the_message_that_reaches_the_limit() -> None:

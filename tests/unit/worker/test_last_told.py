@@ -1,9 +1,9 @@
-"""What is kept of the task feed: the last of each task, and no more than fits."""
+"""What is kept of the changelog: the last of each task, and no more than fits."""
 
 from random import Random
 from typing import Final
 
-from runner.worker.last_told import LastTold, Told
+from runner.worker.changelog_snapshot import ChangelogRecord, ChangelogSnapshot
 
 HOMES: Final = (1, 2)
 
@@ -12,15 +12,15 @@ def value(number: int, key: int) -> bytes:
     return f"{number} of {key}".encode().ljust(100, b".")
 
 
-def some_feed(tasks: int) -> tuple[list[Told], dict[bytes, bytes]]:
-    """A feed of so many tasks, and what is to be found in it."""
+def some_changelog(tasks: int) -> tuple[list[ChangelogRecord], dict[bytes, bytes]]:
+    """A changelog of so many tasks, and what is to be found in it."""
     rng = Random(5)
-    told: list[Told] = []
+    told: list[ChangelogRecord] = []
     last: dict[bytes, bytes] = {}
     for number in range(tasks * 4):
         task = rng.randrange(tasks)
         key, home = str(task).encode(), rng.choice((1, 2, 3, None))
-        message = Told(key, None if home is None else value(number, task), home)
+        message = ChangelogRecord(key, None if home is None else value(number, task), home)
         told.append(message)
         last.pop(key, None)
         if message.value is not None and home in HOMES:
@@ -28,14 +28,14 @@ def some_feed(tasks: int) -> tuple[list[Told], dict[bytes, bytes]]:
     return told, last
 
 
-def read(kept: LastTold, feed: list[Told]) -> tuple[dict[bytes, bytes], int, int]:
-    """Return all that is told, how often the feed was read for it, and the most that was kept at once."""
+def read(kept: ChangelogSnapshot, changelog: list[ChangelogRecord]) -> tuple[dict[bytes, bytes], int, int]:
+    """Return all that is told, how often the changelog was read for it, and the most that was kept."""
     found: dict[bytes, bytes] = {}
     reads = most = 0
     while True:
         reads += 1
-        for first in range(0, len(feed), 10):
-            kept.take(feed[first : first + 10])
+        for first in range(0, len(changelog), 10):
+            kept.take(changelog[first : first + 10])
             most = max(most, len(kept.told))
         assert not found.keys() & kept.told.keys()
         found |= kept.told
@@ -44,18 +44,18 @@ def read(kept: LastTold, feed: list[Told]) -> tuple[dict[bytes, bytes], int, int
 
 
 def test_the_last_message_of_each_task_of_these_homes_is_told() -> None:
-    feed, last = some_feed(200)
-    assert read(LastTold(HOMES), feed)[:2] == (last, 1)
+    changelog, last = some_changelog(200)
+    assert read(ChangelogSnapshot(HOMES), changelog)[:2] == (last, 1)
 
 
 def test_what_does_not_fit_is_told_by_reading_again() -> None:
-    feed, last = some_feed(800)
-    found, reads, most = read(LastTold(HOMES, limit_bytes=20_000), feed)
+    changelog, last = some_changelog(800)
+    found, reads, most = read(ChangelogSnapshot(HOMES, limit_bytes=20_000), changelog)
     assert found == last
     assert 1 < reads <= 16
     assert most < len(last) / 2
 
 
 def test_one_task_too_large_by_itself_is_told_all_the_same() -> None:
-    large = [Told(b"a", b"x" * 50_000, 1), Told(b"b", b"y", 1)]
-    assert read(LastTold(HOMES, limit_bytes=10_000), large)[0] == {b"a": b"x" * 50_000, b"b": b"y"}
+    large = [ChangelogRecord(b"a", b"x" * 50_000, 1), ChangelogRecord(b"b", b"y", 1)]
+    assert read(ChangelogSnapshot(HOMES, limit_bytes=10_000), large)[0] == {b"a": b"x" * 50_000, b"b": b"y"}

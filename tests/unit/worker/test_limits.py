@@ -16,7 +16,7 @@ from runner.actions.incoming import Headers
 from runner.envelope.limits import WIDEST, EventLimits
 from runner.errors import NOT_CONVERTIBLE
 from runner.worker.process import Process
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 from tests.unit.worker.rig import DEAD_LETTERS, POLICY, Middle, batch, event, sent, statuses
 
 SMALL: Final = EventLimits(
@@ -104,10 +104,10 @@ def middle_within(limits: EventLimits, **settings: Any) -> Middle:
 def within(middle: Middle, limits: EventLimits) -> Process:
     """A worker with other limits over the same store."""
     terms = replace(middle.terms, policy=middle.terms.policy.within(limits))
-    return Process(terms, middle.store, middle.outlet, DEAD_LETTERS, middle.feed)
+    return Process(terms, middle.store, middle.topics, DEAD_LETTERS, middle.changelog)
 
 
-def handled(middle: Middle, value: bytes, headers: Headers) -> Processed:
+def handled(middle: Middle, value: bytes, headers: Headers) -> BatchResult:
     return middle.run(middle.message(value, headers=headers))
 
 
@@ -128,7 +128,7 @@ def test_one_more_is_refused_and_the_next_event_is_handled(what: str) -> None:
     assert taken.status == "ACK"
 
 
-def handled_with_next(middle: Middle, value: bytes, headers: Headers) -> Processed:
+def handled_with_next(middle: Middle, value: bytes, headers: Headers) -> BatchResult:
     after = middle.message(start("next", "next"))
     return middle.run(
         structs.replace(middle.message(value, headers=headers), offset=0), structs.replace(after, offset=1)
@@ -142,11 +142,13 @@ def test_an_event_of_one_byte_more_is_a_dead_letter() -> None:
     assert done.dead == {"TOO_LARGE": 1}
 
 
-@pytest.mark.parametrize("with_feed", [False, True])
+@pytest.mark.parametrize("with_changelog", [False, True])
 @pytest.mark.parametrize("what", EVERY)
-def test_what_was_decided_stands_although_the_limit_was_lowered_since(what: str, with_feed: bool) -> None:
+def test_what_was_decided_stands_although_the_limit_was_lowered_since(
+    what: str, with_changelog: bool
+) -> None:
     """The worker died between apply and commit, and its successor has lower limits."""
-    middle = middle_within(WIDEST, with_feed=with_feed)
+    middle = middle_within(WIDEST, with_changelog=with_changelog)
     value, headers = ASKED[what](small(what) + 1)
     message = middle.message(value, headers=headers)
     first = middle.run(message)
@@ -154,7 +156,7 @@ def test_what_was_decided_stands_although_the_limit_was_lowered_since(what: str,
     again = within(middle, one_limit(what)).run(batch([message]), {})
     assert again.emits == first.emits
     assert again.positions == first.positions
-    assert not again.blocked
+    assert not again.paused
 
 
 def test_a_task_is_resumed_although_the_limits_were_lowered_between_apply_and_redelivery() -> None:
@@ -176,7 +178,7 @@ def test_a_task_is_resumed_although_the_limits_were_lowered_between_apply_and_re
     assert statuses(first.emits) == ["PROCEEDED", "SUCCESS"]
     again = within(middle, SMALL).run(batch([closing]), {})
     assert again.emits == first.emits
-    assert not again.blocked
+    assert not again.paused
 
 
 def test_what_a_limit_refused_is_decided_anew_where_the_limit_was_raised_before_it_was_committed() -> None:

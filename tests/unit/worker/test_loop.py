@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from runner.errors import LogUnavailable, PositionUnknown, StoreUnavailable
+from runner.worker.components import Limits
 from runner.worker.delivery import AtLeastOnce
-from runner.worker.parts import Limits
 from runner.worker.timers import NoTimers
 from tests.unit.worker.opened import answered, opened, proceed, start
 from tests.unit.worker.rig import Worker, event

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from runner.errors import LogUnavailable, StoreUnavailable
-from runner.worker.last_told import Told
-from runner.worker.parts import Limits
+from runner.worker.changelog_snapshot import ChangelogRecord
+from runner.worker.components import Limits
 from runner.worker.restorer import Extent, Restorer
 from tests.unit.worker.opened import answered, opened, proceed, start
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Middle, Worker, event, topics
@@ -29,7 +29,7 @@ def test_the_limit_of_poison_pauses_a_home_for_good_and_the_others_go_on() -> No
     worker.step(5)
     assert [emit.stream for emit in worker.log.sent].count(DEAD_LETTERS) == 3
     assert worker.loop.positions == {0: 3, 1: 1}
-    assert worker.watcher.paused == {0}
+    assert worker.watcher.paused_homes == {0}
     worker.ticker.advance(3600)
     worker.step(10)
     assert worker.loop.positions == {0: 3, 1: 1}
@@ -42,7 +42,7 @@ def test_runs_of_poison_are_counted_across_batches() -> None:
         worker.log.append(value)
     worker.step(12)
     assert worker.loop.positions == {0: 6}
-    assert worker.watcher.paused == {0}
+    assert worker.watcher.paused_homes == {0}
 
 
 def test_a_home_paused_for_poison_goes_on_where_it_is_assigned_anew() -> None:
@@ -55,7 +55,7 @@ def test_a_home_paused_for_poison_goes_on_where_it_is_assigned_anew() -> None:
     worker.log.assign(0)
     worker.until_idle()
     assert answered(worker) == ["a"]
-    assert worker.watcher.paused == set()
+    assert worker.watcher.paused_homes == set()
 
 
 def flooded(poison_per_minute: int, homes: tuple[int, ...] = (0,)) -> Worker:
@@ -75,15 +75,15 @@ def test_a_home_with_too_much_poison_in_a_minute_waits_for_the_next_and_loses_no
     worker = flooded(2, homes=(0, 1))
     worker.log.append(start("beside"), home=1)
     worker.step(20)
-    assert (letters(worker), worker.watcher.paused) == (3, {0})
+    assert (letters(worker), worker.watcher.paused_homes) == (3, {0})
     assert "beside" in answered(worker)
     assert "2 dead letters in a minute" in worker.watcher.stopped[0]
     worker.ticker.advance(50)
     worker.step(5)
-    assert (letters(worker), worker.watcher.paused) == (3, {0})
+    assert (letters(worker), worker.watcher.paused_homes) == (3, {0})
     worker.ticker.advance(10)
     worker.until_idle()
-    assert (letters(worker), worker.watcher.paused) == (5, set())
+    assert (letters(worker), worker.watcher.paused_homes) == (5, set())
     assert sorted(answered(worker)) == ["beside", "good 1", "good 3", "good 5", "good 7"]
 
 
@@ -98,11 +98,11 @@ def test_as_much_poison_as_is_allowed_pauses_nothing(poison_per_minute: int) -> 
 def test_the_minute_begins_anew_where_a_home_is_assigned_anew() -> None:
     worker = flooded(2)
     worker.step(10)
-    assert worker.watcher.paused == {0}
+    assert worker.watcher.paused_homes == {0}
     worker.log.revoke(0)
     worker.log.assign(0)
     worker.until_idle()
-    assert (letters(worker), worker.watcher.paused) == (5, set())
+    assert (letters(worker), worker.watcher.paused_homes) == (5, set())
 
 
 def test_without_a_limit_poison_never_stops_a_home() -> None:
@@ -115,8 +115,8 @@ def test_without_a_limit_poison_never_stops_a_home() -> None:
 
 
 def test_a_home_without_room_for_its_dead_letter_waits_and_is_tried_again() -> None:
-    worker = opened(Worker(homes=(0, 1), limits=Limits(blocked_seconds=5.0)))
-    worker.middle.outlet.cluster = topics(dead_letters=None)
+    worker = opened(Worker(homes=(0, 1), limits=Limits(paused_seconds=5.0)))
+    worker.middle.topics.cluster = topics(dead_letters=None)
     for value in (start("a"), b"poison", start("b")):
         worker.log.append(value)
     worker.log.append(start("c"), home=1)
@@ -126,22 +126,22 @@ def test_a_home_without_room_for_its_dead_letter_waits_and_is_tried_again() -> N
     worker.ticker.advance(5)
     worker.step(5)
     assert worker.watcher.events == ["blocked 0", "blocked 0"]
-    worker.middle.outlet.cluster = topics()
+    worker.middle.topics.cluster = topics()
     worker.ticker.advance(5)
     worker.until_idle()
     assert sorted(answered(worker)) == ["a", "b", "c"]
 
 
 def test_timers_of_a_blocked_home_wait_until_it_goes_on() -> None:
-    worker = opened(Worker(homes=(0,), limits=Limits(blocked_seconds=5.0)))
-    worker.middle.outlet.cluster = topics(dead_letters=None)
+    worker = opened(Worker(homes=(0,), limits=Limits(paused_seconds=5.0)))
+    worker.middle.topics.cluster = topics(dead_letters=None)
     for value in (start("a", timeout=1000), b"poison"):
         worker.log.append(value)
     worker.step(3)
     worker.ticker.advance(2)
     worker.step(3)
     assert len(worker.log.requests[0]) == 2, "a timer would only pile up"
-    worker.middle.outlet.cluster = topics()
+    worker.middle.topics.cluster = topics()
     worker.ticker.advance(5)
     worker.step(10)
     assert worker.statuses == ["ACK", "TIMEOUT"]
@@ -227,8 +227,8 @@ def test_a_home_revoked_while_the_store_is_down_is_not_resumed() -> None:
     assert worker.watcher.open == {1}
 
 
-class EndlessFeed:
-    """A task feed whose end is not reached: a transaction is open there."""
+class EndlessChangelog:
+    """A changelog whose end is not reached: a transaction is open there."""
 
     def __init__(self) -> None:
         self.is_held = False
@@ -236,7 +236,7 @@ class EndlessFeed:
     def begin(self, shard: int) -> None:
         self.is_held = shard >= 0
 
-    def read(self) -> Sequence[Told]:
+    def read(self) -> Sequence[ChangelogRecord]:
         return ()
 
     def close(self) -> None:
@@ -267,18 +267,18 @@ class Restoring:
 
 def test_a_home_revoked_while_it_is_restored_leaves_nothing_to_be_restored() -> None:
     """Or the store would never be looked after again, whatever it loses."""
-    middle, feed, told = Middle(with_feed=True), EndlessFeed(), Restoring()
+    middle, changelog, told = Middle(with_changelog=True), EndlessChangelog(), Restoring()
     tokens = map(str, count())
     extent = Extent(tuple(middle.terms.policy.domains), 1, told)
-    restorer = Restorer(middle.store, feed, extent, lambda: next(tokens), told)
+    restorer = Restorer(middle.store, changelog, extent, lambda: next(tokens), told)
     worker = opened(Worker(middle, homes=(0,), restorer=restorer))
     worker.log.offsets[1] = 7  # another has committed that much, and no shard has heard of it
     worker.log.assign(1)
     worker.step(10)
-    assert (restorer.is_busy, feed.is_held) == (True, True)
+    assert (restorer.is_busy, changelog.is_held) == (True, True)
     worker.log.revoke(1)
     worker.step(2)
-    assert (restorer.is_busy, feed.is_held) == (False, False)
+    assert (restorer.is_busy, changelog.is_held) == (False, False)
     assert told.said[-1] == "not restored"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.errors import Fenced, LogUnavailable, StoreUnavailable, Superseded
-from runner.worker.parts import Limits
+from runner.worker.components import Limits
 from tests.unit.worker.opened import answered, opened, proceed, start
 from tests.unit.worker.rig import Worker
 
@@ -155,7 +155,7 @@ def test_the_event_to_blame_for_a_refusal_blocks_its_home_and_the_others_go_on()
 
 
 def test_once_the_one_to_blame_is_found_the_others_go_in_batches_again() -> None:
-    worker = opened(Worker(homes=(0, 1), limits=Limits(blocked_seconds=1e9)))
+    worker = opened(Worker(homes=(0, 1), limits=Limits(paused_seconds=1e9)))
     worker.log.refused = b"culprit"
     worker.log.append(start("culprit"))
     worker.log.append(start("a"), home=1)
@@ -169,7 +169,7 @@ def test_once_the_one_to_blame_is_found_the_others_go_in_batches_again() -> None
 
 
 def test_a_blocked_home_goes_on_when_what_stood_in_its_way_is_gone() -> None:
-    worker = opened(Worker(homes=(0, 1), limits=Limits(blocked_seconds=5.0)))
+    worker = opened(Worker(homes=(0, 1), limits=Limits(paused_seconds=5.0)))
     worker.log.refused = b"culprit"
     for name in ("culprit", "b"):
         worker.log.append(start(name))
@@ -179,7 +179,7 @@ def test_a_blocked_home_goes_on_when_what_stood_in_its_way_is_gone() -> None:
     worker.ticker.advance(5)
     worker.until_idle()
     assert answered(worker) == ["culprit", "b"]
-    assert worker.watcher.paused == set()
+    assert worker.watcher.paused_homes == set()
 
 
 def test_a_refusal_that_was_seen_before_does_not_blame_a_later_batch() -> None:

@@ -7,7 +7,7 @@ import pytest
 from runner.clock import ManualTicker
 from runner.errors import LogUnavailable, PositionUnknown, StoreUnavailable
 from runner.store.calls import HomeCall, Ownership, ShardCall, Verdict
-from runner.worker.opening import EARLIEST, open_positions
+from runner.worker.start_offsets import EARLIEST, start_offsets
 from tests.unit.worker.faults import Faults
 from tests.unit.worker.faulty_store import FaultyStore
 from tests.unit.worker.scripted_log import ScriptedLog
@@ -24,7 +24,7 @@ def opened(
     if store is not None:
         memory.open(Ownership("cluster", "requests", "topic-1", "group", 4))
         memory.note_committed(1, {0: store})
-    return open_positions([0], log, memory, incarnation)[0]
+    return start_offsets([0], log, memory, incarnation)[0]
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_a_home_added_to_the_topic_begins_at_its_first_message_once_and_where_it
     log = ScriptedLog(ManualTicker(), faults)
     store = FaultyStore(lambda: 1, faults)
     store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
-    assert open_positions([6], log, store, 1) == {6: EARLIEST}
+    assert start_offsets([6], log, store, 1) == {6: EARLIEST}
     store.note_committed(1, {6: 9})
-    assert open_positions([5, 6], log, store, 1) == {5: EARLIEST, 6: 9}
+    assert start_offsets([5, 6], log, store, 1) == {5: EARLIEST, 6: 9}
     assert store.homes() == 7
 
 
@@ -64,7 +64,7 @@ def test_a_home_added_to_the_topic_begins_where_the_group_says_if_it_says_someth
     log.offsets = {4: 30}
     store = FaultyStore(lambda: 1, faults)
     store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
-    assert open_positions([4], log, store, 1) == {4: 30}
+    assert start_offsets([4], log, store, 1) == {4: 30}
 
 
 def test_a_home_the_store_has_lost_is_not_taken_for_one_that_was_added() -> None:
@@ -73,7 +73,7 @@ def test_a_home_the_store_has_lost_is_not_taken_for_one_that_was_added() -> None
     store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
     store._committed.clear()
     with pytest.raises(PositionUnknown, match="partition 3"):
-        open_positions([3], ScriptedLog(ManualTicker(), faults), store, 1)
+        start_offsets([3], ScriptedLog(ManualTicker(), faults), store, 1)
 
 
 def test_a_home_the_store_has_lost_begins_where_kafka_says() -> None:
@@ -97,7 +97,7 @@ def test_each_home_is_looked_at_by_itself() -> None:
     store = FaultyStore(lambda: 1, faults)
     store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
     store.note_committed(1, {2: 8, 3: 6})
-    assert open_positions([0, 1, 2, 3], log, store, 1) == {0: EARLIEST, 1: 5, 2: 8, 3: 6}
+    assert start_offsets([0, 1, 2, 3], log, store, 1) == {0: EARLIEST, 1: 5, 2: 8, 3: 6}
 
 
 @pytest.mark.parametrize(("group", "begin"), [(None, 8), (3, 8), (9, 9)])
@@ -113,7 +113,7 @@ def test_a_home_begins_at_its_floor_where_the_note_of_the_last_commit_was_lost(
     store.note_committed(1, {0: 5})
     for shard, base in ((3, 8), (1, 6)):
         assert store.apply([ShardCall(shard, 1, (HomeCall(0, base),), ())]) == [Verdict.APPLIED]
-    assert open_positions([0], log, store, 1) == {0: begin}
+    assert start_offsets([0], log, store, 1) == {0: begin}
 
 
 def test_a_home_of_which_nothing_was_committed_begins_at_its_first_message_wherever_that_is() -> None:
@@ -122,7 +122,7 @@ def test_a_home_of_which_nothing_was_committed_begins_at_its_first_message_where
     store = FaultyStore(lambda: 1, faults)
     store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
     assert store.apply([ShardCall(1, 1, (HomeCall(0, 0),), ())]) == [Verdict.APPLIED]
-    assert open_positions([0], ScriptedLog(ManualTicker(), faults), store, 1) == {0: EARLIEST}
+    assert start_offsets([0], ScriptedLog(ManualTicker(), faults), store, 1) == {0: EARLIEST}
 
 
 def test_outages_are_passed_on() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.errors import StoreUnavailable
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, MINUTE, NOW, Middle, event, sent, statuses, topics
 
@@ -18,11 +18,11 @@ def with_tasks(number: int, homes: int = 2) -> Middle:
     return middle
 
 
-def timers(emits: list[Emit]) -> list[Emit]:
+def timers(emits: list[OutgoingMessage]) -> list[OutgoingMessage]:
     return [emit for emit in emits if "runner-timer" in dict(emit.headers)]
 
 
-def sweep(middle: Middle, **meta: object) -> list[Emit]:
+def sweep(middle: Middle, **meta: object) -> list[OutgoingMessage]:
     value = event("TimeoutBetween", None, "sweep", meta=meta)
     return middle.handle(value).emits
 
@@ -84,7 +84,7 @@ def test_a_pass_that_comes_again_sends_the_same() -> None:
 def test_a_pass_whose_reply_has_no_topic_is_refused_and_tells_nobody() -> None:
     middle = with_tasks(7)
     assert len(timers(sweep(middle, responseStream="orders-out"))) == 3
-    middle.outlet.cluster = topics(orders_out=None)
+    middle.topics.cluster = topics(orders_out=None)
     [refused] = sweep(middle, responseStream="orders-out")
     assert (refused.stream, sent(refused).code) == ("responses", 13020)
     assert middle.store.last_timeout("orders") is None
@@ -92,7 +92,7 @@ def test_a_pass_whose_reply_has_no_topic_is_refused_and_tells_nobody() -> None:
 
 def test_a_pass_nobody_can_be_told_of_is_buried() -> None:
     middle = with_tasks(7)
-    middle.outlet.cluster = topics(responses=None)
+    middle.topics.cluster = topics(responses=None)
     done = middle.handle(event("TimeoutBetween", None, "sweep"))
     assert [emit.stream for emit in done.emits] == [DEAD_LETTERS]
     assert done.dead == {"UNANSWERABLE": 1}
@@ -103,7 +103,7 @@ def test_a_pass_nobody_can_be_told_of_is_buried() -> None:
 def test_a_continuation_that_grows_too_large_is_refused() -> None:
     middle = with_tasks(7)
     value = event("TimeoutBetween", None, "sweep", payload={"large": "x" * 4000})
-    middle.outlet.cluster = topics(requests=len(value) + 512 + 60)
+    middle.topics.cluster = topics(requests=len(value) + 512 + 60)
     [refused] = middle.handle(value).emits
     assert sent(refused).code == 13020
 

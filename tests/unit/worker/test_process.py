@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.tasks.record import Record, Status, TaskKey
 from tests.unit.worker.asked import proceed, sliced, start, status_of
 from tests.unit.worker.rig import (
@@ -30,7 +30,7 @@ def test_the_answers_of_a_batch_come_in_the_order_of_each_homes_messages() -> No
     assert answered == [f"req-{n}" for home in range(3) for n in range(home, 12, 3)]
     assert done.positions == {0: 4, 1: 4, 2: 4}
     assert done.held == []
-    assert done.blocked == {}
+    assert done.paused == {}
 
 
 def test_the_home_that_has_waited_longest_comes_first() -> None:
@@ -45,7 +45,7 @@ def test_what_is_decided_is_sent_before_the_next_slice_and_the_rest_is_returned(
     messages = [middle.message(start(f"req-{n}", f"task-{n}")) for n in range(12)]
     sendings: list[list[str | None]] = []
 
-    def send(emits: Sequence[Emit]) -> None:
+    def send(emits: Sequence[OutgoingMessage]) -> None:
         sendings.append([sent(emit).request_id for emit in emits])
 
     done = process.run(batch(messages), {}, send=send)
@@ -55,8 +55,8 @@ def test_what_is_decided_is_sent_before_the_next_slice_and_the_rest_is_returned(
 
 
 def test_where_the_time_is_over_the_rest_waits_and_every_shard_is_told_how_far_the_batch_went() -> None:
-    middle = Middle(with_feed=True)
-    passed, sendings = count(0.0), list[Sequence[Emit]]()
+    middle = Middle(with_changelog=True)
+    passed, sendings = count(0.0), list[Sequence[OutgoingMessage]]()
     process = sliced(middle, 2, lambda: next(passed) if sendings else 0.0, batch_seconds=2.0)
     messages = [middle.message(start(f"req-{n}", f"task-{n}"), home=n % 2) for n in range(12)]
     done = process.run(batch(messages), {}, send=sendings.append)
@@ -64,8 +64,8 @@ def test_where_the_time_is_over_the_rest_waits_and_every_shard_is_told_how_far_t
     assert 2 < end < 6
     assert done.positions == {0: end}
     assert done.held == [each for each in messages if (each.partition, each.offset) >= (0, end)]
-    assert middle.store.lost(1, {0: end, 1: 0}) == []
-    assert len(middle.store.lost(1, {0: end + 1})) == middle.store.shards
+    assert middle.store.shards_behind(1, {0: end, 1: 0}) == []
+    assert len(middle.store.shards_behind(1, {0: end + 1})) == middle.store.shards
 
 
 def test_a_home_that_was_cut_stays_cut_in_the_slices_after() -> None:
@@ -196,20 +196,20 @@ def test_a_timer_that_times_its_task_out_has_fired() -> None:
     assert [(task.key.id, task.home, task.deadline_ms) for task in done.fired] == [
         ("task-1", 0, NOW + MINUTE)
     ]
-    assert (done.spent, done.unresumed) == ([], [])
+    assert (done.spent, done.undeliverable) == ([], [])
     spent = middle.handle(event("TimeoutTask", request_id="timer"), headers=timer)
     assert spent.emits == []
     assert spent.spent == done.fired
-    assert (spent.fired, spent.unresumed) == ([], [])
+    assert (spent.fired, spent.undeliverable) == ([], [])
 
 
 def test_a_timer_whose_task_cannot_be_resumed_says_so_and_the_task_stays_open() -> None:
     middle = Middle()
     middle.handle(event("StartTask", meta={"responseStream": "orders-out"}, timeout=1))
-    middle.outlet.cluster = topics(orders_out=None)
+    middle.topics.cluster = topics(orders_out=None)
     done = middle.handle(event("TimeoutTask"), headers=timer_of(middle.record()))
     assert done.emits == []
-    assert [task.key.id for task in done.unresumed] == ["task-1"]
+    assert [task.key.id for task in done.undeliverable] == ["task-1"]
     assert (done.fired, done.spent) == ([], [])
     assert [what for _, what, _ in done.refused] == ["NOT_RESUMED"]
     assert status_of(middle.record()) is Status.OPEN
@@ -219,4 +219,4 @@ def test_the_mark_of_a_timer_on_another_action_means_nothing() -> None:
     middle = Middle()
     done = middle.handle(proceed(), headers=(("runner-timer", b"1/0@0;1;0"),))
     assert statuses(done.emits) == ["FAIL"]
-    assert (done.fired, done.spent, done.unresumed) == ([], [], [])
+    assert (done.fired, done.spent, done.undeliverable) == ([], [], [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from runner.worker.reach import Complaints, first_answer, unanswered
+from runner.worker.connectivity import LastError, first_answer, unreachable
 
 AWAY = KafkaException(KafkaError(KafkaError._TRANSPORT))
 
@@ -13,7 +13,7 @@ AWAY = KafkaException(KafkaError(KafkaError._TRANSPORT))
 class Client:
     """A client that complains of one thing, when it is polled."""
 
-    def __init__(self, complaints: Complaints, code: int) -> None:
+    def __init__(self, complaints: LastError, code: int) -> None:
         self._complaints = complaints
         self._code = code
 
@@ -37,20 +37,20 @@ class Client:
     ],
 )
 def test_every_reason_has_a_remedy(reason: str, remedy: str) -> None:
-    said = str(unanswered("k:1", reason, {}))
+    said = str(unreachable("k:1", reason, {}))
     assert said.startswith(f"Kafka at k:1 does not answer ({reason}); ")
     assert remedy in said.rpartition("; ")[2]
 
 
 def test_a_certificate_that_cannot_be_looked_at_keeps_the_clients_words() -> None:
-    said = str(unanswered("127.0.0.1:1", "certificate verify failed", {"ssl.ca.location": "/nowhere"}))
+    said = str(unreachable("127.0.0.1:1", "certificate verify failed", {"ssl.ca.location": "/nowhere"}))
     assert "certificate verify failed" in said
     assert "check ssl.ca.location" in said
 
 
 @pytest.mark.parametrize("code", [KafkaError._AUTHENTICATION, KafkaError._SSL])
 def test_a_broker_that_refuses_is_asked_once(code: int) -> None:
-    complaints, asked = Complaints(), []
+    complaints, asked = LastError(), []
 
     def ask(seconds: float) -> None:
         asked.append(seconds)
@@ -63,7 +63,7 @@ def test_a_broker_that_refuses_is_asked_once(code: int) -> None:
 
 
 def test_a_broker_that_is_away_is_asked_until_it_answers_or_the_time_is_over() -> None:
-    complaints, asked = Complaints(), []
+    complaints, asked = LastError(), []
 
     def ask(seconds: float) -> str:
         asked.append(seconds)
@@ -80,7 +80,7 @@ def test_a_broker_that_is_away_is_asked_until_it_answers_or_the_time_is_over() -
 
 
 def test_that_all_brokers_are_down_is_no_reason() -> None:
-    complaints = Complaints()
+    complaints = LastError()
     complaints(KafkaError(KafkaError._RESOLVE, "no such host"))
     complaints(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
     assert complaints.last == "no such host"

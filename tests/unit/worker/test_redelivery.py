@@ -9,7 +9,7 @@ import pytest
 from runner.errors import StoreUnavailable
 from runner.worker.event_log import Message
 from runner.worker.process import MAX_ATTEMPTS
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 from tests.unit.worker.asked import again, proceed, start
 from tests.unit.worker.rig import (
     MINUTE,
@@ -23,7 +23,7 @@ from tests.unit.worker.rig import (
 # -- redelivery ------------------------------------------------------------------------------------
 
 
-def redelivered_history() -> tuple[Middle, list[Message], Processed]:
+def redelivered_history() -> tuple[Middle, list[Message], BatchResult]:
     middle = Middle()
     values = [
         proceed("too-early"),
@@ -74,7 +74,7 @@ def test_a_batch_that_is_partly_redelivered_decides_only_the_rest() -> None:
 def test_a_zombie_and_its_successor_end_up_with_the_same_answer() -> None:
     middle = Middle()
     messages = [middle.message(start()), middle.message(proceed())]
-    other: list[Processed] = []
+    other: list[BatchResult] = []
     middle.faults.before("store.apply", lambda: other.append(again(middle, *messages)))
     done = middle.run(*messages)
     assert done.emits == other[0].emits
@@ -140,7 +140,7 @@ def test_a_closed_task_is_replaced_only_by_the_first_event_of_a_batch() -> None:
     assert statuses(first.emits) == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
     assert first.positions == {0: 2, 1: 1}
     assert first.held == messages[2:]
-    assert first.blocked == {}
+    assert first.paused == {}
     second = middle.run(*first.held)
     assert [sent(emit).request_id for emit in second.emits] == ["new", "new", "new-2"]
     assert second.positions == {0: 4}

@@ -13,8 +13,8 @@ from runner.tasks.source import Source
 from runner.worker.assignment import Batch
 from runner.worker.event_log import Message
 from runner.worker.health import HealthState
-from runner.worker.processed import Processed
 from runner.worker.reporter import Reporter
+from runner.worker.result import BatchResult
 
 
 class ToldTracer:
@@ -23,10 +23,10 @@ class ToldTracer:
     def __init__(self) -> None:
         self.told: list[object] = []
 
-    def lap(self, part: str) -> None:
+    def phase_ended(self, part: str) -> None:
         self.told.append(part)
 
-    def processed(self, done: Processed) -> None:
+    def processed(self, done: BatchResult) -> None:
         self.told.append(done)
 
 
@@ -55,7 +55,7 @@ BATCH = Batch(tuple(Message(0, offset, None, b"") for offset in range(5)), {0: 0
 
 
 def test_a_batch_is_counted(bench: Bench) -> None:
-    done = Processed(now_ms=10_000, redelivered=2, conflicts=1)
+    done = BatchResult(now_ms=10_000, redelivered=2, conflicts=1)
     done.counts.update({("StartTask", "ACK"): 3, ("ProceedTask", "FORWARDED"): 2, ("unknown", "FAIL"): 1})
     done.dead["NOT_JSON"] = 2
     bench.reporter.processed(BATCH, done, timers=4, seconds=0.02)
@@ -75,7 +75,7 @@ def test_lateness_is_that_of_timers_that_fired_and_never_negative(bench: Bench) 
     task = DueTask(TaskKey("orders", "t"), 0, Source(1, 0, 0), 9_000)
     early = DueTask(TaskKey("orders", "t"), 0, Source(1, 0, 0), 11_000)
     forged = DueTask(TaskKey("orders", "t"), 0, Source(1, 0, 0), -(10**4000))
-    done = Processed(now_ms=10_000, fired=[task, early], spent=[forged], unresumed=[forged])
+    done = BatchResult(now_ms=10_000, fired=[task, early], spent=[forged], undeliverable=[forged])
     bench.reporter.processed(BATCH, done, timers=0, seconds=0)
     assert bench.number("timer_lateness_seconds_count") == 2
     assert bench.number("timer_lateness_seconds_sum") == pytest.approx(1.0)
@@ -83,7 +83,7 @@ def test_lateness_is_that_of_timers_that_fired_and_never_negative(bench: Bench) 
 
 def test_an_outage_of_the_store_is_seen_until_it_ends(bench: Bench) -> None:
     bench.reporter.homes({0}, set())
-    bench.reporter.lap("poll")
+    bench.reporter.phase_ended("poll")
     assert bench.reasons == []
     bench.reporter.aborted(StoreUnavailable("no answer"))
     assert bench.number("store_up") == 0
@@ -96,7 +96,7 @@ def test_an_outage_of_the_store_is_seen_until_it_ends(bench: Bench) -> None:
 
 def test_a_registry_that_is_waited_for_is_a_reason_until_it_answers(bench: Bench) -> None:
     bench.reporter.homes({0}, set())
-    bench.reporter.lap("poll")
+    bench.reporter.phase_ended("poll")
     bench.reporter.aborted(SchemasUnavailable("no schema 3"))
     assert bench.number("store_up") == 1
     assert bench.reasons == ["schema registry: no schema 3"]
@@ -125,24 +125,24 @@ def test_polling_shows_that_the_loop_is_alive(bench: Bench) -> None:
     bench.reporter.homes({0}, set())
     bench.ticker.advance(60)
     assert len(bench.reasons) == 1
-    bench.reporter.lap("apply")
+    bench.reporter.phase_ended("apply")
     assert len(bench.reasons) == 1, "only a poll shows that it came round"
-    bench.reporter.lap("poll")
+    bench.reporter.phase_ended("poll")
     assert bench.reasons == []
 
 
 def test_the_time_of_every_part_is_counted(bench: Bench) -> None:
     parts = ("poll", "decode", "load", "decide", "apply", "timers", "commit", "other")
     for part in parts:
-        bench.reporter.lap(part)
+        bench.reporter.phase_ended(part)
     for part in parts:
         assert bench.number("loop_seconds_total", part=part) is not None
 
 
 def test_the_tracer_hears_of_every_lap_and_of_what_was_committed(bench: Bench) -> None:
-    done = Processed()
-    bench.reporter.lap("poll")
-    bench.reporter.lap("commit")
+    done = BatchResult()
+    bench.reporter.phase_ended("poll")
+    bench.reporter.phase_ended("commit")
     bench.reporter.processed(BATCH, done, timers=0, seconds=0)
     bench.reporter.aborted(LogUnavailable("no answer"))
     assert bench.tracer.told == ["poll", "commit", done]
@@ -165,7 +165,7 @@ def test_what_kafka_does_not_take_again_and_again_makes_the_worker_not_ready_unt
     bench.reporter.aborted(refused)
     bench.reporter.recovered()
     assert bench.reasons == ["Kafka does not take what is sent, the log says why"]
-    bench.reporter.taken()
+    bench.reporter.delivered()
     assert bench.reasons == []
 
 

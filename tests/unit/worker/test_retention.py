@@ -6,9 +6,9 @@ import pytest
 
 from runner.errors import StoreUnavailable, Superseded
 from runner.tasks.record import TaskKey
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 from runner.worker.retention import BUSY_PAUSE_MS, CHUNK, PAUSE_MS, Retention
-from runner.worker.store_time import StoreTime
+from runner.worker.store_clock import StoreClock
 from tests.unit.worker.rig import Middle, batch, event
 
 
@@ -23,12 +23,12 @@ class Bench:
     def __init__(self, homes: tuple[int, ...] = (0,), shards: int = 4) -> None:
         self.middle = Middle(shards=shards)
         self.ticker, self.store, self.faults = self.middle.ticker, self.middle.store, self.middle.faults
-        self.time = StoreTime(self.ticker)
+        self.time = StoreClock(self.ticker)
         self.retention = Retention(self.store, self.middle.terms.policy, 1, self.time)
-        self.retention.own(homes)
+        self.retention.assign(homes)
         self.positions = dict.fromkeys(homes, 0)
 
-    def close(self, *names: str, home: int = 0, domain: str = "brief", commit: bool = True) -> Processed:
+    def close(self, *names: str, home: int = 0, domain: str = "brief", commit: bool = True) -> BatchResult:
         """Start and finish tasks on a home, as one batch."""
         values = [
             event(action, name, f"{name}-{action}", meta={"domain": domain})
@@ -39,7 +39,7 @@ class Bench:
         if commit:
             self.positions |= done.positions
         self.time.observe(done.now_ms)
-        self.retention.expect(done.removals)
+        self.retention.schedule(done.removals)
         return done
 
     def sweep(self, after_ms: int = 0) -> int:
@@ -59,7 +59,7 @@ def test_a_closed_record_goes_when_its_retention_is_over_and_its_index_entry_wit
     assert bench.left == {"kept"}
     assert bench.sweep(1001) == 1
     assert bench.left == set()
-    assert bench.store.index_entries() == set()
+    assert bench.store.all_index_entries() == set()
 
 
 def test_an_open_task_is_never_removed() -> None:
@@ -83,7 +83,7 @@ def test_the_index_of_a_home_that_was_taken_over_is_looked_at_once() -> None:
     bench.close("a", home=0)
     bench.close("b", home=1)
     successor = Retention(bench.store, bench.middle.terms.policy, 1, bench.time)
-    successor.own({1})
+    successor.assign({1})
     assert sweep(successor, {1: 2}) == 1
     assert bench.left == {"a"}
 
@@ -183,7 +183,7 @@ def test_a_change_that_slept_through_a_removal_is_superseded() -> None:
     done = bench.middle.run(finish)
     bench.positions |= done.positions
     bench.time.observe(done.now_ms)
-    bench.retention.expect(done.removals)
+    bench.retention.schedule(done.removals)
     assert bench.sweep() == 1
     with pytest.raises(Superseded):
         bench.middle.another().run(batch([start]), {})
@@ -194,7 +194,7 @@ def test_homes_that_are_gone_are_not_swept() -> None:
     bench = Bench(homes=(0, 1))
     bench.close("a", home=0)
     bench.close("b", home=1)
-    bench.retention.own({1})
+    bench.retention.assign({1})
     bench.positions.pop(0)
     assert bench.sweep() == 1
     assert bench.left == {"a"}

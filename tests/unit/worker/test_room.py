@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.clock import ManualTicker
+from runner.worker.budget import BatchBudget
 from runner.worker.event_log import Message
 from runner.worker.process import EMITS_BEFORE_PERIOD, Process
-from runner.worker.room import Room
 from tests.unit.worker.rig import DEAD_LETTERS, Middle, batch, event, sent, statuses
 
 MANY = 12
@@ -26,7 +26,7 @@ def narrow(middle: Middle, *, seconds: float = inf, size_bytes: int = 1_000_000)
     terms = replace(middle.terms, batch_seconds=seconds, batch_bytes=size_bytes)
     seconds_passed = count(0.0)
     return Process(
-        terms, middle.store, middle.outlet, DEAD_LETTERS, middle.feed, lambda: next(seconds_passed)
+        terms, middle.store, middle.topics, DEAD_LETTERS, middle.changelog, lambda: next(seconds_passed)
     )
 
 
@@ -38,29 +38,29 @@ def patterned(number: int) -> bytes:
     return start(number, inputPattern="{taskId: taskId, text: text}")
 
 
-def worked_off(process: Process, messages: list[Message]) -> list[list[Emit]]:
+def worked_off(process: Process, messages: list[Message]) -> list[list[OutgoingMessage]]:
     """What each batch sent, until nothing was left: what is held comes first in the next."""
     waiting, batches = deque(messages), []
     while waiting:
         taken = list(waiting)
         done = process.run(batch(taken), {})
         assert done.positions, "a batch without progress would go on for ever"
-        assert not done.blocked
+        assert not done.paused
         waiting = deque(done.held)
         assert len(waiting) < len(taken)
         batches.append(done.emits)
     return batches
 
 
-def flat(batches: list[list[Emit]]) -> list[Emit]:
+def flat(batches: list[list[OutgoingMessage]]) -> list[OutgoingMessage]:
     return [emit for emits in batches for emit in emits]
 
 
-@pytest.mark.parametrize("with_feed", [False, True])
+@pytest.mark.parametrize("with_changelog", [False, True])
 def test_a_batch_ends_when_its_time_is_over_and_every_event_is_answered_once_in_order(
-    with_feed: bool,
+    with_changelog: bool,
 ) -> None:
-    middle = Middle(with_feed=with_feed)
+    middle = Middle(with_changelog=with_changelog)
     messages = [middle.message(start(n), home=n % 3) for n in range(MANY)]
     batches = worked_off(narrow(middle, seconds=3), messages)
     assert 2 < len(batches) < MANY
@@ -95,7 +95,7 @@ def test_a_batch_ends_when_it_would_send_too_much() -> None:
 
 
 def test_what_was_applied_and_is_cut_when_it_comes_again_gets_the_same_answer() -> None:
-    middle = Middle(with_feed=True)
+    middle = Middle(with_changelog=True)
     messages = [middle.message(start(n)) for n in range(MANY)]
     messages += [middle.message(event("ProceedTask", f"t{n}", f"p{n}")) for n in range(MANY)]
     first = middle.run(*messages)
@@ -119,7 +119,7 @@ def test_a_pass_over_a_period_waits_where_much_is_to_be_sent_already() -> None:
 )
 def test_room_is_spent_by_time_or_by_size(seconds: float, size_bytes: int, spent: bool) -> None:
     ticker = ManualTicker()
-    room = Room(ticker, 1.0, 10)
-    room.spend(size_bytes)
+    budget = BatchBudget(ticker, 1.0, 10)
+    budget.charge(size_bytes)
     ticker.advance(seconds)
-    assert room.is_spent == spent
+    assert budget.is_exhausted == spent

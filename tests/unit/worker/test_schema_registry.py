@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryError
 
 from runner.clock import ManualTicker
-from runner.embedded.children import HOST, free_port
+from runner.embedded.subprocesses import HOST, free_port
 from runner.envelope import avro_schema
 from runner.envelope.avro import ConfluentCodec
 from runner.envelope.codec import JsonCodec

@@ -32,7 +32,7 @@ from runner.errors import (
 )
 from runner.store.connection.refusals import unavailable
 from runner.worker.health import HealthState
-from runner.worker.kafka_errors import unanswered
+from runner.worker.kafka_errors import unreachable
 from runner.worker.starting import PAUSE_SECONDS, Start
 
 SECONDS = 60
@@ -201,11 +201,11 @@ def test_redis_that_refuses_is_not_waited_for(error: Exception) -> None:
     ],
 )
 def test_kafka_is_waited_for_where_asking_again_is_of_use(code: int, kind: type[Exception]) -> None:
-    assert type(unanswered("text", KafkaException(KafkaError(code)))) is kind
+    assert type(unreachable("text", KafkaException(KafkaError(code)))) is kind
 
 
 def test_an_answer_that_only_is_late_is_waited_for() -> None:
-    assert type(unanswered("text", TimeoutError())) is LogUnavailable
+    assert type(unreachable("text", TimeoutError())) is LogUnavailable
 
 
 def test_a_signal_before_the_beginning_ends_it_where_it_is_and_a_later_one_is_noted() -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from runner.clock import ManualTicker
-from runner.worker.store_time import StoreTime
+from runner.worker.store_clock import StoreClock
 
 
 def test_before_the_store_was_asked_nobody_knows() -> None:
-    assert StoreTime(ManualTicker(50)).now_ms() is None
+    assert StoreClock(ManualTicker(50)).now_ms() is None
 
 
 def test_the_last_answer_is_carried_on_by_the_ticker() -> None:
     ticker = ManualTicker(50)
-    time = StoreTime(ticker)
+    time = StoreClock(ticker)
     time.observe(1_800_000_000_000)
     assert time.now_ms() == 1_800_000_000_000
     ticker.advance(1.5)
@@ -21,7 +21,7 @@ def test_the_last_answer_is_carried_on_by_the_ticker() -> None:
 
 def test_a_new_answer_replaces_the_estimate_also_backwards() -> None:
     ticker = ManualTicker()
-    time = StoreTime(ticker)
+    time = StoreClock(ticker)
     time.observe(10_000)
     ticker.advance(5)
     time.observe(12_000)
@@ -29,7 +29,7 @@ def test_a_new_answer_replaces_the_estimate_also_backwards() -> None:
 
 
 def test_no_answer_changes_nothing() -> None:
-    time = StoreTime(ManualTicker())
+    time = StoreClock(ManualTicker())
     time.observe(0)
     assert time.now_ms() is None
     time.observe(7_000)

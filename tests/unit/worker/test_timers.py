@@ -6,13 +6,13 @@ from collections import Counter
 
 import pytest
 
-from runner.actions.decision import Emit
-from runner.actions.timer_mark import TimerMark, parse_mark
+from runner.actions.decision import OutgoingMessage
+from runner.actions.timer_token import TimerToken, parse_token
 from runner.errors import StoreUnavailable
 from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
-from runner.worker.store_time import StoreTime
+from runner.worker.store_clock import StoreClock
 from runner.worker.timers import FULL_PAUSE_MS, MAX_CHUNKS_IN_FLIGHT, NoTimers, Timers, TimerSettings
 from tests.unit.worker.rig import HOMES, NOW, Middle, event
 
@@ -26,10 +26,10 @@ class Bench:
     def __init__(self, chunk: int = CHUNK, shards: int = 4, kind: type[Timers] = Timers) -> None:
         self.middle = Middle(shards=shards)
         self.ticker, self.store, self.faults = self.middle.ticker, self.middle.store, self.middle.faults
-        time = StoreTime(self.ticker)
+        time = StoreClock(self.ticker)
         settings = TimerSettings(chunk, LEASE)
         self.timers = kind(
-            self.store, self.middle.terms.policy, self.middle.outlet, settings, time, self.ticker
+            self.store, self.middle.terms.policy, self.middle.topics, settings, time, self.ticker
         )
 
     def start(self, *deadlines_ms: int, home: int = 0, told: bool = True, tag: str = "t") -> None:
@@ -43,17 +43,17 @@ class Bench:
             )
         )
         if told:
-            self.timers.expect(done.deadlines)
+            self.timers.schedule(done.deadlines)
 
-    def decide(self, emits: list[Emit]) -> None:
+    def decide(self, emits: list[OutgoingMessage]) -> None:
         """Let timers come back and be decided."""
         done = self.middle.run(*self.middle.returned(emits))
-        self.timers.settle([*done.fired, *done.spent])
-        self.timers.rest(done.unresumed)
+        self.timers.release([*done.fired, *done.spent])
+        self.timers.postpone(done.undeliverable)
 
-    def drained(self) -> list[Emit]:
+    def drained(self) -> list[OutgoingMessage]:
         """All that is sent until nothing is due, each decided before the next."""
-        sent: list[Emit] = []
+        sent: list[OutgoingMessage] = []
         while emits := self.timers.due():
             assert len(sent) < 10_000
             sent += emits
@@ -61,13 +61,13 @@ class Bench:
         return sent
 
 
-def deadline(emit: Emit) -> int:
-    mark = parse_mark(dict(emit.headers)["runner-timer"].decode())
+def deadline(emit: OutgoingMessage) -> int:
+    mark = parse_token(dict(emit.headers)["runner-timer"].decode())
     assert mark is not None
     return mark.deadline_ms - NOW
 
 
-def deadlines(emits: list[Emit], home: int = 0) -> list[int]:
+def deadlines(emits: list[OutgoingMessage], home: int = 0) -> list[int]:
     return [deadline(emit) for emit in emits if emit.partition == home]
 
 
@@ -76,11 +76,11 @@ def deadlines(emits: list[Emit], home: int = 0) -> list[int]:
 
 def test_a_due_task_is_told_to_time_out_on_its_home_and_is() -> None:
     bench = Bench()
-    bench.timers.own({2})
+    bench.timers.assign({2})
     bench.start(-1, home=2)
     [emit] = bench.timers.due()
     assert (emit.stream, emit.partition) == ("requests", 2)
-    assert emit.headers == (("runner-timer", str(TimerMark(Source(1, 2, 0), NOW - 1)).encode()),)
+    assert emit.headers == (("runner-timer", str(TimerToken(Source(1, 2, 0), NOW - 1)).encode()),)
     bench.decide([emit])
     assert bench.timers.due() == []
     record = bench.middle.record("t-2-0--1")
@@ -90,7 +90,7 @@ def test_a_due_task_is_told_to_time_out_on_its_home_and_is() -> None:
 
 def test_nothing_is_sent_before_its_deadline_and_everything_at_it() -> None:
     bench = Bench()
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(1000)
     assert bench.timers.due() == []
     bench.ticker.advance(0.999)
@@ -106,7 +106,7 @@ def test_timers_go_in_deadline_order_within_a_home_whatever_their_shards(shards:
     for home in range(3):
         bench.start(*moments, home=home)
     bench.ticker.advance(2)
-    bench.timers.own({0, 1, 2})
+    bench.timers.assign({0, 1, 2})
     sent = bench.drained()
     for home in range(3):
         assert deadlines(sent, home) == sorted(moments)
@@ -122,13 +122,13 @@ def test_the_order_holds_where_one_shard_has_more_than_the_others() -> None:
         *(bench.middle.message(event("StartTask", i, i, timeoutOn=at)) for i, at in moments.items())
     )
     bench.ticker.advance(1)
-    bench.timers.own({0})
+    bench.timers.assign({0})
     assert deadlines(bench.drained()) == sorted(at - NOW for at in moments.values())
 
 
 def test_a_deadline_the_estimate_of_the_time_has_not_reached_does_not_overtake_an_earlier_one() -> None:
     bench = Bench(shards=16)
-    bench.timers.own({0})
+    bench.timers.assign({0})
     assert bench.timers.due() == []
     bench.start(*range(40))
     bench.ticker.advance(0.005)
@@ -142,31 +142,31 @@ def test_a_home_that_is_taken_over_is_looked_at_once() -> None:
     bench = Bench()
     bench.start(-5, home=1, told=False)
     bench.start(-5, home=2, told=False)
-    bench.timers.own({1})
+    bench.timers.assign({1})
     assert bench.timers.wait_ms() == 0
     assert [emit.partition for emit in bench.timers.due()] == [1]
-    bench.timers.own({1, 2})
+    bench.timers.assign({1, 2})
     assert bench.timers.wait_ms() == 0
     assert [emit.partition for emit in bench.timers.due()] == [2]
 
 
 def test_nothing_is_sent_for_homes_that_are_gone() -> None:
     bench = Bench()
-    bench.timers.own({0, 1})
+    bench.timers.assign({0, 1})
     bench.start(500, home=0)
     bench.start(500, home=1)
-    bench.timers.own({1})
+    bench.timers.assign({1})
     bench.ticker.advance(1)
     assert [emit.partition for emit in bench.timers.due()] == [1]
 
 
 def test_a_home_that_comes_back_is_told_again_what_was_sent_before() -> None:
     bench = Bench()
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(-1)
     first = bench.timers.due()
-    bench.timers.own(set())
-    bench.timers.own({0})
+    bench.timers.assign(set())
+    bench.timers.assign({0})
     assert bench.timers.due() == first
 
 
@@ -175,7 +175,7 @@ def test_a_home_that_comes_back_is_told_again_what_was_sent_before() -> None:
 
 def test_what_was_sent_is_not_sent_again_before_its_lease_ends() -> None:
     bench = Bench()
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(-1)
     first = bench.timers.due()
     bench.ticker.advance(LEASE - 0.01)
@@ -189,7 +189,7 @@ def test_what_was_sent_is_not_sent_again_before_its_lease_ends() -> None:
 
 def test_a_lease_does_not_end_before_the_log_was_read_to_its_end_once_since() -> None:
     bench = Bench()
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(-1)
     first = bench.timers.due()
     bench.ticker.advance(3 * LEASE)
@@ -201,7 +201,7 @@ def test_a_lease_does_not_end_before_the_log_was_read_to_its_end_once_since() ->
 
 def test_forgetting_what_was_sent_sends_it_again_at_once() -> None:
     bench = Bench()
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(-2, -1)
     first = bench.timers.due()
     assert len(first) == 2
@@ -213,7 +213,7 @@ def test_forgetting_what_was_sent_sends_it_again_at_once() -> None:
 def test_a_sweep_the_store_does_not_answer_is_made_again() -> None:
     bench = Bench()
     bench.start(-1)
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.faults.once("store.due", StoreUnavailable("no answer"))
     with pytest.raises(StoreUnavailable):
         bench.timers.due()
@@ -222,16 +222,16 @@ def test_a_sweep_the_store_does_not_answer_is_made_again() -> None:
 
 def test_a_task_that_cannot_be_resumed_is_tried_again_after_its_lease_and_holds_up_nobody() -> None:
     bench = Bench(chunk=5)
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(*range(-60, 0), tag="stuck")
     bench.start(*range(-10, 0), tag="fine")
     stuck: Counter[bytes | None] = Counter()
-    fine: list[Emit] = []
+    fine: list[OutgoingMessage] = []
     for _ in range(40):
         emits = bench.timers.due()
         blocked = [emit for emit in emits if b"stuck" in (emit.value or b"")]
         stuck.update(emit.value for emit in blocked)
-        bench.timers.rest(_tasks(blocked))
+        bench.timers.postpone(_tasks(blocked))
         passing = [emit for emit in emits if emit not in blocked]
         bench.decide(passing)
         fine += passing
@@ -243,10 +243,10 @@ def test_a_task_that_cannot_be_resumed_is_tried_again_after_its_lease_and_holds_
     assert len(bench.timers.due()) == 5
 
 
-def _tasks(emits: list[Emit]) -> list[DueTask]:
+def _tasks(emits: list[OutgoingMessage]) -> list[DueTask]:
     found = []
     for emit in emits:
-        mark = parse_mark(dict(emit.headers)["runner-timer"].decode())
+        mark = parse_token(dict(emit.headers)["runner-timer"].decode())
         assert mark is not None
         assert emit.key is not None
         name = emit.key.decode().removeprefix("timer:orders:")
@@ -256,12 +256,12 @@ def _tasks(emits: list[Emit]) -> list[DueTask]:
 
 def test_a_timer_nobody_here_sent_is_not_remembered() -> None:
     bench = Bench()
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(-1)
     emits = bench.timers.due()
     forged = DueTask(TaskKey("orders", "of-others"), 0, _tasks(emits)[0].started_by, -(10**400))
-    bench.timers.rest([forged])
-    bench.timers.settle([forged])
+    bench.timers.postpone([forged])
+    bench.timers.release([forged])
     assert bench.timers.due() == []
 
 
@@ -270,7 +270,7 @@ def test_a_timer_nobody_here_sent_is_not_remembered() -> None:
 
 def test_timers_go_in_chunks() -> None:
     bench = Bench(chunk=5)
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(*range(-13, 0))
     numbers = []
     while emits := bench.timers.due():
@@ -282,7 +282,7 @@ def test_timers_go_in_chunks() -> None:
 
 def test_no_more_are_sent_than_the_log_can_catch_up_with() -> None:
     bench = Bench(chunk=5)
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(*range(-100, 0))
     sent = [emit for _ in range(10) for emit in bench.timers.due()]
     assert deadlines(sent) == list(range(-100, -100 + 5 * MAX_CHUNKS_IN_FLIGHT))
@@ -293,7 +293,7 @@ def test_no_more_are_sent_than_the_log_can_catch_up_with() -> None:
 
 def test_room_comes_back_when_leases_end() -> None:
     bench = Bench(chunk=1)
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(*range(-9, 0))
     assert sum(len(bench.timers.due()) for _ in range(9)) == MAX_CHUNKS_IN_FLIGHT
     bench.ticker.advance(LEASE)
@@ -306,7 +306,7 @@ def test_a_sweep_asks_for_about_as_much_as_it_may_send() -> None:
     bench = Bench(chunk=32, shards=16)
     for home in range(HOMES):
         bench.start(*range(-400, 0), home=home, told=False)
-    bench.timers.own(range(HOMES))
+    bench.timers.assign(range(HOMES))
     assert 16 <= len(bench.timers.due()) <= 32
     assert bench.store.entries_given <= 2 * 32 + 16 * HOMES
 
@@ -316,7 +316,7 @@ def test_a_sweep_asks_for_about_as_much_as_it_may_send() -> None:
 
 def test_without_a_deadline_there_is_no_end_to_the_wait() -> None:
     bench = Bench()
-    bench.timers.own({0})
+    bench.timers.assign({0})
     assert bench.timers.due() == []
     assert bench.timers.wait_ms() is None
     assert bench.store.asked.count("due") == 1
@@ -326,7 +326,7 @@ def test_without_a_deadline_there_is_no_end_to_the_wait() -> None:
 
 def test_a_new_deadline_lowers_the_wait_and_a_later_one_does_not_raise_it() -> None:
     bench = Bench()
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.timers.due()
     bench.start(9000)
     assert bench.timers.wait_ms() == 9000
@@ -342,7 +342,7 @@ def test_a_new_deadline_lowers_the_wait_and_a_later_one_does_not_raise_it() -> N
 
 def test_deadlines_of_homes_that_are_not_ours_do_not_count() -> None:
     bench = Bench()
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.timers.due()
     bench.start(9000, home=1)
     assert bench.timers.wait_ms() is None
@@ -350,7 +350,7 @@ def test_deadlines_of_homes_that_are_not_ours_do_not_count() -> None:
 
 def test_a_deadline_that_is_gone_by_then_costs_one_look() -> None:
     bench = Bench()
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.timers.due()
     bench.start(1000)
     bench.middle.handle(event("ProceedTask", "t-0-0-1000", "req-2"))
@@ -361,7 +361,7 @@ def test_a_deadline_that_is_gone_by_then_costs_one_look() -> None:
 
 def test_without_timers_nothing_is_owned_asked_or_sent() -> None:
     bench = Bench(kind=NoTimers)
-    bench.timers.own({0})
+    bench.timers.assign({0})
     bench.start(-1)
     assert bench.timers.due() == []
     assert bench.timers.wait_ms() is None

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from runner.envelope.codec import JsonCodec, Sections
 from runner.errors import FatalError
-from runner.worker.topics import Cluster, Topic, TopicOutlet, TopicWatch, require_topics
+from runner.worker.topics import Cluster, KafkaTopicCatalog, Topic, TopicWatch, require_topics
 
 
 def cluster(requests: str | None = "id-1", partitions: int = 12, limit_bytes: int = 1000) -> Cluster:
@@ -32,8 +32,8 @@ class Shouting:
         return JsonCodec().encode(sections).upper()
 
 
-def outlet(*, by_suffix: bool = True) -> TopicOutlet:
-    return TopicOutlet(cluster(), {"odd": Shouting()}, JsonCodec(), by_suffix=by_suffix)
+def catalog(*, by_suffix: bool = True) -> KafkaTopicCatalog:
+    return KafkaTopicCatalog(cluster(), {"odd": Shouting()}, JsonCodec(), by_suffix=by_suffix)
 
 
 @pytest.mark.parametrize(
@@ -60,24 +60,24 @@ def outlet(*, by_suffix: bool = True) -> TopicOutlet:
 def test_the_digits_at_the_end_of_the_request_id_choose_the_partition(
     request_id: str, partition: int | None
 ) -> None:
-    assert outlet().partition("responses", request_id) == partition
+    assert catalog().partition("responses", request_id) == partition
 
 
 def test_any_number_of_digits_is_read_in_one_pass() -> None:
     digits = "1234567890" * 100_000
     expected = sum(int(d) * pow(10, n, 12) for n, d in enumerate(reversed(digits))) % 12
-    assert outlet().partition("responses", digits) == expected
-    assert outlet().partition("responses", digits + "x") is None
+    assert catalog().partition("responses", digits) == expected
+    assert catalog().partition("responses", digits + "x") is None
 
 
 def test_every_stream_follows_the_suffix_where_it_is_set() -> None:
-    assert outlet().partition("odd", "req-8") == 1
-    assert outlet(by_suffix=False).partition("responses", "req-7") is None
-    assert outlet().partition("gone", "req-7") is None
+    assert catalog().partition("odd", "req-8") == 1
+    assert catalog(by_suffix=False).partition("responses", "req-7") is None
+    assert catalog().partition("gone", "req-7") is None
 
 
 def test_the_partition_is_always_one_of_the_topic() -> None:
-    odd = outlet()
+    odd = catalog()
     assert {odd.partition("odd", f"r{n}") for n in range(100)} == set(range(7))
     for length in range(1, 60):
         number = "8675309" * 9
@@ -85,7 +85,7 @@ def test_the_partition_is_always_one_of_the_topic() -> None:
 
 
 def test_limits_are_those_of_the_last_answer() -> None:
-    known = outlet()
+    known = catalog()
     assert known.limit_bytes("responses") == 1000
     assert known.limit_bytes("nowhere") is None
     known.cluster = cluster(limit_bytes=7)
@@ -93,16 +93,16 @@ def test_limits_are_those_of_the_last_answer() -> None:
 
 
 def test_each_topic_has_its_encoding() -> None:
-    assert outlet().encode("responses", {"a": 1}) == b'{"a":1}'
-    assert outlet().encode("odd", {"a": 1}) == b'{"A":1}'
+    assert catalog().encode("responses", {"a": 1}) == b'{"a":1}'
+    assert catalog().encode("odd", {"a": 1}) == b'{"A":1}'
 
 
-def watch(known: TopicOutlet) -> TopicWatch:
+def watch(known: KafkaTopicCatalog) -> TopicWatch:
     return TopicWatch(cast(AdminClient, None), known, "requests", ["requests", "responses"])
 
 
 def test_a_topic_that_stays_is_no_reason_to_exit_and_the_answer_is_taken_over() -> None:
-    known = outlet()
+    known = catalog()
     watching = watch(known)
     fresh = cluster(limit_bytes=7)
     watching._compare(fresh)
@@ -119,7 +119,7 @@ def test_a_topic_that_stays_is_no_reason_to_exit_and_the_answer_is_taken_over() 
     ],
 )
 def test_requests_made_again_deleted_or_smaller_is_a_reason_to_exit(now: Cluster, reason: str) -> None:
-    known = outlet()
+    known = catalog()
     before = known.cluster
     watching = watch(known)
     watching._compare(now)
@@ -131,7 +131,7 @@ def test_requests_made_again_deleted_or_smaller_is_a_reason_to_exit(now: Cluster
 
 
 def test_partitions_that_were_added_are_homes_once_the_broker_has_told_of_them() -> None:
-    watching = watch(outlet())
+    watching = watch(catalog())
     assert watching.has_home(11)
     assert not watching._soon.is_set()
     assert not watching.has_home(12)
@@ -143,13 +143,13 @@ def test_partitions_that_were_added_are_homes_once_the_broker_has_told_of_them()
 
 
 def test_partitions_of_a_topic_made_again_are_no_homes() -> None:
-    watching = watch(outlet())
+    watching = watch(catalog())
     watching._compare(cluster("id-2", 24))
     assert not watching.has_home(12)
 
 
 def test_a_responses_topic_that_is_gone_is_no_reason_to_exit() -> None:
-    watching = watch(outlet())
+    watching = watch(catalog())
     gone: Any = Cluster("cluster", {"requests": Topic("id-1", 12, 1000)})
     watching._compare(gone)
     assert watching.failed is None

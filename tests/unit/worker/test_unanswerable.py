@@ -1,10 +1,10 @@
-"""What cannot be answered, or not be sent: dead letters, blocked homes, limits and outages."""
+"""What cannot be answered, or not be sent: dead letters, paused homes, limits and outages."""
 
 from __future__ import annotations
 
 import pytest
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.errors import StoreUnavailable, Superseded
 from runner.tasks.record import Status
 from tests.unit.worker.asked import again, proceed, start, status_of
@@ -35,7 +35,7 @@ def test_what_was_buried_stays_buried_when_it_comes_again() -> None:
     middle = Middle(cluster=topics(responses=None))
     messages = [middle.message(proceed()), middle.message(start(), home=1)]
     first = middle.run(messages[0])
-    middle.outlet.cluster = topics()
+    middle.topics.cluster = topics()
     middle.run(messages[1])
     second = again(middle, messages[0])
     assert second.emits == first.emits
@@ -48,15 +48,15 @@ def test_a_replay_whose_topic_is_gone_blocks_its_home_and_no_other() -> None:
     mine = [middle.message(start("a", "task-a")), middle.message(start("b", "task-b"))]
     other = middle.message(event("StartTask", "task-c", "c", meta={"responseStream": "orders-out"}), home=1)
     middle.run(mine[0])
-    middle.outlet.cluster = topics(responses=None)
+    middle.topics.cluster = topics(responses=None)
     done = again(middle, *mine, other)
-    assert set(done.blocked) == {0}
-    assert "responses" in done.blocked[0]
+    assert set(done.paused) == {0}
+    assert "responses" in done.paused[0]
     assert done.positions == {1: 1}
     assert done.held == []
     assert done.poisoned == set()
     assert [sent(emit).request_id for emit in done.emits] == ["c"]
-    middle.outlet.cluster = topics()
+    middle.topics.cluster = topics()
     assert [sent(emit).request_id for emit in again(middle, *mine).emits] == ["a", "b"]
 
 
@@ -67,11 +67,11 @@ def test_a_dead_letter_no_topic_takes_blocks_its_home_before_it(limit: int | Non
     other = middle.message(start("other", "task-9"), home=1)
     done = middle.run(one, poison, two, other)
     assert done.positions == {0: 1, 1: 1}
-    assert set(done.blocked) == {0}
-    assert DEAD_LETTERS in done.blocked[0]
+    assert set(done.paused) == {0}
+    assert DEAD_LETTERS in done.paused[0]
     assert done.poison_runs == {0: 0, 1: 0}
     assert done.dead == {}
-    middle.outlet.cluster = topics()
+    middle.topics.cluster = topics()
     rest = again(middle, poison, two)
     assert [emit.stream for emit in rest.emits] == [DEAD_LETTERS, "responses", "responses"]
 
@@ -84,7 +84,7 @@ def test_the_limit_of_poison_blocks_exactly_behind_the_last_one_it_allows() -> N
     assert done.positions == {0: 2}
     assert done.poisoned == {0}
     assert done.poison_runs == {0: 2}
-    assert "2 poison messages" in done.blocked[0]
+    assert "2 poison messages" in done.paused[0]
 
 
 def test_poison_behind_a_cut_is_counted_when_it_is_its_turn() -> None:
@@ -92,7 +92,7 @@ def test_poison_behind_a_cut_is_counted_when_it_is_its_turn() -> None:
     values = (start(), proceed(), start("new"), b"poison", b"poison", start("behind", "task-2"))
     messages = [middle.message(value) for value in values]
     done = middle.run(*messages)
-    assert (done.blocked, done.poisoned) == ({}, set())
+    assert (done.paused, done.poisoned) == ({}, set())
     assert done.held == messages[2:]
     rest = middle.run(*done.held)
     assert rest.poisoned == {0}
@@ -123,8 +123,8 @@ def test_a_forwarded_event_that_would_be_too_large_is_refused_not_sent() -> None
     middle = Middle()
     middle.handle(start(), home=2)
     value = event("ProceedTask", request_id="req-2", payload={"large": "x" * 4000})
-    middle.outlet.cluster = topics(requests=len(value) + 512)
+    middle.topics.cluster = topics(requests=len(value) + 512)
     done = middle.handle(value, home=1)
     [refused] = done.emits
     assert sent(refused).code == 13020
-    assert isinstance(refused, Emit)
+    assert isinstance(refused, OutgoingMessage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from runner.actions.decision import Emit
+from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
@@ -48,10 +48,10 @@ def message(
 def input_process(middle: Middle, topic: InputTopic | None = None) -> InputProcess:
     """The process of an input whose events the middle will read."""
     return InputProcess(
-        topic or input_topic(), TOPIC_ID, middle.terms, middle.store, middle.outlet, DEAD_LETTERS
+        topic or input_topic(), TOPIC_ID, middle.terms, middle.store, middle.topics, DEAD_LETTERS
     )
 
 
-def value_of(emit: Emit) -> Any:
+def value_of(emit: OutgoingMessage) -> Any:
     """The event or the dead letter as JSON."""
     return json.loads(emit.value or b"")

@@ -9,12 +9,12 @@ import pytest
 
 from runner.actions.policy import Policy
 from runner.errors import Fenced, LogUnavailable, StoreUnavailable, TransientError
-from runner.worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from runner.worker.components import Components, Limits
+from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from runner.worker.input_topics.positions import EveryPartition, InputPositions
 from runner.worker.loop import Loop
-from runner.worker.parts import Limits, Parts
 from runner.worker.retention import NoRetention
-from runner.worker.store_time import StoreTime
+from runner.worker.store_clock import StoreClock
 from runner.worker.timers import NoTimers, TimerSettings
 from tests.unit.worker.input_topics.bench import TOPIC, input_process
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Middle, Watcher, event, topics
@@ -25,7 +25,11 @@ class InputWorker:
     """The loop of one input topic over a scripted log, with the store of a middle."""
 
     def __init__(
-        self, middle: Middle | None = None, *, delivery: Delivery | None = None, limits: Limits | None = None
+        self,
+        middle: Middle | None = None,
+        *,
+        delivery: DeliveryMode | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.middle = middle or Middle()
         self.faults, self.ticker = self.middle.faults, self.middle.ticker
@@ -33,14 +37,14 @@ class InputWorker:
         transactions = delivery is ExactlyOnce
         self.log = ScriptedLog(self.ticker, self.faults, HOMES, transactions=transactions, topic=TOPIC)
         self.watcher = Watcher()
-        store, time, nothing = self.middle.store, StoreTime(self.ticker), Policy(domains={})
-        parts = Parts(
+        store, time, nothing = self.middle.store, StoreClock(self.ticker), Policy(domains={})
+        parts = Components(
             log=self.log,
             topic=EveryPartition(),
             store=InputPositions(HOMES, store.ping),
             process=input_process(self.middle),
             delivery=delivery,
-            timers=NoTimers(store, nothing, self.middle.outlet, TimerSettings(), time, self.ticker),
+            timers=NoTimers(store, nothing, self.middle.topics, TimerSettings(), time, self.ticker),
             retention=NoRetention(store, nothing, 1, time),
             time=time,
             incarnation=1,
@@ -149,9 +153,9 @@ def test_a_message_that_nobody_takes_pauses_its_partition_until_somebody_does() 
     worker.put("task-0", "task-1")
     worker.step()
     assert worker.sent == Counter(["task-1"])
-    assert worker.watcher.paused == {0}
-    middle.outlet.cluster = topics()
-    worker.ticker.advance(Limits().blocked_seconds)
+    assert worker.watcher.paused_homes == {0}
+    middle.topics.cluster = topics()
+    worker.ticker.advance(Limits().paused_seconds)
     worker.step()
     assert worker.sent == Counter(["task-0", "task-1"])
     assert [emit.value for emit in worker.log.sent if emit.stream == DEAD_LETTERS] == [b"no json"]
@@ -163,10 +167,10 @@ def test_poison_without_end_pauses_its_partition_for_good() -> None:
         worker.log.append(b"no json", 0)
     worker.put("task-0", "task-1")
     worker.step()
-    worker.ticker.advance(10 * Limits().blocked_seconds)
+    worker.ticker.advance(10 * Limits().paused_seconds)
     worker.step()
     assert worker.sent == Counter(["task-1"])
-    assert worker.watcher.paused == {0}
+    assert worker.watcher.paused_homes == {0}
     assert worker.log.offsets == {0: 3, 1: 1}
 
 
@@ -176,7 +180,7 @@ def test_a_refused_batch_goes_message_by_message_and_only_the_one_to_blame_waits
     worker.log.refused = b"task-2"
     worker.step(40)
     assert worker.sent == Counter(["task-0", "task-1", "task-3", "task-5"])
-    assert worker.watcher.paused == {0}
+    assert worker.watcher.paused_homes == {0}
 
 
 def test_the_store_is_only_read() -> None:

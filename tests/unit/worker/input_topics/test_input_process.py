@@ -19,8 +19,8 @@ from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
 from runner.worker.input_topics.process import InputProcess
 from runner.worker.process import Process
-from runner.worker.processed import Processed
-from runner.worker.topics import TopicOutlet
+from runner.worker.result import BatchResult
+from runner.worker.topics import KafkaTopicCatalog
 from tests.unit.worker.input_topics.bench import (
     TOPIC,
     TOPIC_ID,
@@ -39,11 +39,11 @@ def with_task(task_id: str = "task-1", home: int = 3, **parameters: Any) -> Midd
     return middle
 
 
-def run(middle: Middle, *messages: Message, topic: InputTopic | None = None) -> Processed:
+def run(middle: Middle, *messages: Message, topic: InputTopic | None = None) -> BatchResult:
     return input_process(middle, topic).run(batch(messages), {})
 
 
-def followed(middle: Middle, done: Processed) -> list[str]:
+def followed(middle: Middle, done: BatchResult) -> list[str]:
     """The statuses of all that comes of the events."""
     found = []
     for emit in done.emits:
@@ -100,14 +100,14 @@ def test_a_payload_that_claims_to_be_somebody_is_nobody_even_where_payloads_are_
 
 def test_an_event_is_written_as_requests_is_read() -> None:
     middle, codec = with_task(), AvroCodec()
-    outlet = TopicOutlet(topics(), {"requests": codec}, JsonCodec())
+    catalog = KafkaTopicCatalog(topics(), {"requests": codec}, JsonCodec())
     terms = replace(middle.terms, codec=codec)
-    made = InputProcess(input_topic(), TOPIC_ID, terms, middle.store, outlet, DEAD_LETTERS)
+    made = InputProcess(input_topic(), TOPIC_ID, terms, middle.store, catalog, DEAD_LETTERS)
     (emit,) = made.run(batch([message({"taskId": "task-1"})]), {}).emits
     assert emit.partition == 3
     with pytest.raises(ValueError, match=r"utf-8|Expecting"):
         json.loads(emit.value or b"")
-    came = Process(terms, middle.store, outlet, DEAD_LETTERS).run(
+    came = Process(terms, middle.store, catalog, DEAD_LETTERS).run(
         batch([middle.message(emit.value, 3, emit.headers)]), {}
     )
     assert statuses(came.emits) == ["PROCEEDED", "SUCCESS"]
@@ -177,7 +177,7 @@ def test_a_dead_letter_that_nobody_takes_stops_its_partition_and_no_other() -> N
     )
     assert [value_of(emit)["payload"]["taskId"] for emit in done.emits] == ["a", "c"]
     assert done.positions == {1: 5, 2: 10}
-    assert list(done.blocked) == [1]
+    assert list(done.paused) == [1]
     assert done.poisoned == set()
     assert done.dead == {}
 
@@ -236,7 +236,7 @@ def check(value: bytes | None, headers: Headers, key: bytes | None, topic: Input
     good = message({"taskId": "open"}, offset=8, key=key)
     done = run(middle, given, good, topic=topic)
     assert run(middle, given, good, topic=topic).emits == done.emits
-    assert (done.positions, done.held, done.blocked) == ({2: 9}, [], {})
+    assert (done.positions, done.held, done.paused) == ({2: 9}, [], {})
     first = list(done.emits)
     if not topic.is_command:
         assert first.pop().stream == "requests"

@@ -10,7 +10,7 @@ from runner.worker.assignment import Batch
 from runner.worker.event_log import Message
 from runner.worker.health import HealthState
 from runner.worker.input_topics.reporter import InputReporter
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 
 BATCH = Batch((Message(0, 0, None, b""),), {0: 0})
 
@@ -32,7 +32,7 @@ class Bench:
 
 def test_messages_are_counted_by_what_they_came_to() -> None:
     bench = Bench()
-    done = Processed()
+    done = BatchResult()
     done.counts.update({("desk", "EVENT"): 3, ("desk", "IGNORED"): 2})
     done.dead["NOT_JSON"] = 1
     done.refused.append((Source(0, 2, 7), "NOT_JSON", "why"))
@@ -48,9 +48,9 @@ def test_an_outage_is_trouble_until_the_loop_has_come_round() -> None:
     bench.reporter.aborted(LogUnavailable("no answer"))
     assert bench.trouble == ["input desk: no answer"]
     assert bench.number("input_up", input="desk") == 0
-    bench.reporter.lap("poll")
+    bench.reporter.phase_ended("poll")
     assert bench.trouble
-    bench.reporter.lap("other")
+    bench.reporter.phase_ended("other")
     assert bench.trouble == []
     bench.reporter.failed(Fenced("fenced"))
     bench.reporter.recovered()
@@ -62,7 +62,7 @@ def test_paused_partitions_are_trouble_of_their_own() -> None:
     bench.reporter.homes({0, 1, 2}, {2, 0})
     assert bench.trouble == ["input desk: paused, the log says why: partitions 0, 2"]
     assert bench.number("input_paused_partitions", input="desk") == 2
-    bench.reporter.lap("other")
+    bench.reporter.phase_ended("other")
     assert bench.trouble
     bench.reporter.homes({0, 1, 2}, set())
     assert bench.trouble == []
@@ -71,8 +71,8 @@ def test_paused_partitions_are_trouble_of_their_own() -> None:
 def test_it_is_alive_as_long_as_it_polls() -> None:
     bench = Bench()
     bench.ticker.advance(20)
-    bench.reporter.lap("decide")
+    bench.reporter.phase_ended("decide")
     assert bench.reporter.alive.seconds_since_tick(20) == 20
-    bench.reporter.lap("poll")
+    bench.reporter.phase_ended("poll")
     assert bench.reporter.alive.seconds_since_tick(20) == 0
     assert bench.health.seconds_since_tick(20) == 20, "the worker's own loop is another matter"

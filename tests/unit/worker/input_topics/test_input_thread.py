@@ -30,8 +30,8 @@ class FakeLoop:
     def run(self, stopping: Callable[[], bool]) -> None:
         while not stopping():
             self._act()
-            self._reporter.lap("poll")
-            self._reporter.lap("other")
+            self._reporter.phase_ended("poll")
+            self._reporter.phase_ended("other")
 
 
 class Reading:

@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanContext
 
 from runner.actions.incoming import Headers
 from runner.worker.assignment import Batch
-from runner.worker.processed import Processed
+from runner.worker.result import BatchResult
 from runner.worker.traces.attributes import Place
 from runner.worker.traces.spans import Spans
 from tests.unit.worker.opened import opened
@@ -38,11 +38,11 @@ class TracedWatcher(Watcher):
 
     spans: Spans = field(kw_only=True)
 
-    def lap(self, part: str) -> None:
-        super().lap(part)
-        self.spans.lap(part)
+    def phase_ended(self, part: str) -> None:
+        super().phase_ended(part)
+        self.spans.phase_ended(part)
 
-    def processed(self, batch: Batch, done: Processed, timers: int, seconds: float) -> None:
+    def processed(self, batch: Batch, done: BatchResult, timers: int, seconds: float) -> None:
         self.spans.processed(done)
         super().processed(batch, done, timers, seconds)
 

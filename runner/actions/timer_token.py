@@ -1,0 +1,92 @@
+"""The runner's own TimeoutTask: the event a timer sends to the home partition of a task.
+
+The timer changes nothing itself; it sends this event, and the log decides (design, rule 1). The
+mark in its header names the generation it was meant for, so that a late, doubled or outdated one
+finds no match and does nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from runner.actions.decision import OutgoingMessage
+from runner.actions.incoming import TIMEOUT_TASK, TIMER
+from runner.actions.policy import Policy, TopicCatalog
+from runner.envelope.event import Event, as_text
+from runner.errors import DOMAIN_UNKNOWN, TASK_NOT_FOUND, EventError
+from runner.tasks.due import DueTask
+from runner.tasks.record import Record, TaskKey
+from runner.tasks.source import Source, parse_source
+
+_WRITTEN: Final = re.compile(r"(?P<source>[^;]+);(?P<deadline>-?[0-9]{1,19});(?P<epoch>[0-9]{1,19})")
+
+
+@dataclass(frozen=True, slots=True)
+class TimerToken:
+    """Which generation of a task a timer speaks of."""
+
+    started_by: Source
+    deadline_ms: int
+    epoch: int = 0
+
+    def __str__(self) -> str:
+        """``source;deadline;epoch``, as it travels in the header ``runner-timer``."""
+        return f"{self.started_by};{self.deadline_ms};{self.epoch}"
+
+    def matches(self, record: Record | None) -> bool:
+        """Whether the record is still the open generation with the deadline that was meant."""
+        return (
+            record is not None
+            and record.is_open
+            and record.state.source == str(self.started_by)
+            and record.state.deadline_ms == self.deadline_ms
+            and record.state.epoch == self.epoch
+        )
+
+
+def token_of(task: DueTask) -> TimerToken:
+    """Return the mark of what stands in the deadline index."""
+    return TimerToken(task.started_by, task.deadline_ms, task.epoch)
+
+
+def parse_token(text: str) -> TimerToken | None:
+    """Return the mark of a header; None for text that no runner wrote."""
+    found = _WRITTEN.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        return TimerToken(parse_source(found["source"]), int(found["deadline"]), int(found["epoch"]))
+    except EventError:
+        return None
+
+
+def timer_emit(
+    key: TaskKey, home: int, mark: TimerToken, policy: Policy, topics: TopicCatalog
+) -> OutgoingMessage:
+    """Return the TimeoutTask event for the home partition of a task."""
+    name = f"timer:{key.domain}:{key.id}"
+    envelope = {
+        "requestMeta": {"id": name},
+        "eventMeta": {"handler": policy.handler, "action": TIMEOUT_TASK, "domain": key.domain},
+        "payload": {"taskId": key.id},
+    }
+    value = topics.encode(policy.requests, envelope)
+    headers = ((TIMER, str(mark).encode()),)
+    return OutgoingMessage(policy.requests, name.encode(), value, headers, home)
+
+
+def timer_key(event: Event, policy: Policy) -> TaskKey:
+    """Return the task that ``timer_emit`` wrote into an event.
+
+    Metadata rules are for the events of others: one on ``domain`` or ``taskIdPath`` must not lead a
+    timer to another task. EventError 10027 or 10118 where the task cannot be told.
+    """
+    domain = as_text(event.sent_meta.get("domain"), "eventMeta.domain")
+    if domain is None or domain not in policy.domains:
+        raise EventError(DOMAIN_UNKNOWN, f"domain {str(domain)[:100]!r} is unknown; configure it again")
+    task_id = as_text((event.payload or {}).get("taskId"), "payload.taskId")
+    if task_id is None:
+        raise EventError(TASK_NOT_FOUND, "the timer names no task")
+    return TaskKey(domain, task_id)
