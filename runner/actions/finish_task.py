@@ -29,7 +29,7 @@ def repeated(record: Record | None, incoming: Incoming, now_ms: int) -> Outcome 
     A repeat of one that closed an earlier generation gets SUCCESS alone: what is stored now is not
     what its sender may have been asked about.
     """
-    if record is None or (record.state.closing is None and not record.state.earlier):
+    if record is None or (record.state.closing is None and not record.state.previous_identities):
         return None
     identity = incoming.event.identity()
     if record.state.closing is not None and record.state.closing.identity == identity:

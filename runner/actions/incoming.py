@@ -26,10 +26,10 @@ PERIOD: Final = "runner-period"
 TRACE_HEADERS: Final = ("traceparent", "tracestate")
 TIMEOUT_TASK: Final = "TimeoutTask"
 
-MARKS: Final = 4
+FORWARDING_HEADERS: Final = 4
 """Headers that an event may get where the runner sends it on: origin, time, hops, period."""
 
-MARKS_BYTES: Final = 65_536
+FORWARDING_HEADERS_BYTES: Final = 65_536
 """What they have at most, names and values: the period names a task, whose id may be escaped."""
 
 _MAX_HOPS_DIGITS: Final = 9
@@ -82,7 +82,7 @@ class Incoming(msgspec.Struct, frozen=True):
         return f"{self.first_source} {self.event.request_id}"
 
     @property
-    def marks(self) -> Headers:
+    def forwarding_headers(self) -> Headers:
         """Headers that keep first source and time of this event when it is sent on."""
         origin = (ORIGIN, str(self.first_source).encode())
         given_ms = self.given_ms

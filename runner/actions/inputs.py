@@ -10,7 +10,15 @@ from typing import Any, Final
 
 import msgspec
 
-from runner.actions.incoming import HEADER_BYTES, MARKS, MARKS_BYTES, ORIGIN, Headers, Incoming, size_of
+from runner.actions.incoming import (
+    FORWARDING_HEADERS,
+    FORWARDING_HEADERS_BYTES,
+    HEADER_BYTES,
+    ORIGIN,
+    Headers,
+    Incoming,
+    size_of,
+)
 from runner.actions.policy import Policy
 from runner.envelope.event import Event, as_text
 from runner.envelope.limits import WIDEST, EventLimits
@@ -40,7 +48,7 @@ MAX_TIME_MS: Final = 2**53 - 1
 """Largest epoch that survives every JSON reader and a Redis score unrounded."""
 
 
-class Input(msgspec.Struct, frozen=True):
+class TaskInput(msgspec.Struct, frozen=True):
     """The input of one event: the raw input element, and the data that inputPattern made of it."""
 
     element: Any
@@ -81,10 +89,10 @@ def _require_small_headers(incoming: Incoming, limits: EventLimits) -> None:
     headers = incoming.headers
     # Sent on, an event has some more, which its sender did not give it.
     sent_on = incoming.header(ORIGIN) is not None
-    if len(headers) > limits.headers + MARKS * sent_on:
+    if len(headers) > limits.headers + FORWARDING_HEADERS * sent_on:
         raise over_limit(f"the message has {len(headers)} headers, more than {limits.headers}")
     size = size_of(headers) - HEADER_BYTES * len(headers)
-    if size > limits.header_bytes + MARKS_BYTES * sent_on:
+    if size > limits.header_bytes + FORWARDING_HEADERS_BYTES * sent_on:
         raise over_limit(f"the headers have {size} bytes, more than {limits.header_bytes}")
 
 
@@ -126,8 +134,8 @@ def ignores(event: Event, code: int) -> bool:
     A list that cannot be read ignores nothing: the reply is then the FAIL that was due anyway.
     """
     try:
-        given = event.parameters.get("ignoreErrors")
-        codes = given if isinstance(given, list) else (as_text(given, "ignoreErrors") or "").split(",")
+        value = event.parameters.get("ignoreErrors")
+        codes = value if isinstance(value, list) else (as_text(value, "ignoreErrors") or "").split(",")
         return str(code) in {(as_text(entry, "ignoreErrors") or "").strip() for entry in codes}
     except EventError:
         return False
@@ -143,7 +151,7 @@ def domain_of(event: Event, policy: Policy) -> str:
     return domain
 
 
-def input_of(incoming: Incoming, limits: EventLimits) -> Input:
+def input_of(incoming: Incoming, limits: EventLimits) -> TaskInput:
     """Return inputPattern(inputElement).
 
     EventError 10008 where there is nothing to read, 10011 where the pattern gives too much.
@@ -158,9 +166,9 @@ def input_of(incoming: Incoming, limits: EventLimits) -> Input:
     if element is MISSING:
         raise EventError(INPUT_MISSING, f"inputElement {path!r} leads to nothing in the payload")
     if pattern is None:
-        return Input(element, element, is_payload=path is None)
+        return TaskInput(element, element, is_payload=path is None)
     data = search(pattern, element, Scope(incoming, "inputPattern"), limits)
-    return Input(element, data, is_payload=False, encoded=encoded_data(data, limits))
+    return TaskInput(element, data, is_payload=False, encoded=encoded_data(data, limits))
 
 
 def encoded_data(data: Any, limits: EventLimits) -> bytes:
@@ -179,14 +187,14 @@ def find(path: str, event: Event, node: Any) -> Any:
     return read(path, node=node, payload=event.payload, event=event.whole)
 
 
-def find_id(incoming: Incoming, given: Input, policy: Policy) -> str:
+def find_id(incoming: Incoming, task_input: TaskInput, policy: Policy) -> str:
     """Return the id of the task this event is about: looked up, else generated.
 
     EventError 10011 if what was found is no text or longer than MAX_ID_BYTES, 10009 if nothing was
     found and the event names no saga step to generate an id from.
     """
     path = incoming.event.parameter("taskIdPath")
-    found = _looked_up(incoming.event, given, path)
+    found = _looked_up(incoming.event, task_input, path)
     task_id = as_text(found, "the task id")
     if task_id is None:
         task_id = _generated(incoming, policy)
@@ -195,9 +203,9 @@ def find_id(incoming: Incoming, given: Input, policy: Policy) -> str:
     return task_id
 
 
-def task_key(incoming: Incoming, given: Input, policy: Policy) -> TaskKey:
+def task_key(incoming: Incoming, task_input: TaskInput, policy: Policy) -> TaskKey:
     """Return domain and id of the task this event is about."""
-    return TaskKey(domain_of(incoming.event, policy), find_id(incoming, given, policy))
+    return TaskKey(domain_of(incoming.event, policy), find_id(incoming, task_input, policy))
 
 
 def epoch_ms(value: Any, name: str, lowest: float = 0) -> int | None:
@@ -215,13 +223,13 @@ def epoch_ms(value: Any, name: str, lowest: float = 0) -> int | None:
     return int(number)
 
 
-def _looked_up(event: Event, given: Input, path: str | None) -> Any:
+def _looked_up(event: Event, task_input: TaskInput, path: str | None) -> Any:
     if path is None:
-        return given.data.get("taskId") if isinstance(given.data, dict) else None
+        return task_input.data.get("taskId") if isinstance(task_input.data, dict) else None
     if compile_path(path).root is not Root.NODE:
         found = find(path, event, None)
         return None if found is MISSING else found
-    for node in (given.data, given.element, event.payload):
+    for node in (task_input.data, task_input.element, event.payload):
         found = find(path, event, node)
         if found is not MISSING and as_text(found, f"taskIdPath {path!r}") is not None:
             return found

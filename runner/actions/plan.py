@@ -13,7 +13,7 @@ import msgspec
 
 from runner.actions.decision import Outcome
 from runner.actions.incoming import Incoming
-from runner.actions.inputs import Input
+from runner.actions.inputs import TaskInput
 from runner.actions.policy import Policy
 from runner.errors import EventError
 from runner.tasks.record import Record, TaskKey
@@ -27,7 +27,7 @@ class TaskPlan(msgspec.Struct, frozen=True):
 
     incoming: Incoming
     key: TaskKey
-    given: Input
+    task_input: TaskInput
     action: TaskAction
 
 

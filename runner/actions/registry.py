@@ -11,7 +11,7 @@ from typing import Final
 from runner.actions.decision import Decision, Dropped, Forwarded, Outcome, Refused, Skipped
 from runner.actions.incoming import MAX_HOPS, TIMEOUT_TASK, Incoming
 from runner.actions.inputs import (
-    Input,
+    TaskInput,
     check_version,
     ignores,
     input_of,
@@ -67,8 +67,8 @@ def _planned(incoming: Incoming, policy: Policy) -> Plan:
     if event.trouble is not None:
         raise event.trouble
     if incoming.is_timer:
-        given = Input(event.payload, event.payload, is_payload=True)
-        return TaskPlan(incoming, timer_key(event, policy), given, timeout_task)
+        task_input = TaskInput(event.payload, event.payload, is_payload=True)
+        return TaskPlan(incoming, timer_key(event, policy), task_input, timeout_task)
     if event.action not in TASK_ACTIONS and event.action not in PERIOD_ACTIONS:
         said = f"action {event.action[:100]!r} is unknown" if event.action else "eventMeta.action is missing"
         raise EventError(UNKNOWN_ACTION, f"{said}; use one of {', '.join(sorted(TASK_ACTIONS))}")
@@ -80,9 +80,9 @@ def _planned(incoming: Incoming, policy: Policy) -> Plan:
         return ImmediateAnswer(incoming)
     if event.action in PERIOD_ACTIONS:
         return plan_period(incoming, policy)
-    given = input_of(incoming, policy.limits)
-    key = task_key(incoming, given, policy)
-    return TaskPlan(incoming, key, given, TASK_ACTIONS[event.action])
+    task_input = input_of(incoming, policy.limits)
+    key = task_key(incoming, task_input, policy)
+    return TaskPlan(incoming, key, task_input, TASK_ACTIONS[event.action])
 
 
 def decide(
@@ -111,7 +111,7 @@ def replay(asked: TaskPlan, record: Record | None, kept: Outcome, renderer: Rend
     return Decision(kept, emits, None, renderer.status(kept))
 
 
-def settle(asked: ImmediateAnswer, now_ms: int, renderer: Renderer) -> Decision:
+def answer_without_record(asked: ImmediateAnswer, now_ms: int, renderer: Renderer) -> Decision:
     """Return the answer to an event that needs no record; EventError as ``decide``."""
     if asked.error is not None:
         return refuse(asked.incoming, asked.error, None, now_ms, renderer)

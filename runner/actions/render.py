@@ -197,7 +197,7 @@ class Renderer:
     def _forward(self, home: int, incoming: Incoming) -> OutgoingMessage:
         kept = tuple(header for header in incoming.headers if header[0] not in (ORIGIN, TIME, HOPS))
         hops = (HOPS, str(incoming.hops + 1).encode())
-        return self.passed_on(incoming, (*kept, *incoming.marks, hops), home)
+        return self.passed_on(incoming, (*kept, *incoming.forwarding_headers, hops), home)
 
     def _reply(
         self, incoming: Incoming, status: str, sections: Sections, key: TaskKey | None

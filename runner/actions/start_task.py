@@ -12,7 +12,7 @@ from runner.actions.decision import Acknowledged, Outcome
 from runner.actions.incoming import Incoming
 from runner.actions.inputs import (
     MAX_TIME_MS,
-    Input,
+    TaskInput,
     encoded_data,
     epoch_ms,
     is_longer,
@@ -43,24 +43,24 @@ def start_task(
     or data beyond the limits).
     """
     event, key = plan.incoming.event, plan.key
-    earlier: tuple[str, ...] = ()
+    previous_identities: tuple[str, ...] = ()
     if record is not None:
         identity = event.identity()
         if identity == record.starting_event().identity() or is_of_earlier_round(record, identity):
             return Acknowledged(now_ms, record.state.home, record.state.deadline_ms), None
         if record.state.closing is None:
             raise EventError(TASK_EXISTS, f"another task is open under the id {key.id[:200]!r}")
-        earlier = after_round(record)
+        previous_identities = after_round(record)
     _check_output(event)
     if is_longer(key.id, policy.limits.id_bytes):
         raise over_limit(f"the id of a new task is longer than {policy.limits.id_bytes} bytes")
-    state = _state(plan.incoming, now_ms, earlier)
+    state = _state(plan.incoming, now_ms, previous_identities)
     revision = 1 if record is None else record.revision + 1
-    started = Record(key, revision, state, _start(plan.incoming, plan.given, policy))
+    started = Record(key, revision, state, _start(plan.incoming, plan.task_input, policy))
     return Acknowledged(now_ms, state.home, state.deadline_ms), started
 
 
-def _state(incoming: Incoming, now_ms: int, earlier: tuple[str, ...]) -> TaskState:
+def _state(incoming: Incoming, now_ms: int, previous_identities: tuple[str, ...]) -> TaskState:
     event = incoming.event
     return TaskState(
         status=Status.OPEN,
@@ -70,13 +70,13 @@ def _state(incoming: Incoming, now_ms: int, earlier: tuple[str, ...]) -> TaskSta
         deadline_ms=_deadline_ms(event, now_ms),
         user=required_user(event.parameters.get("taskUser")),
         roles=required_roles(event.parameters.get("taskRoles")),
-        earlier=earlier,
+        previous_identities=previous_identities,
     )
 
 
-def _start(incoming: Incoming, given: Input, policy: Policy) -> TaskStart:
+def _start(incoming: Incoming, task_input: TaskInput, policy: Policy) -> TaskStart:
     event = incoming.event
-    data = UNSET if given.is_payload else msgspec.Raw(_encoded(given, policy))
+    data = UNSET if task_input.is_payload else msgspec.Raw(_encoded(task_input, policy))
     return TaskStart(
         event=msgspec.Raw(event.raw),
         data=data,
@@ -87,8 +87,8 @@ def _start(incoming: Incoming, given: Input, policy: Policy) -> TaskStart:
     )
 
 
-def _encoded(given: Input, policy: Policy) -> bytes:
-    return encoded_data(given.data, policy.limits) if given.encoded is None else given.encoded
+def _encoded(task_input: TaskInput, policy: Policy) -> bytes:
+    return encoded_data(task_input.data, policy.limits) if task_input.encoded is None else task_input.encoded
 
 
 def _check_output(event: Event) -> None:

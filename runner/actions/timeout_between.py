@@ -83,7 +83,7 @@ def _require_order(from_ms: int | None, to_ms: int) -> None:
 def _continuation(plan: PeriodPlan, progress: _Progress, renderer: Renderer) -> OutgoingMessage:
     incoming = plan.incoming
     kept = tuple(header for header in incoming.headers if header[0] not in (PERIOD, ORIGIN, TIME))
-    headers = (*kept, *incoming.marks, (PERIOD, msgspec.json.encode(progress)))
+    headers = (*kept, *incoming.forwarding_headers, (PERIOD, msgspec.json.encode(progress)))
     return renderer.passed_on(incoming, headers, incoming.source.partition)
 
 
@@ -107,15 +107,15 @@ def _time(incoming: Incoming, parameter: str, policy: Policy) -> int | None:
 
 
 def _time_paths(event: Event, parameter: str) -> tuple[str, ...]:
-    given = event.parameter(parameter)
-    if given is not None:
-        return (given,)
+    path = event.parameter(parameter)
+    if path is not None:
+        return (path,)
     # A command may come bare: all that is due by now.
     is_command = event.action == TIMEOUT_COMMAND and event.payload is not None
     return _COMMAND_PATHS[parameter] if is_command else ()
 
 
 def _found(path: str, incoming: Incoming, policy: Policy) -> Any:
-    event, given = incoming.event, input_of(incoming, policy.limits)
-    found = find(path, event, given.data)
+    event, task_input = incoming.event, input_of(incoming, policy.limits)
+    found = find(path, event, task_input.data)
     return find(path, event, event.payload) if found is MISSING else found

@@ -49,15 +49,17 @@ class ShardRead:
         """The tasks, as the records are answered."""
         return list(self._tasks)
 
-    def arguments(self, incarnation: int, whole: Completeness | None) -> tuple[list[str], list[bytes]]:
+    def arguments(self, incarnation: int, completeness: Completeness | None) -> tuple[list[str], list[bytes]]:
         """Return KEYS and ARGV of ``load.lua``."""
         names = [self._names.home(self.shard, partition) for partition in self._homes]
         names += [self._names.task(key, self.shard) for key in self._tasks]
-        if whole is not None:
+        if completeness is not None:
             names.append(self._names.verified(self.shard))
         offsets = [[source.offset for source in found] for found in self._homes.values()]
         base_offsets = (
-            False if whole is None else [whole.base_offsets[partition] for partition in self._homes]
+            False
+            if completeness is None
+            else [completeness.base_offsets[partition] for partition in self._homes]
         )
         return names, [_pack((incarnation, offsets, base_offsets))]
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import msgspec
 
 from runner.actions.decision import Outcome
-from runner.store.connection.command import OnWait, nothing
+from runner.store.connection.command import OnWait, idle
 from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
@@ -65,7 +65,7 @@ class Phase(Enum):
     """Put records where there is what is said to be there before, or take out whatever is there."""
     END = "END"
     """The shard holds all that was committed below the base."""
-    MARK = "MARK"
+    SET_OFFSET = "SET_OFFSET"
     """The same of a home that nobody restores, and that had no marks: what is decided beyond stays kept."""
 
 
@@ -253,8 +253,8 @@ class Store(Protocol):
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Completeness | None = None,
-        meanwhile: OnWait = nothing,
+        completeness: Completeness | None = None,
+        on_wait: OnWait = idle,
     ) -> Loaded:
         """Return the records and kept decisions of these events; an empty list gives the time.
 
@@ -262,7 +262,7 @@ class Store(Protocol):
         """
         ...
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
         """Apply each call by itself, in order; one verdict each."""
         ...
 

@@ -21,7 +21,7 @@ from runner.store.calls import Index, IndexKind, Page
 from runner.store.indexing import task_id_of
 from runner.tasks.record import Record, Status, TaskKey
 
-MOST_LOOKED_AT: Final = 20_000
+MAX_EXAMINED: Final = 20_000
 """Records read for one page, where few of them are of the states that were asked for."""
 
 _CHUNK: Final = 100
@@ -30,7 +30,7 @@ _ORDER: Final = (IndexKind.DEADLINES, IndexKind.UNDATED, IndexKind.REMOVALS)
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class IndexCursor:
     """Where the reading of an index begins: after a moment, at it, or after one of its entries."""
 
     score_ms: int | None = None
@@ -41,7 +41,7 @@ class Stop:
     """Entry of the moment that was given last, whether or not it is still there."""
 
 
-class Listed(Protocol):
+class ListableStore(Protocol):
     """What a list needs of a store."""
 
     @property
@@ -50,7 +50,7 @@ class Listed(Protocol):
         ...
 
     def entries(
-        self, stops: Mapping[Index, Stop], to_ms: int | None, limit: int
+        self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
         """Return up to ``limit`` entries (member, epoch ms) of each index from its stop on."""
         ...
@@ -61,7 +61,7 @@ class Listed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TaskFilter:
     """Which tasks are listed."""
 
     domains: Sequence[str]
@@ -95,13 +95,13 @@ class TaskPage:
     cursor: str | None
 
 
-class _Mark(NamedTuple):
+class _ListEntry(NamedTuple):
     """An entry, comparable: marks of one kind stand in the order of the list."""
 
     score_ms: int
     place: tuple[str, int, int]
     member: bytes
-    entry_of: Index
+    from_index: Index
 
 
 class BadCursor(ValueError):
@@ -111,7 +111,7 @@ class BadCursor(ValueError):
 _Number = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+class _ListCursor(msgspec.Struct, frozen=True, array_like=True):
     kind: IndexKind
     score_ms: _Number
     domain: str
@@ -120,61 +120,67 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
     member: str
 
 
-def list_tasks(store: Listed, wanted: Wanted, page: Page, most: int = MOST_LOOKED_AT) -> TaskPage:
+def list_tasks(
+    store: ListableStore, task_filter: TaskFilter, page: Page, max_examined: int = MAX_EXAMINED
+) -> TaskPage:
     """Return up to ``page.limit`` tasks; fewer, with a cursor, after ``most`` that were none of them.
 
     Raises BadCursor.
     """
-    marks = _marks(store, wanted, None if page.cursor is None else _parse(page.cursor))
+    entries = _list_entries(store, task_filter, None if page.cursor is None else _parse(page.cursor))
     rows: list[Row] = []
-    looked = 0
-    last: _Mark | None = None
-    while len(rows) < page.limit and looked < most:
-        taken = list(islice(marks, min(page.limit - len(rows), _CHUNK)))
-        if not taken:
+    examined = 0
+    last: _ListEntry | None = None
+    while len(rows) < page.limit and examined < max_examined:
+        chunk = list(islice(entries, min(page.limit - len(rows), _CHUNK)))
+        if not chunk:
             return TaskPage(tuple(rows), None)
-        looked, last = looked + len(taken), taken[-1]
-        records = store.records_of([_key(mark) for mark in taken])
+        examined, last = examined + len(chunk), chunk[-1]
+        records = store.records_of([_key(entry) for entry in chunk])
         rows += [
-            Row(record, _cursor(mark))
-            for mark, record in zip(taken, records, strict=True)
-            if record is not None and _fits(record, wanted)
+            Row(record, _cursor(entry))
+            for entry, record in zip(chunk, records, strict=True)
+            if record is not None and _fits(record, task_filter)
         ]
-    is_end = next(marks, None) is None
+    is_end = next(entries, None) is None
     return TaskPage(tuple(rows), None if is_end or last is None else _cursor(last))
 
 
-def _marks(store: Listed, wanted: Wanted, after: _Mark | None) -> Iterator[_Mark]:
-    kinds = wanted.kinds
+def _list_entries(
+    store: ListableStore, task_filter: TaskFilter, after: _ListEntry | None
+) -> Iterator[_ListEntry]:
+    kinds = task_filter.kinds
     if after is not None:
-        reached = _ORDER.index(after.entry_of.kind)
+        reached = _ORDER.index(after.from_index.kind)
         kinds = tuple(kind for kind in kinds if _ORDER.index(kind) >= reached)
-    to_ms = None if wanted.due_before_ms is None else wanted.due_before_ms - 1
+    to_ms = None if task_filter.due_before_ms is None else task_filter.due_before_ms - 1
     for kind in kinds:
         indexes = [
             Index(kind, domain, shard, home)
-            for domain in wanted.domains
+            for domain in task_filter.domains
             for shard in range(store.shards)
-            for home in range(wanted.homes)
+            for home in range(task_filter.homes)
         ]
-        within = after is not None and after.entry_of.kind is kind
+        within = after is not None and after.from_index.kind is kind
         yield from _merged(
-            store, {index: _stop(index, after if within else None) for index in indexes}, to_ms
+            store, {index: _index_cursor(index, after if within else None) for index in indexes}, to_ms
         )
 
 
-def _merged(store: Listed, stops: Mapping[Index, Stop], to_ms: int | None) -> Iterator[_Mark]:
+def _merged(
+    store: ListableStore, cursors: Mapping[Index, IndexCursor], to_ms: int | None
+) -> Iterator[_ListEntry]:
     """Give the entries of all indexes in one order; an index is read on when what was read is given."""
-    waiting: dict[Index, Iterator[_Mark]] = {}
-    heap: list[_Mark] = []
-    for index, entries in store.entries(stops, to_ms, _FIRST).items():
+    waiting: dict[Index, Iterator[_ListEntry]] = {}
+    heap: list[_ListEntry] = []
+    for index, entries in store.entries(cursors, to_ms, _FIRST).items():
         waiting[index] = _read_on(store, index, entries, to_ms)
         heap += islice(waiting[index], 1)
     heapq.heapify(heap)
     while heap:
-        mark = heap[0]
-        yield mark
-        following = next(waiting[mark.entry_of], None)
+        entry = heap[0]
+        yield entry
+        following = next(waiting[entry.from_index], None)
         if following is None:
             heapq.heappop(heap)
         else:
@@ -182,60 +188,64 @@ def _merged(store: Listed, stops: Mapping[Index, Stop], to_ms: int | None) -> It
 
 
 def _read_on(
-    store: Listed, index: Index, entries: Sequence[tuple[str, int]], to_ms: int | None
-) -> Iterator[_Mark]:
+    store: ListableStore, index: Index, entries: Sequence[tuple[str, int]], to_ms: int | None
+) -> Iterator[_ListEntry]:
     limit = _FIRST
     while entries:
-        yield from (_mark(index, member, score) for member, score in entries)
+        yield from (_list_entry(index, member, score) for member, score in entries)
         if len(entries) < limit:
             return
         member, score = entries[-1]
         limit = _CHUNK
-        entries = store.entries({index: Stop(score, member=member)}, to_ms, limit)[index]
+        entries = store.entries({index: IndexCursor(score, member=member)}, to_ms, limit)[index]
 
 
-def _stop(index: Index, after: _Mark | None) -> Stop:
+def _index_cursor(index: Index, after: _ListEntry | None) -> IndexCursor:
     """Return where an index begins so that everything in it stands after a mark."""
     if after is None:
-        return Stop()
+        return IndexCursor()
     place = _place(index)
     if place == after.place:
-        return Stop(after.score_ms, member=after.member.decode())
-    return Stop(after.score_ms, at_moment=place > after.place)
+        return IndexCursor(after.score_ms, member=after.member.decode())
+    return IndexCursor(after.score_ms, at_moment=place > after.place)
 
 
-def _fits(record: Record, wanted: Wanted) -> bool:
+def _fits(record: Record, task_filter: TaskFilter) -> bool:
     """Whether a record, which may have changed since its entry was read, belongs into the list."""
     state = record.state
-    if state.status not in wanted.statuses:
+    if state.status not in task_filter.statuses:
         return False
-    due = wanted.due_before_ms
+    due = task_filter.due_before_ms
     return due is None or (record.is_open and state.deadline_ms is not None and state.deadline_ms < due)
 
 
-def _mark(index: Index, member: str, score_ms: int) -> _Mark:
-    return _Mark(score_ms, _place(index), member.encode(), index)
+def _list_entry(index: Index, member: str, score_ms: int) -> _ListEntry:
+    return _ListEntry(score_ms, _place(index), member.encode(), index)
 
 
 def _place(index: Index) -> tuple[str, int, int]:
     return index.domain, index.shard, index.home
 
 
-def _key(mark: _Mark) -> TaskKey:
-    return TaskKey(mark.entry_of.domain, task_id_of(mark.entry_of, mark.member.decode()))
+def _key(entry: _ListEntry) -> TaskKey:
+    return TaskKey(entry.from_index.domain, task_id_of(entry.from_index, entry.member.decode()))
 
 
-def _cursor(mark: _Mark) -> str:
-    index = mark.entry_of
-    found = _Cursor(index.kind, mark.score_ms, index.domain, index.shard, index.home, mark.member.decode())
-    return urlsafe_b64encode(msgspec.json.encode(found)).decode().rstrip("=")
+def _cursor(entry: _ListEntry) -> str:
+    index = entry.from_index
+    fields = _ListCursor(
+        index.kind, entry.score_ms, index.domain, index.shard, index.home, entry.member.decode()
+    )
+    return urlsafe_b64encode(msgspec.json.encode(fields)).decode().rstrip("=")
 
 
-def _parse(text: str) -> _Mark:
+def _parse(text: str) -> _ListEntry:
     try:
-        found = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Cursor)
+        fields = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_ListCursor)
     except (ValueError, msgspec.DecodeError, RecursionError):
         raise BadCursor(text) from None
-    if not found.member:
+    if not fields.member:
         raise BadCursor(text)
-    return _mark(Index(found.kind, found.domain, found.shard, found.home), found.member, found.score_ms)
+    return _list_entry(
+        Index(fields.kind, fields.domain, fields.shard, fields.home), fields.member, fields.score_ms
+    )

@@ -29,10 +29,10 @@ from runner.store.calls import (
     ShardCall,
     Verdict,
 )
-from runner.store.connection.command import OnWait, nothing
+from runner.store.connection.command import OnWait, idle
 from runner.store.indexing import moves
 from runner.store.keys import Keys
-from runner.store.listing import Stop
+from runner.store.listing import IndexCursor
 from runner.store.paging import IndexRange, page_between
 from runner.store.versions import ABSENT, is_open, revision_of, version_of
 from runner.tasks.due import DuePage
@@ -125,12 +125,14 @@ class MemoryStore:
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Completeness | None = None,
-        meanwhile: OnWait = nothing,
+        completeness: Completeness | None = None,
+        on_wait: OnWait = idle,
     ) -> Loaded:
         """Return records and kept decisions."""
-        meanwhile()
-        shard_tokens = {} if whole is None else self._require_complete(incarnation, reads, whole)
+        on_wait()
+        shard_tokens = (
+            {} if completeness is None else self._require_complete(incarnation, reads, completeness)
+        )
         records = {key: self.record(key) for key, _ in reads}
         kept = {}
         for key, source in reads:
@@ -141,9 +143,9 @@ class MemoryStore:
                     kept[source] = decode_outcome(outcome)
         return Loaded(self._now_ms(), records, kept, shard_tokens)
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
         """Apply each call."""
-        meanwhile()
+        on_wait()
         return [self.apply_shard(call) for call in calls]
 
     def apply_shard(self, call: ShardCall) -> Verdict:
@@ -215,7 +217,7 @@ class MemoryStore:
         return -1 if home.restore_lease is not None else home.applied_offset
 
     def _require_complete(
-        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Completeness
+        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], completeness: Completeness
     ) -> dict[int, str]:
         """Return the notes of the shards that are read."""
         shard_tokens: dict[int, str] = {}
@@ -226,7 +228,7 @@ class MemoryStore:
             shard_tokens[shard] = self._verified[shard].shard_token
             if (
                 self._applied_offset(incarnation, shard, source.partition)
-                < whole.base_offsets[source.partition]
+                < completeness.base_offsets[source.partition]
             ):
                 raise StoreLost(f"shard {shard} lacks what was committed of home {source.partition}")
             stored = self._tasks.get(key)
@@ -290,13 +292,13 @@ class MemoryStore:
         return [self.record(key) for key in keys]
 
     def entries(
-        self, stops: Mapping[Index, Stop], to_ms: int | None, limit: int
+        self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
         """Return a stretch of each index."""
         found: dict[Index, Sequence[tuple[str, int]]] = {}
-        for index, stop in stops.items():
+        for index, cursor in cursors.items():
             entries = self._indexes.get(index, [])
-            first = _first(entries, stop)
+            first = _first(entries, cursor)
             found[index] = [
                 (member.decode(), score)
                 for score, member in entries[first : first + limit]
@@ -349,7 +351,7 @@ class MemoryStore:
         return Verdict.APPLIED
 
     def _write_home(self, call: ShardCall, asked: HomeCall) -> None:
-        if call.restoring is not None and call.restoring.phase is not Phase.MARK:
+        if call.restoring is not None and call.restoring.phase is not Phase.SET_OFFSET:
             self._write_restoring(call, asked, call.restoring)
             return
         home = self._homes.setdefault((call.shard, asked.partition), _Home())
@@ -397,15 +399,17 @@ class MemoryStore:
         given = tuple((member.decode(), score) for score, member in found)
         return DueEntries(given, rest[0][0] if rest else None)
 
-    def _read(self, stretch: IndexRange, limit: int) -> list[list[tuple[str, int]]]:
+    def _read(self, index_range: IndexRange, limit: int) -> list[list[tuple[str, int]]]:
         found: list[list[tuple[str, int]]] = []
-        for index in stretch.indexes:
+        for index in index_range.indexes:
             entries = self._indexes.get(index, [])
-            first = 0 if stretch.from_ms is None else bisect_right(entries, stretch.from_ms, key=_score)
-            if not found and stretch.after is not None:
-                score, member = stretch.after
+            first = (
+                0 if index_range.from_ms is None else bisect_right(entries, index_range.from_ms, key=_score)
+            )
+            if not found and index_range.after is not None:
+                score, member = index_range.after
                 first = max(first, bisect_right(entries, (score, member.encode())))
-            within = [entry for entry in entries[first : first + limit] if entry[0] <= stretch.to_ms]
+            within = [entry for entry in entries[first : first + limit] if entry[0] <= index_range.to_ms]
             found.append([(member.decode(), score) for score, member in within])
             limit -= len(within)
         return found
@@ -415,13 +419,13 @@ def _read(key: TaskKey, version: str, state: bytes, start: bytes) -> Record:
     return read_record(key, revision_of(version), state, start)
 
 
-def _first(entries: Sequence[tuple[int, bytes]], stop: Stop) -> int:
+def _first(entries: Sequence[tuple[int, bytes]], cursor: IndexCursor) -> int:
     """Return the position of the first entry from a stop on."""
-    if stop.score_ms is None:
+    if cursor.score_ms is None:
         return 0
-    if stop.member:
-        return bisect_right(entries, (stop.score_ms, stop.member.encode()))
-    return (bisect_left if stop.at_moment else bisect_right)(entries, stop.score_ms, key=_score)
+    if cursor.member:
+        return bisect_right(entries, (cursor.score_ms, cursor.member.encode()))
+    return (bisect_left if cursor.at_moment else bisect_right)(entries, cursor.score_ms, key=_score)
 
 
 def _score(entry: tuple[int, bytes]) -> int:

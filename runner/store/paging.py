@@ -33,7 +33,7 @@ class IndexRange:
 class Read(Protocol):
     """How a store reads a stretch."""
 
-    def __call__(self, stretch: IndexRange, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
+    def __call__(self, index_range: IndexRange, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
         """Return the first ``limit`` (member, epoch ms) of a stretch, a list for each index they are of."""
         ...
 
@@ -41,7 +41,7 @@ class Read(Protocol):
 _Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
 
 
-class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+class _PeriodCursor(msgspec.Struct, frozen=True, array_like=True):
     shard: _Number
     domain: str
     home: _Number
@@ -65,18 +65,20 @@ def page_between(
     places = [(domain, home) for domain in sorted(domains) for home in range(homes)]
     tasks: list[DueTask] = []
     for shard in range(0 if at is None else at.shard, shards):
-        stretch = _stretch(shard, places, period, at)
-        if not stretch.indexes:
+        index_range = _index_range(shard, places, period, at)
+        if not index_range.indexes:
             continue
-        for index, entries in zip(stretch.indexes, read(stretch, page.limit - len(tasks)), strict=False):
+        for index, entries in zip(
+            index_range.indexes, read(index_range, page.limit - len(tasks)), strict=False
+        ):
             tasks += [parse_member(member, index.domain, index.home, score) for member, score in entries]
         if len(tasks) >= page.limit:
             return DuePage(tuple(tasks), _cursor(shard, tasks[-1]))
     return DuePage(tuple(tasks), None)
 
 
-def _stretch(
-    shard: int, places: Sequence[tuple[str, int]], period: tuple[int | None, int], at: _Cursor | None
+def _index_range(
+    shard: int, places: Sequence[tuple[str, int]], period: tuple[int | None, int], at: _PeriodCursor | None
 ) -> IndexRange:
     """Return what is left to walk of one shard."""
     reached = None if at is None or at.shard != shard else (at.domain, at.home)
@@ -87,15 +89,15 @@ def _stretch(
 
 
 def _cursor(shard: int, last: DueTask) -> str:
-    cursor = _Cursor(shard, last.key.domain, last.home, last.deadline_ms, last.member)
+    cursor = _PeriodCursor(shard, last.key.domain, last.home, last.deadline_ms, last.member)
     return msgspec.json.encode(cursor).decode()
 
 
-def _parse(cursor: str | None) -> _Cursor | None:
+def _parse(cursor: str | None) -> _PeriodCursor | None:
     """Return the cursor; None for one that cannot be read: it came in an event, from anywhere."""
     if cursor is None:
         return None
     try:
-        return msgspec.json.decode(cursor, type=_Cursor)
+        return msgspec.json.decode(cursor, type=_PeriodCursor)
     except (msgspec.DecodeError, RecursionError):
         return None

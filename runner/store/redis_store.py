@@ -33,11 +33,11 @@ from runner.store.calls import (
     ShardCall,
     Verdict,
 )
-from runner.store.connection.command import Command, Connection, OnWait, nothing
+from runner.store.connection.command import Command, Connection, OnWait, idle
 from runner.store.connection.identity import identity
 from runner.store.connection.refusals import unavailable
 from runner.store.keys import LAYOUT, Keys
-from runner.store.listing import Stop
+from runner.store.listing import IndexCursor
 from runner.store.paging import IndexRange, page_between
 from runner.store.script import BOUND, Script
 from runner.store.versions import revision_of
@@ -217,22 +217,24 @@ class RedisStore:
     ) -> list[tuple[Index, str]]:
         """Return some index entries of a home in a shard, in one round trip."""
         indexes = [Index(kind, domain, shard, home) for kind in IndexKind for domain in domains]
-        found = self.entries(dict.fromkeys(indexes, Stop()), None, limit)
+        found = self.entries(dict.fromkeys(indexes, IndexCursor()), None, limit)
         return [(index, member) for index in indexes for member, _ in found[index]][:limit]
 
     def load(
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Completeness | None = None,
-        meanwhile: OnWait = nothing,
+        completeness: Completeness | None = None,
+        on_wait: OnWait = idle,
     ) -> Loaded:
         """Return records and kept decisions: one script call per shard, in one round trip."""
         if not reads:
             seconds, micros = self._run([Command(("TIME",), self._keys.committed)])[0]
             return Loaded(int(seconds) * 1000 + int(micros) // 1000, {}, {})
         asked = by_shard(reads, self._keys)
-        answers = self._call(self._load, (read.arguments(incarnation, whole) for read in asked), meanwhile)
+        answers = self._call(
+            self._load, (read.arguments(incarnation, completeness) for read in asked), on_wait
+        )
         for answer in answers:
             if answer[0] == _LOST:
                 raise StoreLost(f"Redis lacks something, or has not been verified: see {answer[1].decode()}")
@@ -249,11 +251,11 @@ class RedisStore:
                 records[key] = _record(key, *parts)
         return Loaded(max(answer[0] for answer in answers), records, kept, shard_tokens)
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
         """Apply each call: one script call for each, in one round trip."""
         if not calls:
             return []
-        answers = self._call(self._apply, (apply_arguments(call, self._keys) for call in calls), meanwhile)
+        answers = self._call(self._apply, (apply_arguments(call, self._keys) for call in calls), on_wait)
         return [Verdict(answer.decode()) for answer in answers]
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
@@ -325,15 +327,15 @@ class RedisStore:
         return [_record(key, *parts) for key, parts in zip(keys, found, strict=True)]
 
     def entries(
-        self, stops: Mapping[Index, Stop], to_ms: int | None, limit: int
+        self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
         """Return a stretch of each index: one script call per shard, in one round trip."""
         shards: dict[int, list[Index]] = defaultdict(list)
-        for index in stops:
+        for index in cursors:
             shards[index.shard].append(index)
         bounds = ["+inf" if to_ms is None else to_ms, limit]
         calls = [
-            ([self._keys.index(index) for index in found], bounds + _begin(found, stops))
+            ([self._keys.index(index) for index in found], bounds + _begin(found, cursors))
             for found in shards.values()
         ]
         found: dict[Index, Sequence[tuple[str, int]]] = {}
@@ -384,11 +386,11 @@ class RedisStore:
         """Close the connections."""
         self._connection.close()
 
-    def _read(self, stretch: IndexRange, limit: int) -> list[tuple[tuple[str, int], ...]]:
+    def _read(self, index_range: IndexRange, limit: int) -> list[tuple[tuple[str, int], ...]]:
         """Return one page of a stretch: one script call."""
-        lowest = "-inf" if stretch.from_ms is None else stretch.from_ms
-        keys = [self._keys.index(index) for index in stretch.indexes]
-        arguments = [lowest, stretch.to_ms, limit, *(stretch.after or ())]
+        lowest = "-inf" if index_range.from_ms is None else index_range.from_ms
+        keys = [self._keys.index(index) for index in index_range.indexes]
+        arguments = [lowest, index_range.to_ms, limit, *(index_range.after or ())]
         answer = self._call(self._between, [(keys, arguments)])[0]
         return [_pairs(entries) for entries in answer]
 
@@ -421,7 +423,7 @@ class RedisStore:
                 )
 
     def _call(
-        self, script: Script, calls: Iterable[tuple[list[str], list[Any]]], meanwhile: OnWait = nothing
+        self, script: Script, calls: Iterable[tuple[list[str], list[Any]]], on_wait: OnWait = idle
     ) -> list[Any]:
         """Call one script for several shards in one round trip, sending its text if need be."""
         anywhere = self._keys.committed
@@ -433,15 +435,15 @@ class RedisStore:
                 commands.append(Command(asked, next(iter(keys), anywhere)))
                 yield commands[-1]
 
-        answers = self._run(made(), meanwhile, passed=NoScriptError)
+        answers = self._run(made(), on_wait, passed=NoScriptError)
         missing = [i for i, a in enumerate(answers) if isinstance(a, Exception)]
         if missing and script.is_bound:
             raise StoreLost("Redis is another server than the one that was verified")
         if missing:
-            whole = [
+            completeness = [
                 Command(("EVAL", script.text, *commands[i].arguments[2:]), commands[i].key) for i in missing
             ]
-            for i, answer in zip(missing, self._run(whole), strict=True):
+            for i, answer in zip(missing, self._run(completeness), strict=True):
                 answers[i] = answer
         return answers
 
@@ -452,11 +454,11 @@ class RedisStore:
     def _run(
         self,
         commands: Iterable[Command],
-        meanwhile: OnWait = nothing,
+        on_wait: OnWait = idle,
         passed: type[Exception] | None = None,
     ) -> list[Any]:
         """Send commands in one round trip; errors of the type ``passed`` are answers."""
-        answers = self._connection.run(commands, meanwhile)
+        answers = self._connection.run(commands, on_wait)
         for answer in answers:
             if isinstance(answer, Exception) and (passed is None or not isinstance(answer, passed)):
                 raise unavailable(answer) from answer
@@ -474,15 +476,15 @@ def _record(key: TaskKey, version: bytes | None, state: bytes, start: bytes) -> 
     return None if version is None else read_record(key, revision_of(_text(version)), state, start)
 
 
-def _begin(indexes: Sequence[Index], stops: Mapping[Index, Stop]) -> list[Any]:
+def _begin(indexes: Sequence[Index], cursors: Mapping[Index, IndexCursor]) -> list[Any]:
     """Return where the reading of each index begins, as ``list.lua`` is told."""
     told: list[Any] = []
     for index in indexes:
-        stop = stops[index]
-        if stop.score_ms is None:
+        cursor = cursors[index]
+        if cursor.score_ms is None:
             told += ["-inf", ""]
         else:
-            told += [f"({stop.score_ms}" if stop.at_moment else stop.score_ms, stop.member]
+            told += [f"({cursor.score_ms}" if cursor.at_moment else cursor.score_ms, cursor.member]
     return told
 
 

@@ -48,7 +48,7 @@ class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     """Redis time after which the record may be removed, epoch ms."""
 
 
-class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaskState(msgspec.Struct, frozen=True, omit_defaults=True, rename={"previous_identities": "earlier"}):
     """The small part: rewritten at every transition."""
 
     status: Status
@@ -69,7 +69,7 @@ class TaskState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Roles of which one may proceed; no user and no roles: anyone may."""
     closing: Ending | None = None
     """How the generation ended; None while it is open."""
-    earlier: tuple[str, ...] = ()
+    previous_identities: tuple[str, ...] = ()
     """What started and closed the generations before, oldest first, in 64 bits each (older versions: 96): a
     repeat of it must not start or close this one."""
 

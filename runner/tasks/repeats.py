@@ -1,7 +1,7 @@
 """Repeats: a task remembers the last 64 events that started or ended it, over all its rounds.
 
 The round at hand has its own two in the record: the starting event, and the identity in its closing.
-Those of the rounds before stand in ``TaskState.earlier``, each in 64 bits.
+Those of the rounds before stand in ``TaskState.previous_identities``, each in 64 bits.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def is_of_earlier_round(record: Record, identity: str) -> bool:
 
 
 def after_round(record: Record) -> tuple[str, ...]:
-    """Return what the round that follows this closed one has as ``earlier``."""
+    """Return what the round that follows this closed one has as ``previous_identities``."""
     closing = record.state.closing
     own = [record.starting_event().identity(), *([] if closing is None else [closing.identity])]
     return (*_known(record), *(_kept(identity, record.key) for identity in own))[1 - REMEMBERED :]
@@ -37,7 +37,7 @@ def after_round(record: Record) -> tuple[str, ...]:
 def _known(record: Record) -> tuple[str, ...]:
     """Return those of the last 64 that are not of the present round, which has one, or two in the end."""
     own = 1 if record.is_open else 2
-    return record.state.earlier[own - REMEMBERED :]
+    return record.state.previous_identities[own - REMEMBERED :]
 
 
 def _kept(identity: str, key: TaskKey) -> str:

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 
 from runner.store.calls import Index, IndexKind
 from runner.store.indexing import entry_of, task_id_of
-from runner.store.listing import Listed, Stop
+from runner.store.listing import IndexCursor, ListableStore
 from runner.tasks.changelog import changelog_key, read_entry
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
@@ -77,7 +77,7 @@ class Standing:
     """Time of the store."""
 
 
-class Held(Listed, Protocol):
+class Held(ListableStore, Protocol):
     """What is asked of a store."""
 
     def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
@@ -187,10 +187,10 @@ class Comparison:
             for home in range(self._scope.homes):
                 for kind in IndexKind:
                     index = Index(kind, domain, shard, home)
-                    stop = Stop()
+                    stop = IndexCursor()
                     while found := self._store.entries({index: stop}, None, _CHUNK)[index]:
                         yield from ((index, member, score) for member, score in found)
-                        stop = Stop(found[-1][1], member=found[-1][0])
+                        stop = IndexCursor(found[-1][1], member=found[-1][0])
 
     # -- the second look ---------------------------------------------------------------------------
 

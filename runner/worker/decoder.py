@@ -158,8 +158,8 @@ def decode_message(message: Message, settings: ProcessingSettings) -> InFlight:
 
 def charge_to(item: InFlight, budget: BatchBudget) -> None:
     """Note what the patterns of an event have given."""
-    if isinstance(item.plan, TaskPlan) and item.plan.given.encoded is not None:
-        budget.charge(len(item.plan.given.encoded))
+    if isinstance(item.plan, TaskPlan) and item.plan.task_input.encoded is not None:
+        budget.charge(len(item.plan.task_input.encoded))
 
 
 def limit_poison(

@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from runner.actions.decision import OutgoingMessage
 from runner.store.calls import Index, IndexKind
 from runner.store.indexing import task_id_of
-from runner.store.listing import Listed, Stop
+from runner.store.listing import IndexCursor, ListableStore
 from runner.tasks.changelog import changelog_key, read_entry
 from runner.tasks.record import Record, TaskKey, as_left_by
 from runner.tasks.source import Source, parse_source
@@ -70,7 +70,7 @@ class Filler:
 
     def __init__(
         self,
-        store: Listed,
+        store: ListableStore,
         reader: ChangelogReader,
         changelog: ChangelogRecord,
         extent: Extent,
@@ -158,8 +158,8 @@ class Filler:
             for home in self._extent.bases:
                 for kind in IndexKind:
                     index = Index(kind, domain, shard, home)
-                    stop = Stop()
+                    stop = IndexCursor()
                     while found := self._store.entries({index: stop}, None, _CHUNK)[index]:
                         for member, _ in found:
                             yield TaskKey(domain, task_id_of(index, member))
-                        stop = Stop(found[-1][1], member=found[-1][0])
+                        stop = IndexCursor(found[-1][1], member=found[-1][0])

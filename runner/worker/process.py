@@ -19,10 +19,10 @@ from runner.actions.registry import (
     PERIOD_ACTIONS,
     TASK_ACTIONS,
     TIMEOUT_BETWEEN,
+    answer_without_record,
     decide,
     refuse,
     replay,
-    settle,
 )
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
@@ -334,7 +334,7 @@ class Process:
 
     def _settled(self, item: InFlight, asked: ImmediateAnswer, progress: BatchState) -> Decision | None:
         try:
-            return settle(asked, progress.now_ms, self._renderer)
+            return answer_without_record(asked, progress.now_ms, self._renderer)
         except EventError as error:
             return self._buried(item, UNANSWERABLE, error.message, progress)
 

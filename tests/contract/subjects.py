@@ -8,7 +8,7 @@ import redis
 
 from runner.store.calls import Index, IndexKind, RestorableStore, Store
 from runner.store.connection.command import Connection
-from runner.store.listing import Stop
+from runner.store.listing import IndexCursor
 from runner.store.redis_store import RedisStore, _pairs
 from runner.tasks.record import Record, TaskKey
 
@@ -38,7 +38,7 @@ class Subject(Store, Protocol):
         ...
 
     def entries(
-        self, stops: Mapping[Index, Stop], to_ms: int | None, limit: int
+        self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
         """Return a stretch of each index."""
         ...

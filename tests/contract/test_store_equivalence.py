@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Ownership, Page, ShardCall, Verdict
-from runner.store.listing import Wanted, list_tasks
+from runner.store.listing import TaskFilter, list_tasks
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
 from tests.contract.conftest import NewRedisStore, memory_store
@@ -198,7 +198,7 @@ class Twins:
         assert {record.key: record for record in self.redis.records()} == ours
         assert self.redis.all_index_entries() == self.memory.all_index_entries()
         assert indexes_equal_records(self.memory)
-        wanted, page = Wanted(DOMAINS, HOMES), Page(1000)
+        wanted, page = TaskFilter(DOMAINS, HOMES), Page(1000)
         assert list_tasks(self.redis, wanted, page) == list_tasks(self.memory, wanted, page)
         for shard in range(SHARDS_USED):
             key = key_in(self.memory, shard)

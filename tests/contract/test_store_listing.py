@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Page, Verdict
-from runner.store.listing import BadCursor, TaskPage, Wanted, list_tasks
+from runner.store.listing import BadCursor, TaskFilter, TaskPage, list_tasks
 from runner.tasks.record import Record, Status, TaskKey
 from runner.tasks.source import Source
 from tests.contract.samples import (
@@ -25,7 +25,7 @@ from tests.contract.samples import (
 )
 from tests.contract.subjects import Subject
 
-ALL = Wanted(DOMAINS, HOMES)
+ALL = TaskFilter(DOMAINS, HOMES)
 
 
 def filled(store: Subject, moments: Iterable[int | None], domain: str = DOMAIN) -> list[TaskKey]:
@@ -54,7 +54,7 @@ def keys_of(page: TaskPage) -> list[TaskKey]:
     return [row.record.key for row in page.rows]
 
 
-def pages(store: Subject, wanted: Wanted, limit: int, most: int = 1000) -> list[list[TaskKey]]:
+def pages(store: Subject, wanted: TaskFilter, limit: int, most: int = 1000) -> list[list[TaskKey]]:
     found, cursor = [], None
     for turn in count():
         page = list_tasks(store, wanted, Page(limit, cursor), most)
@@ -115,7 +115,7 @@ def test_tasks_that_come_and_go_between_two_pages_move_nothing_else(store: Subje
     late = started(store, opened(TaskKey(DOMAIN, "late"), Source(1, 0, 99), FUTURE + 5)).key
     started(store, opened(TaskKey(DOMAIN, "early"), Source(1, 0, 100), PAST))
     rest = keys_of(
-        list_tasks(store, Wanted(DOMAINS, HOMES, frozenset({Status.OPEN})), Page(100, first.cursor))
+        list_tasks(store, TaskFilter(DOMAINS, HOMES, frozenset({Status.OPEN})), Page(100, first.cursor))
     )
     assert sorted(rest) == sorted([keys[4], keys[5], late, keys[7], keys[8]])
 
@@ -127,7 +127,7 @@ def test_states_and_domains_are_chosen(store: Subject) -> None:
     end(store, keys[1], Status.TIMED_OUT)
 
     def listed(*statuses: Status, domains: Iterable[str] = DOMAINS) -> set[TaskKey]:
-        wanted = Wanted(tuple(domains), HOMES, frozenset(statuses))
+        wanted = TaskFilter(tuple(domains), HOMES, frozenset(statuses))
         return set(keys_of(list_tasks(store, wanted, Page(100))))
 
     assert listed(Status.OPEN) == {keys[2], keys[3], *other}
@@ -141,10 +141,10 @@ def test_states_and_domains_are_chosen(store: Subject) -> None:
 def test_overdue_are_the_open_tasks_with_an_earlier_deadline(store: Subject) -> None:
     keys = filled(store, [PAST, FUTURE, None, PAST + 1, PAST + 2, PAST + 3])
     end(store, keys[0])
-    wanted = Wanted(DOMAINS, HOMES, due_before_ms=PAST + 3)
+    wanted = TaskFilter(DOMAINS, HOMES, due_before_ms=PAST + 3)
     assert keys_of(list_tasks(store, wanted, Page(100))) == [keys[3], keys[4]]
     assert pages(store, wanted, 1) == [[keys[3]], [keys[4]]]
-    closed_only = Wanted(DOMAINS, HOMES, frozenset({Status.PROCEEDED}), PAST + 3)
+    closed_only = TaskFilter(DOMAINS, HOMES, frozenset({Status.PROCEEDED}), PAST + 3)
     assert keys_of(list_tasks(store, closed_only, Page(100))) == []
 
 
@@ -153,8 +153,8 @@ def test_a_page_stops_looking_and_the_next_goes_on(store: Subject) -> None:
     keys = filled(store, [FUTURE] * 30)
     for number, key in enumerate(keys):
         end(store, key, Status.TIMED_OUT if number == 25 else Status.PROCEEDED, FUTURE + number)
-    wanted = Wanted(DOMAINS, HOMES, frozenset({Status.TIMED_OUT}))
-    first = list_tasks(store, wanted, Page(2), most=10)
+    wanted = TaskFilter(DOMAINS, HOMES, frozenset({Status.TIMED_OUT}))
+    first = list_tasks(store, wanted, Page(2), max_examined=10)
     assert first.rows == ()
     assert first.cursor is not None
     assert [key for page in pages(store, wanted, 2, most=10) for key in page] == [keys[25]]

@@ -330,4 +330,4 @@ class TestMarkedByHand:
 
 def _by_hand(store: RestorableSubject, base: int) -> Verdict:
     homes = (HomeCall(HOME, base, decided_up_to=base),)
-    return store.apply([ShardCall(0, 1, homes, (), Restoring(TOKEN, Phase.MARK))])[0]
+    return store.apply([ShardCall(0, 1, homes, (), Restoring(TOKEN, Phase.SET_OFFSET))])[0]

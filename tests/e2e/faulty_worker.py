@@ -29,7 +29,7 @@ from runner.config import load
 from runner.config.model import Config
 from runner.errors import FatalError, TransientError
 from runner.store.calls import Completeness, Loaded, Phase, ShardCall, Verdict
-from runner.store.connection.command import OnWait, nothing
+from runner.store.connection.command import OnWait, idle
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
@@ -144,16 +144,16 @@ class FaultyStore:
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Completeness | None = None,
-        meanwhile: OnWait = nothing,
+        completeness: Completeness | None = None,
+        on_wait: OnWait = idle,
     ) -> Loaded:
-        loaded = self._store.load(incarnation, reads, whole, meanwhile)
+        loaded = self._store.load(incarnation, reads, completeness, on_wait)
         if reads:
             self._fault.pass_by(AFTER_LOAD)
         return loaded
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
-        meanwhile()
+    def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
+        on_wait()
         verdicts = []
         for i, call in enumerate(calls):
             if i == 1:

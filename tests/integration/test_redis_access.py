@@ -11,7 +11,7 @@ import pytest
 from runner.actions.decision import Skipped
 from runner.errors import StoreRefused, StoreUnavailable
 from runner.store.calls import Change, HomeCall, Verdict
-from runner.store.listing import Stop
+from runner.store.listing import IndexCursor
 from tests.contract.samples import OWNERSHIP, SHARDS, apply, closed, deadlines, one_call_of_each_kind
 from tests.contract.subjects import ListedRedisStore
 from tests.integration.conftest import StoreAt
@@ -190,7 +190,7 @@ def _ask_everything(store: ListedRedisStore, number: int = 0) -> None:
     assert store.load(1, []).now_ms
     assert store.fences(1, [0])
     assert store.record(record.key) == record
-    store.entries({deadlines(store, record.key, 0): Stop()}, None, 1)
+    store.entries({deadlines(store, record.key, 0): IndexCursor()}, None, 1)
     assert store.key_space() is not None
     store.ping()
     ended = closed(record, record.started_by)

@@ -152,7 +152,7 @@ class TestMovingSlots:
         reads = [(record.key, record.started_by) for record in records]
         done: list[str] = []
         with pytest.raises(StoreUnavailable, match="slot is moving"):
-            store.load(1, reads, meanwhile=lambda: done.append("meanwhile"))
+            store.load(1, reads, on_wait=lambda: done.append("meanwhile"))
         assert done == ["meanwhile"], "once, however often the call is sent"
         move.finish()
         assert store.load(1, reads).records == {record.key: record for record in records}

@@ -11,7 +11,7 @@ from runner.actions.decision import Skipped
 from runner.embedded.subprocesses import HOST, free_port
 from runner.errors import StoreMismatch, StoreUnavailable
 from runner.store.calls import Change, HomeCall, Page, Verdict
-from runner.store.listing import Stop
+from runner.store.listing import IndexCursor
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from tests.contract.samples import (
@@ -61,7 +61,7 @@ def unavailable(store: ListedRedisStore) -> None:
         lambda: store.committed(1),
         lambda: store.fences(1, [0]),
         lambda: store.record(record.key),
-        lambda: store.entries({deadlines(store, record.key, 0): Stop()}, None, 1),
+        lambda: store.entries({deadlines(store, record.key, 0): IndexCursor()}, None, 1),
         store.key_space,
     ]
     for ask in asked:

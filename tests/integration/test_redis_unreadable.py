@@ -11,7 +11,7 @@ from runner.actions.decision import Skipped
 from runner.errors import StoreUnreadable
 from runner.store.calls import HomeCall, Page, Verdict
 from runner.store.indexing import parse_removal
-from runner.store.listing import Wanted, list_tasks
+from runner.store.listing import TaskFilter, list_tasks
 from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.contract.samples import (
@@ -83,7 +83,7 @@ def test_an_entry_of_an_index_that_is_none_is_shown(
     with pytest.raises(StoreUnreadable, match=r"Redis holds .* take it out"):
         store.due_between([DOMAIN], HOMES, (None, NOW), Page(10))
     with pytest.raises(StoreUnreadable, match=r"Redis holds .* take it out"):
-        list_tasks(store, Wanted([DOMAIN], HOMES), Page(10))
+        list_tasks(store, TaskFilter([DOMAIN], HOMES), Page(10))
 
 
 def test_an_entry_of_a_removal_that_is_none_is_shown(

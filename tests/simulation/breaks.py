@@ -155,8 +155,9 @@ class RemembersNoRounds(Process):
         self, each: TaskWork, record: Record | None, loaded: Loaded, progress: BatchState
     ) -> Decision | None:
         if record is not None and each.item.source not in loaded.kept:
-            earlier = record.state.earlier
-            state = structs.replace(record.state, earlier=earlier[len(earlier) - self.most :])
+            identities = record.state.previous_identities
+            identities = identities[len(identities) - self.most :]
+            state = structs.replace(record.state, previous_identities=identities)
             record = structs.replace(record, state=state)
         return super()._decided(each, record, loaded, progress)
 
@@ -323,8 +324,8 @@ class TakesOldReads(MemoryStore):
     """Applies a call although something was lost since the shard was read."""
 
     def apply_shard(self, call: ShardCall) -> Verdict:
-        """Forget the note."""
-        return super().apply_shard(structs.replace(call, note=""))
+        """Forget the shard token."""
+        return super().apply_shard(structs.replace(call, shard_token=""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 from runner.errors import StoreLost, StoreUnavailable
 from runner.store.calls import Completeness, Due, Index, Loaded, Opened, Ownership, Page, ShardCall, Verdict
-from runner.store.connection.command import OnWait, nothing
+from runner.store.connection.command import OnWait, idle
 from runner.store.memory_store import MemoryStore
 from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
@@ -79,13 +79,13 @@ class StoreClient:
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Completeness | None = None,
-        meanwhile: OnWait = nothing,
+        completeness: Completeness | None = None,
+        on_wait: OnWait = idle,
     ) -> Loaded:
         """Return records and kept decisions."""
-        meanwhile()
+        on_wait()
         return self._asked(
-            "load", lambda: self._bound(lambda: self._redis.store.load(incarnation, reads, whole))
+            "load", lambda: self._bound(lambda: self._redis.store.load(incarnation, reads, completeness))
         )
 
     def bind_server(self) -> bool:
@@ -107,7 +107,9 @@ class StoreClient:
         """Note that these homes lack nothing."""
         self._asked("verify", lambda: self._bound(lambda: self._redis.store.verified(homes, of, notes)))
 
-    def index_entries(self, shard: int, home: int, domains: Collection[str], limit: int) -> list[tuple[Index, str]]:
+    def index_entries(
+        self, shard: int, home: int, domains: Collection[str], limit: int
+    ) -> list[tuple[Index, str]]:
         """Return some index entries of a home."""
         return self._asked(
             "verify", lambda: self._redis.store.index_entries(shard, home, domains, min(limit, 2))
@@ -124,9 +126,9 @@ class StoreClient:
             raise StoreLost("another server")
         return call()
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
         """Apply each call; nobody knows about all of them if one is not answered."""
-        meanwhile()
+        on_wait()
         verdicts: list[Verdict] = []
         unreachable = False
         for call in calls:

@@ -16,7 +16,14 @@ from msgspec import structs
 from runner.actions.decision import Closed, Decision
 from runner.actions.incoming import Incoming
 from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
-from runner.actions.registry import TASK_ACTIONS, TIMEOUT_BETWEEN, decide, is_addressed, plan, settle
+from runner.actions.registry import (
+    TASK_ACTIONS,
+    TIMEOUT_BETWEEN,
+    answer_without_record,
+    decide,
+    is_addressed,
+    plan,
+)
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
 from runner.envelope.event import Event
@@ -152,7 +159,7 @@ def _decide_all(one: Incoming, reading: Reading) -> None:
     asked = plan(one, POLICY)
     match asked:
         case ImmediateAnswer():
-            assert settle(asked, NOW, RENDERER).emits
+            assert answer_without_record(asked, NOW, RENDERER).emits
         case PeriodPlan():
             assert decide_period(asked, DuePage((), None), NOW, POLICY, RENDERER)
         case TaskPlan():

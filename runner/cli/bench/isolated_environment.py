@@ -26,7 +26,7 @@ from runner.config import Config, load
 from runner.embedded.subprocesses import start_tethered, stop
 from runner.errors import FatalError, StoreUnavailable
 from runner.store.calls import Page
-from runner.store.listing import Wanted, list_tasks
+from runner.store.listing import TaskFilter, list_tasks
 from runner.tasks.record import TaskKey
 
 DOMAIN: Final = "bench"
@@ -149,7 +149,7 @@ def _empty_redis(config: Config, homes: int) -> None:
     cursor: str | None = None
     with closing(connect_store(config)) as store, suppress(StoreUnavailable):
         while True:
-            page = list_tasks(store, Wanted([DOMAIN], homes), Page(_PAGE, cursor))
+            page = list_tasks(store, TaskFilter([DOMAIN], homes), Page(_PAGE, cursor))
             tasks += [row.record.key for row in page.rows]
             cursor = page.cursor
             if cursor is None:

@@ -88,7 +88,7 @@ def _fill(place: Place, extent: Extent, connect: Connect) -> Filled:
 
 def _mark(place: Place, incarnation: int, bases: Mapping[int, int], token: str) -> None:
     homes = tuple(HomeCall(home, base, decided_up_to=base) for home, base in bases.items())
-    restoring = Restoring(token, Phase.MARK)
+    restoring = Restoring(token, Phase.SET_OFFSET)
     calls = [ShardCall(shard, incarnation, homes, (), restoring) for shard in range(place.store.shards)]
     if any(verdict is not Verdict.APPLIED for verdict in place.store.apply(calls)):
         raise FatalError("a worker has gone on with tasks meanwhile: stop all of them, and fill again")

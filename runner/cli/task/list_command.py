@@ -14,7 +14,7 @@ from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
 from runner.cli.task.finding import known_domains, open_tasks
 from runner.cli.task.show_command import STYLES
 from runner.store.calls import Page
-from runner.store.listing import BadCursor, Row, TaskPage, Wanted, list_tasks
+from runner.store.listing import BadCursor, Row, TaskFilter, TaskPage, list_tasks
 from runner.tasks.record import Record, Status
 
 MOST: Final = 1000
@@ -76,7 +76,7 @@ def list_(
     with open_tasks(settings) as (store, space):
         now_ms = store.load(0, []).now_ms
         domains = known_domains(settings, domain)
-        wanted = Wanted(domains, space.partitions, statuses, now_ms if overdue else None)
+        wanted = TaskFilter(domains, space.partitions, statuses, now_ms if overdue else None)
         try:
             page = list_tasks(store, wanted, Page(limit, after))
         except BadCursor as error:

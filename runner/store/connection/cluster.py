@@ -16,7 +16,7 @@ import redis
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 
 from runner.errors import StoreUnavailable
-from runner.store.connection.command import Command, OnWait, nothing
+from runner.store.connection.command import Command, OnWait, idle
 from runner.store.connection.exchange import FAILURES, Exchange, client_options, drop_all
 from runner.store.connection.refusals import unavailable
 from runner.store.connection.slots import Address, SlotMap
@@ -49,7 +49,7 @@ class ClusterConnection:
         self._slots = SlotMap()
         self._outdated = True
 
-    def run(self, commands: Iterable[Command], meanwhile: OnWait = nothing) -> list[Any]:
+    def run(self, commands: Iterable[Command], on_wait: OnWait = idle) -> list[Any]:
         """Send the commands, to each master its own, and follow what has moved."""
         commands = list(commands)
         deadline = time.monotonic() + self._timeout_seconds
@@ -57,8 +57,8 @@ class ClusterConnection:
         left: dict[int, _Target | None] = dict.fromkeys(range(len(commands)))
         for pause in chain([0.0], repeat(PAUSE_SECONDS)):
             targets = {number: aim or self._owner(commands[number].key) for number, aim in left.items()}
-            found = self._exchange(commands, targets, meanwhile)
-            meanwhile = nothing  # however often it is sent
+            found = self._exchange(commands, targets, on_wait)
+            on_wait = idle  # however often it is sent
             answers |= found
             refusals = {n: answer for n, answer in found.items() if isinstance(answer, _ELSEWHERE)}
             if not refusals:
@@ -120,7 +120,7 @@ class ClusterConnection:
     # -- round trips -------------------------------------------------------------------------------
 
     def _exchange(
-        self, commands: Sequence[Command], targets: Mapping[int, _Target], meanwhile: OnWait
+        self, commands: Sequence[Command], targets: Mapping[int, _Target], on_wait: OnWait
     ) -> dict[int, Any]:
         """Send commands by their number; return the answers by the same."""
         numbers: dict[_Target, list[int]] = {}
@@ -128,7 +128,7 @@ class ClusterConnection:
             numbers.setdefault(target, []).append(number)
         found = self._send(
             {target: [commands[number].arguments for number in mine] for target, mine in numbers.items()},
-            meanwhile,
+            on_wait,
         )
         return {
             number: answer
@@ -137,7 +137,7 @@ class ClusterConnection:
         }
 
     def _send(
-        self, calls: Mapping[_Target, Sequence[tuple[Any, ...]]], meanwhile: OnWait = nothing
+        self, calls: Mapping[_Target, Sequence[tuple[Any, ...]]], on_wait: OnWait = idle
     ) -> dict[_Target, list[Any]]:
         """Send to every node before the first answer is read."""
         under_way: dict[_Target, Exchange] = {}
@@ -145,7 +145,7 @@ class ClusterConnection:
         try:
             for target, commands in calls.items():
                 under_way[target] = Exchange(self._client(target.node), _told(target, commands))
-            meanwhile()
+            on_wait()
             for target in calls:
                 answers = under_way.pop(target).answers()
                 found[target] = answers[1::2] if target.asking else answers

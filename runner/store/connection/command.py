@@ -17,7 +17,7 @@ OnWait: TypeAlias = Callable[[], object]
 """What the caller does while Redis works, once a call. It must not raise, nor ask Redis."""
 
 
-def nothing() -> None:
+def idle() -> None:
     """Wait."""
 
 
@@ -29,7 +29,7 @@ class Connection(Protocol):
     that says who to ask instead: that was not done, and is followed.
     """
 
-    def run(self, commands: Iterable[Command], meanwhile: OnWait = nothing) -> list[Any]:
+    def run(self, commands: Iterable[Command], on_wait: OnWait = idle) -> list[Any]:
         """Send the commands in one round trip; return their answers in the same order.
 
         They may be made as they are sent. If making one raises, those before it may have been sent.

@@ -9,7 +9,7 @@ import redis
 from redis.exceptions import AskError
 from redis.sentinel import Sentinel
 
-from runner.store.connection.command import Command, OnWait, nothing
+from runner.store.connection.command import Command, OnWait, idle
 from runner.store.connection.exchange import FAILURES, Exchange, client_options
 from runner.store.connection.refusals import unavailable
 from runner.store.connection.slots import Address
@@ -22,13 +22,13 @@ class SingleConnection:
         self._client = client
         self._sentinel = sentinel
 
-    def run(self, commands: Iterable[Command], meanwhile: OnWait = nothing) -> list[Any]:
+    def run(self, commands: Iterable[Command], on_wait: OnWait = idle) -> list[Any]:
         """Send the commands in one round trip."""
-        return self._exchange((command.arguments for command in commands), meanwhile)
+        return self._exchange((command.arguments for command in commands), on_wait)
 
     def run_on_masters(self, arguments: tuple[Any, ...]) -> list[Any]:
         """Send one command to the one master."""
-        return self._exchange([arguments], nothing)
+        return self._exchange([arguments], idle)
 
     def close(self) -> None:
         """Close the connections."""
@@ -36,10 +36,10 @@ class SingleConnection:
         if self._sentinel is not None:
             self._sentinel.close()
 
-    def _exchange(self, commands: Iterable[tuple[Any, ...]], meanwhile: OnWait) -> list[Any]:
+    def _exchange(self, commands: Iterable[tuple[Any, ...]], on_wait: OnWait) -> list[Any]:
         try:
             under_way = Exchange(self._client, commands)
-            meanwhile()
+            on_wait()
             answers = under_way.answers()
         except FAILURES as error:
             raise unavailable(error) from error

@@ -1,8 +1,8 @@
--- Notes that the topic has more partitions: of those that are new, nothing is committed yet.
+-- Raises the number of home partitions of the key space; the new ones have nothing committed yet.
 --
 -- KEYS     owner (hash), committed (sorted set)
 -- ARGV     incarnation, partitions
--- Returns  how many are new; none where the key space is gone, or of another incarnation
+-- Returns  how many homes are new; 0 where the key space is gone, or of another incarnation
 local owner, committed = KEYS[1], KEYS[2]
 local incarnation, partitions = ARGV[1], tonumber(ARGV[2])
 

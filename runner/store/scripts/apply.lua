@@ -1,22 +1,23 @@
 -- The one write path: changes tasks and keeps decisions of one shard, all or nothing.
 --
 -- KEYS      the home hashes, then the task hashes, then the indexes, each as listed in ARGV[1], then,
---           where a home is restored or a note is given, the hash of verified homes
--- ARGV[1]   msgpack: { incarnation, homes, tasks, indexes, restoring, note ('': none) }
---             home   { base, settled, { offset, ... to keep }, until (-1: no marks), partition }
---             task   { expected version ('': none), new ('': unchanged, '-': remove), start comes along }
+--           where a home is restored or a shard token is given, the hash of verified homes
+-- ARGV[1]   msgpack: { incarnation, homes, tasks, indexes, restoring, shard_token ('': not compared) }
+--             home   { base_offset, settled, { offset, ... of decisions to keep },
+--                      decided_up_to (-1: no applied offset is written or compared), partition }
+--             task   { expected version ('': none), new ('': unchanged, '-': remove), is start given }
 --             index  { { member, ... to remove }, { epoch ms, member, ... to add } }
+--             restoring  { restore lease, BEGIN or WRITE or END or SET_OFFSET } for all homes, or false
 -- ARGV[2..] bytes, in this order: the outcome of every offset, then of every task with a new
---           version its state and, where it comes along, its start
---             restoring  { token, BEGIN or WRITE or END or MARK } for all homes of the call, or false
--- Returns   APPLIED, CONFLICT (a record moved, or a decision is kept already), SUPERSEDED (a later
---           batch of a home has been seen here), or LOST (the mark of a home lies below its base, or something was
---           lost since the shard was read)
+--           version its state and, where it is given, its start
+-- Returns   APPLIED, CONFLICT (a record changed, or a decision is kept already), SUPERSEDED (a later
+--           batch of a home has been seen here), or LOST (the applied offset of a home lies below its
+--           base offset, or the shard token is another one)
 --
 -- Every check comes before the first write: Redis does not roll back.
 local call = cmsgpack.unpack(ARGV[1])
 local incarnation, homes, tasks, indexes, restoring = call[1], call[2], call[3], call[4], call[5]
-local phase, note = restoring and restoring[2], call[6]
+local phase, shard_token = restoring and restoring[2], call[6]
 -- unpack() has a bounded stack; even, so that pairs stay together.
 local CHUNK = 1000
 
@@ -37,39 +38,41 @@ local function any_kept(key, offsets)
 end
 
 local function kept_offsets(key)
-  local found = {}
+  local offsets = {}
   for _, field in ipairs(redis.call('HKEYS', key)) do
-    found[#found + 1] = tonumber(field)
+    offsets[#offsets + 1] = tonumber(field)
   end
-  return found
+  return offsets
 end
 
-if note ~= '' and redis.call('HGET', KEYS[#KEYS], 'note') ~= note then return 'LOST' end
+if shard_token ~= '' and redis.call('HGET', KEYS[#KEYS], 'note') ~= shard_token then return 'LOST' end
 
 local stored = {}
 for h, home in ipairs(homes) do
-  local key, base, settled, offsets, till = KEYS[h], home[1], home[2], home[3], home[4]
-  local found = redis.call('HMGET', key, 'incarnation', 'floor', 'mark', 'restorer')
-  local era, floor, restorer = tonumber(found[1]) or 0, tonumber(found[2]) or -1, found[4]
-  local mark = era == incarnation and tonumber(found[3]) or 0
+  local key, base_offset, settled, offsets, decided_up_to = KEYS[h], home[1], home[2], home[3], home[4]
+  local fields = redis.call('HMGET', key, 'incarnation', 'floor', 'mark', 'restorer')
+  local era, fence, restore_lease = tonumber(fields[1]) or 0, tonumber(fields[2]) or -1, fields[4]
+  local is_current = era == incarnation
+  local applied_offset = is_current and tonumber(fields[3]) or 0
+  local is_behind = applied_offset < base_offset or (restore_lease and is_current)
   if phase == 'WRITE' or phase == 'END' then
-    if restorer ~= restoring[1] then return 'SUPERSEDED' end
-  elseif era > incarnation or (era == incarnation and floor > base) then
+    if restore_lease ~= restoring[1] then return 'SUPERSEDED' end
+  elseif era > incarnation or (is_current and fence > base_offset) then
     return 'SUPERSEDED'
-  elseif not phase and till >= 0 and (mark < base or (restorer and era == incarnation)) then
+  elseif not phase and decided_up_to >= 0 and is_behind then
     return 'LOST'
-  elseif not phase and era == incarnation then
+  elseif not phase and is_current then
     if any_kept(key, offsets) then return 'CONFLICT' end
     if settled then
       for _, offset in ipairs(kept_offsets(key)) do
-        if offset >= base then return 'CONFLICT' end
+        if offset >= base_offset then return 'CONFLICT' end
       end
     end
   end
-  stored[h] = { era, floor, mark }
+  stored[h] = { era, fence, applied_offset }
 end
 for t, task in ipairs(tasks) do
-  -- What restoring takes out goes, whatever became of it.
+  -- Restoring removes a record whatever its version.
   if not phase or task[2] ~= '-' then
     local version = redis.call('HGET', KEYS[#homes + t], 'version') or ''
     if version ~= task[1] then return 'CONFLICT' end
@@ -77,23 +80,23 @@ for t, task in ipairs(tasks) do
 end
 
 local function keep(h, home, argument)
-  local key, base, offsets, till = KEYS[h], home[1], home[3], home[4]
-  -- The floor first: a key that is empty for a moment is gone, and while its slot moves to another
-  -- node of a Cluster this one would not take it again, half way through.
-  redis.call('HSET', key, 'incarnation', incarnation, 'floor', base)
-  local other = stored[h][1] ~= incarnation
-  if other or stored[h][2] < base then
-    -- What lies below the base is committed: nobody will ask for it again.
+  local key, base_offset, offsets, decided_up_to = KEYS[h], home[1], home[3], home[4]
+  -- The fence is written first: a hash that becomes empty is deleted, and while its slot moves to
+  -- another node of a Cluster this node would refuse to create it again, in the middle of the script.
+  redis.call('HSET', key, 'incarnation', incarnation, 'floor', base_offset)
+  local is_other_topic = stored[h][1] ~= incarnation
+  if is_other_topic or stored[h][2] < base_offset then
+    -- Events below the base offset are committed, so their decisions are never asked for again.
     local trimmed = {}
     for _, offset in ipairs(kept_offsets(key)) do
-      if other or offset < base then trimmed[#trimmed + 1] = offset end
+      if is_other_topic or offset < base_offset then trimmed[#trimmed + 1] = offset end
     end
     in_chunks('HDEL', key, trimmed)
   end
-  -- Those of an earlier topic of the name say nothing of this one.
-  if other then redis.call('HDEL', key, 'mark', 'restorer') end
+  -- Applied offset and restore lease of an earlier topic of this name say nothing of this topic.
+  if is_other_topic then redis.call('HDEL', key, 'mark', 'restorer') end
   local fields = {}
-  if till >= 0 then fields = { 'mark', math.max(till, stored[h][3]) } end
+  if decided_up_to >= 0 then fields = { 'mark', math.max(decided_up_to, stored[h][3]) } end
   for o, offset in ipairs(offsets) do
     fields[#fields + 1] = offset
     fields[#fields + 1] = ARGV[argument + o]
@@ -108,7 +111,7 @@ local function restore(h, home)
     in_chunks('HDEL', key, kept_offsets(key))
     redis.call('HDEL', key, 'mark')
     redis.call('HDEL', verified, home[5], 'all')
-    -- Whoever looked at it before must not call it verified.
+    -- A worker that checked the shard before must not mark the home as verified: the shard token changes.
     redis.call('HSET', verified, 'note', restoring[1])
   elseif phase == 'END' then
     redis.call('HSET', key, 'mark', home[1])
@@ -118,7 +121,7 @@ end
 
 local argument = 1
 for h, home in ipairs(homes) do
-  if phase and phase ~= 'MARK' then restore(h, home) else keep(h, home, argument) end
+  if phase and phase ~= 'SET_OFFSET' then restore(h, home) else keep(h, home, argument) end
   argument = argument + #home[3]
 end
 for t, task in ipairs(tasks) do
@@ -135,7 +138,7 @@ for t, task in ipairs(tasks) do
 end
 for i, index in ipairs(indexes) do
   local key = KEYS[#homes + #tasks + i]
-  -- In this order, for the same reason; no member is in both.
+  -- Added before removed, so that the index is never empty in between; no member is in both.
   in_chunks('ZADD', key, index[2])
   in_chunks('ZREM', key, index[1])
 end

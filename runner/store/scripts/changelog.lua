@@ -1,13 +1,13 @@
--- Changes what a key space says of its task changelog, unless it has one to restore from.
+-- Replaces the changelog setting of a key space, unless it names a changelog to restore from.
 --
 -- KEYS     owner (hash)
--- ARGV     what it must say ('': whatever is no topic), and what it says then
--- Returns  what it says now, changed or not; '' where the key space is gone
+-- ARGV     the expected setting ('': any that names no topic to restore from), and the new one
+-- Returns  the setting after the call, changed or not; '' where the key space is gone
 local owner, expected, new = KEYS[1], ARGV[1], ARGV[2]
 
 if redis.call('EXISTS', owner) == 0 then return '' end
-local now = redis.call('HGET', owner, 'feed') or 'none'
-local is_free = now == 'none' or now == 'lists' or string.sub(now, 1, 8) == 'filling/'
-if now ~= expected and not (expected == '' and is_free) then return now end
-if now ~= new then redis.call('HSET', owner, 'feed', new) end
+local changelog = redis.call('HGET', owner, 'feed') or 'none'
+local is_free = changelog == 'none' or changelog == 'lists' or string.sub(changelog, 1, 8) == 'filling/'
+if changelog ~= expected and not (expected == '' and is_free) then return changelog end
+if changelog ~= new then redis.call('HSET', owner, 'feed', new) end
 return new

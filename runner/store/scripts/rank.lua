@@ -1,6 +1,6 @@
--- Where an entry of an index stands; put before the scripts that go on after one.
+-- Finds the rank after an entry of an index; put before the scripts that continue after an entry.
 
--- Compares bytes, as the index does; < would ask the locale of the server.
+-- Compares bytes, as a sorted set does; < would follow the locale of the server.
 local function follows(member, other)
   for i = 1, math.min(#member, #other) do
     local difference = member:byte(i) - other:byte(i)
@@ -9,14 +9,14 @@ local function follows(member, other)
   return #member > #other
 end
 
--- Rank of the first entry after one that may have gone meanwhile.
+-- Returns the rank of the first entry after (score, member), whether or not that entry is still there.
 local function rank_after(key, score, member)
   local low = redis.call('ZCOUNT', key, '-inf', '(' .. score)
   local high = redis.call('ZCOUNT', key, '-inf', score)
   while low < high do
     local middle = math.floor((low + high) / 2)
-    local found = redis.call('ZRANGE', key, middle, middle)[1]
-    if follows(found, member) then high = middle else low = middle + 1 end
+    local candidate = redis.call('ZRANGE', key, middle, middle)[1]
+    if follows(candidate, member) then high = middle else low = middle + 1 end
   end
   return low
 end

@@ -1,12 +1,12 @@
--- Tells whether homes of one shard are yet to be verified on this server, and what to show when they are.
+-- Returns the shard token if some homes of one shard are not yet verified on this server.
 --
--- KEYS     the hash of verified homes: server, note, home partitions, and "all" once none is left
--- ARGV     a note that nobody had before, then home partitions
--- Returns  the note of the hash, which begins with the one given where this server has none; false if all
---          of these homes have been verified
+-- KEYS     the hash of verified homes: server, note (the shard token), home partitions, and "all" once
+--          every home is verified
+-- ARGV     a new shard token, written where this server has none, then home partitions
+-- Returns  the shard token; false if all of these homes are verified
 local key = KEYS[1]
 if redis.call('HGET', key, 'server') ~= SERVER or not redis.call('HGET', key, 'note') then
-  -- In this order: a key that is empty for a moment is not taken again by a node that its slot leaves.
+  -- Written before the deletions: a node that its slot leaves would refuse to create an emptied key again.
   local before = redis.call('HKEYS', key)
   redis.call('HSET', key, 'server', SERVER, 'note', ARGV[1])
   for _, field in ipairs(before) do

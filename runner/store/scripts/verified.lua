@@ -1,11 +1,11 @@
--- Notes homes of one shard that were verified on this server. SERVER is put before every script that is
--- bound to a server: on another one it is not known, and must not be.
+-- Records homes of one shard as verified on this server. SERVER is defined in front of every script that
+-- is bound to a server, so another server does not know the script, and must not.
 --
--- KEYS     the hash of verified homes: server, note, home partitions, and "all" once none is left
--- ARGV     the note that the hash had before they were looked at, how many homes there are, then the
---          partitions that were verified
--- Returns  1 if all of them are. With another note something was lost since, or is being restored:
---          nothing is noted then
+-- KEYS     the hash of verified homes: server, note (the shard token), home partitions, and "all" once
+--          every home is verified
+-- ARGV     the shard token from before the check, how many homes there are, then the verified partitions
+-- Returns  1 if every home is verified; 0 if not, and nothing is written where the shard token is another
+--          one: something was lost since, or is being restored
 local key, homes = KEYS[1], tonumber(ARGV[2])
 if redis.call('HGET', key, 'server') ~= SERVER or redis.call('HGET', key, 'note') ~= ARGV[1] then
   return 0

@@ -20,7 +20,7 @@ from runner.actions.decision import (
 from runner.actions.incoming import Headers, Incoming
 from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
 from runner.actions.policy import Policy
-from runner.actions.registry import decide, is_addressed, plan, refuse, replay, settle
+from runner.actions.registry import answer_without_record, decide, is_addressed, plan, refuse, replay
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
 from runner.envelope.codec import JsonCodec, Sections
@@ -171,7 +171,7 @@ def answered(one: Incoming, case: Case) -> Decision | None:
     try:
         match asked:
             case ImmediateAnswer():
-                return settle(asked, case.now_ms, case.renderer)
+                return answer_without_record(asked, case.now_ms, case.renderer)
             case TaskPlan():
                 return decide(asked, case.record, case.now_ms, case.policy, case.renderer)
             case PeriodPlan():

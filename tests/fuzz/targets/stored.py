@@ -28,7 +28,7 @@ from runner.actions.timer_token import parse_token
 from runner.errors import ChangelogUnreadable, EventError, StoreUnreadable
 from runner.store.calls import Index, IndexKind, Page
 from runner.store.indexing import parse_removal, task_id_of
-from runner.store.listing import BadCursor, Wanted, list_tasks
+from runner.store.listing import BadCursor, TaskFilter, list_tasks
 from runner.store.memory_store import MemoryStore
 from runner.store.paging import IndexRange, page_between
 from runner.store.versions import revision_of
@@ -128,12 +128,12 @@ def cursors(data: bytes) -> None:
     """Where a list, or a period, goes on."""
     text = data.decode("utf-8", "ignore")
 
-    def read(stretch: IndexRange, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
-        assert stretch.after is None or len(stretch.after) == 2
-        return [[("1/0@1;0;t", NOW)][:limit] for _ in stretch.indexes]
+    def read(index_range: IndexRange, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
+        assert index_range.after is None or len(index_range.after) == 2
+        return [[("1/0@1;0;t", NOW)][:limit] for _ in index_range.indexes]
 
     page_between(["orders"], 4, 4, (None, NOW), Page(3, text), read)
-    list_tasks(MemoryStore(lambda: NOW, 4), Wanted(["orders"], 4), Page(3, text))
+    list_tasks(MemoryStore(lambda: NOW, 4), TaskFilter(["orders"], 4), Page(3, text))
 
 
 WAYS: Final[tuple[Callable[[bytes], None], ...]] = (state, begin, entry, outcome, members, marks, cursors)

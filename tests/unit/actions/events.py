@@ -19,7 +19,7 @@ from runner.actions.decision import Decision, OutgoingMessage, decode_outcome, e
 from runner.actions.incoming import Headers, Incoming
 from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan
 from runner.actions.policy import DomainPolicy, Policy
-from runner.actions.registry import decide, plan, replay, settle
+from runner.actions.registry import answer_without_record, decide, plan, replay
 from runner.actions.render import Renderer
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import NO_RULES, MetaRules, read_event, require_answerable
@@ -155,7 +155,7 @@ def answer(
     renderer = Renderer(policy, topics)
     asked = plan(one, policy)
     if isinstance(asked, ImmediateAnswer):
-        return settle(asked, now_ms, renderer)
+        return answer_without_record(asked, now_ms, renderer)
     assert isinstance(asked, TaskPlan)
     before = copy.deepcopy((record, one.event.meta, one.event.payload))
     decision = decide(asked, record, now_ms, policy, renderer)

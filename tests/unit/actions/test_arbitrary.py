@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.actions.decision import Decision, Dropped, decode_outcome, encode_outcome
 from runner.actions.incoming import HOPS, ORIGIN, PERIOD, TIMER, Headers, Incoming
 from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
-from runner.actions.registry import decide, is_addressed, plan, refuse, replay, settle
+from runner.actions.registry import answer_without_record, decide, is_addressed, plan, refuse, replay
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
 from runner.envelope.codec import MAX_DEPTH, JsonCodec
@@ -198,7 +198,7 @@ def check(one: Incoming, record: Record | None, page: DuePage, topics: FakeOutle
     note(f"{type(asked).__name__} {one.event.action if one.event.action in ACTIONS else '?'}")
     match asked:
         case ImmediateAnswer():
-            check_decision(one, lambda: settle(asked, NOW, renderer))
+            check_decision(one, lambda: answer_without_record(asked, NOW, renderer))
         case TaskPlan():
             decision = check_decision(one, lambda: decide(asked, record, NOW, POLICY, renderer))
             if decision is not None:

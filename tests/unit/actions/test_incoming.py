@@ -23,14 +23,16 @@ def test_an_event_was_given_when_its_message_was_sent() -> None:
 
 def test_an_event_that_was_sent_on_was_given_where_it_was_read_first() -> None:
     first = given()
-    copy = structs.replace(first, source=Source(1, 3, 99), headers=first.marks, timestamp_ms=SENT_MS + 5000)
+    copy = structs.replace(
+        first, source=Source(1, 3, 99), headers=first.forwarding_headers, timestamp_ms=SENT_MS + 5000
+    )
     assert (copy.first_source, copy.given_ms) == (Source(1, 2, 30), SENT_MS)
     assert copy.seed == first.seed
-    assert copy.marks == first.marks
+    assert copy.forwarding_headers == first.forwarding_headers
 
 
 def test_without_a_time_none_is_sent_on() -> None:
-    assert given(timestamp_ms=None).marks == (("runner-origin", b"1/2@30"),)
+    assert given(timestamp_ms=None).forwarding_headers == (("runner-origin", b"1/2@30"),)
 
 
 def test_the_same_event_sent_again_has_another_seed_and_so_has_another_request() -> None:

@@ -228,7 +228,7 @@ def test_the_last_64_events_of_a_task_are_known_again_and_no_more(closed: bool) 
 
 
 def test_a_record_grows_by_14_bytes_an_event_and_not_for_ever() -> None:
-    sizes = [len(encode_part(_rounds(count)[2].state.earlier)) for count in (0, 1, 31, 32, 40)]
+    sizes = [len(encode_part(_rounds(count)[2].state.previous_identities)) for count in (0, 1, 31, 32, 40)]
     assert sizes == [2, 2 * 14 + 1, 62 * 14 + 1, 63 * 14 + 1, 63 * 14 + 1]
 
 

@@ -10,7 +10,7 @@ import redis
 
 from runner.errors import StoreMismatch
 from runner.store.calls import Ownership
-from runner.store.connection.command import Command, OnWait, nothing
+from runner.store.connection.command import Command, OnWait, idle
 from runner.store.redis_store import RedisStore
 
 OURS: Final = Ownership("cluster", "requests", "id", "group", 3)
@@ -23,8 +23,8 @@ class Nodes:
         self._hellos = hellos
         self.opened = False
 
-    def run(self, commands: Iterable[Command], meanwhile: OnWait = nothing) -> list[Any]:
-        meanwhile()
+    def run(self, commands: Iterable[Command], on_wait: OnWait = idle) -> list[Any]:
+        on_wait()
         given = list(commands)
         self.opened |= any(command.arguments[0].startswith("EVAL") for command in given)
         return [[b"OPENED", 1, 1, 0]] * len(given)

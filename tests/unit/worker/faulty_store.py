@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from runner.store.calls import Completeness, Due, Index, Loaded, Page, ShardCall, Verdict
-from runner.store.connection.command import OnWait, nothing
+from runner.store.connection.command import OnWait, idle
 from runner.store.memory_store import MemoryStore
 from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
@@ -31,15 +31,15 @@ class FaultyStore(MemoryStore):
         self,
         incarnation: int,
         reads: Sequence[tuple[TaskKey, Source]],
-        whole: Completeness | None = None,
-        meanwhile: OnWait = nothing,
+        completeness: Completeness | None = None,
+        on_wait: OnWait = idle,
     ) -> Loaded:
         self._called("load")
-        return super().load(incarnation, reads, whole, meanwhile)
+        return super().load(incarnation, reads, completeness, on_wait)
 
-    def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
+    def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
         self._called("apply")
-        return super().apply(calls, meanwhile)
+        return super().apply(calls, on_wait)
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
         self._called("due")

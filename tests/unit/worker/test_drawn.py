@@ -89,7 +89,7 @@ def test_a_forwarded_event_draws_at_home_what_it_drew_where_it_was_read_first() 
     middle.ticker.advance(5)
     drawn = drawn_by(middle.run(*middle.returned(done.emits)))
     assert isinstance(planned, TaskPlan)
-    assert drawn["input"] == planned.given.data["entered"]["mine"]
+    assert drawn["input"] == planned.task_input.data["entered"]["mine"]
     assert drawn["input"][2] == drawn["output"][2] == NOW + 5000
 
 

@@ -9,7 +9,7 @@ import pytest
 from runner.clock import ManualTicker
 from runner.errors import ChangelogUnreadable, StoreLost, Superseded
 from runner.store.calls import Change, Completeness, HomeCall, Ownership, Phase, Restoring, ShardCall, Verdict
-from runner.store.connection.command import OnWait, nothing
+from runner.store.connection.command import OnWait, idle
 from runner.store.memory_store import MemoryStore
 from runner.tasks.changelog import changelog_key, encode_entry
 from runner.tasks.record import Record
@@ -189,9 +189,9 @@ def test_what_is_there_still_makes_way_and_all_else_of_its_chunk_is_written(at_o
 @pytest.mark.parametrize("times", [0, 1, 3])
 def test_all_chunks_are_written_however_often_there_is_time_to_decode_ahead(times: int) -> None:
     class Store(MemoryStore):
-        def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
+        def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
             for _ in range(times):
-                meanwhile()
+                on_wait()
             return super().apply(calls)
 
     bench = Bench(Store, (2, 2))
@@ -206,10 +206,10 @@ def test_the_next_chunk_is_decoded_while_one_is_written() -> None:
     left: list[tuple[int, int]] = []
 
     class Store(MemoryStore):
-        def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
+        def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
             if calls[0].changes:
                 before = len(bench.restorer._left[0].last.told)
-                meanwhile()
+                on_wait()
                 left.append((before, len(bench.restorer._left[0].last.told)))
             return super().apply(calls)
 
@@ -224,9 +224,9 @@ def test_a_round_trip_has_several_calls() -> None:
     sizes: list[list[int]] = []
 
     class Store(MemoryStore):
-        def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
+        def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
             sizes.append([len(call.changes) for call in calls])
-            return super().apply(calls, meanwhile)
+            return super().apply(calls, on_wait)
 
     bench = Bench(Store, (5, 2))
     for number in range(7):
@@ -237,11 +237,11 @@ def test_a_round_trip_has_several_calls() -> None:
 
 def test_it_ends_where_one_of_its_calls_finds_that_another_restores() -> None:
     class Store(MemoryStore):
-        def apply(self, calls: Sequence[ShardCall], meanwhile: OnWait = nothing) -> list[Verdict]:
+        def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
             if len(calls) > 1:
                 another = Restoring("another", Phase.BEGIN)
                 super().apply([ShardCall(0, 1, (HomeCall(1, 9),), (), another)])
-            return super().apply(calls, meanwhile)
+            return super().apply(calls, on_wait)
 
     bench = Bench(Store, (1000, 1))
     mine, theirs = bench.task(0, 1), bench.task(0, 2, home=1)
