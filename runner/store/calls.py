@@ -1,7 +1,7 @@
-"""What the worker asks of a store and what it is told: plain data, and the Protocol of a store.
+"""The Protocol of a store, with the plain data of its calls and answers.
 
-Two stores keep to it: Redis (``redis_store``) and memory (``memory_store``); one contract suite
-runs over both.
+Two stores implement the Protocol: Redis (``redis_store``) and memory (``memory_store``). One contract
+suite tests both.
 """
 
 from __future__ import annotations
@@ -22,119 +22,119 @@ from runner.tasks.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load found. Both mappings name everything that was asked for."""
+    """Answer of a load: the record of every task read, and the decision kept of any event read."""
 
     now_ms: int
-    """Time of the store at the load, epoch ms."""
+    """Clock of the store at the load, epoch ms."""
     records: Mapping[TaskKey, Record | None]
     kept: Mapping[Source, Outcome]
-    """Decisions of these very events, where an earlier delivery left one."""
+    """Outcomes of the events read, where an earlier delivery of the same message kept one."""
     shard_tokens: Mapping[int, str] = field(default_factory=dict)
-    """With ``Completeness``: the token of each shard that was read; a loss there gives it another."""
+    """Shard token of each shard read, where the load demands completeness; a loss changes the token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """What a load must be sure of before it says what is there, and what is not."""
+    """Demand on a load: the shards hold every committed change of the homes and of the tasks read."""
 
     base_offsets: Mapping[int, int]
-    """Where the batch of each home began: the marks of its shards must have come so far.
+    """Base offset of each home; the applied offset of the home in a shard must have reached it.
 
-    Whether something is *not* there, or closed, can be told only once all homes were verified in its
-    shard: what is closed may have been removed, and started anew in a home of which the shard lost all.
+    That a record is absent or closed is certain only once all homes are verified in the shard: a closed
+    record may have been removed, and its task started again in a home of which the shard lost everything.
     """
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One task in an apply: what it must be, and what it becomes."""
+    """Change of one task: the record expected in the store, and the record that replaces it."""
 
     key: TaskKey
     before: Record | None
-    """The record the decisions were made from: this revision of this generation must still be there."""
+    """Record from which the decision was made; its version must still be the stored one."""
     after: Record | None
-    """The new record; None leaves it as it is, unless ``remove``."""
+    """New record; None leaves the record unchanged, unless ``remove``."""
     remove: bool = False
 
 
 class Phase(Enum):
-    """A step of restoring what a shard holds of a home."""
+    """Step of restoring a home in a shard."""
 
     BEGIN = "BEGIN"
-    """Forget decisions and mark; nobody else writes from here on."""
+    """Take the restore lease; delete kept decisions and applied offset. Only the holder writes then."""
     WRITE = "WRITE"
-    """Put records where there is what is said to be there before, or take out whatever is there."""
+    """Write records after comparing versions, or remove records without comparing."""
     END = "END"
-    """The shard holds all that was committed below the base."""
+    """Release the lease: the shard holds every change committed below the base offset."""
     SET_OFFSET = "SET_OFFSET"
-    """The same of a home that nobody restores, and that had no marks: what is decided beyond stays kept."""
+    """Set the first applied offset of a home without restoring it; decisions kept beyond it stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restoring:
-    """Who restores: whoever began last with the home goes on, all others are refused."""
+    """Restore lease and step: only the worker that took the lease last may continue, others are refused."""
 
     token: str
     phase: Phase
 
 
 class HomeCall(msgspec.Struct, frozen=True):
-    """One home partition in an apply: where its batch began, and the decisions to keep."""
+    """One home in a call: base offset of the batch, and the decisions to keep."""
 
     partition: int
     base_offset: int
     """The committed offset from which the batch of this home began."""
     kept: tuple[tuple[int, Outcome], ...] = ()
     """(offset, outcome), ascending."""
-    settled: bool = False
-    """Demand that no decision at or after the base is kept (asked by removal)."""
+    require_none_kept: bool = False
+    """Whether a decision kept at or after the base offset is a CONFLICT (used by removal)."""
     decided_up_to: int | None = None
-    """With this call the shard holds all that events of the home below this offset did to it.
+    """Next applied offset: with this call the shard holds every change of the home's events below it.
 
-    It becomes the *mark* of home and shard, and a mark below the base is LOST. None: no marks are kept.
+    A stored applied offset below the base offset is LOST. None: no applied offset is kept or compared.
     """
 
 
 class ShardCall(msgspec.Struct, frozen=True):
-    """One atomic call: all of it is written, or nothing."""
+    """Atomic call to one shard: everything in it is written, or nothing."""
 
     shard: int
     incarnation: int
     homes: tuple[HomeCall, ...]
     changes: tuple[Change, ...]
     restoring: Restoring | None = None
-    """A step of restoring its homes: records that are taken out are not compared."""
+    """Step of restoring the homes of the call; removed records are not compared then."""
     forget: tuple[tuple[Index, str], ...] = ()
-    """Index entries to take out, whatever they stand for (asked by restoring)."""
+    """Index entries to remove, whatever their tasks are (used by restoring)."""
     shard_token: str = ""
-    """The note of the shard when it was read: if it is another now, LOST. Empty: not read, or no notes."""
+    """Shard token at the load; a different one now is LOST. Empty: not compared."""
 
 
 class Verdict(Enum):
-    """What became of a ShardCall."""
+    """Result of a ShardCall."""
 
     APPLIED = "APPLIED"
     CONFLICT = "CONFLICT"
-    """A record moved, or a decision for one of the events is there already: load and decide again."""
+    """A record changed, or a decision of one of the events is kept already: load and decide again."""
     SUPERSEDED = "SUPERSEDED"
-    """A later batch of one of the homes has been seen: this worker no longer owns it."""
+    """A later batch of one of the homes was seen: this worker no longer owns the home."""
     LOST = "LOST"
-    """The shard lacks something that was committed: it must be restored first."""
+    """The shard lacks a committed change: restore it first."""
 
 
 class IndexKind(Enum):
-    """Which moment of a task an index orders by."""
+    """Moment of a task by which an index is ordered."""
 
     DEADLINES = "deadlines"
     """Open tasks by deadline; members as ``DueTask.member``."""
     UNDATED = "undated"
-    """Open tasks without a deadline by their start; members are ids. For lists only."""
+    """Open tasks without a deadline by start; members are ids. For lists only."""
     REMOVALS = "removals"
     """Closed tasks by the end of their retention; members as ``revision;id``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """One sorted set: the tasks of a domain, in a shard, with one home."""
+    """Sorted set of the tasks of one domain, shard and home."""
 
     kind: IndexKind
     domain: str
@@ -144,35 +144,35 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class DueEntries:
-    """The entries of an index whose moment has come, earliest first, and when the next comes."""
+    """Due entries of an index, earliest first, and the moment of the entry after them."""
 
     entries: tuple[tuple[str, int], ...]
     """(member, epoch ms)."""
     next_ms: int | None
-    """Moment of the first entry that was not given; None: no more."""
+    """Moment of the first entry that is not in ``entries``; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a sweep found, and the time of the store it was compared with."""
+    """Due entries of some indexes, and the clock of the store with which they were compared."""
 
     now_ms: int
-    found: Mapping[Index, DueEntries]
+    by_index: Mapping[Index, DueEntries]
 
 
 NONE: Final = "none"
-"""What a key space says of its changelog where it has none."""
+"""Changelog setting of a key space without a changelog."""
 
 LISTS: Final = "lists"
-"""The same where there is one that was not written in transactions: nothing is restored from it."""
+"""Changelog setting where the changelog is not written in transactions: it serves lists, not restoring."""
 
 FILLING: Final = "filling/"
-"""What stands before a token while the changelog is written from the store, by whoever has the token."""
+"""Prefix of the setting while the changelog is filled from the store; the token of the filler follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Whose key space this is. All but ``topic_id`` and ``partitions`` must stay as they were."""
+    """Owner of a key space. Only ``topic_id``, ``incarnation`` and ``partitions`` may change."""
 
     cluster_id: str
     topic: str
@@ -182,15 +182,15 @@ class Ownership:
     changelog: str = ""
     """Id of the topic from which the store can be restored; LISTS; empty: there is none.
 
-    A topic must stay as it was; without one, a filling that goes on is ended by it.
+    The id of a topic must not change; opening with LISTS or without a changelog ends a filling.
     """
     incarnation: int = 0
-    """What the topic id was known as before the store lost it; 0: not known."""
+    """Incarnation of the topic id before the store lost it; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeySpace:
-    """What a key space says of itself, to those who only read it."""
+    """Owner and form of a key space, for readers that do not open it."""
 
     layout: int
     shards: int
@@ -205,7 +205,7 @@ class KeySpace:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What opening a store says."""
+    """Answer of opening a store."""
 
     incarnation: int
     created: bool = field(default=False)
@@ -213,11 +213,11 @@ class Opened:
 
 
 class Store(Protocol):
-    """Where records, indexes and kept decisions live.
+    """Store of records, indexes and kept decisions.
 
-    Every method blocks until the answer is there. StoreUnavailable: no answer; what was asked may
-    or may not have happened. Nothing else is raised while the store is healthy, except
-    StoreMismatch by ``open``.
+    Every method blocks until the answer arrives. StoreUnavailable: no answer; the call may or may not
+    have taken effect. No other error is raised while the store is healthy, except StoreMismatch by
+    ``open``.
     """
 
     @property
@@ -226,7 +226,7 @@ class Store(Protocol):
         ...
 
     def open(self, ownership: Ownership) -> Opened:
-        """Compare, or write, whose key space this is. A new topic id is a new incarnation."""
+        """Compare, or write, the owner of the key space. A new topic id is a new incarnation."""
         ...
 
     def exists(self) -> bool:
@@ -234,14 +234,13 @@ class Store(Protocol):
         ...
 
     def homes(self) -> int:
-        """Return how many home partitions the key space has; tasks lie in no other. It only grows."""
+        """Return the number of home partitions of the key space; it only grows."""
         ...
 
     def add_homes(self, incarnation: int, homes: int) -> None:
-        """Note that the topic has so many partitions now: of those that are new, nothing is committed.
+        """Raise the number of home partitions to ``homes``; the new ones have nothing committed.
 
-        Changes nothing of those known before; nothing at all where the key space is gone or of another
-        incarnation.
+        Known homes do not change. No effect where the key space is gone or of another incarnation.
         """
         ...
 
@@ -256,18 +255,18 @@ class Store(Protocol):
         completeness: Completeness | None = None,
         on_wait: OnWait = idle,
     ) -> Loaded:
-        """Return the records and kept decisions of these events; an empty list gives the time.
+        """Return the records and kept decisions of these events; without reads, only the time.
 
-        With ``whole``, StoreLost unless everything asked for is sure to be there.
+        With ``completeness``, StoreLost unless the shards are known to hold every committed change.
         """
         ...
 
     def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
-        """Apply each call by itself, in order; one verdict each."""
+        """Apply each call atomically, in order; return one verdict for each."""
         ...
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
-        """Return what is due now, at most ``limit`` entries an index."""
+        """Return the due entries of each index, at most ``limit``, by the clock of the store."""
         ...
 
     def due_between(
@@ -277,7 +276,7 @@ class Store(Protocol):
         ...
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
-        """Raise the last timeout of the domains; it never moves back."""
+        """Raise the last timeout of the domains; a lower value has no effect."""
         ...
 
     def last_timeout(self, domain: str) -> int | None:
@@ -285,7 +284,7 @@ class Store(Protocol):
         ...
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
-        """Raise the offsets known to be committed, by partition; they never move back."""
+        """Raise the offsets known to be committed, by partition; lower values have no effect."""
         ...
 
     def committed(self, incarnation: int) -> dict[int, int]:
@@ -293,60 +292,60 @@ class Store(Protocol):
         ...
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
-        """Return the highest base seen of these homes in any shard; homes never seen are left out.
+        """Return the fence of each of these homes, the highest of any shard; homes without one are left out.
 
-        Everything below it is committed: the note of that may have been lost with its worker.
+        Events below the fence are committed, even if no worker has recorded that (``note_committed``).
         """
         ...
 
 
 class RestorableStore(Store, Protocol):
-    """A store that can tell whether it has lost something, and be filled again.
+    """Store that detects its losses, and that can be restored.
 
-    A shard keeps a *mark* for each home, and which homes were verified since this server took over.
+    A shard keeps the applied offset of each home, and the homes that are verified on this server.
     """
 
     def add_homes(self, incarnation: int, homes: int) -> None:
-        """Note that there are so many home partitions now."""
+        """Raise the number of home partitions; known homes do not change."""
         ...
 
     def bind_server(self) -> bool:
-        """Take the server that answers now for the one to be verified; all others are StoreLost.
+        """Bind reads and changes to the server that answers now; any other server is StoreLost from now on.
 
-        Whether it is another than before: what is in it may be older.
+        Return whether it is another server than before: its content may be older.
         """
         ...
 
     def shards_behind(self, incarnation: int, base_offsets: Mapping[int, int]) -> list[tuple[int, int]]:
-        """Return (shard, home) of the shards whose mark of a home lies below its base.
+        """Return (shard, home) wherever the applied offset of a home lies below its base offset.
 
-        Where the topic was made again, a home without a mark is one of them whatever its base: tasks from
-        before may be gone although nothing was committed of it.
+        Where the topic was made again, a home without an applied offset is always behind: tasks of the
+        earlier topic may be gone although nothing of the home is committed.
         """
         ...
 
     def pending_tokens(self, homes: Collection[int], shard_token: str) -> Mapping[int, str]:
-        """Return the note of each shard that does not say of all these homes that they were verified.
+        """Return the shard token of each shard in which one of these homes is not verified.
 
-        It is ``shard_token``, text that nobody had before, where the shard had none on this server: so a note
-        that is still there tells that nothing was lost since, and that no home is being restored anew.
+        A shard without a token on this server gets ``shard_token``, which must be new. A token that is
+        unchanged later proves that the shard lost nothing since, and that no restoring began.
         """
         ...
 
     def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
-        """Note in these shards that these homes, of so many, lack nothing; where the note is another, not."""
+        """Mark homes, of ``of`` in all, as verified; no effect in shards whose token has changed."""
         ...
 
     def index_entries(
         self, shard: int, home: int, domains: Collection[str], limit: int
     ) -> list[tuple[Index, str]]:
-        """Return some index entries of a home in a shard; none: it holds nothing of the home."""
+        """Return up to ``limit`` index entries of a home in a shard; empty: no task of the home is there."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which stretch of a long answer is wanted."""
+    """Limit and starting cursor of one page of a long answer."""
 
     limit: int
     cursor: str | None = None

@@ -1,4 +1,4 @@
-"""Which index entries a record has, and how a change of it moves them. Shared by both stores."""
+"""Index entries: the entry of a record, and how a change of the record moves it. Used by both stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Entry: TypeAlias = tuple[Index, str, int]
 
 
 def entry_of(record: Record | None, shard: int) -> Entry | None:
-    """Return the one entry a record has: its deadline or start while open, its removal once closed."""
+    """Return the one entry of a record: by deadline or start while open, by end of retention once closed."""
     if record is None:
         return None
     state, key = record.state, record.key
@@ -24,12 +24,12 @@ def entry_of(record: Record | None, shard: int) -> Entry | None:
     if state.deadline_ms is None:
         return _index(IndexKind.UNDATED, key.domain, shard, state.home), key.id, state.created_ms
     index = _index(IndexKind.DEADLINES, key.domain, shard, state.home)
-    # As DueTask.member writes it; the record holds the source as text already.
+    # The text of DueTask.member, made without parsing the source of the record.
     return index, f"{state.source};{state.epoch};{key.id}", state.deadline_ms
 
 
 def moves(change: Change, shard: int) -> tuple[Entry | None, Entry | None]:
-    """Return the entry to take out and the entry to put in."""
+    """Return the entry that a change removes and the entry that it adds; None where there is none."""
     if change.after is None and not change.remove:
         return None, None
     old, new = entry_of(change.before, shard), entry_of(change.after, shard)
@@ -37,7 +37,7 @@ def moves(change: Change, shard: int) -> tuple[Entry | None, Entry | None]:
 
 
 def parse_removal(index: Index, member: str) -> tuple[int, str]:
-    """Return revision and id of an entry of a removal index. Raises StoreUnreadable for what is none."""
+    """Return revision and id of a member of a removal index. Raises StoreUnreadable for any other text."""
     revision, _, task_id = member.partition(";")
     try:
         return int(revision), task_id
@@ -46,7 +46,7 @@ def parse_removal(index: Index, member: str) -> tuple[int, str]:
 
 
 def task_id_of(index: Index, member: str) -> str:
-    """Return the id of the task that an entry stands for. Raises StoreUnreadable for what is no entry."""
+    """Return the task id in a member of an index. Raises StoreUnreadable for a text that is no member."""
     match index.kind:
         case IndexKind.DEADLINES:
             return parse_member(member, index.domain, index.home, 0).key.id
@@ -58,5 +58,5 @@ def task_id_of(index: Index, member: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _index(kind: IndexKind, domain: str, shard: int, home: int) -> Index:
-    """One object for each index: a batch names few of them, hundreds of times."""
+    """Return the one object of an index: a batch names few indexes, each hundreds of times."""
     return Index(kind, domain, shard, home)

@@ -1,7 +1,10 @@
-"""Every key in Redis, a line each: type, what is in it, and how long it lives.
+"""Keys: the name of every key in Redis, with its type, content and lifetime.
 
 The part in braces is the Cluster hash tag: all keys of one script call lie in one slot.
-Names of domains and the prefix hold no braces (the configuration sees to that); ids may hold anything.
+Names of domains and the prefix hold no braces (the configuration refuses them); ids may hold anything.
+
+Some hash fields keep the names of earlier versions until LAYOUT changes: ``floor`` is the fence, ``mark``
+the applied offset, ``restorer`` the restore lease, ``note`` the shard token, ``feed`` the changelog.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from runner.store.calls import Index
 from runner.tasks.record import TaskKey
 
 LAYOUT = 2
-"""Version of this layout; a key space written in another is refused."""
+"""Version of the layout of the key space; a key space in another layout is refused."""
 
 
 class Keys:
@@ -32,44 +35,44 @@ class Keys:
         return f"{self._space(key.domain, shard)}:task:{key.id}"
 
     def home(self, shard: int, partition: int) -> str:
-        """Hash: incarnation, floor, and kept decisions by offset. For good; decisions until committed."""
+        """Hash: incarnation, fence, applied offset, restore lease; kept decisions until committed."""
         return f"{self._prefix}:{{{shard}}}:home:{partition}"
 
     def verified(self, shard: int) -> str:
-        """Hash: the server, and the homes that were verified on it. Until a home is restored."""
+        """Hash: server, shard token, and the homes verified on that server. Until a home is restored."""
         return f"{self._prefix}:{{{shard}}}:verified"
 
     def index(self, index: Index) -> str:
-        """Sorted set: members by epoch ms (see IndexKind). An entry goes with its task's change."""
+        """Sorted set: members by epoch ms (see IndexKind). An entry is removed when its task changes."""
         return f"{self._space(index.domain, index.shard)}:{index.kind.value}:{index.home}"
 
     @property
     def owner(self) -> str:
-        """Hash: whose key space this is, layout, shards, incarnations. For good."""
+        """Hash: owner of the key space, layout, shards, incarnations, changelog. Never removed."""
         return f"{self._prefix}:{{meta}}:owner"
 
     @property
     def committed(self) -> str:
-        """Sorted set: ``incarnation/partition`` by the offset known committed (-1: none). For good."""
+        """Sorted set: ``incarnation/partition`` by committed offset (-1: none). Never removed."""
         return f"{self._prefix}:{{meta}}:committed"
 
     @property
     def timeouts(self) -> str:
-        """Sorted set: domain by the end of its last TimeoutBetween pass, epoch ms. For good."""
+        """Sorted set: domain by the end of its last TimeoutBetween pass, epoch ms. Never removed."""
         return f"{self._prefix}:{{meta}}:timeouts"
 
     def probe(self, slot: int | str) -> str:
-        """Nothing, but for a moment in a ping: a name in the slot of a shard, or of what belongs to all."""
+        """Key that exists only during a ping, in the slot of a shard or of the key space (``meta``)."""
         return f"{self._prefix}:{{{slot}}}:probe"
 
     def _space(self, domain: str, shard: int) -> str:
-        """Return what the keys of a domain in a shard begin with.
+        """Return the beginning of the keys of a domain in a shard.
 
-        A colon in the domain is written %3A: prefix ``a`` with domain ``b:c`` must not meet prefix
-        ``a:b`` with domain ``c``.
+        A colon in the domain is written %3A: prefix ``a`` with domain ``b:c`` must not share keys with
+        prefix ``a:b`` with domain ``c``.
         """
         space = self._spaces.get((domain, shard))
         if space is None:
-            plain = domain.replace("%", "%25").replace(":", "%3A")
-            space = self._spaces[domain, shard] = f"{self._prefix}:{plain}:{{{shard}}}"
+            escaped = domain.replace("%", "%25").replace(":", "%3A")
+            space = self._spaces[domain, shard] = f"{self._prefix}:{escaped}:{{{shard}}}"
         return space

@@ -1,9 +1,9 @@
 """Lists of tasks, a bounded page at a time, in one order over all shards, homes and domains.
 
 Every record has exactly one index entry. A list is the merge of the indexes: open tasks by deadline,
-then open tasks without one by their start, then closed tasks by the end of their retention. A cursor
-names the last entry looked at, not a number of entries: tasks may come and go between two pages, and
-none that stays is given twice or passed over.
+then open tasks without a deadline by start, then closed tasks by the end of their retention. A cursor
+names the last entry examined, not a number of entries: tasks may be added and removed between two pages,
+and no task that stays is returned twice or left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from runner.store.indexing import task_id_of
 from runner.tasks.record import Record, Status, TaskKey
 
 MAX_EXAMINED: Final = 20_000
-"""Records read for one page, where few of them are of the states that were asked for."""
+"""Records read for one page at most, where few of them match the filter."""
 
 _CHUNK: Final = 100
 _FIRST: Final = 4
@@ -31,18 +31,18 @@ _ORDER: Final = (IndexKind.DEADLINES, IndexKind.UNDATED, IndexKind.REMOVALS)
 
 @dataclass(frozen=True, slots=True)
 class IndexCursor:
-    """Where the reading of an index begins: after a moment, at it, or after one of its entries."""
+    """Position in an index at which reading begins: after a moment, at a moment, or after an entry."""
 
     score_ms: int | None = None
     """None: from the start."""
     at_moment: bool = False
-    """Whether entries of the moment itself are still to be given."""
+    """Whether reading begins with the entries of the moment itself."""
     member: str = ""
-    """Entry of the moment that was given last, whether or not it is still there."""
+    """Last entry read at the moment, whether or not the entry is still there; empty: none."""
 
 
 class ListableStore(Protocol):
-    """What a list needs of a store."""
+    """Store whose tasks can be listed."""
 
     @property
     def shards(self) -> int:
@@ -52,27 +52,27 @@ class ListableStore(Protocol):
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
-        """Return up to ``limit`` entries (member, epoch ms) of each index from its stop on."""
+        """Return up to ``limit`` entries (member, epoch ms) of each index from its cursor on."""
         ...
 
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
-        """Return the records as stored."""
+        """Return the record of each key as stored; None where there is none."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks are listed."""
+    """Filter of a list: domains, homes, statuses and deadlines of the tasks in it."""
 
     domains: Sequence[str]
     homes: int
     statuses: frozenset[Status] = field(default=frozenset(Status))
     due_before_ms: int | None = None
-    """Open tasks with a deadline before this moment, and no others."""
+    """Epoch ms: only open tasks with an earlier deadline; None: any task."""
 
     @property
     def kinds(self) -> tuple[IndexKind, ...]:
-        """The indexes that hold such tasks, in the order of the list."""
+        """Kinds of the indexes that can hold matching tasks, in the order of the list."""
         if self.due_before_ms is not None:
             return (IndexKind.DEADLINES,) if Status.OPEN in self.statuses else ()
         is_open = Status.OPEN in self.statuses
@@ -81,7 +81,7 @@ class TaskFilter:
 
 
 class Row(NamedTuple):
-    """A task in a list, and the cursor that goes on after it."""
+    """Task in a list, and the cursor of the list after this task."""
 
     record: Record
     cursor: str
@@ -89,14 +89,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """A page of a list; ``cursor`` leads to the next, None: the end."""
+    """Page of a list; ``cursor`` continues after it, None at the end."""
 
     rows: tuple[Row, ...]
     cursor: str | None
 
 
 class _ListEntry(NamedTuple):
-    """An entry, comparable: marks of one kind stand in the order of the list."""
+    """Index entry; entries of one kind compare in the order of the list."""
 
     score_ms: int
     place: tuple[str, int, int]
@@ -105,7 +105,7 @@ class _ListEntry(NamedTuple):
 
 
 class BadCursor(ValueError):
-    """The text is no cursor that a page gave."""
+    """Text that is no cursor of a page."""
 
 
 _Number = Annotated[int, msgspec.Meta(ge=0)]
@@ -123,7 +123,7 @@ class _ListCursor(msgspec.Struct, frozen=True, array_like=True):
 def list_tasks(
     store: ListableStore, task_filter: TaskFilter, page: Page, max_examined: int = MAX_EXAMINED
 ) -> TaskPage:
-    """Return up to ``page.limit`` tasks; fewer, with a cursor, after ``most`` that were none of them.
+    """Return up to ``page.limit`` tasks; fewer, with a cursor, once ``max_examined`` entries are read.
 
     Raises BadCursor.
     """
@@ -140,7 +140,7 @@ def list_tasks(
         rows += [
             Row(record, _cursor(entry))
             for entry, record in zip(chunk, records, strict=True)
-            if record is not None and _fits(record, task_filter)
+            if record is not None and _matches(record, task_filter)
         ]
     is_end = next(entries, None) is None
     return TaskPage(tuple(rows), None if is_end or last is None else _cursor(last))
@@ -151,8 +151,8 @@ def _list_entries(
 ) -> Iterator[_ListEntry]:
     kinds = task_filter.kinds
     if after is not None:
-        reached = _ORDER.index(after.from_index.kind)
-        kinds = tuple(kind for kind in kinds if _ORDER.index(kind) >= reached)
+        position = _ORDER.index(after.from_index.kind)
+        kinds = tuple(kind for kind in kinds if _ORDER.index(kind) >= position)
     to_ms = None if task_filter.due_before_ms is None else task_filter.due_before_ms - 1
     for kind in kinds:
         indexes = [
@@ -170,21 +170,21 @@ def _list_entries(
 def _merged(
     store: ListableStore, cursors: Mapping[Index, IndexCursor], to_ms: int | None
 ) -> Iterator[_ListEntry]:
-    """Give the entries of all indexes in one order; an index is read on when what was read is given."""
-    waiting: dict[Index, Iterator[_ListEntry]] = {}
+    """Yield the entries of all indexes in one order; an index is read in chunks, as needed."""
+    remaining: dict[Index, Iterator[_ListEntry]] = {}
     heap: list[_ListEntry] = []
     for index, entries in store.entries(cursors, to_ms, _FIRST).items():
-        waiting[index] = _read_on(store, index, entries, to_ms)
-        heap += islice(waiting[index], 1)
+        remaining[index] = _read_on(store, index, entries, to_ms)
+        heap += islice(remaining[index], 1)
     heapq.heapify(heap)
     while heap:
         entry = heap[0]
         yield entry
-        following = next(waiting[entry.from_index], None)
-        if following is None:
+        next_entry = next(remaining[entry.from_index], None)
+        if next_entry is None:
             heapq.heappop(heap)
         else:
-            heapq.heapreplace(heap, following)
+            heapq.heapreplace(heap, next_entry)
 
 
 def _read_on(
@@ -201,7 +201,7 @@ def _read_on(
 
 
 def _index_cursor(index: Index, after: _ListEntry | None) -> IndexCursor:
-    """Return where an index begins so that everything in it stands after a mark."""
+    """Return the cursor of an index that leaves out all entries up to ``after``."""
     if after is None:
         return IndexCursor()
     place = _place(index)
@@ -210,8 +210,8 @@ def _index_cursor(index: Index, after: _ListEntry | None) -> IndexCursor:
     return IndexCursor(after.score_ms, at_moment=place > after.place)
 
 
-def _fits(record: Record, task_filter: TaskFilter) -> bool:
-    """Whether a record, which may have changed since its entry was read, belongs into the list."""
+def _matches(record: Record, task_filter: TaskFilter) -> bool:
+    """Whether a record matches the filter; it may have changed since its entry was read."""
     state = record.state
     if state.status not in task_filter.statuses:
         return False

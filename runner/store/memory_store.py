@@ -1,7 +1,7 @@
-"""A store in this process, for the simulation and for tests of the worker.
+"""Memory store: the Store Protocol in this process, for the simulation and for tests of the worker.
 
-It is also the plain reading of what the Redis scripts do. It keeps the same encoded bytes, so that
-nothing is shared by accident.
+The code is also a plain description of the Redis scripts. Records and outcomes are kept as the same encoded
+bytes, so that no object is shared by accident.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Home:
 
 
 class MemoryStore:
-    """The Store Protocol without I/O; ``now_ms`` gives the time that Redis would."""
+    """The Store Protocol without I/O; ``now_ms`` is the clock of the store, epoch ms."""
 
     def __init__(self, now_ms: Callable[[], int], shards: int = 16) -> None:
         self._now_ms = now_ms
@@ -68,7 +68,7 @@ class MemoryStore:
         self._owner: Ownership | None = None
         self._incarnations: dict[str, int] = {}
         self._inherited = 0
-        """Homes that may have tasks of an earlier topic."""
+        """Number of homes that may have tasks of an earlier topic."""
         self._committed: dict[tuple[int, int], int] = {}
         self._timeouts: dict[str, int] = {}
         self._verified: dict[int, _Verified] = {}
@@ -83,14 +83,14 @@ class MemoryStore:
         return self._keys.shard(task_id)
 
     def exists(self) -> bool:
-        """Whether it was opened before."""
+        """Whether the store was opened before."""
         return self._owner is not None
 
     def ping(self) -> None:
-        """Always answers."""
+        """Return: the store always answers."""
 
     def open(self, ownership: Ownership) -> Opened:
-        """Compare, or note, whose store this is; StoreMismatch as Redis."""
+        """Compare, or write, the owner of the store. Raises StoreMismatch where Redis would."""
         before = self._owner
         if before is not None:
             _check_owner(before, ownership)
@@ -113,7 +113,7 @@ class MemoryStore:
         return 0 if self._owner is None else self._owner.partitions
 
     def add_homes(self, incarnation: int, homes: int) -> None:
-        """Note that the topic has so many partitions now."""
+        """Raise the number of home partitions; no effect for another incarnation."""
         current = max(self._incarnations.values(), default=0)
         if self._owner is None or incarnation != current or homes <= self._owner.partitions:
             return
@@ -170,11 +170,11 @@ class MemoryStore:
         return Verdict.APPLIED
 
     def bind_server(self) -> bool:
-        """There is only one."""
+        """Return False: there is only one server."""
         return False
 
     def shards_behind(self, incarnation: int, base_offsets: Mapping[int, int]) -> list[tuple[int, int]]:
-        """Return where a mark lies below the base."""
+        """Return (shard, home) wherever an applied offset lies below the base offset."""
         return [
             (shard, home)
             for home, base_offset in base_offsets.items()
@@ -184,31 +184,31 @@ class MemoryStore:
         ]
 
     def pending_tokens(self, homes: Collection[int], shard_token: str) -> dict[int, str]:
-        """Return the notes of the shards in which not all of these homes were verified."""
-        shard_tokens = {
+        """Return the shard tokens of the shards in which not all of these homes are verified."""
+        shards = {
             shard: self._verified.setdefault(shard, _Verified(shard_token)) for shard in range(self.shards)
         }
         return {
-            shard: kept.shard_token
-            for shard, kept in shard_tokens.items()
-            if not kept.homes.issuperset(homes)
+            shard: verified.shard_token
+            for shard, verified in shards.items()
+            if not verified.homes.issuperset(homes)
         }
 
     def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
-        """Note that these homes lack nothing, where the note is still the same."""
+        """Mark homes as verified wherever the shard token is still the same."""
         for shard, shard_token in shard_tokens.items():
-            kept = self._verified.get(shard)
-            if kept is not None and kept.shard_token == shard_token:
-                kept.homes.update(homes)
-                kept.is_complete = kept.is_complete or kept.homes.issuperset(range(of))
+            verified = self._verified.get(shard)
+            if verified is not None and verified.shard_token == shard_token:
+                verified.homes.update(homes)
+                verified.is_complete = verified.is_complete or verified.homes.issuperset(range(of))
 
     def index_entries(
         self, shard: int, home: int, domains: Collection[str], limit: int
     ) -> list[tuple[Index, str]]:
         """Return some index entries of a home in a shard."""
         indexes = [Index(kind, domain, shard, home) for kind in IndexKind for domain in domains]
-        found = [(index, member.decode()) for index in indexes for _, member in self._indexes.get(index, [])]
-        return found[:limit]
+        entries = [(index, m.decode()) for index in indexes for _, m in self._indexes.get(index, [])]
+        return entries[:limit]
 
     def _applied_offset(self, incarnation: int, shard: int, partition: int, *, none: int = 0) -> int:
         home = self._homes.get((shard, partition))
@@ -219,12 +219,12 @@ class MemoryStore:
     def _require_complete(
         self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], completeness: Completeness
     ) -> dict[int, str]:
-        """Return the notes of the shards that are read."""
+        """Return the tokens of the shards read. Raises StoreLost unless they are known to be complete."""
         shard_tokens: dict[int, str] = {}
         for key, source in reads:
             shard = self.shard(key.id)
             if shard not in self._verified:
-                raise StoreLost(f"nobody has looked what is left in shard {shard}")
+                raise StoreLost(f"shard {shard} is not verified")
             shard_tokens[shard] = self._verified[shard].shard_token
             if (
                 self._applied_offset(incarnation, shard, source.partition)
@@ -240,7 +240,7 @@ class MemoryStore:
         return shard in self._verified and self._verified[shard].is_complete
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
-        """Return what is due now."""
+        """Return the due entries of each index."""
         now = self._now_ms()
         return Due(now, {index: self._due(index, now, limit) for index in indexes})
 
@@ -275,12 +275,12 @@ class MemoryStore:
         }
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
-        """Return the highest base seen of these homes."""
-        found: dict[int, int] = {}
+        """Return the highest fence of each of these homes."""
+        fences: dict[int, int] = {}
         for (_, partition), home in self._homes.items():
             if home.incarnation == incarnation and partition in partitions:
-                found[partition] = max(home.fence, found.get(partition, home.fence))
-        return found
+                fences[partition] = max(home.fence, fences.get(partition, home.fence))
+        return fences
 
     def record(self, key: TaskKey) -> Record | None:
         """Return one record as stored."""
@@ -294,17 +294,17 @@ class MemoryStore:
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
-        """Return a stretch of each index."""
-        found: dict[Index, Sequence[tuple[str, int]]] = {}
+        """Return up to ``limit`` entries of each index from its cursor on."""
+        ranges: dict[Index, Sequence[tuple[str, int]]] = {}
         for index, cursor in cursors.items():
             entries = self._indexes.get(index, [])
             first = _first(entries, cursor)
-            found[index] = [
+            ranges[index] = [
                 (member.decode(), score)
                 for score, member in entries[first : first + limit]
                 if to_ms is None or score <= to_ms
             ]
-        return found
+        return ranges
 
     def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
         """Return the moments of index entries; None where there is no such entry."""
@@ -329,49 +329,51 @@ class MemoryStore:
         stored = self._tasks.get(key)
         return ABSENT if stored is None else stored[0]
 
-    def _check_home(self, call: ShardCall, asked: HomeCall) -> Verdict:
-        home = self._homes.get((call.shard, asked.partition))
+    def _check_home(self, call: ShardCall, home_call: HomeCall) -> Verdict:
+        home = self._homes.get((call.shard, home_call.partition))
         if call.restoring is not None and call.restoring.phase in {Phase.WRITE, Phase.END}:
-            ours = home is not None and home.restore_lease == call.restoring.token
-            return Verdict.APPLIED if ours else Verdict.SUPERSEDED
-        if home is not None and (home.incarnation, home.fence) > (call.incarnation, asked.base_offset):
+            has_lease = home is not None and home.restore_lease == call.restoring.token
+            return Verdict.APPLIED if has_lease else Verdict.SUPERSEDED
+        if home is not None and (home.incarnation, home.fence) > (call.incarnation, home_call.base_offset):
             return Verdict.SUPERSEDED
-        return Verdict.APPLIED if call.restoring else self._check_batch(call, asked, home)
+        return Verdict.APPLIED if call.restoring else self._check_batch(call, home_call, home)
 
-    def _check_batch(self, call: ShardCall, asked: HomeCall, home: _Home | None) -> Verdict:
-        applied_offset = self._applied_offset(call.incarnation, call.shard, asked.partition)
-        if asked.decided_up_to is not None and applied_offset < asked.base_offset:
+    def _check_batch(self, call: ShardCall, home_call: HomeCall, home: _Home | None) -> Verdict:
+        applied_offset = self._applied_offset(call.incarnation, call.shard, home_call.partition)
+        if home_call.decided_up_to is not None and applied_offset < home_call.base_offset:
             return Verdict.LOST
         if home is None or home.incarnation < call.incarnation:
             return Verdict.APPLIED
-        if any(offset in home.kept for offset, _ in asked.kept):
+        if any(offset in home.kept for offset, _ in home_call.kept):
             return Verdict.CONFLICT
-        if asked.settled and any(offset >= asked.base_offset for offset in home.kept):
+        if home_call.require_none_kept and any(offset >= home_call.base_offset for offset in home.kept):
             return Verdict.CONFLICT
         return Verdict.APPLIED
 
-    def _write_home(self, call: ShardCall, asked: HomeCall) -> None:
+    def _write_home(self, call: ShardCall, home_call: HomeCall) -> None:
         if call.restoring is not None and call.restoring.phase is not Phase.SET_OFFSET:
-            self._write_restoring(call, asked, call.restoring)
+            self._write_restoring(call, home_call, call.restoring)
             return
-        home = self._homes.setdefault((call.shard, asked.partition), _Home())
+        home = self._homes.setdefault((call.shard, home_call.partition), _Home())
         if home.incarnation != call.incarnation:
             home.incarnation, home.kept, home.applied_offset = call.incarnation, {}, 0
-        home.fence = asked.base_offset
-        home.kept = {offset: kept for offset, kept in home.kept.items() if offset >= asked.base_offset}
-        home.kept.update((offset, encode_outcome(outcome)) for offset, outcome in asked.kept)
-        home.applied_offset = max(home.applied_offset, asked.decided_up_to or 0)
+        home.fence = home_call.base_offset
+        home.kept = {
+            offset: outcome for offset, outcome in home.kept.items() if offset >= home_call.base_offset
+        }
+        home.kept.update((offset, encode_outcome(outcome)) for offset, outcome in home_call.kept)
+        home.applied_offset = max(home.applied_offset, home_call.decided_up_to or 0)
 
-    def _write_restoring(self, call: ShardCall, asked: HomeCall, restoring: Restoring) -> None:
-        place = (call.shard, asked.partition)
+    def _write_restoring(self, call: ShardCall, home_call: HomeCall, restoring: Restoring) -> None:
+        place = (call.shard, home_call.partition)
         if restoring.phase is Phase.BEGIN:
-            self._homes[place] = _Home(call.incarnation, asked.base_offset, restore_lease=restoring.token)
-            kept = self._verified.setdefault(call.shard, _Verified(restoring.token))
-            kept.shard_token, kept.is_complete = restoring.token, False
-            kept.homes.discard(asked.partition)
+            self._homes[place] = _Home(call.incarnation, home_call.base_offset, restore_lease=restoring.token)
+            verified = self._verified.setdefault(call.shard, _Verified(restoring.token))
+            verified.shard_token, verified.is_complete = restoring.token, False
+            verified.homes.discard(home_call.partition)
         elif restoring.phase is Phase.END:
             home = self._homes[place]
-            home.applied_offset, home.restore_lease = asked.base_offset, None
+            home.applied_offset, home.restore_lease = home_call.base_offset, None
 
     def _write_change(self, change: Change, shard: int) -> None:
         old, new = moves(change, shard)
@@ -394,25 +396,25 @@ class MemoryStore:
 
     def _due(self, index: Index, now: int, limit: int) -> DueEntries:
         entries = self._indexes.get(index, [])
-        found = [entry for entry in entries[:limit] if entry[0] <= now]
-        rest = entries[len(found) : len(found) + 1]
-        given = tuple((member.decode(), score) for score, member in found)
-        return DueEntries(given, rest[0][0] if rest else None)
+        due = [entry for entry in entries[:limit] if entry[0] <= now]
+        rest = entries[len(due) : len(due) + 1]
+        pairs = tuple((member.decode(), score) for score, member in due)
+        return DueEntries(pairs, rest[0][0] if rest else None)
 
     def _read(self, index_range: IndexRange, limit: int) -> list[list[tuple[str, int]]]:
-        found: list[list[tuple[str, int]]] = []
+        pages: list[list[tuple[str, int]]] = []
         for index in index_range.indexes:
             entries = self._indexes.get(index, [])
             first = (
                 0 if index_range.from_ms is None else bisect_right(entries, index_range.from_ms, key=_score)
             )
-            if not found and index_range.after is not None:
+            if not pages and index_range.after is not None:
                 score, member = index_range.after
                 first = max(first, bisect_right(entries, (score, member.encode())))
             within = [entry for entry in entries[first : first + limit] if entry[0] <= index_range.to_ms]
-            found.append([(member.decode(), score) for score, member in within])
+            pages.append([(member.decode(), score) for score, member in within])
             limit -= len(within)
-        return found
+        return pages
 
 
 def _read(key: TaskKey, version: str, state: bytes, start: bytes) -> Record:
@@ -420,7 +422,7 @@ def _read(key: TaskKey, version: str, state: bytes, start: bytes) -> Record:
 
 
 def _first(entries: Sequence[tuple[int, bytes]], cursor: IndexCursor) -> int:
-    """Return the position of the first entry from a stop on."""
+    """Return the position of the first entry from a cursor on."""
     if cursor.score_ms is None:
         return 0
     if cursor.member:
@@ -432,11 +434,11 @@ def _score(entry: tuple[int, bytes]) -> int:
     return entry[0]
 
 
-def _check_owner(stored: Ownership, given: Ownership) -> None:
+def _check_owner(stored: Ownership, ownership: Ownership) -> None:
     for name in ("cluster_id", "topic", "group", "changelog"):
-        if getattr(stored, name) != getattr(given, name):
+        if getattr(stored, name) != getattr(ownership, name):
             raise StoreMismatch(
-                f"the store belongs to {name} {getattr(stored, name)!r}, not {getattr(given, name)!r}"
+                f"the store belongs to {name} {getattr(stored, name)!r}, not {getattr(ownership, name)!r}"
             )
-    if given.partitions < stored.partitions:
-        raise StoreMismatch(f"the store knows {stored.partitions} partitions, not {given.partitions}")
+    if ownership.partitions < stored.partitions:
+        raise StoreMismatch(f"the store knows {stored.partitions} partitions, not {ownership.partitions}")

@@ -1,7 +1,7 @@
-"""Walking through the deadline indexes of many shards and homes, one bounded page at a time.
+"""Pages of due tasks: the deadline indexes of many shards and homes, one bounded page at a time.
 
-The cursor names the index reached and the last entry given: entries, homes and domains may come and
-go between two pages, and no entry that stays is given twice or passed over. Shared by both stores.
+The cursor names an index and the last entry returned of it. Entries, homes and domains may be added and
+removed between two pages; no entry that stays is returned twice or left out. Used by both stores.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from runner.tasks.due import DuePage, DueTask, parse_member
 
 @dataclass(frozen=True, slots=True)
 class IndexRange:
-    """Indexes of one shard, walked in their order from after an entry of the first."""
+    """Indexes of one shard in the order of reading, and the moments between which entries are read."""
 
     indexes: Sequence[Index]
     from_ms: int | None
@@ -27,14 +27,14 @@ class IndexRange:
     to_ms: int
     """Inclusive."""
     after: tuple[int, str] | None = None
-    """(epoch ms, member): what was given last, whether or not it is still there."""
+    """(epoch ms, member) of the first index, after which reading begins; the entry may be gone."""
 
 
-class Read(Protocol):
-    """How a store reads a stretch."""
+class RangeReader(Protocol):
+    """Function of a store that reads an index range."""
 
     def __call__(self, index_range: IndexRange, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
-        """Return the first ``limit`` (member, epoch ms) of a stretch, a list for each index they are of."""
+        """Return the first ``limit`` entries (member, epoch ms) of the range, a list for each index."""
         ...
 
 
@@ -55,17 +55,17 @@ def page_between(
     homes: int,
     period: tuple[int | None, int],
     page: Page,
-    read: Read,
+    read: RangeReader,
 ) -> DuePage:
     """Return up to ``page.limit`` tasks due in ``(from, to]``, and the cursor to the next.
 
-    A cursor that no page ever gave begins from the start.
+    A cursor that no page returned is ignored: the page begins at the start.
     """
-    at = _parse(page.cursor)
+    cursor = _parse(page.cursor)
     places = [(domain, home) for domain in sorted(domains) for home in range(homes)]
     tasks: list[DueTask] = []
-    for shard in range(0 if at is None else at.shard, shards):
-        index_range = _index_range(shard, places, period, at)
+    for shard in range(0 if cursor is None else cursor.shard, shards):
+        index_range = _index_range(shard, places, period, cursor)
         if not index_range.indexes:
             continue
         for index, entries in zip(
@@ -78,14 +78,19 @@ def page_between(
 
 
 def _index_range(
-    shard: int, places: Sequence[tuple[str, int]], period: tuple[int | None, int], at: _PeriodCursor | None
+    shard: int,
+    places: Sequence[tuple[str, int]],
+    period: tuple[int | None, int],
+    cursor: _PeriodCursor | None,
 ) -> IndexRange:
-    """Return what is left to walk of one shard."""
-    reached = None if at is None or at.shard != shard else (at.domain, at.home)
-    left = [place for place in places if reached is None or place >= reached]
-    indexes = [Index(IndexKind.DEADLINES, domain, shard, home) for domain, home in left]
-    within = at is not None and bool(left) and left[0] == reached
-    return IndexRange(indexes, *period, (at.score_ms, at.member) if at is not None and within else None)
+    """Return the indexes of one shard from the cursor on."""
+    reached = None if cursor is None or cursor.shard != shard else (cursor.domain, cursor.home)
+    remaining = [place for place in places if reached is None or place >= reached]
+    indexes = [Index(IndexKind.DEADLINES, domain, shard, home) for domain, home in remaining]
+    within = cursor is not None and bool(remaining) and remaining[0] == reached
+    return IndexRange(
+        indexes, *period, (cursor.score_ms, cursor.member) if cursor is not None and within else None
+    )
 
 
 def _cursor(shard: int, last: DueTask) -> str:
@@ -94,7 +99,7 @@ def _cursor(shard: int, last: DueTask) -> str:
 
 
 def _parse(cursor: str | None) -> _PeriodCursor | None:
-    """Return the cursor; None for one that cannot be read: it came in an event, from anywhere."""
+    """Return the cursor of a text; None where the text is no cursor: it comes from an event."""
     if cursor is None:
         return None
     try:

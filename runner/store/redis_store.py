@@ -1,6 +1,6 @@
-"""The store in Redis or Valkey (7.0 and later): one script call per shard and batch.
+"""Redis store: the Store Protocol over Redis or Valkey (7.0 and later), one script call per shard and batch.
 
-Where commands go (one server, a Cluster) is for the Connection to know. Reads go through ``load.lua``,
+The Connection knows to which server a command goes (one server, a Cluster). Reads go through ``load.lua``,
 ``due.lua``, ``between.lua`` and ``list.lua``, every change through ``apply.lua``.
 """
 
@@ -50,7 +50,8 @@ _LOST: Final = -1
 _NO_EVICTION: Final = "noeviction"
 OLDEST_MAJOR: Final = 7
 """Of Redis; every Valkey is later."""
-# What is given on keys of any slot, in a form that changes nothing. Then what cannot be: it is undone.
+# Every command of the scripts, in a form that changes nothing; then the commands that have no such form and
+# are undone.
 _REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
     ("EXISTS",),
     ("HGET", "none"),
@@ -68,10 +69,10 @@ _UNDONE: Final[Sequence[tuple[Any, ...]]] = (("HSET", "a", "b"), ("DEL",))
 
 
 class RedisStore:
-    """The Store Protocol over a connection to Redis; safe for use by one thread."""
+    """The Store Protocol over a connection to Redis; for one thread."""
 
     def __init__(self, connection: Connection, prefix: str = "runner", shards: int = 16) -> None:
-        """Take a connection; nothing is sent before the first call."""
+        """Keep a connection; no command is sent before the first call."""
         self._connection = connection
         self._keys = Keys(prefix, shards)
         self._server: str | None = None
@@ -98,21 +99,22 @@ class RedisStore:
         return self._keys.shard(task_id)
 
     def ping(self) -> None:
-        """Return if every shard answers, takes writes, and lets us give every command.
+        """Return if every shard answers, accepts writes, and permits every command of the scripts.
 
-        A full server or a replica would answer PING, and a right that is missing shows late in a script.
+        PING is not enough: a full server and a replica answer it, and a missing permission shows only later,
+        in the middle of a script.
         """
         keys = self._everywhere()
-        for given in (_REHEARSED, _UNDONE):
-            self._run([Command((name, key, *rest), key) for key in keys for name, *rest in given])
+        for rehearsal in (_REHEARSED, _UNDONE):
+            self._run([Command((name, key, *rest), key) for key in keys for name, *rest in rehearsal])
         self._run([Command(("TIME",), key) for key in keys])
 
     def exists(self) -> bool:
         """Whether the key space has been opened before."""
-        return bool(self._ask("EXISTS", self._keys.owner))
+        return bool(self._send_one("EXISTS", self._keys.owner))
 
     def open(self, ownership: Ownership) -> Opened:
-        """Compare, or write, whose key space this is, and check what the server must be."""
+        """Compare, or write, the owner of the key space, and check version and settings of the server."""
         self._check_version()
         self.ping()
         self._check_eviction()
@@ -129,47 +131,47 @@ class RedisStore:
         keys = [self._keys.owner, self._keys.committed]
         answer = self._call(self._open, [(keys, arguments)])[0]
         if answer[0] == b"MISMATCH":
-            _, name, stored, given = (part.decode() for part in answer)
+            _, name, stored, value = (part.decode() for part in answer)
             raise StoreMismatch(
-                f"the Redis key space belongs to {name} {stored}, this worker has {given}; "
+                f"the Redis key space belongs to {name} {stored}, this worker has {value}; "
                 "use another redis.prefix, or the settings it was made with"
             )
         self._ownership, self._inherited = replace(ownership, incarnation=answer[1]), answer[3]
         return Opened(answer[1], created=bool(answer[2]))
 
     def homes(self) -> int:
-        """Return how many home partitions the key space has."""
-        return int(self._ask("HGET", self._keys.owner, "partitions") or 0)
+        """Return the number of home partitions of the key space."""
+        return int(self._send_one("HGET", self._keys.owner, "partitions") or 0)
 
     def add_homes(self, incarnation: int, homes: int) -> None:
-        """Note that the topic has so many partitions now."""
+        """Raise the number of home partitions; no effect for another incarnation."""
         self._call(self._add_homes, [([self._keys.owner, self._keys.committed], [incarnation, homes])])
 
     def change_changelog(self, before: str, after: str) -> str:
-        """Say ``after`` of the changelog where the key space says ``before``; return what it says then.
+        """Replace the changelog setting ``before`` by ``after``; return the setting after the call.
 
-        ``before`` empty: where it has no topic to restore from, whatever it says.
+        ``before`` empty: replace any setting that names no topic to restore from.
         """
         return str(self._call(self._changelog, [([self._keys.owner], [before, after])])[0].decode())
 
     def go_without_changelog(self) -> None:
-        """Say that tasks change and nobody tells the changelog: a filling that goes on comes to nothing.
+        """End any filling of the changelog: tasks now change without changelog messages.
 
-        StoreMismatch if one has come to its end meanwhile.
+        Raises StoreMismatch if a filling has been completed.
         """
-        ours = NONE if self._ownership is None else self._ownership.changelog or NONE
-        told = self.change_changelog("", ours)
-        if told not in {"", ours}:
+        own = NONE if self._ownership is None else self._ownership.changelog or NONE
+        changelog = self.change_changelog("", own)
+        if changelog not in {"", own}:
             raise StoreMismatch(
-                f"the tasks under this redis.prefix have got a changelog (topic id {told}) since this "
+                f"the tasks under this redis.prefix have got a changelog (topic id {changelog}) since this "
                 "worker started; start it again"
             )
 
     def bind_server(self) -> bool:
-        """Bind the scripts that tasks are read and changed by to the servers that answer now.
+        """Bind the scripts that read and change tasks to the servers that answer now.
 
-        Which they are is part of the text of the scripts. A server that takes over does not know them:
-        so nothing is read from it, or written to it, before it was verified.
+        The identity of the servers is part of the text of the scripts. A server that takes over does not
+        know these scripts, so no task is read or written there before the server is verified.
         """
         if self._ownership is not None and not self.exists():
             self.open(self._ownership)
@@ -186,26 +188,26 @@ class RedisStore:
         return True
 
     def shards_behind(self, incarnation: int, base_offsets: Mapping[int, int]) -> list[tuple[int, int]]:
-        """Return where a mark lies below the base: a look at every shard, in one round trip."""
+        """Return (shard, home) wherever an applied offset lies below its base offset, in one round trip."""
         places = [(shard, home) for home in base_offsets for shard in range(self.shards)]
         names = [self._keys.home(*place) for place in places]
-        asked = [Command(("HMGET", name, "incarnation", "mark", "restorer"), name) for name in names]
-        found = zip(places, self._run(asked), strict=True)
+        commands = [Command(("HMGET", name, "incarnation", "mark", "restorer"), name) for name in names]
+        answers = zip(places, self._run(commands), strict=True)
         return [
             place
-            for place, told in found
-            if _applied_offset(told, incarnation, -1 if place[1] < self._inherited else 0)
+            for place, fields in answers
+            if _applied_offset(fields, incarnation, -1 if place[1] < self._inherited else 0)
             < base_offsets[place[1]]
         ]
 
     def pending_tokens(self, homes: Collection[int], shard_token: str) -> dict[int, str]:
-        """Return the notes of shards in which homes are yet to be verified: one script call per shard."""
+        """Return the tokens of the shards in which one of these homes is not verified, in one round trip."""
         calls = [([self._keys.verified(shard)], [shard_token, *homes]) for shard in range(self.shards)]
-        shard_tokens = self._call(self._unverified, calls)
-        return {shard: kept.decode() for shard, kept in enumerate(shard_tokens) if kept is not None}
+        answers = self._call(self._unverified, calls)
+        return {shard: token.decode() for shard, token in enumerate(answers) if token is not None}
 
     def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
-        """Note homes that lack nothing: one script call per shard, in one round trip."""
+        """Mark homes as verified: one script call per shard, in one round trip."""
         calls = [
             ([self._keys.verified(shard)], [shard_token, of, *homes])
             for shard, shard_token in shard_tokens.items()
@@ -217,8 +219,8 @@ class RedisStore:
     ) -> list[tuple[Index, str]]:
         """Return some index entries of a home in a shard, in one round trip."""
         indexes = [Index(kind, domain, shard, home) for kind in IndexKind for domain in domains]
-        found = self.entries(dict.fromkeys(indexes, IndexCursor()), None, limit)
-        return [(index, member) for index in indexes for member, _ in found[index]][:limit]
+        ranges = self.entries(dict.fromkeys(indexes, IndexCursor()), None, limit)
+        return [(index, member) for index in indexes for member, _ in ranges[index]][:limit]
 
     def load(
         self,
@@ -231,9 +233,9 @@ class RedisStore:
         if not reads:
             seconds, micros = self._run([Command(("TIME",), self._keys.committed)])[0]
             return Loaded(int(seconds) * 1000 + int(micros) // 1000, {}, {})
-        asked = by_shard(reads, self._keys)
+        shards = by_shard(reads, self._keys)
         answers = self._call(
-            self._load, (read.arguments(incarnation, completeness) for read in asked), on_wait
+            self._load, (read.arguments(incarnation, completeness) for read in shards), on_wait
         )
         for answer in answers:
             if answer[0] == _LOST:
@@ -241,13 +243,13 @@ class RedisStore:
         records: dict[TaskKey, Record | None] = {}
         kept: dict[Source, Outcome] = {}
         shard_tokens: dict[int, str] = {}
-        for read, (_, outcomes, found, shard_token) in zip(asked, answers, strict=True):
+        for read, (_, outcomes, parts_of_tasks, shard_token) in zip(shards, answers, strict=True):
             if shard_token is not None:
                 shard_tokens[read.shard] = shard_token.decode()
             for source, outcome in zip(read.sources, outcomes, strict=True):
                 if outcome is not None:
                     kept[source] = decode_outcome(outcome)
-            for key, parts in zip(read.tasks, found, strict=True):
+            for key, parts in zip(read.tasks, parts_of_tasks, strict=True):
                 records[key] = _record(key, *parts)
         return Loaded(max(answer[0] for answer in answers), records, kept, shard_tokens)
 
@@ -259,17 +261,17 @@ class RedisStore:
         return [Verdict(answer.decode()) for answer in answers]
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
-        """Return what is due now: one script call per shard, in one round trip."""
+        """Return the due entries of each index: one script call per shard, in one round trip."""
         shards: dict[int, list[Index]] = defaultdict(list)
         for index in indexes:
             shards[index.shard].append(index)
-        calls = [([self._keys.index(i) for i in found], [limit]) for found in shards.values()]
+        calls = [([self._keys.index(i) for i in group], [limit]) for group in shards.values()]
         answers = self._call(self._due, calls)
-        found: dict[Index, DueEntries] = {}
-        for asked, answer in zip(shards.values(), answers, strict=True):
-            for index, (entries, after) in zip(asked, answer[1:], strict=True):
-                found[index] = DueEntries(_pairs(entries), _ms(after))
-        return Due(max((answer[0] for answer in answers), default=0), found)
+        due: dict[Index, DueEntries] = {}
+        for group, answer in zip(shards.values(), answers, strict=True):
+            for index, (entries, after) in zip(group, answer[1:], strict=True):
+                due[index] = DueEntries(_pairs(entries), _ms(after))
+        return Due(max((answer[0] for answer in answers), default=0), due)
 
     def due_between(
         self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
@@ -283,38 +285,38 @@ class RedisStore:
         """Raise the last timeout of the domains."""
         pairs = [part for domain in domains for part in (to_ms, domain)]
         if pairs:
-            self._ask("ZADD", self._keys.timeouts, "GT", *pairs)
+            self._send_one("ZADD", self._keys.timeouts, "GT", *pairs)
 
     def last_timeout(self, domain: str) -> int | None:
         """Return the end of the last pass."""
-        return _ms(self._ask("ZSCORE", self._keys.timeouts, domain))
+        return _ms(self._send_one("ZSCORE", self._keys.timeouts, domain))
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
         """Raise the offsets known to be committed."""
         pairs = [part for p, offset in offsets.items() for part in (offset, f"{incarnation}/{p}")]
         if pairs:
-            self._ask("ZADD", self._keys.committed, "GT", *pairs)
+            self._send_one("ZADD", self._keys.committed, "GT", *pairs)
 
     def committed(self, incarnation: int) -> dict[int, int]:
         """Return the offsets known to be committed."""
-        answer = self._ask("ZRANGE", self._keys.committed, 0, -1, "WITHSCORES")
-        found = {}
+        answer = self._send_one("ZRANGE", self._keys.committed, 0, -1, "WITHSCORES")
+        offsets = {}
         for member, offset in _pairs(answer):
             era, _, partition = member.partition("/")
             if int(era) == incarnation:
-                found[int(partition)] = offset
-        return found
+                offsets[int(partition)] = offset
+        return offsets
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
-        """Return the highest base seen of these homes: a look at every shard, in one round trip."""
+        """Return the highest fence of each of these homes in any shard, in one round trip."""
         homes = [(shard, partition) for partition in partitions for shard in range(self.shards)]
         names = [self._keys.home(*home) for home in homes]
-        asked = [Command(("HMGET", name, "incarnation", "floor"), name) for name in names]
-        found: dict[int, int] = {}
-        for (_, partition), (era, fence) in zip(homes, self._run(asked), strict=True):
+        commands = [Command(("HMGET", name, "incarnation", "floor"), name) for name in names]
+        fences: dict[int, int] = {}
+        for (_, partition), (era, fence) in zip(homes, self._run(commands), strict=True):
             if era is not None and int(era) == incarnation:
-                found[partition] = max(int(fence), found.get(partition, int(fence)))
-        return found
+                fences[partition] = max(int(fence), fences.get(partition, int(fence)))
+        return fences
 
     def record(self, key: TaskKey) -> Record | None:
         """Return one record as stored; for the command line."""
@@ -323,52 +325,52 @@ class RedisStore:
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         """Return records as stored, in one round trip; for the command line."""
         names = [self._keys.task(key, self.shard(key.id)) for key in keys]
-        found = self._run([Command(("HMGET", name, "version", "state", "start"), name) for name in names])
-        return [_record(key, *parts) for key, parts in zip(keys, found, strict=True)]
+        answers = self._run([Command(("HMGET", name, "version", "state", "start"), name) for name in names])
+        return [_record(key, *parts) for key, parts in zip(keys, answers, strict=True)]
 
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
-        """Return a stretch of each index: one script call per shard, in one round trip."""
+        """Return up to ``limit`` entries of each index from its cursor on: one script call per shard."""
         shards: dict[int, list[Index]] = defaultdict(list)
         for index in cursors:
             shards[index.shard].append(index)
         bounds = ["+inf" if to_ms is None else to_ms, limit]
         calls = [
-            ([self._keys.index(index) for index in found], bounds + _begin(found, cursors))
-            for found in shards.values()
+            ([self._keys.index(index) for index in group], bounds + _starts(group, cursors))
+            for group in shards.values()
         ]
-        found: dict[Index, Sequence[tuple[str, int]]] = {}
+        ranges: dict[Index, Sequence[tuple[str, int]]] = {}
         for indexes, answer in zip(shards.values(), self._call(self._list, calls), strict=True):
-            found.update(zip(indexes, map(_pairs, answer), strict=True))
-        return found
+            ranges.update(zip(indexes, map(_pairs, answer), strict=True))
+        return ranges
 
     def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
         """Return the moments of index entries, in one round trip; None where there is no such entry."""
         names = [self._keys.index(index) for index, _ in entries]
-        asked = [
+        commands = [
             Command(("ZSCORE", name, member), name) for name, (_, member) in zip(names, entries, strict=True)
         ]
-        return [_ms(score) for score in self._run(asked)]
+        return [_ms(score) for score in self._run(commands)]
 
     def key_space(self) -> KeySpace | None:
-        """Return whose key space this is, as it was written; None: nobody opened it yet."""
+        """Return the owner of the key space as stored; None: the key space was never opened."""
         names = ("layout", "shards", "topic", "group", "partitions", "incarnation", "feed")
-        found = self._ask("HMGET", self._keys.owner, *names)
-        if found[0] is None:
+        fields = self._send_one("HMGET", self._keys.owner, *names)
+        if fields[0] is None:
             return None
-        *told, changelog = ((part or b"").decode() for part in found)
-        layout, shards, topic, group, partitions, incarnation = told
+        *texts, changelog = ((field or b"").decode() for field in fields)
+        layout, shards, topic, group, partitions, incarnation = texts
         homes, era = int(partitions), int(incarnation)
         has_none = changelog == NONE or changelog.startswith(FILLING)
         return KeySpace(int(layout), int(shards), topic, group, homes, era, "" if has_none else changelog)
 
     def incarnation_of(self, topic_id: str) -> int:
-        """Return as which incarnation a topic was opened; 0: it was not."""
-        return int(self._ask("HGET", self._keys.owner, f"topic:{topic_id}") or 0)
+        """Return the incarnation of a topic id; 0: the topic was never opened."""
+        return int(self._send_one("HGET", self._keys.owner, f"topic:{topic_id}") or 0)
 
     def drop_key_space(self, tasks: Sequence[TaskKey], domains: Sequence[str], homes: int) -> None:
-        """Remove all that a key space with these tasks holds: for one that was made to be thrown away."""
+        """Delete a key space with these tasks, domains and homes; for key spaces of benchmarks."""
         keys = self._keys
         places = [(shard, home) for shard in range(self.shards) for home in range(homes)]
         names = [keys.owner, keys.committed, keys.timeouts, *(keys.home(*place) for place in places)]
@@ -387,7 +389,7 @@ class RedisStore:
         self._connection.close()
 
     def _read(self, index_range: IndexRange, limit: int) -> list[tuple[tuple[str, int], ...]]:
-        """Return one page of a stretch: one script call."""
+        """Return the first ``limit`` entries of an index range: one script call."""
         lowest = "-inf" if index_range.from_ms is None else index_range.from_ms
         keys = [self._keys.index(index) for index in index_range.indexes]
         arguments = [lowest, index_range.to_ms, limit, *(index_range.after or ())]
@@ -395,14 +397,14 @@ class RedisStore:
         return [_pairs(entries) for entries in answer]
 
     def _everywhere(self) -> list[str]:
-        """Return a key that is never there, for every slot that holds some of ours."""
+        """Return a probe key for every slot that holds keys of this key space."""
         return [self._keys.probe(shard) for shard in ("meta", *range(self.shards))]
 
     def _check_version(self) -> None:
-        """Refuse servers that are older than the scripts are written for. HELLO is allowed to everybody."""
+        """Refuse servers older than the scripts need. Every user may send HELLO."""
         for answer in self._connection.run_on_masters(("HELLO",)):
             if isinstance(answer, Exception):
-                continue  # A proxy that does not know it: what it stands for is its operator's to see to.
+                continue  # A proxy without HELLO: its operator answers for the version behind it.
             version = _field(answer, b"version")
             major = version.partition(".")[0]
             if major.isdecimal() and int(major) < OLDEST_MAJOR:
@@ -411,10 +413,10 @@ class RedisStore:
                 )
 
     def _check_eviction(self) -> None:
-        """Refuse servers that may throw tasks away when memory runs out."""
+        """Refuse servers that may evict tasks when memory runs out."""
         for answer in self._connection.run_on_masters(_EVICTION):
             if isinstance(answer, ResponseError):
-                continue  # A managed service that hides CONFIG: its operator must see to noeviction.
+                continue  # A managed service without CONFIG: its operator answers for noeviction.
             policy = _setting(answer)
             if policy != _NO_EVICTION:
                 raise StoreMismatch(
@@ -425,48 +427,48 @@ class RedisStore:
     def _call(
         self, script: Script, calls: Iterable[tuple[list[str], list[Any]]], on_wait: OnWait = idle
     ) -> list[Any]:
-        """Call one script for several shards in one round trip, sending its text if need be."""
+        """Call one script for several shards in one round trip; its text is sent to servers that lack it."""
         anywhere = self._keys.committed
         commands: list[Command] = []
 
-        def made() -> Iterator[Command]:
+        def new_commands() -> Iterator[Command]:
             for keys, arguments in calls:
-                asked = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
-                commands.append(Command(asked, next(iter(keys), anywhere)))
+                command = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
+                commands.append(Command(command, next(iter(keys), anywhere)))
                 yield commands[-1]
 
-        answers = self._run(made(), on_wait, passed=NoScriptError)
+        answers = self._run(new_commands(), on_wait, tolerated=NoScriptError)
         missing = [i for i, a in enumerate(answers) if isinstance(a, Exception)]
         if missing and script.is_bound:
             raise StoreLost("Redis is another server than the one that was verified")
         if missing:
-            completeness = [
+            with_text = [
                 Command(("EVAL", script.text, *commands[i].arguments[2:]), commands[i].key) for i in missing
             ]
-            for i, answer in zip(missing, self._run(completeness), strict=True):
+            for i, answer in zip(missing, self._run(with_text), strict=True):
                 answers[i] = answer
         return answers
 
-    def _ask(self, name: str, key: str, *arguments: Any) -> Any:
-        """Give one command, and return its answer."""
+    def _send_one(self, name: str, key: str, *arguments: Any) -> Any:
+        """Send one command and return its answer."""
         return self._run([Command((name, key, *arguments), key)])[0]
 
     def _run(
         self,
         commands: Iterable[Command],
         on_wait: OnWait = idle,
-        passed: type[Exception] | None = None,
+        tolerated: type[Exception] | None = None,
     ) -> list[Any]:
-        """Send commands in one round trip; errors of the type ``passed`` are answers."""
+        """Send commands in one round trip; errors of the type ``tolerated`` are returned as answers."""
         answers = self._connection.run(commands, on_wait)
         for answer in answers:
-            if isinstance(answer, Exception) and (passed is None or not isinstance(answer, passed)):
+            if isinstance(answer, Exception) and (tolerated is None or not isinstance(answer, tolerated)):
                 raise unavailable(answer) from answer
         return answers
 
 
-def _applied_offset(told: Sequence[bytes | None], incarnation: int, none: int) -> int:
-    era, applied_offset, restore_lease = told
+def _applied_offset(fields: Sequence[bytes | None], incarnation: int, none: int) -> int:
+    era, applied_offset, restore_lease = fields
     if era is None or int(era) != incarnation:
         return none
     return -1 if restore_lease is not None else int(applied_offset or 0)
@@ -476,16 +478,16 @@ def _record(key: TaskKey, version: bytes | None, state: bytes, start: bytes) -> 
     return None if version is None else read_record(key, revision_of(_text(version)), state, start)
 
 
-def _begin(indexes: Sequence[Index], cursors: Mapping[Index, IndexCursor]) -> list[Any]:
-    """Return where the reading of each index begins, as ``list.lua`` is told."""
-    told: list[Any] = []
+def _starts(indexes: Sequence[Index], cursors: Mapping[Index, IndexCursor]) -> list[Any]:
+    """Return the arguments of ``list.lua`` that say where the reading of each index begins."""
+    arguments: list[Any] = []
     for index in indexes:
         cursor = cursors[index]
         if cursor.score_ms is None:
-            told += ["-inf", ""]
+            arguments += ["-inf", ""]
         else:
-            told += [f"({cursor.score_ms}" if cursor.at_moment else cursor.score_ms, cursor.member]
-    return told
+            arguments += [f"({cursor.score_ms}" if cursor.at_moment else cursor.score_ms, cursor.member]
+    return arguments
 
 
 def _pairs(answer: Any) -> tuple[tuple[str, int], ...]:
@@ -495,28 +497,28 @@ def _pairs(answer: Any) -> tuple[tuple[str, int], ...]:
     return tuple((_text(answer[i]), int(float(answer[i + 1]))) for i in range(0, len(answer), 2))
 
 
-def _text(index_entries: bytes) -> str:
+def _text(value: bytes) -> str:
     try:
-        return index_entries.decode()
+        return value.decode()
     except UnicodeDecodeError:
         raise StoreUnreadable(
-            f"Redis holds {index_entries[:100]!r} where a version or the entry of an index belongs; "
+            f"Redis holds {value[:100]!r} where a version or the entry of an index belongs; "
             "take it out, or restore Redis"
         ) from None
 
 
 def _ms(score: Any) -> int | None:
-    """Return a score, which is text (RESP2) or a number (RESP3)."""
+    """Return a score as epoch ms; it arrives as text (RESP2) or as a number (RESP3)."""
     return None if score is None else int(float(score))
 
 
 def _field(answer: Any, name: bytes) -> str:
-    """Return a field of a map (RESP3), which may be flat (RESP2); empty where there is none."""
-    told = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=False))
-    return _text(told.get(name, b""))
+    """Return a field of a map (RESP3) or flat list (RESP2); empty where there is none."""
+    fields = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=False))
+    return _text(fields.get(name, b""))
 
 
 def _setting(answer: Any) -> str:
-    """Return the value that CONFIG GET gives of one setting, a map (RESP3) or flat (RESP2)."""
+    """Return the value in an answer of CONFIG GET, a map (RESP3) or flat list (RESP2)."""
     values = list(answer.values()) if isinstance(answer, dict) else list(answer[1::2])
     return values[0].decode() if values else _NO_EVICTION

@@ -1,4 +1,4 @@
-"""The Lua files as Redis is given them: by their digest, and whole where a server does not know them."""
+"""Lua scripts: the files of this package, called by digest, sent as text where a server lacks them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from importlib.resources import files
 from typing import Final
 
 BOUND: Final = ("load", "apply", "unverified", "verified")
-"""Scripts that are bound to the servers that were verified: all that tasks are read and changed by."""
+"""Scripts bound to the verified servers: all scripts that read and change tasks."""
 
 
 class Script:
-    """Lua files in their order, called by a digest and sent whole where a server does not know them yet."""
+    """One or more Lua files, joined in order, with the digest by which Redis calls them."""
 
     def __init__(self, *names: str, server: str | None = None) -> None:
-        """``server``: the script is bound to it, and unknown wherever nobody has verified it."""
+        """``server``: identity of the verified servers; the script is unknown to any other server."""
         folder = files("runner.store").joinpath("scripts")
         text = "".join(folder.joinpath(f"{name}.lua").read_text("utf-8") for name in names)
         self.is_bound = server is not None

@@ -1,8 +1,8 @@
-"""What a store compares of a record before it changes it: ``revision;source``.
+"""Versions: ``revision;source``, compared before a store changes a record.
 
-The revision alone would not do. A record that was removed may be followed by one that counts from 1
-again, on another home, whose floor says nothing about the first: a worker that slept through all of
-it would take the one for the other. The source of its StartTask tells every generation apart.
+The revision alone is not enough. After a record is removed, the next record of the task counts from 1
+again, perhaps on another home, whose fence says nothing about the first home: a zombie could mistake one
+record for the other. The source of the StartTask is different in every generation.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from runner.errors import StoreUnreadable
 from runner.tasks.record import Record
 
 ABSENT = ""
-"""Version of a record that is not there."""
+"""Version where there is no record."""
 
 
 def version_of(record: Record | None) -> str:
-    """Return the version of a record, as the task hash holds it."""
+    """Return the version of a record, as stored in the task hash."""
     return ABSENT if record is None else f"{record.revision};{record.state.source}"
 
 
 def is_open(version: str) -> bool:
-    """Whether this is the version of an open record: every second revision is."""
+    """Whether a version belongs to an open record: its revision is odd."""
     return revision_of(version) % 2 == 1
 
 
 def revision_of(version: str) -> int:
-    """Return the revision of a version. Raises StoreUnreadable for text that is none."""
+    """Return the revision in a version. Raises StoreUnreadable for a text that is no version."""
     try:
         return int(version.partition(";")[0])
     except ValueError:

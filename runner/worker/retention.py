@@ -127,7 +127,7 @@ class Retention:
         self._time.observe(due.now_ms)
         found: list[tuple[Index, TaskKey, int]] = []
         for index in indexes:
-            entries = due.found[index]
+            entries = due.by_index[index]
             for member, _ in entries.entries:
                 revision, task_id = parse_removal(index, member)
                 found.append((index, TaskKey(index.domain, task_id), revision))
@@ -165,7 +165,7 @@ class Retention:
 
     def _call(self, at: tuple[int, int], changes: list[Change], positions: Mapping[int, int]) -> ShardCall:
         shard, home = at
-        call = HomeCall(home, positions[home], settled=True)
+        call = HomeCall(home, positions[home], require_none_kept=True)
         return ShardCall(shard, self._incarnation, (call,), tuple(changes))
 
     def _again(self, indexes: Collection[Index], moment_ms: int) -> None:

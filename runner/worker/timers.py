@@ -129,7 +129,7 @@ class Timers:
         self._time.observe(answer.now_ms)
         self._expire_resting()
         for index in indexes:
-            next_ms = answer.found[index].next_ms
+            next_ms = answer.by_index[index].next_ms
             if next_ms is not None:
                 self._schedule.schedule(index, next_ms)
         # What an index holds beyond its page, or one not read by now, may be due before what was found.
@@ -154,7 +154,7 @@ class Timers:
     def _look_again(self, answer: Due) -> None:
         """What is still there when its lease ends was not resumed: whoever was told did not get it."""
         lease_ms = int(self._settings.lease_seconds * 1000)
-        for index, found in answer.found.items():
+        for index, found in answer.by_index.items():
             if found.entries:
                 self._schedule.schedule(index, answer.now_ms + lease_ms)
 
@@ -195,7 +195,7 @@ class Timers:
 def _by_deadline(answer: Due) -> list[tuple[int, Index, str]]:
     entries = (
         (deadline_ms, index, member)
-        for index, found in answer.found.items()
+        for index, found in answer.by_index.items()
         for member, deadline_ms in found.entries
     )
     return sorted(entries, key=itemgetter(0))

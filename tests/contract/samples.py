@@ -162,7 +162,9 @@ def one_call_of_each_kind(store: Subject, number: int = 0) -> Record:
     record = started(store, opened(key_in(store, 1, number), Source(1, 0, number), PAST + number))
     assert store.load(1, [(record.key, Source(1, 0, 0))]).records == {record.key: record}
     index = deadlines(store, record.key, 0)
-    assert (f"1/0@{number};0;{record.key.id}", PAST + number) in store.due([index], 100).found[index].entries
+    assert (f"1/0@{number};0;{record.key.id}", PAST + number) in store.due([index], 100).by_index[
+        index
+    ].entries
     _, page = store.due_between([DOMAIN], HOMES, (PAST - 1, FUTURE), Page(1))
     assert page.cursor is not None
     store.due_between([DOMAIN], HOMES, (PAST - 1, FUTURE), Page(100, page.cursor))

@@ -82,7 +82,7 @@ class ListedRedisStore(RedisStore):
         found = set()
         for match in self._matches(_INDEX):
             index = Index(IndexKind(match["kind"]), _domain(match), int(match["shard"]), int(match["home"]))
-            entries = self._ask("ZRANGE", self._keys.index(index), 0, -1, "WITHSCORES")
+            entries = self._send_one("ZRANGE", self._keys.index(index), 0, -1, "WITHSCORES")
             found |= {(index, member, score) for member, score in _pairs(entries)}
         return found
 

@@ -62,7 +62,7 @@ class TestRevision:
         later = opened(first.key, Source(1, 1, 0))
         ended, later_ended = closed(first, Source(1, 0, 1)), closed(later, Source(1, 1, 1))
         assert ended.revision == later_ended.revision
-        removal = HomeCall(0, 5, settled=True)
+        removal = HomeCall(0, 5, require_none_kept=True)
         started(store, first)
         assert apply(store, HomeCall(0, 0), Change(first.key, first, ended)) is Verdict.APPLIED
         assert apply(store, removal, Change(first.key, ended, None, remove=True)) is Verdict.APPLIED
@@ -154,7 +154,7 @@ class TestFloor:
         assert apply(store, HomeCall(0, 10), shard=0) is Verdict.APPLIED
         record = opened(key_in(store, 0), Source(1, 0, 0))
         change = Change(record.key, record, closed(record, Source(1, 0, 1)))
-        assert apply(store, HomeCall(0, 9, settled=True), change) is Verdict.SUPERSEDED
+        assert apply(store, HomeCall(0, 9, require_none_kept=True), change) is Verdict.SUPERSEDED
 
     def test_the_same_base_may_come_again_and_trims_nothing(self, store: Subject) -> None:
         for offset in (10, 11, 12):
@@ -219,7 +219,7 @@ class TestIncarnation:
         change = Change(record.key, record, ended)
         assert apply(store, HomeCall(0, 7, ((7, KEPT),)), change) is Verdict.APPLIED
         removal = Change(record.key, ended, None, remove=True)
-        assert apply(store, HomeCall(0, 0, settled=True), removal, incarnation=2) is Verdict.APPLIED
+        assert apply(store, HomeCall(0, 0, require_none_kept=True), removal, incarnation=2) is Verdict.APPLIED
         assert store.records() == []
 
 
@@ -238,7 +238,7 @@ class TestRemoval:
     ) -> None:
         ended = self.ended(store)
         removal = Change(ended.key, ended, None, remove=True)
-        assert apply(store, HomeCall(0, base, settled=True), removal) is Verdict.CONFLICT
+        assert apply(store, HomeCall(0, base, require_none_kept=True), removal) is Verdict.CONFLICT
         assert store.records() == [ended]
         assert indexes_equal_records(store)
         assert kept_at(store, 0, 0, range(10)) == {7}
@@ -246,7 +246,7 @@ class TestRemoval:
     def test_takes_away_record_and_entry_and_raises_the_floor(self, store: Subject) -> None:
         ended = self.ended(store)
         removal = Change(ended.key, ended, None, remove=True)
-        assert apply(store, HomeCall(0, 8, settled=True), removal) is Verdict.APPLIED
+        assert apply(store, HomeCall(0, 8, require_none_kept=True), removal) is Verdict.APPLIED
         assert store.records() == []
         assert store.record(ended.key) is None
         assert store.all_index_entries() == set()
@@ -258,7 +258,7 @@ class TestRemoval:
         first = opened(key_in(store, 0), Source(1, 0, 0))
         ended = self.ended(store)
         assert (
-            apply(store, HomeCall(0, 8, settled=True), Change(ended.key, ended, None, remove=True))
+            apply(store, HomeCall(0, 8, require_none_kept=True), Change(ended.key, ended, None, remove=True))
             is Verdict.APPLIED
         )
         again = opened(ended.key, Source(1, 0, 8))
@@ -273,7 +273,7 @@ class TestRemoval:
         changes = [Change(old.key, old, new) for old, new in zip(records, ended, strict=True)]
         assert apply(store, HomeCall(0, 0), *changes) is Verdict.APPLIED
         gone = [Change(record.key, record, None, remove=True) for record in ended[1:]]
-        assert apply(store, HomeCall(0, 0, settled=True), *gone) is Verdict.APPLIED
+        assert apply(store, HomeCall(0, 0, require_none_kept=True), *gone) is Verdict.APPLIED
         assert store.records() == ended[:1]
         assert indexes_equal_records(store)
 

@@ -82,13 +82,13 @@ def same(tasks: Iterable[DueTask], records: Iterable[Record]) -> bool:
 
 class TestDue:
     def test_of_no_index_finds_nothing(self, store: Subject) -> None:
-        assert store.due([], 10).found == {}
+        assert store.due([], 10).by_index == {}
 
     def test_names_every_index_that_was_asked_for(self, store: Subject) -> None:
         indexes = [Index(kind, DOMAIN, shard, 0) for kind in IndexKind for shard in range(SHARDS)]
         due = store.due(indexes, 10)
-        assert set(due.found) == set(indexes)
-        assert {(found.entries, found.next_ms) for found in due.found.values()} == {((), None)}
+        assert set(due.by_index) == set(indexes)
+        assert {(found.entries, found.next_ms) for found in due.by_index.values()} == {((), None)}
         assert due.now_ms > 1_700_000_000_000
 
     def test_gives_what_is_due_earliest_first_and_the_moment_of_the_next(self, store: Subject) -> None:
@@ -97,7 +97,7 @@ class TestDue:
         for n, (key, moment) in enumerate(zip(keys, moments, strict=True)):
             started(store, opened(key, Source(1, 1, n), moment))
         index = deadlines(store, keys[0], 1)
-        found = store.due([index], 10).found[index]
+        found = store.due([index], 10).by_index[index]
         assert [score for _, score in found.entries] == [PAST, PAST + 1, PAST + 2]
         assert [member for member, _ in found.entries] == [f"1/1@{n};0;{keys[n].id}" for n in (4, 2, 0)]
         assert found.next_ms == FUTURE
@@ -106,16 +106,16 @@ class TestDue:
         for n in range(5):
             started(store, opened(key_in(store, 2, n), Source(1, 1, n), PAST + n))
         index = deadlines(store, key_in(store, 2), 1)
-        found = store.due([index], 3).found[index]
+        found = store.due([index], 3).by_index[index]
         assert [score for _, score in found.entries] == [PAST, PAST + 1, PAST + 2]
         assert found.next_ms == PAST + 3
-        exactly = store.due([index], 5).found[index]
+        exactly = store.due([index], 5).by_index[index]
         assert (len(exactly.entries), exactly.next_ms) == (5, None)
 
     def test_knows_the_next_where_nothing_is_due(self, store: Subject) -> None:
         record = started(store, opened(key_in(store, 2), Source(1, 1, 0), FUTURE))
         index = deadlines(store, record.key, 1)
-        found = store.due([index], 3).found[index]
+        found = store.due([index], 3).by_index[index]
         assert (found.entries, found.next_ms) == ((), FUTURE)
 
     def test_gives_closed_tasks_at_the_end_of_their_retention(self, store: Subject) -> None:
@@ -124,7 +124,7 @@ class TestDue:
             change = Change(record.key, record, closed(record, Source(1, 0, 9), moment))
             assert apply(store, HomeCall(0, 0), change) is Verdict.APPLIED
         index = removals(store, over.key, 0)
-        found = store.due([index, deadlines(store, over.key, 0)], 10).found
+        found = store.due([index, deadlines(store, over.key, 0)], 10).by_index
         assert found[index].entries == ((f"2;{over.key.id}", PAST),)
         assert found[index].next_ms == FUTURE
         assert found[deadlines(store, over.key, 0)].entries == ()
@@ -133,7 +133,7 @@ class TestDue:
         records = spread(store, 60, PAST, DOMAINS)
         indexes = list(dict.fromkeys(deadlines(store, record.key, record.state.home) for record in records))
         assert len(indexes) == len(DOMAINS) * SHARDS * HOMES
-        found = store.due(indexes, 1000).found
+        found = store.due(indexes, 1000).by_index
         for index in indexes:
             wanted = {
                 due_of(record).member

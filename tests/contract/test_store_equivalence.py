@@ -60,7 +60,7 @@ class Home:
     partition: int
     base: int
     offsets: tuple[int, ...]
-    settled: bool
+    require_none_kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ class Twins:
         kept = tuple(
             (base + offset, OUTCOMES[(self.moment + offset) % len(OUTCOMES)]) for offset in home.offsets
         )
-        return HomeCall(home.partition, base, kept, home.settled)
+        return HomeCall(home.partition, base, kept, home.require_none_kept)
 
     def _change(self, shard: int, touch: Touch) -> Change:
         key = self._key(shard, touch.task)
@@ -287,7 +287,7 @@ class Twins:
             for shard in range(SHARDS_USED)
             for home in range(HOMES)
         ]
-        assert self.redis.due(indexes, limit).found == self.memory.due(indexes, limit).found
+        assert self.redis.due(indexes, limit).by_index == self.memory.due(indexes, limit).by_index
 
     def _turn(self, step: Turn) -> None:
         page = Page(step.limit, None if step.anew else self.cursor)

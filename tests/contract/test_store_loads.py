@@ -81,13 +81,15 @@ class TestRoundTrip:
         key = TaskKey(DOMAIN, id_)
         record = started(store, opened(key, Source(1, 1, 3), PAST))
         assert store.records() == [record]
-        [(member, score)] = store.due([deadlines(store, key, 1)], 10).found[deadlines(store, key, 1)].entries
+        [(member, score)] = (
+            store.due([deadlines(store, key, 1)], 10).by_index[deadlines(store, key, 1)].entries
+        )
         due = parse_member(member, DOMAIN, 1, score)
         assert (due.key, due.started_by, due.deadline_ms, due.member) == (key, Source(1, 1, 3), PAST, member)
 
         after = closed(record, Source(1, 1, 4), PAST)
         assert apply(store, HomeCall(1, 0), Change(key, record, after)) is Verdict.APPLIED
-        [(member, _)] = store.due([removals(store, key, 1)], 10).found[removals(store, key, 1)].entries
+        [(member, _)] = store.due([removals(store, key, 1)], 10).by_index[removals(store, key, 1)].entries
         assert parse_removal(removals(store, key, 1), member) == (2, id_)
         assert apply(store, HomeCall(1, 0), Change(key, after, None, remove=True)) is Verdict.APPLIED
         assert store.records() == []

@@ -92,7 +92,7 @@ def test_an_entry_of_a_removal_that_is_none_is_shown(
     record, _ = task(store)
     index = removals(store, record.key, 0)
     redis_client.zadd(store._keys.index(index), {b"x;task": PAST})
-    [(member, _)] = store.due([index], 10).found[index].entries
+    [(member, _)] = store.due([index], 10).by_index[index].entries
     with pytest.raises(StoreUnreadable, match=r"'x;task' in an index of domain 'approvals' on home 0"):
         parse_removal(index, member)
 

@@ -123,7 +123,7 @@ class RemovesUnsettled(MemoryStore):
 
     def apply_shard(self, call: ShardCall) -> Verdict:
         """Apply a call without the guard on removal."""
-        homes = tuple(structs.replace(home, settled=False) for home in call.homes)
+        homes = tuple(structs.replace(home, require_none_kept=False) for home in call.homes)
         return super().apply_shard(structs.replace(call, homes=homes))
 
 

@@ -1,1 +1,1 @@
-"""The way to Redis, whichever nodes it has: commands go out, answers come back, in one round trip."""
+"""Connections to Redis in each topology: commands and their answers, in one round trip."""

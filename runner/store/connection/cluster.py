@@ -1,8 +1,8 @@
 """Redis Cluster: every command goes to the master of its slot, and all masters work at the same time.
 
-A refusal that says "not here" is followed, for nothing was done: MOVED and ASK to the node they name,
-TRYAGAIN (the keys of a call are on their way to another node) and CLUSTERDOWN after a pause, all of it
-within the time one call may take. An answer that is lost is never asked for again: the loop does that.
+A redirection is followed, for the command had no effect: MOVED and ASK to the node they name, TRYAGAIN
+(the keys of a call are moving to another node) and CLUSTERDOWN after a pause, all within the timeout of
+one call. A command whose answer is lost is never sent again here: the loop decides that.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from runner.store.connection.refusals import unavailable
 from runner.store.connection.slots import Address, SlotMap
 
 PAUSE_SECONDS: Final = 0.02
-"""Between two tries while slots move or a master is replaced."""
+"""Pause between two attempts while slots move or a master is replaced."""
 
 _ASKING: Final = ("ASKING",)
 _ELSEWHERE: Final = (AskError, TryAgainError, ClusterDownError)
 
 
 class _Target(NamedTuple):
-    """Who gets a command, and whether it must be told that the slot is on its way there."""
+    """Node that gets a command, and whether ASKING must precede the command."""
 
     node: Address
     asking: bool = False
@@ -41,7 +41,7 @@ class ClusterConnection:
     def __init__(
         self, seeds: Sequence[Address], new_client: Callable[[Address], redis.Redis], timeout_seconds: float
     ) -> None:
-        """``seeds`` are the nodes that are asked first who the others are."""
+        """``seeds``: nodes that are asked first for the other nodes."""
         self._seeds = list(seeds)
         self._new_client = new_client
         self._timeout_seconds = timeout_seconds
@@ -50,17 +50,17 @@ class ClusterConnection:
         self._outdated = True
 
     def run(self, commands: Iterable[Command], on_wait: OnWait = idle) -> list[Any]:
-        """Send the commands, to each master its own, and follow what has moved."""
+        """Send each command to the master of its slot, and follow redirections."""
         commands = list(commands)
         deadline = time.monotonic() + self._timeout_seconds
         answers: dict[int, Any] = {}
         left: dict[int, _Target | None] = dict.fromkeys(range(len(commands)))
         for pause in chain([0.0], repeat(PAUSE_SECONDS)):
-            targets = {number: aim or self._owner(commands[number].key) for number, aim in left.items()}
-            found = self._exchange(commands, targets, on_wait)
-            on_wait = idle  # however often it is sent
-            answers |= found
-            refusals = {n: answer for n, answer in found.items() if isinstance(answer, _ELSEWHERE)}
+            targets = {number: target or self._owner(commands[number].key) for number, target in left.items()}
+            received = self._exchange(commands, targets, on_wait)
+            on_wait = idle  # Once a call, however often commands are sent.
+            answers |= received
+            refusals = {n: answer for n, answer in received.items() if isinstance(answer, _ELSEWHERE)}
             if not refusals:
                 break
             left = {number: self._redirected(refusal) for number, refusal in refusals.items()}
@@ -71,8 +71,8 @@ class ClusterConnection:
         """Send one command to every node that has slots."""
         self._refresh()
         masters = self._slots.masters
-        found = self._send({_Target(node): [arguments] for node in masters})
-        return [found[_Target(node)][0] for node in masters]
+        answers = self._send({_Target(node): [arguments] for node in masters})
+        return [answers[_Target(node)][0] for node in masters]
 
     def close(self) -> None:
         """Close the connections to all nodes."""
@@ -80,7 +80,7 @@ class ClusterConnection:
             client.close()
         self._clients.clear()
 
-    # -- who gets a command ------------------------------------------------------------------------
+    # -- the node of a command ---------------------------------------------------------------------
 
     def _owner(self, key: str) -> _Target:
         if self._outdated:
@@ -92,7 +92,7 @@ class ClusterConnection:
         return _Target(owner)
 
     def _redirected(self, refusal: Exception) -> _Target | None:
-        """Return where a command goes instead; None: where its slot will be found next time."""
+        """Return the node that a redirection names; None: look up the slot again."""
         match refusal:
             case MovedError():
                 self._slots.move(refusal.slot_id, self._named(refusal))
@@ -105,13 +105,13 @@ class ClusterConnection:
         return None
 
     def _named(self, refusal: AskError) -> Address:
-        # A node that does not know its own host leaves it out: it is where we have found it.
+        # A node that does not know its own host leaves it out: then the host is the one of the seed.
         return Address(refusal.host or self._seeds[0].host, int(refusal.port))
 
     def _wait(self, refusals: Sequence[Exception], pause: float, deadline: float) -> None:
-        """Return when to try again; StoreUnavailable once the time of a call has passed.
+        """Sleep until the next attempt; StoreUnavailable once the timeout of the call has passed.
 
-        Who names another node is believed at once, the first time.
+        The first attempt after a redirection to a node follows at once.
         """
         if time.monotonic() > deadline:
             raise StoreUnavailable(f"Redis Cluster: a slot is moving or down: {refusals[0]}")
@@ -122,48 +122,48 @@ class ClusterConnection:
     def _exchange(
         self, commands: Sequence[Command], targets: Mapping[int, _Target], on_wait: OnWait
     ) -> dict[int, Any]:
-        """Send commands by their number; return the answers by the same."""
+        """Send commands, given by number; return the answers by number."""
         numbers: dict[_Target, list[int]] = {}
         for number, target in targets.items():
             numbers.setdefault(target, []).append(number)
-        found = self._send(
+        received = self._send(
             {target: [commands[number].arguments for number in mine] for target, mine in numbers.items()},
             on_wait,
         )
         return {
             number: answer
             for target, mine in numbers.items()
-            for number, answer in zip(mine, found[target], strict=True)
+            for number, answer in zip(mine, received[target], strict=True)
         }
 
     def _send(
         self, calls: Mapping[_Target, Sequence[tuple[Any, ...]]], on_wait: OnWait = idle
     ) -> dict[_Target, list[Any]]:
-        """Send to every node before the first answer is read."""
+        """Send to every node before reading the first answer."""
         under_way: dict[_Target, Exchange] = {}
-        found: dict[_Target, list[Any]] = {}
+        received: dict[_Target, list[Any]] = {}
         try:
             for target, commands in calls.items():
-                under_way[target] = Exchange(self._client(target.node), _told(target, commands))
+                under_way[target] = Exchange(self._client(target.node), _with_asking(target, commands))
             on_wait()
             for target in calls:
                 answers = under_way.pop(target).answers()
-                found[target] = answers[1::2] if target.asking else answers
+                received[target] = answers[1::2] if target.asking else answers
         except FAILURES as error:
             drop_all(under_way.values())
             self._outdated = True
             raise unavailable(error) from error
-        return found
+        return received
 
     def _client(self, node: Address) -> redis.Redis:
         if node not in self._clients:
             self._clients[node] = self._new_client(node)
         return self._clients[node]
 
-    # -- who has which slots -----------------------------------------------------------------------
+    # -- the slot map -----------------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        """Ask the nodes who has which slots, until one answers."""
+        """Read the slot map from the first node that answers."""
         failure: Exception | None = None
         for node in dict.fromkeys([*self._slots.masters, *self._seeds]):
             try:
@@ -185,17 +185,17 @@ class ClusterConnection:
             self._clients.pop(node).close()
 
 
-def _told(target: _Target, commands: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _with_asking(target: _Target, commands: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     if not target.asking:
         return list(commands)
     return [part for command in commands for part in (_ASKING, command)]
 
 
 def connect_cluster(nodes: Sequence[Address], timeout_seconds: float, **options: Any) -> ClusterConnection:
-    """Return the Cluster that these nodes belong to; nothing is sent yet."""
-    told = client_options(timeout_seconds) | options
+    """Return a connection to the Cluster of these nodes; no command is sent yet."""
+    client_settings = client_options(timeout_seconds) | options
 
     def new_client(node: Address) -> redis.Redis:
-        return redis.Redis(host=node.host, port=node.port, **told)
+        return redis.Redis(host=node.host, port=node.port, **client_settings)
 
     return ClusterConnection(nodes, new_client, timeout_seconds)

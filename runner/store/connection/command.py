@@ -1,4 +1,4 @@
-"""What the store sends, and what it asks of whoever sends it."""
+"""Commands of the store, and the Protocol of a connection that sends them."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 
 class Command(NamedTuple):
-    """A command, and one of its keys: all of them lie in one slot, which says where it goes."""
+    """Command with one of its keys; all keys of a command lie in one slot, which decides the server."""
 
     arguments: tuple[Any, ...]
     key: str
 
 
 OnWait: TypeAlias = Callable[[], object]
-"""What the caller does while Redis works, once a call. It must not raise, nor ask Redis."""
+"""Work of the caller while Redis works, once a call. It must not raise, nor call Redis."""
 
 
 def idle() -> None:
-    """Wait."""
+    """Do no work while Redis works."""
 
 
 class Connection(Protocol):
-    """Redis, whatever its topology.
+    """Connection to Redis in any topology.
 
-    Both methods raise StoreUnavailable where an answer is missing: what was asked may have happened
-    then, and is not asked again. A refusal is an answer (``redis.ResponseError``), but for a refusal
-    that says who to ask instead: that was not done, and is followed.
+    Both methods raise StoreUnavailable where an answer is missing: the command may have taken effect, and
+    is not sent again. An error of Redis is an answer (``redis.ResponseError``), except for a redirection:
+    the command had no effect, and is sent to the node that the redirection names.
     """
 
     def run(self, commands: Iterable[Command], on_wait: OnWait = idle) -> list[Any]:
         """Send the commands in one round trip; return their answers in the same order.
 
-        They may be made as they are sent. If making one raises, those before it may have been sent.
+        ``commands`` may be a generator. If the generator raises, the commands before may have been sent.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""One round trip with one server, in two halves, so that several servers can work at the same time."""
+"""Exchange: one round trip with one server, in two halves, so that several servers work at the same time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from redis.retry import Retry
 
 
 def client_options(timeout_seconds: float) -> dict[str, Any]:
-    """Return what every client of ours is told: how long to wait, and to do nothing by itself.
+    """Return the options of every client: timeouts, no retries and no commands of its own.
 
-    No retry: a command whose answer is lost may have happened, and whether to repeat it is for the
-    loop to say. No commands of its own at the start of a connection, which a user would have to be
-    allowed.
+    No retry: a command whose answer is lost may have taken effect, and the loop decides whether to repeat
+    it. No commands at the start of a connection, for which the user would need permissions.
     """
     return {
         "socket_timeout": timeout_seconds,
@@ -31,12 +30,12 @@ _AT_ONCE_BYTES: Final = 16_384
 
 
 class Exchange:
-    """Commands under way to a server; sent when this is made, which connects if need be.
+    """Commands sent to one server, whose answers are not read yet; the constructor connects and sends.
 
-    They are sent as they come: the server works on the first while the next ones are made.
+    Commands are sent as the iterable yields them: the server works on the first while the next are made.
 
-    Making it and ``answers`` raise what the client raises where the connection fails. After either
-    raised, and after ``drop``, nothing is left that a later exchange could take for its own answer.
+    The constructor and ``answers`` raise FAILURES where the connection fails. After a failure, and after
+    ``drop``, no answer is left that a later exchange could read as its own.
     """
 
     __slots__ = ("_connection", "_count", "_pool")
@@ -53,25 +52,25 @@ class Exchange:
             raise
 
     def answers(self) -> list[Any]:
-        """Return the answers in the order of the commands; a refusal is one."""
+        """Return the answers in the order of the commands; an error of Redis is an answer."""
         try:
-            found = [self._next() for _ in range(self._count)]
+            answers = [self._next() for _ in range(self._count)]
         except BaseException:
             self.drop()
             raise
-        if any(isinstance(answer, redis.ReadOnlyError) for answer in found):
-            # No master any more: whoever is asked next for its address may name another.
+        if any(isinstance(answer, redis.ReadOnlyError) for answer in answers):
+            # The server is no master any more: the next connection may go to its successor.
             self._connection.disconnect()
         self._pool.release(self._connection)
-        return found
+        return answers
 
     def drop(self) -> None:
-        """Give the answers up, and the connection with them."""
+        """Close the connection without reading the answers."""
         self._connection.disconnect()
         self._pool.release(self._connection)
 
     def _packed(self, commands: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
-        """Count and pack commands; small ones go together."""
+        """Count and pack commands; small ones are joined."""
         pieces: list[bytes] = []
         size = 0
         for command in commands:
@@ -93,10 +92,10 @@ class Exchange:
 
 
 FAILURES: Final = (redis.RedisError, OSError)
-"""What making an exchange and reading its answers can raise where the connection fails."""
+"""Exceptions of an exchange where the connection fails."""
 
 
 def drop_all(exchanges: Iterable[Exchange]) -> None:
-    """Give up what else is under way."""
+    """Close the connections of these exchanges without reading their answers."""
     for exchange in exchanges:
         exchange.drop()

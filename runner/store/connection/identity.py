@@ -1,6 +1,6 @@
-"""Which servers are masters now: what tells them from any others, and from themselves before.
+"""Identity of the masters: a text that changes when a server restarts or another one takes over.
 
-``run_id`` is new with every start of a server, ``master_replid`` with every time it takes over.
+``run_id`` is new with every start of a server, ``master_replid`` with every takeover.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _IDS: Final = re.compile(rb"^(?:run_id|master_replid):(\w+)", re.MULTILINE)
 
 
 def identity(connection: Connection) -> str:
-    """Return what tells the servers that are masters now from any others, and from themselves before."""
-    told = [
+    """Return the identity of the servers that are masters now."""
+    answers = [
         answer
         for section in ("server", "replication")
         for answer in connection.run_on_masters(("INFO", section))
     ]
-    for answer in told:
+    for answer in answers:
         if isinstance(answer, Exception):
             raise unavailable(answer) from answer
-    ids = sorted(found.decode() for answer in told for found in _IDS.findall(answer))
+    ids = sorted(match.decode() for answer in answers for match in _IDS.findall(answer))
     return sha1(" ".join(ids).encode(), usedforsecurity=False).hexdigest()[:16]

@@ -38,8 +38,8 @@ def unavailable(error: Exception) -> StoreUnavailable:
         return StoreRefused(f"{remedy.what}: {text}; {remedy.way_out}")
     if isinstance(error, redis.ResponseError):
         passes = isinstance(error, _PASSING) or text.startswith(_PASSING_WORDS)
-        said = f"Redis refused a command: {text}"
-        return StoreUnavailable(said) if passes else StoreRefused(f"{said}; {_AS_WANTED}")
+        message = f"Redis refused a command: {text}"
+        return StoreUnavailable(message) if passes else StoreRefused(f"{message}; {_AS_WANTED}")
     return StoreUnavailable(f"Redis does not answer: {text}")
 
 

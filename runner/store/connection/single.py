@@ -1,4 +1,4 @@
-"""Redis with one master: at a fixed address, or at the one that Sentinels name."""
+"""Connection to Redis with one master: at a fixed address, or at the address that Sentinels name."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SingleConnection:
 
 
 def connect(url: str, timeout_seconds: float, **options: Any) -> SingleConnection:
-    """Return Redis at a URL; nothing is sent yet."""
+    """Return a connection to Redis at a URL; no command is sent yet."""
     return SingleConnection(redis.Redis.from_url(url, **client_options(timeout_seconds), **options))
 
 
@@ -61,9 +61,9 @@ def connect_sentinel(
     sentinel_options: dict[str, Any],
     **options: Any,
 ) -> SingleConnection:
-    """Return the Redis that the Sentinels at ``nodes`` call the master; they are asked at every connect.
+    """Return a connection to the master that the Sentinels at ``nodes`` name at every connect.
 
-    A master that was replaced refuses writes, or ends its connections: the next connection goes to its
+    A master that was replaced refuses writes or closes its connections: the next connection goes to its
     successor.
     """
     common = client_options(timeout_seconds)

@@ -1,4 +1,4 @@
-"""Which node of a Cluster has which slots, as the nodes last said."""
+"""Slot map of a Cluster: the master of every slot, as the nodes last reported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from redis.crc import key_slot
 
 
 class Address(NamedTuple):
-    """Where a node listens."""
+    """Host and port of a node."""
 
     host: str
     port: int
@@ -19,19 +19,19 @@ class Address(NamedTuple):
 
 
 class SlotMap:
-    """The masters and their slots; single slots may have moved since it was made."""
+    """Masters and their slots, with the moves of single slots reported since."""
 
     def __init__(self, ranges: Sequence[tuple[int, int, Address]] = ()) -> None:
         self._ranges = ranges
         self._moved: dict[int, Address] = {}
 
     @classmethod
-    def parse(cls, answer: Sequence[Any], asked: Address) -> SlotMap:
-        """Read the answer of CLUSTER SLOTS; a node that does not know its own host is the one asked."""
+    def parse(cls, answer: Sequence[Any], node: Address) -> SlotMap:
+        """Return the slot map in the answer of ``node`` to CLUSTER SLOTS; it may not know its own host."""
         ranges = []
         for first, last, (host, port, *_), *_replicas in answer:
             name = host.decode() if isinstance(host, bytes) else host
-            ranges.append((int(first), int(last), Address(name or asked.host, int(port))))
+            ranges.append((int(first), int(last), Address(name or node.host, int(port))))
         return cls(ranges)
 
     @property
@@ -40,12 +40,12 @@ class SlotMap:
         return list(dict.fromkeys([address for _, _, address in self._ranges] + [*self._moved.values()]))
 
     def owner(self, key: str) -> Address | None:
-        """Return who has the slot of a key; None: nobody is known to."""
+        """Return the master of the slot of a key; None: no master is known."""
         slot = key_slot(key.encode())
         if slot in self._moved:
             return self._moved[slot]
         return next((node for first, last, node in self._ranges if first <= slot <= last), None)
 
     def move(self, slot: int, to: Address) -> None:
-        """Note that a slot has moved."""
+        """Record that a slot has moved to a node."""
         self._moved[slot] = to

@@ -3,7 +3,7 @@
 -- KEYS      the home hashes, then the task hashes, then the indexes, each as listed in ARGV[1], then,
 --           where a home is restored or a shard token is given, the hash of verified homes
 -- ARGV[1]   msgpack: { incarnation, homes, tasks, indexes, restoring, shard_token ('': not compared) }
---             home   { base_offset, settled, { offset, ... of decisions to keep },
+--             home   { base_offset, require_none_kept, { offset, ... of decisions to keep },
 --                      decided_up_to (-1: no applied offset is written or compared), partition }
 --             task   { expected version ('': none), new ('': unchanged, '-': remove), is start given }
 --             index  { { member, ... to remove }, { epoch ms, member, ... to add } }
@@ -49,7 +49,7 @@ if shard_token ~= '' and redis.call('HGET', KEYS[#KEYS], 'note') ~= shard_token 
 
 local stored = {}
 for h, home in ipairs(homes) do
-  local key, base_offset, settled, offsets, decided_up_to = KEYS[h], home[1], home[2], home[3], home[4]
+  local key, base_offset, require_none_kept, offsets, decided_up_to = KEYS[h], home[1], home[2], home[3], home[4]
   local fields = redis.call('HMGET', key, 'incarnation', 'floor', 'mark', 'restorer')
   local era, fence, restore_lease = tonumber(fields[1]) or 0, tonumber(fields[2]) or -1, fields[4]
   local is_current = era == incarnation
@@ -63,7 +63,7 @@ for h, home in ipairs(homes) do
     return 'LOST'
   elseif not phase and is_current then
     if any_kept(key, offsets) then return 'CONFLICT' end
-    if settled then
+    if require_none_kept then
       for _, offset in ipairs(kept_offsets(key)) do
         if offset >= base_offset then return 'CONFLICT' end
       end

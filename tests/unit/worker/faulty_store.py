@@ -44,7 +44,7 @@ class FaultyStore(MemoryStore):
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
         self._called("due")
         answer = super().due(indexes, limit)
-        self.entries_given += sum(len(found.entries) for found in answer.found.values())
+        self.entries_given += sum(len(found.entries) for found in answer.by_index.values())
         return answer
 
     def homes(self) -> int:
