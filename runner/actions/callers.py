@@ -1,4 +1,4 @@
-"""Who sent an event, and whether that person may finish a task (protocol section 4, ProceedTask 2)."""
+"""Callers: the person behind an event, and the right to finish a task (protocol section 4, ProceedTask 2)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from runner.errors import FORBIDDEN, NOT_CONVERTIBLE, EventError
 from runner.tasks.record import TaskState
 
 SHOWN_CHARACTERS: Final = 200
-"""How much of names and roles a refusal repeats."""
+"""Characters of names and roles that an error message repeats at most."""
 
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The person behind an event, as the gateway vouches for them."""
+    """User and roles behind an event, as the gateway states them."""
 
     user: str | None
     roles: frozenset[str]
@@ -38,29 +38,29 @@ def check_may_finish(event: Event, state: TaskState, policy: Policy, domain: Dom
         return
     if caller.roles.intersection(state.roles):
         return
-    raise EventError(FORBIDDEN, f"{_said(caller)} may not finish this task; {_wanted(state)}")
+    raise EventError(FORBIDDEN, f"{_caller_text(caller)} may not finish this task; {_required_text(state)}")
 
 
 def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> Caller:
     """Return the caller of an event: from requestMeta, which only the gateway writes.
 
-    An expression that fails says nothing. ``payload.user`` counts only in a domain that trusts it, as a
-    whole, and only where requestMeta names neither user nor roles; an empty list of roles is a word.
+    An expression that fails counts as absent. ``payload.user`` counts only in a domain that trusts it, and
+    only where requestMeta has neither user nor roles; an empty list of roles counts as present.
     """
-    whole = {"requestMeta": event.section("requestMeta")}
-    user = _first(policy.caller_user, whole)
-    roles = _first(policy.caller_roles, whole)
+    scope = {"requestMeta": event.section("requestMeta")}
+    user = _first(policy.caller_user, scope)
+    roles = _first(policy.caller_roles, scope)
     if user is None and roles is None and domain.trust_payload:
-        claimed = (event.payload or {}).get("user")
-        if isinstance(claimed, dict):
-            user, roles = claimed.get("id"), claimed.get("roles")
+        person = (event.payload or {}).get("user")
+        if isinstance(person, dict):
+            user, roles = person.get("id"), person.get("roles")
     return Caller(_name(user), frozenset(_claimed_roles(roles)))
 
 
 def required_roles(value: Any) -> tuple[str, ...]:
-    """Return taskRoles as they are stored: a list or comma list, trimmed, in order, each once.
+    """Return taskRoles as stored: the names of a list or comma list, trimmed, in order, each once.
 
-    EventError 10011 for what is there and names no roles: a mistake must not open a task to everyone.
+    EventError 10011 for a value that names no role: a mistake must not open a task to everyone.
     """
     if value is None or value in ("", []):
         return ()
@@ -73,7 +73,7 @@ def required_roles(value: Any) -> tuple[str, ...]:
 
 
 def required_user(value: Any) -> str | None:
-    """Return taskUser as it is stored; EventError 10011 for what is there and names nobody, as for roles."""
+    """Return taskUser as stored; EventError 10011 for a value that names nobody, as for roles."""
     user = as_text(value, "eventMeta.parameters.taskUser")
     if user is None and value:
         raise _names_nobody("taskUser")
@@ -86,23 +86,23 @@ def _names_nobody(parameter: str) -> EventError:
     )
 
 
-def _first(expressions: tuple[str, ...], whole: dict[str, Any]) -> Any:
+def _first(expressions: tuple[str, ...], scope: dict[str, Any]) -> Any:
     for expression in expressions:
-        value = _looked_up(expression, whole)
+        value = _value_at(expression, scope)
         if value is not None:
             return value
     return None
 
 
-def _looked_up(expression: str, whole: dict[str, Any]) -> Any:
+def _value_at(expression: str, scope: dict[str, Any]) -> Any:
     names = _names(expression)
     if names is None:
         try:
-            return search(expression, whole)
+            return search(expression, scope)
         except EventError:
-            # Mostly for want of a claim: that says nothing of who the caller is.
+            # Usually a claim is missing: the expression then names no caller.
             return None
-    node: Any = whole
+    node: Any = scope
     for name in names:
         if not isinstance(node, dict):
             return None
@@ -117,25 +117,25 @@ def _names(expression: str) -> tuple[str, ...] | None:
 
 
 def _claimed_roles(value: Any) -> Iterator[str]:
-    """Return the roles of a list or comma list; whatever else is there names no role."""
+    """Return the roles of a list or comma list; an entry that is no text names no role."""
     return (name for name in names_in(value) if isinstance(name, str))
 
 
 def _name(value: Any) -> str | None:
-    """Return a text, or a number as its text; None for what is neither."""
+    """Return a text, or a number as text; None for any other value."""
     try:
         return as_text(value, "")
     except EventError:
         return None
 
 
-def _said(caller: Caller) -> str:
+def _caller_text(caller: Caller) -> str:
     roles = ", ".join(sorted(caller.roles)) or "none"
     user = caller.user or "unknown"
     return f"caller {user[:SHOWN_CHARACTERS]} (roles: {roles[:SHOWN_CHARACTERS]})"
 
 
-def _wanted(state: TaskState) -> str:
+def _required_text(state: TaskState) -> str:
     user = f"user {state.user[:SHOWN_CHARACTERS]}" if state.user is not None else ""
     roles = f"one of the roles {', '.join(state.roles)[:SHOWN_CHARACTERS]}" if state.roles else ""
     return f"it waits for {' or '.join(part for part in (user, roles) if part)}"

@@ -1,9 +1,8 @@
-"""What an action says: a Decision, which is data.
+"""Decisions: the result of an action, as plain data.
 
 An ``Outcome`` is the small part that is kept beside the record until the offset of the event is
-committed: with it, a redelivered event is answered again from the same record, whatever later
-events have done since. Everything else in a Decision can be made again from event, record and
-outcome (``render``).
+committed. With the kept outcome a redelivered event gets its first answer, whatever later events have
+changed since. Every other part of a Decision is made again from event, record and outcome (``render``).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from runner.tasks.record import Record, Status
 
 
 class Acknowledged(msgspec.Struct, frozen=True, tag="ack", array_like=True):
-    """StartTask was stored, or had been: reply ACK."""
+    """The StartTask is stored, now or before: reply ACK."""
 
     now_ms: int
     home: int
@@ -26,7 +25,7 @@ class Acknowledged(msgspec.Struct, frozen=True, tag="ack", array_like=True):
 
 
 class Closed(msgspec.Struct, frozen=True, tag="closed", array_like=True):
-    """The task was closed: resume its saga and, unless the timer asked, reply SUCCESS."""
+    """The task was closed: resume its saga and, unless a timer sent the event, reply SUCCESS."""
 
     now_ms: int
     status: Status
@@ -34,13 +33,13 @@ class Closed(msgspec.Struct, frozen=True, tag="closed", array_like=True):
 
 
 class Repeated(msgspec.Struct, frozen=True, tag="repeated", array_like=True):
-    """The command that closed the task came once more: reply SUCCESS, resume nothing."""
+    """Duplicate of the command that closed the task: reply SUCCESS, resume nothing."""
 
     now_ms: int
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused", array_like=True):
-    """Nothing was changed: reply FAIL, or SUCCESS where the event ignores this code."""
+    """No change: reply FAIL, or SUCCESS where the event ignores this code."""
 
     now_ms: int
     code: int
@@ -49,22 +48,22 @@ class Refused(msgspec.Struct, frozen=True, tag="refused", array_like=True):
 
 
 class Skipped(msgspec.Struct, frozen=True, tag="skipped", array_like=True):
-    """Reply SUCCESS without acting: the event's skipPattern held, or it closed an earlier generation."""
+    """No change: reply SUCCESS; the skipPattern held, or the event closed an earlier generation."""
 
     now_ms: int
 
 
 class Forwarded(msgspec.Struct, frozen=True, tag="forwarded", array_like=True):
-    """The task lives elsewhere: send the event on to its home partition, unchanged."""
+    """The task has another home: send the event on to that partition, unchanged."""
 
     home: int
 
 
 class Dropped(msgspec.Struct, frozen=True, tag="dropped", array_like=True):
-    """A timer that no longer matches its task, or could not resume it: no reply, no effect."""
+    """Timer that no longer matches its task, or cannot resume it: no reply, no effect."""
 
     reason: str = ""
-    """Why the task could not be timed out; empty where there was nothing left to do."""
+    """Reason why the task could not be timed out; empty where the timer was stale."""
 
 
 Outcome: TypeAlias = Acknowledged | Closed | Repeated | Refused | Skipped | Forwarded | Dropped
@@ -73,10 +72,10 @@ _decoder: Final = msgspec.msgpack.Decoder(Outcome)
 encode_outcome: Final = msgspec.msgpack.Encoder().encode
 
 
-def decode_outcome(kept: bytes) -> Outcome:
-    """Return the outcome that ``encode_outcome`` wrote. Raises StoreUnreadable for anything else."""
+def decode_outcome(encoded: bytes) -> Outcome:
+    """Return the outcome that ``encode_outcome`` wrote. Raises StoreUnreadable for any other bytes."""
     try:
-        outcome: Outcome = _decoder.decode(kept)
+        outcome: Outcome = _decoder.decode(encoded)
     except (ValueError, RecursionError) as error:
         raise StoreUnreadable(
             f"Redis holds a decision that is none of this version: {error}; "
@@ -86,7 +85,7 @@ def decode_outcome(kept: bytes) -> Outcome:
 
 
 class OutgoingMessage(msgspec.Struct, frozen=True):
-    """One message to send. ``partition`` None: chosen by the hash of the key."""
+    """Message to send. ``partition`` None: chosen by the hash of the key."""
 
     stream: str
     key: bytes | None
@@ -96,11 +95,11 @@ class OutgoingMessage(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The answer to one event: outcome, the record if it changed, the messages to send."""
+    """Answer to one event: outcome, changed record, messages to send."""
 
     outcome: Outcome
     emits: tuple[OutgoingMessage, ...] = ()
     record: Record | None = None
-    """The new record; None if nothing changed."""
+    """New record; None: no change."""
     status: str = ""
     """Status word for metrics and logs: ACK, PROCEEDED, FAIL …"""

@@ -1,4 +1,4 @@
-"""What ProceedTask and TimeoutTask have in common: closing an open task, once."""
+"""Closing an open task, exactly once: common to ProceedTask and TimeoutTask."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def require_open(record: Record | None, key: TaskKey) -> Record:
 
 
 def repeated(record: Record | None, incoming: Incoming, now_ms: int) -> Outcome | None:
-    """Return the answer to a repeat of the command that closed this task; None for any other.
+    """Return the answer to a duplicate of the command that closed this task; None for any other event.
 
-    A repeat of one that closed an earlier generation gets SUCCESS alone: what is stored now is not
-    what its sender may have been asked about.
+    A duplicate of a command that closed an earlier generation gets SUCCESS without data: the stored record
+    is not the one that the command closed.
     """
     if record is None or (record.state.closing is None and not record.state.previous_identities):
         return None
@@ -46,16 +46,16 @@ def close(
     *,
     reply: bool = True,
 ) -> tuple[Outcome, Record]:
-    """Return the outcome and the record after it was closed by this event.
+    """Return the outcome and the record closed by this event.
 
-    ``reply`` is false where the timer asked: nobody waits for an answer.
+    ``reply`` is false where a timer sent the event: nobody waits for an answer.
     """
-    closing = Ending(
+    ending = Ending(
         source=str(incoming.source),
         identity=incoming.event.identity(),
         at_ms=now_ms,
         remove_at_ms=now_ms + domain.retention_ms,
     )
-    state = msgspec.structs.replace(record.state, status=status, closing=closing)
+    state = msgspec.structs.replace(record.state, status=status, closing=ending)
     closed = Record(record.key, record.revision + 1, state, record.start)
     return Closed(now_ms, status, reply), closed

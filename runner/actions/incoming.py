@@ -1,4 +1,4 @@
-"""One event on its way into an action: where it stood in the log, and what its headers say."""
+"""Incoming events: an event with its source in the log and the headers of its message."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from runner.tasks.source import Source, parse_source
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 
 MAX_HOPS: Final = 3
-"""How often an event is forwarded before it is refused: homes do not chase each other."""
+"""Forwards of an event at most; one more is refused, so that no event is forwarded for ever."""
 
 HEADER_BYTES: Final = 8
-"""What a header takes besides its name and value: the length of each, in at most four bytes."""
+"""Bytes of a header besides name and value: two lengths of at most four bytes."""
 
 ORIGIN: Final = "runner-origin"
 HOPS: Final = "runner-hops"
@@ -27,17 +27,17 @@ TRACE_HEADERS: Final = ("traceparent", "tracestate")
 TIMEOUT_TASK: Final = "TimeoutTask"
 
 FORWARDING_HEADERS: Final = 4
-"""Headers that an event may get where the runner sends it on: origin, time, hops, period."""
+"""Number of headers that the runner may add when it sends an event on: origin, time, hops, period."""
 
 FORWARDING_HEADERS_BYTES: Final = 65_536
-"""What they have at most, names and values: the period names a task, whose id may be escaped."""
+"""Bytes of those headers at most, names and values: the period has a task id, which may be escaped."""
 
 _MAX_HOPS_DIGITS: Final = 9
 _MAX_TIME_DIGITS: Final = 15
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """An event, its source, its key and value as they were read, and its headers."""
+    """Event with its source, and with key, value and headers of its message as read."""
 
     event: Event
     source: Source
@@ -45,15 +45,15 @@ class Incoming(msgspec.Struct, frozen=True):
     value: bytes
     headers: Headers = ()
     timestamp_ms: int | None = None
-    """When the message says it was sent, epoch ms."""
+    """Timestamp of the message, epoch ms."""
 
     def header(self, name: str) -> str | None:
-        """Return a header as text, or None; bytes that are no text count as absent."""
+        """Return a header as text; None where it is absent or no UTF-8."""
         return header_text(self.headers, name)
 
     @property
     def hops(self) -> int:
-        """How often this event was forwarded already."""
+        """Number of times this event was forwarded."""
         text = self.header(HOPS)
         if text is None or not (text.isascii() and text.isdecimal()):
             return 0
@@ -61,7 +61,7 @@ class Incoming(msgspec.Struct, frozen=True):
 
     @property
     def first_source(self) -> Source:
-        """Where the event was first read: sent on, it keeps what was made of that."""
+        """Source of the first message of this event; the same after it is sent on."""
         origin = self.header(ORIGIN)
         try:
             return self.source if origin is None else parse_source(origin)
@@ -70,7 +70,7 @@ class Incoming(msgspec.Struct, frozen=True):
 
     @property
     def given_ms(self) -> int | None:
-        """When the event was given: its timestamp, or that of its first message where it was sent on."""
+        """Timestamp of the first message of this event, epoch ms; the same after it is sent on."""
         text = self.header(TIME)
         if text is None or not (text.isascii() and text.isdecimal()) or len(text) > _MAX_TIME_DIGITS:
             return self.timestamp_ms
@@ -78,31 +78,31 @@ class Incoming(msgspec.Struct, frozen=True):
 
     @property
     def seed(self) -> str:
-        """What chance in a pattern is derived from: new for every event, the same when it comes again."""
+        """Seed of random values in patterns: differs between events, is the same when one is redelivered."""
         return f"{self.first_source} {self.event.request_id}"
 
     @property
     def forwarding_headers(self) -> Headers:
-        """Headers that keep first source and time of this event when it is sent on."""
+        """Headers with first source and time of this event, to be added when it is sent on."""
         origin = (ORIGIN, str(self.first_source).encode())
         given_ms = self.given_ms
         return (origin,) if given_ms is None else (origin, (TIME, str(given_ms).encode()))
 
     @property
     def is_timer(self) -> bool:
-        """Whether the runner sent this itself; its header means nothing on another action."""
+        """Whether this is a TimeoutTask of the runner's own timer; the header counts on no other action."""
         if not self.headers or self.event.sent_meta.get("action") != TIMEOUT_TASK:
             return False
         return any(name == TIMER for name, _ in self.headers)
 
     @property
     def trace(self) -> Headers:
-        """The trace context, to be carried over unchanged."""
+        """Headers of the trace context, passed on unchanged."""
         return tuple(header for header in self.headers if header[0] in TRACE_HEADERS) if self.headers else ()
 
 
 def size_of(headers: Headers) -> int:
-    """Return how many bytes headers take in a message, at most."""
+    """Return the bytes that headers take in a message at most."""
     size = HEADER_BYTES * len(headers)
     for name, value in headers:
         size += (len(name) if name.isascii() else len(name.encode())) + len(value)
@@ -110,7 +110,7 @@ def size_of(headers: Headers) -> int:
 
 
 def header_text(headers: Headers, name: str) -> str | None:
-    """Return the first header of that name as text; None if there is none, or its bytes are no text."""
+    """Return the first header of a name as text; None where it is absent or no UTF-8."""
     for key, value in headers:
         if key == name:
             try:

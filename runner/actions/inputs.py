@@ -1,7 +1,7 @@
-"""What an action works on: the input, the stored or sent data, the id of the task, its numbers.
+"""Inputs of an action: the input, the data, the task id, times and limits of an event.
 
-Every rule here is protocol section 1 ("Paths and patterns") or 3 ("The id of a task"); every
-mistake is an EventError, which becomes a FAIL reply.
+The rules are those of protocol sections 1 ("Paths and patterns") and 3 ("The id of a task"); every
+violation is an EventError, which becomes a FAIL reply.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ from runner.errors import (
 from runner.tasks.record import TaskKey
 
 MAX_ID_BYTES: Final = WIDEST.id_bytes
-"""Of a task that an event names; new tasks may have less (``limits.idBytes``)."""
+"""Bytes of a task id at most; ``limits.idBytes`` may allow less for new tasks."""
 
 MAX_TIME_MS: Final = 2**53 - 1
-"""Largest epoch that survives every JSON reader and a Redis score unrounded."""
+"""Largest epoch ms that every JSON reader and a Redis score hold exactly."""
 
 
 class TaskInput(msgspec.Struct, frozen=True):
-    """The input of one event: the raw input element, and the data that inputPattern made of it."""
+    """Input of one event: the element at inputElement, and the data that inputPattern makes of it."""
 
     element: Any
     data: Any
     is_payload: bool
-    """Whether ``data`` is the payload as it stands."""
+    """Whether ``data`` is the payload, unchanged."""
     encoded: bytes | None = None
-    """``data`` as JSON, where a pattern made it."""
+    """``data`` as JSON where a pattern made it; else None."""
 
 
 def check_version(event: Event) -> None:
@@ -78,7 +78,7 @@ def require_small(incoming: Incoming, limits: EventLimits) -> None:
 
 
 def _are_few(headers: Headers, limits: EventLimits) -> bool:
-    """Whether headers are small at the first look, as nearly all are: four bytes a character at most."""
+    """Whether headers are within the limits by a cheap estimate: four bytes a character at most."""
     size = 0
     for name, value in headers:
         size += len(name) + len(value)
@@ -87,22 +87,22 @@ def _are_few(headers: Headers, limits: EventLimits) -> bool:
 
 def _require_small_headers(incoming: Incoming, limits: EventLimits) -> None:
     headers = incoming.headers
-    # Sent on, an event has some more, which its sender did not give it.
-    sent_on = incoming.header(ORIGIN) is not None
-    if len(headers) > limits.headers + FORWARDING_HEADERS * sent_on:
+    # An event that was sent on has additional headers of the runner.
+    is_sent_on = incoming.header(ORIGIN) is not None
+    if len(headers) > limits.headers + FORWARDING_HEADERS * is_sent_on:
         raise over_limit(f"the message has {len(headers)} headers, more than {limits.headers}")
     size = size_of(headers) - HEADER_BYTES * len(headers)
-    if size > limits.header_bytes + FORWARDING_HEADERS_BYTES * sent_on:
+    if size > limits.header_bytes + FORWARDING_HEADERS_BYTES * is_sent_on:
         raise over_limit(f"the headers have {size} bytes, more than {limits.header_bytes}")
 
 
 def is_longer(text: str, limit_bytes: int) -> bool:
-    """Whether a text has more bytes than that in UTF-8; a short one is not encoded to find out."""
+    """Whether a text is longer than ``limit_bytes`` in UTF-8; short texts are not encoded."""
     return len(text) * 4 > limit_bytes and len(text.encode()) > limit_bytes
 
 
 def over_limit(message: str) -> EventError:
-    """Return the refusal of what is beyond a limit."""
+    """Return the EventError 10011 of a value beyond a limit."""
     return EventError(NOT_CONVERTIBLE, message, over_limit=True)
 
 
@@ -131,7 +131,7 @@ def is_skipped(incoming: Incoming, limits: EventLimits) -> bool:
 def ignores(event: Event, code: int) -> bool:
     """Whether parameters.ignoreErrors names this code.
 
-    A list that cannot be read ignores nothing: the reply is then the FAIL that was due anyway.
+    A list that cannot be read ignores no code: the reply is then FAIL.
     """
     try:
         value = event.parameters.get("ignoreErrors")
@@ -154,7 +154,7 @@ def domain_of(event: Event, policy: Policy) -> str:
 def input_of(incoming: Incoming, limits: EventLimits) -> TaskInput:
     """Return inputPattern(inputElement).
 
-    EventError 10008 where there is nothing to read, 10011 where the pattern gives too much.
+    EventError 10008 where payload or input element is missing, 10011 where the data is too large.
     """
     event = incoming.event
     payload = event.payload
@@ -172,7 +172,7 @@ def input_of(incoming: Incoming, limits: EventLimits) -> TaskInput:
 
 
 def encoded_data(data: Any, limits: EventLimits) -> bytes:
-    """Return data as it is stored; EventError 10011 if it is larger than data may be."""
+    """Return data as stored JSON; EventError 10011 where it is larger than the limit."""
     encoded = encode(data)
     if len(encoded) > limits.data_bytes:
         raise over_limit(
@@ -183,35 +183,35 @@ def encoded_data(data: Any, limits: EventLimits) -> bytes:
 
 
 def find(path: str, event: Event, node: Any) -> Any:
-    """Return what a path finds, starting at ``node`` unless the path says where; or MISSING."""
+    """Return the value at a path, from ``node`` unless the path has a root; MISSING if there is none."""
     return read(path, node=node, payload=event.payload, event=event.whole)
 
 
 def find_id(incoming: Incoming, task_input: TaskInput, policy: Policy) -> str:
-    """Return the id of the task this event is about: looked up, else generated.
+    """Return the task id of an event: the value at taskIdPath, else a generated id.
 
-    EventError 10011 if what was found is no text or longer than MAX_ID_BYTES, 10009 if nothing was
-    found and the event names no saga step to generate an id from.
+    EventError 10011 for a value that is no text or longer than MAX_ID_BYTES, 10009 where there is no value
+    and no saga step to generate an id from.
     """
     path = incoming.event.parameter("taskIdPath")
-    found = _looked_up(incoming.event, task_input, path)
-    task_id = as_text(found, "the task id")
+    value = _id_value(incoming.event, task_input, path)
+    task_id = as_text(value, "the task id")
     if task_id is None:
-        task_id = _generated(incoming, policy)
+        task_id = _generated_id(incoming, policy)
     if len(task_id.encode()) > MAX_ID_BYTES:
         raise EventError(NOT_CONVERTIBLE, f"the task id is longer than {MAX_ID_BYTES} bytes")
     return task_id
 
 
 def task_key(incoming: Incoming, task_input: TaskInput, policy: Policy) -> TaskKey:
-    """Return domain and id of the task this event is about."""
+    """Return domain and task id of an event."""
     return TaskKey(domain_of(incoming.event, policy), find_id(incoming, task_input, policy))
 
 
 def epoch_ms(value: Any, name: str, lowest: float = 0) -> int | None:
-    """Return a time or span in ms, from a number or its text (blanks round it); None if absent or blank.
+    """Return a time or span in ms, from a number or its text (trimmed); None where absent or blank.
 
-    EventError 10011 for what is no number by JSON's grammar, is less than ``lowest``, or beyond 2^53 - 1.
+    EventError 10011 for a value that is no JSON number, less than ``lowest``, or beyond 2^53 - 1.
     """
     text = as_text(value, name)
     if text is None:
@@ -223,20 +223,20 @@ def epoch_ms(value: Any, name: str, lowest: float = 0) -> int | None:
     return int(number)
 
 
-def _looked_up(event: Event, task_input: TaskInput, path: str | None) -> Any:
+def _id_value(event: Event, task_input: TaskInput, path: str | None) -> Any:
     if path is None:
         return task_input.data.get("taskId") if isinstance(task_input.data, dict) else None
     if compile_path(path).root is not Root.NODE:
-        found = find(path, event, None)
-        return None if found is MISSING else found
+        value = find(path, event, None)
+        return None if value is MISSING else value
     for node in (task_input.data, task_input.element, event.payload):
-        found = find(path, event, node)
-        if found is not MISSING and as_text(found, f"taskIdPath {path!r}") is not None:
-            return found
+        value = find(path, event, node)
+        if value is not MISSING and as_text(value, f"taskIdPath {path!r}") is not None:
+            return value
     return None
 
 
-def _generated(incoming: Incoming, policy: Policy) -> str:
+def _generated_id(incoming: Incoming, policy: Policy) -> str:
     event = incoming.event
     step = event.step_id
     if step is None:

@@ -1,4 +1,4 @@
-"""What an event asks for, found out before anything is read from the store.
+"""Plans: the work that an event asks for, determined before any record is read.
 
 ``plan`` looks at the event alone. The worker then loads the record of a TaskPlan, or the due tasks
 of a PeriodPlan, and asks ``decide`` or ``decide_period`` for the answer.
@@ -23,7 +23,7 @@ TaskAction: TypeAlias = Callable[[Record | None, "TaskPlan", int, Policy], tuple
 
 
 class TaskPlan(msgspec.Struct, frozen=True):
-    """An action on one task."""
+    """Plan of an action on one task."""
 
     incoming: Incoming
     key: TaskKey
@@ -32,7 +32,7 @@ class TaskPlan(msgspec.Struct, frozen=True):
 
 
 class PeriodPlan(msgspec.Struct, frozen=True):
-    """TimeoutBetween, or the continuation of one: tell every task due in (from, to] to time out."""
+    """Plan of a TimeoutBetween or its continuation: send a TimeoutTask to every task due in (from, to]."""
 
     incoming: Incoming
     domains: tuple[str, ...]
@@ -44,11 +44,11 @@ class PeriodPlan(msgspec.Struct, frozen=True):
 
 
 class ImmediateAnswer(msgspec.Struct, frozen=True):
-    """Nothing needs to be read: the event is refused, or asked to be skipped (no error)."""
+    """Plan that needs no record: the event is refused, or skipped where there is no error."""
 
     incoming: Incoming
     error: EventError | None = None
 
 
 Plan: TypeAlias = TaskPlan | PeriodPlan | ImmediateAnswer
-"""Every event that can be answered has one of these."""
+"""Plan of any event that can be answered."""

@@ -1,6 +1,6 @@
-"""What the actions are told besides record, event and time: settings as plain data.
+"""Policy: the settings that actions depend on, as plain data.
 
-``cli`` makes it from the configuration; nothing here knows of files or environment.
+``cli`` makes the policy from the configuration; this module knows neither files nor environment.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from runner.envelope.limits import USUAL, EventLimits
 
 @dataclass(frozen=True, slots=True)
 class DomainPolicy:
-    """How the tasks of one domain are treated."""
+    """Settings of one domain."""
 
     retention_ms: int = 604_800_000
-    """How long a closed record is kept; 0: only as long as redelivery may need it."""
+    """Retention of a closed record, ms; 0: only as long as redelivery may need the record."""
     check_roles: bool = True
     trust_payload: bool = False
     """Read the caller from ``payload.user`` where requestMeta names none."""
@@ -26,7 +26,7 @@ class DomainPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything configured that changes an answer."""
+    """Every setting that changes an answer."""
 
     domains: Mapping[str, DomainPolicy] = field(default_factory=lambda: {"default": DomainPolicy()})
     handler: str = "user-task"
@@ -39,7 +39,7 @@ class Policy:
     responses: str = "responses"
     allowed_streams: frozenset[str] = frozenset()
     period_chunk: int = 1000
-    """Tasks that one event of a TimeoutBetween pass tells to time out."""
+    """Number of TimeoutTask events that one chunk of a TimeoutBetween sends at most."""
     limits: EventLimits = USUAL
 
     def within(self, limits: EventLimits) -> Policy:
@@ -48,14 +48,14 @@ class Policy:
 
 
 class TopicCatalog(Protocol):
-    """What the actions must know of the topics they write to. Pure look-ups, no I/O."""
+    """Topic catalog: encoding, size limit and partitions of topics that actions write to; no I/O."""
 
     def encode(self, stream: str, sections: Sections) -> bytes:
-        """Return the value of a message in the encoding of that topic."""
+        """Return the value of a message in the encoding of a topic."""
         ...
 
     def limit_bytes(self, stream: str) -> int | None:
-        """Return the largest message that topic takes; None if there is no such topic."""
+        """Return the largest message that a topic takes, in bytes; None where there is no such topic."""
         ...
 
     def partition(self, stream: str, request_id: str) -> int | None:

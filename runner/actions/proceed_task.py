@@ -1,4 +1,4 @@
-"""ProceedTask: a person finished the task; its saga goes on."""
+"""ProceedTask: a person finishes a task, and its saga is resumed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runner.tasks.record import Record, Status
 def proceed_task(
     record: Record | None, plan: TaskPlan, now_ms: int, policy: Policy
 ) -> tuple[Outcome, Record | None]:
-    """Return the closing of the task, or the same answer again for a repeat of it.
+    """Return the outcome with the closed record, or the first answer again for a duplicate.
 
-    A task past its deadline but not yet timed out may still proceed: the log order decides.
-    Raises EventError 10118, 10119, 10120, or 14 for a caller who may not.
+    A task past its deadline that is not yet timed out may still proceed: the order of the log decides.
+    Raises EventError 10118, 10119, 10120, or 14 for a caller without the right.
     """
-    again = repeated(record, plan.incoming, now_ms)
-    if again is not None:
-        return again, None
+    first_answer = repeated(record, plan.incoming, now_ms)
+    if first_answer is not None:
+        return first_answer, None
     task = require_open(record, plan.key)
     domain = policy.domains[plan.key.domain]
     check_may_finish(plan.incoming.event, task.state, policy, domain)

@@ -1,6 +1,6 @@
-"""From event to plan, and from plan and record to Decision: the whole of what an action is.
+"""Registry of actions: from event to plan, and from plan and record to Decision.
 
-Everything about user tasks can be read from here downwards, without Kafka or Redis: no I/O, no
+The rules of user tasks are in this module and the modules it imports, without Kafka or Redis: no I/O, no
 clock, no randomness, no logging (design, rule 2).
 """
 
@@ -43,7 +43,7 @@ PERIOD_ACTIONS: Final = frozenset({TIMEOUT_BETWEEN, TIMEOUT_COMMAND})
 
 
 def is_addressed(event: Event, policy: Policy) -> bool:
-    """Whether an event is for this runner: handler blank or ours, deployments without a name or with ours."""
+    """Whether an event is for this runner: its handler and deployments are blank or name this runner."""
     handler = event.meta.get("handler")
     if handler != policy.handler and not is_blank(handler):
         return False
@@ -55,14 +55,14 @@ def is_addressed(event: Event, policy: Policy) -> bool:
 
 
 def plan(incoming: Incoming, policy: Policy) -> Plan:
-    """Return what an answerable event asks for; never raises."""
+    """Return the plan of an event that can be answered; never raises."""
     try:
-        return _planned(incoming, policy)
+        return _plan_of(incoming, policy)
     except EventError as error:
         return ImmediateAnswer(incoming, error)
 
 
-def _planned(incoming: Incoming, policy: Policy) -> Plan:
+def _plan_of(incoming: Incoming, policy: Policy) -> Plan:
     event = incoming.event
     if event.trouble is not None:
         raise event.trouble
@@ -70,8 +70,10 @@ def _planned(incoming: Incoming, policy: Policy) -> Plan:
         task_input = TaskInput(event.payload, event.payload, is_payload=True)
         return TaskPlan(incoming, timer_key(event, policy), task_input, timeout_task)
     if event.action not in TASK_ACTIONS and event.action not in PERIOD_ACTIONS:
-        said = f"action {event.action[:100]!r} is unknown" if event.action else "eventMeta.action is missing"
-        raise EventError(UNKNOWN_ACTION, f"{said}; use one of {', '.join(sorted(TASK_ACTIONS))}")
+        problem = (
+            f"action {event.action[:100]!r} is unknown" if event.action else "eventMeta.action is missing"
+        )
+        raise EventError(UNKNOWN_ACTION, f"{problem}; use one of {', '.join(sorted(TASK_ACTIONS))}")
     require_small(incoming, policy.limits)
     check_version(event)
     require_sound(event)
@@ -86,49 +88,49 @@ def _planned(incoming: Incoming, policy: Policy) -> Plan:
 
 
 def decide(
-    asked: TaskPlan, record: Record | None, now_ms: int, policy: Policy, renderer: Renderer
+    task_plan: TaskPlan, record: Record | None, now_ms: int, policy: Policy, renderer: Renderer
 ) -> Decision:
-    """Return the answer to an event, given the record of its task (None: there is none).
+    """Return the Decision of an event, given the record of its task (None: there is none).
 
     ``now_ms`` is the time of Redis, epoch ms. Raises EventError only where not even a FAIL can be
-    delivered; the caller dead-letters the event then.
+    delivered; the event is dead-lettered then.
     """
-    incoming = asked.incoming
+    incoming = task_plan.incoming
     try:
-        outcome, changed = _outcome(asked, record, now_ms, policy)
-        emits = renderer.emits(outcome, incoming, asked.key, changed or record)
+        outcome, changed = _outcome(task_plan, record, now_ms, policy)
+        emits = renderer.emits(outcome, incoming, task_plan.key, changed or record)
     except EventError as error:
-        return refuse(incoming, error, asked.key, now_ms, renderer)
+        return refuse(incoming, error, task_plan.key, now_ms, renderer)
     return Decision(outcome, emits, changed, renderer.status(outcome))
 
 
-def replay(asked: TaskPlan, record: Record | None, kept: Outcome, renderer: Renderer) -> Decision:
-    """Return the answer to a redelivered event from its kept outcome: the same messages again.
+def replay(task_plan: TaskPlan, record: Record | None, kept: Outcome, renderer: Renderer) -> Decision:
+    """Return the Decision of a redelivered event from its kept outcome: the same messages again.
 
-    Raises EventError where they can no longer be delivered (a topic has gone since).
+    Raises EventError where the messages can no longer be delivered (a topic was deleted since).
     """
-    emits = renderer.emits(kept, asked.incoming, asked.key, record)
+    emits = renderer.emits(kept, task_plan.incoming, task_plan.key, record)
     return Decision(kept, emits, None, renderer.status(kept))
 
 
-def answer_without_record(asked: ImmediateAnswer, now_ms: int, renderer: Renderer) -> Decision:
-    """Return the answer to an event that needs no record; EventError as ``decide``."""
-    if asked.error is not None:
-        return refuse(asked.incoming, asked.error, None, now_ms, renderer)
+def answer_without_record(answer: ImmediateAnswer, now_ms: int, renderer: Renderer) -> Decision:
+    """Return the Decision of an event that needs no record; raises EventError as ``decide`` does."""
+    if answer.error is not None:
+        return refuse(answer.incoming, answer.error, None, now_ms, renderer)
     outcome = Skipped(now_ms)
     try:
-        emits = renderer.emits(outcome, asked.incoming, None, None)
+        emits = renderer.emits(outcome, answer.incoming, None, None)
     except EventError as error:
-        return refuse(asked.incoming, error, None, now_ms, renderer)
+        return refuse(answer.incoming, error, None, now_ms, renderer)
     return Decision(outcome, emits, None, renderer.status(outcome))
 
 
 def refuse(
     incoming: Incoming, error: EventError, key: TaskKey | None, now_ms: int, renderer: Renderer
 ) -> Decision:
-    """Return FAIL (SUCCESS where the event ignores the code); a timer is dropped with the reason.
+    """Return the Decision FAIL (SUCCESS where the event ignores the code); a timer is dropped.
 
-    An ignored error whose SUCCESS cannot be delivered is FAIL 13020 all the same.
+    An ignored error whose SUCCESS cannot be delivered is FAIL 13020.
     """
     if incoming.is_timer:
         dropped = Dropped(error.message)
@@ -145,12 +147,12 @@ def refuse(
 
 
 def _outcome(
-    asked: TaskPlan, record: Record | None, now_ms: int, policy: Policy
+    task_plan: TaskPlan, record: Record | None, now_ms: int, policy: Policy
 ) -> tuple[Outcome, Record | None]:
-    """While a record exists, open or closed, its home decides (protocol section 3)."""
-    incoming = asked.incoming
+    """Return outcome and changed record; only the home of a record decides (protocol section 3)."""
+    incoming = task_plan.incoming
     if record is None or record.state.home == incoming.source.partition:
-        return asked.action(record, asked, now_ms, policy)
+        return task_plan.action(record, task_plan, now_ms, policy)
     if incoming.hops >= MAX_HOPS:
         raise EventError(UNDELIVERABLE, f"forwarded {incoming.hops} times without finding the task's home")
     return Forwarded(record.state.home), None

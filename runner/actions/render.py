@@ -1,7 +1,7 @@
-"""Outcome to messages: the replies, resumed and forwarded events of a decision.
+"""Rendering: the replies, resumed events and forwarded events of an outcome.
 
-Made from event, record and outcome alone, so that a redelivered event, with its kept outcome, sends
-the same again. Sizes are checked here, before anything is stored: EventError 13020.
+Messages depend on event, record and outcome alone, so that a redelivered event sends the same messages
+again. Sizes are checked here, before any record is stored: EventError 13020.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from runner.errors import TASK_NOT_FOUND, UNDELIVERABLE, EventError
 from runner.tasks.record import Record, Status, TaskKey
 
 OVERHEAD_BYTES: Final = 512
-"""What a batch of one message adds to key, value and headers, generously."""
+"""Bytes that Kafka adds to key, value and headers of one message, at most."""
 
 ACK: Final = "ACK"
 SUCCESS: Final = "SUCCESS"
@@ -42,7 +42,7 @@ TIMEOUT: Final = "TIMEOUT"
 
 
 class Renderer:
-    """Turns outcomes into messages under one policy; holds no state of its own."""
+    """Renderer of outcomes under one policy; stateless."""
 
     def __init__(self, policy: Policy, topics: TopicCatalog) -> None:
         self._policy = policy
@@ -51,7 +51,7 @@ class Renderer:
 
     @property
     def topics(self) -> TopicCatalog:
-        """Where its messages go."""
+        """Topic catalog of the messages."""
         return self._topics
 
     def status(self, outcome: Outcome) -> str:
@@ -75,7 +75,7 @@ class Renderer:
     ) -> tuple[OutgoingMessage, ...]:
         """Return the messages of an outcome, in the order in which they must be sent.
 
-        ``record`` is the generation the outcome speaks of, before or after its closing. Raises
+        ``record`` is the generation of the outcome, before or after its closing. Raises
         EventError 10011 (a path or pattern of the event) or 13020 (cannot be delivered).
         """
         match outcome:
@@ -108,9 +108,9 @@ class Renderer:
         return self._reply(incoming, SUCCESS, incoming.event.answered(result), None)
 
     def passed_on(self, incoming: Incoming, headers: Headers, home: int) -> OutgoingMessage:
-        """Return the event as it was read, with other headers, for a home partition.
+        """Return the event as read, with other headers, for a home partition.
 
-        EventError 13020 where they make it larger than its topic takes.
+        EventError 13020 where the message becomes larger than its topic takes.
         """
         stream = self._policy.requests
         limit = self._topics.limit_bytes(stream)
@@ -126,8 +126,8 @@ class Renderer:
         if key is not None:
             task = {"id": key.id, "domain": key.domain, **task}
         result = {**_result(ACK, outcome.now_ms), "task": task}
-        # What is accepted now must be able to end: the deadline will have nobody to complain to. The
-        # resumed event goes the same way as this reply and is larger by its longer words at the most.
+        # An accepted task must be able to end: a timer gets no FAIL. The resumed event goes to the same topic
+        # as this reply, and is larger by its longer status words at most.
         event, headers = incoming.event, _headers("reply", ACK, key, incoming.trace)
         sections, stream = event.answered(result), self.stream_of(event)
         return self._response(event, sections, headers, stream, self._spare_bytes)
@@ -164,8 +164,8 @@ class Renderer:
         if outcome.ignored:
             return self._success(outcome.now_ms, incoming, key)
         error = EventError(outcome.code, outcome.message)
-        said = {"code": outcome.code, "message": outcome.message, "http": error.http}
-        result = {**_result(FAIL, outcome.now_ms), "error": said}
+        details = {"code": outcome.code, "message": outcome.message, "http": error.http}
+        result = {**_result(FAIL, outcome.now_ms), "error": details}
         event, headers = incoming.event, _headers("reply", FAIL, key, self._trace_for_refusal(incoming))
         try:
             return self._shortened(event, result, headers, self.stream_of(event))
@@ -195,9 +195,9 @@ class Renderer:
         return self._reply(incoming, SUCCESS, sections, key)
 
     def _forward(self, home: int, incoming: Incoming) -> OutgoingMessage:
-        kept = tuple(header for header in incoming.headers if header[0] not in (ORIGIN, TIME, HOPS))
+        others = tuple(header for header in incoming.headers if header[0] not in (ORIGIN, TIME, HOPS))
         hops = (HOPS, str(incoming.hops + 1).encode())
-        return self.passed_on(incoming, (*kept, *incoming.forwarding_headers, hops), home)
+        return self.passed_on(incoming, (*others, *incoming.forwarding_headers, hops), home)
 
     def _reply(
         self, incoming: Incoming, status: str, sections: Sections, key: TaskKey | None
@@ -232,15 +232,15 @@ def _result(status: str, now_ms: int) -> dict[str, Any]:
 
 
 def _headers(kind: str, status: str, key: TaskKey | None, trace: Headers) -> Headers:
-    said = _said(kind, status)
+    common = _common_headers(kind, status)
     if key is None:
-        return said + trace
-    return (*said, ("task-id", key.id.encode()), ("task-domain", key.domain.encode()), *trace)
+        return common + trace
+    return (*common, ("task-id", key.id.encode()), ("task-domain", key.domain.encode()), *trace)
 
 
 @lru_cache(maxsize=32)
-def _said(kind: str, status: str) -> Headers:
-    """Return what few messages differ in."""
+def _common_headers(kind: str, status: str) -> Headers:
+    """Return the headers event-kind and event-status."""
     return (("event-kind", kind.encode()), ("event-status", status.encode()))
 
 
@@ -254,8 +254,8 @@ def _enrichment(incoming: Incoming, policy: Policy) -> Any:
     path = event.parameter("enrichPath")
     if path is None:
         return None
-    found = find(path, event, input_of(incoming, policy.limits).data)
-    return None if found is MISSING else found
+    value = find(path, event, input_of(incoming, policy.limits).data)
+    return None if value is MISSING else value
 
 
 def _enriched(started: Event, value: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""StartTask: store a record and acknowledge; the partition is never blocked by a waiting person."""
+"""StartTask: stores a record and replies ACK; a waiting person never blocks the partition."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runner.tasks.record import Record, Status, TaskStart, TaskState
 from runner.tasks.repeats import after_round, is_of_earlier_round
 
 _LONG_PAST: Final = -1e300
-"""A deadline may lie in the past, however far."""
+"""Lowest time or span that is accepted: a deadline may lie in the past."""
 
 
 def start_task(
@@ -38,7 +38,7 @@ def start_task(
 ) -> tuple[Outcome, Record | None]:
     """Return ACK with the new record, or ACK alone for a duplicate.
 
-    A closed record is followed by a new generation, which remembers what started and closed it. Raises
+    A closed record is followed by a new generation, which keeps the identities of earlier generations. Raises
     EventError 11006 (another task is open under this id) or 10011 (timeout, taskRoles, outputElement; id
     or data beyond the limits).
     """
@@ -92,14 +92,14 @@ def _encoded(task_input: TaskInput, policy: Policy) -> bytes:
 
 
 def _check_output(event: Event) -> None:
-    """EventError 10011 for an outputElement that nothing could be written at when the saga is resumed."""
+    """EventError 10011 for an outputElement at which no output can be written later."""
     output = event.text("outputElement")
     if output is not None:
         write_output({}, None, input_element=None, output_element=output)
 
 
 def _deadline_ms(event: Event, now_ms: int) -> int | None:
-    """TimeoutOn (a moment) wins over timeout (a span, negative: in the past); neither: never."""
+    """Return the deadline: timeoutOn (a moment), else timeout (a span, may be negative), else None."""
     moment = epoch_ms(event.parameters.get("timeoutOn"), "timeoutOn", _LONG_PAST)
     if moment is None:
         span = epoch_ms(event.parameters.get("timeout"), "timeout", _LONG_PAST)

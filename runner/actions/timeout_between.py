@@ -1,9 +1,9 @@
 """TimeoutBetween: times out every open task whose deadline lies in a period.
 
-It changes no task itself: it sends each a TimeoutTask, as a timer would. A long period goes in
-chunks; a continuation event on the same partition carries on where the last one stopped.
+The action changes no record: it sends each task a TimeoutTask, as a timer does. A long period is split
+into chunks; a continuation event on the same partition begins after the last task of the chunk before.
 
-TIMEOUT is the same by another name: a command whose times stand where commands have them.
+TIMEOUT is the same action under another name, with the times at the usual paths of a command.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from runner.tasks.due import DuePage
 TIMEOUT_COMMAND: Final = "TIMEOUT"
 
 _COMMAND_PATHS: Final = {"fromTimePath": ("fromTime", "from"), "toTimePath": ("toTime", "to")}
-"""Where a command has its times, unless its parameters say where."""
+"""Paths of the times in a command, unless its parameters name others."""
 
 _Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
 
 
 class _Progress(msgspec.Struct, frozen=True):
-    """What a continuation event carries in its header."""
+    """Progress of a pass, in the header of a continuation event."""
 
     to_ms: _Number
     cursor: str
@@ -59,7 +59,7 @@ def decide_period(
 ) -> tuple[OutgoingMessage, ...]:
     """Return the messages of one chunk: a timer per task, then the continuation or the reply.
 
-    Redelivery needs no kept decision here: a timer sent twice finds its task closed. Raises
+    Redelivery needs no kept decision: a timer event that is sent twice has no effect the second time. Raises
     EventError 13020 in the first chunk already where the reply could not be delivered at the end, and
     10121 for a period up to now that begins later; ``refuse`` answers it.
     """
@@ -82,13 +82,13 @@ def _require_order(from_ms: int | None, to_ms: int) -> None:
 
 def _continuation(plan: PeriodPlan, progress: _Progress, renderer: Renderer) -> OutgoingMessage:
     incoming = plan.incoming
-    kept = tuple(header for header in incoming.headers if header[0] not in (PERIOD, ORIGIN, TIME))
-    headers = (*kept, *incoming.forwarding_headers, (PERIOD, msgspec.json.encode(progress)))
+    others = tuple(header for header in incoming.headers if header[0] not in (PERIOD, ORIGIN, TIME))
+    headers = (*others, *incoming.forwarding_headers, (PERIOD, msgspec.json.encode(progress)))
     return renderer.passed_on(incoming, headers, incoming.source.partition)
 
 
 def _progress(incoming: Incoming) -> _Progress | None:
-    """Return what a continuation carries; None for what no runner wrote: the pass begins anew."""
+    """Return the progress in the header; None where there is no readable one: the pass begins anew."""
     text = incoming.header(PERIOD)
     if text is None:
         return None
@@ -100,9 +100,9 @@ def _progress(incoming: Incoming) -> _Progress | None:
 
 def _time(incoming: Incoming, parameter: str, policy: Policy) -> int | None:
     for path in _time_paths(incoming.event, parameter):
-        found = _found(path, incoming, policy)
-        if found is not MISSING:
-            return epoch_ms(found, f"the value at {parameter}")
+        value = _value_at(path, incoming, policy)
+        if value is not MISSING:
+            return epoch_ms(value, f"the value at {parameter}")
     return None
 
 
@@ -110,12 +110,12 @@ def _time_paths(event: Event, parameter: str) -> tuple[str, ...]:
     path = event.parameter(parameter)
     if path is not None:
         return (path,)
-    # A command may come bare: all that is due by now.
+    # A command may have no times: then every task due by now is meant.
     is_command = event.action == TIMEOUT_COMMAND and event.payload is not None
     return _COMMAND_PATHS[parameter] if is_command else ()
 
 
-def _found(path: str, incoming: Incoming, policy: Policy) -> Any:
+def _value_at(path: str, incoming: Incoming, policy: Policy) -> Any:
     event, task_input = incoming.event, input_of(incoming, policy.limits)
-    found = find(path, event, task_input.data)
-    return find(path, event, event.payload) if found is MISSING else found
+    value = find(path, event, task_input.data)
+    return find(path, event, event.payload) if value is MISSING else value

@@ -1,4 +1,4 @@
-"""TimeoutTask: a deadline passed. Sent by anyone, and by the runner to itself."""
+"""TimeoutTask: closes a task as timed out; sent by others, and by the timers of the runner."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from runner.tasks.record import Record, Status
 def timeout_task(
     record: Record | None, plan: TaskPlan, now_ms: int, policy: Policy
 ) -> tuple[Outcome, Record | None]:
-    """Return the closing of the task as timed out.
+    """Return the outcome with the record closed as timed out.
 
-    The runner's own (header ``runner-timer``) is never answered and does nothing where it no
-    longer matches. Raises EventError 10118, 10119 or 10120 for others.
+    A timer of the runner (header ``runner-timer``) gets no reply and has no effect where it is stale.
+    Raises EventError 10118, 10119 or 10120 for others.
     """
     incoming = plan.incoming
     if incoming.is_timer:
         return _by_timer(record, incoming, now_ms, policy)
-    again = repeated(record, incoming, now_ms)
-    if again is not None:
-        return again, None
+    first_answer = repeated(record, incoming, now_ms)
+    if first_answer is not None:
+        return first_answer, None
     task = require_open(record, plan.key)
     return close(task, incoming, Status.TIMED_OUT, now_ms, policy.domains[plan.key.domain])
 
@@ -32,8 +32,8 @@ def timeout_task(
 def _by_timer(
     record: Record | None, incoming: Incoming, now_ms: int, policy: Policy
 ) -> tuple[Outcome, Record | None]:
-    mark = parse_token(incoming.header(TIMER) or "")
-    if record is None or mark is None or not mark.matches(record):
+    token = parse_token(incoming.header(TIMER) or "")
+    if record is None or token is None or not token.matches(record):
         return Dropped(), None
     domain = policy.domains[record.key.domain]
     return close(record, incoming, Status.TIMED_OUT, now_ms, domain, reply=False)

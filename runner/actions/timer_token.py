@@ -1,8 +1,7 @@
-"""The runner's own TimeoutTask: the event a timer sends to the home partition of a task.
+"""Timer events: the TimeoutTask that the runner sends to the home of a task at its deadline.
 
-The timer changes nothing itself; it sends this event, and the log decides (design, rule 1). The
-mark in its header names the generation it was meant for, so that a late, doubled or outdated one
-finds no match and does nothing.
+A timer changes no record; it sends this event, and the log decides (design, rule 1). The token in the
+header names one generation, so that a late, duplicate or stale timer event has no effect.
 """
 
 from __future__ import annotations
@@ -20,23 +19,23 @@ from runner.tasks.due import DueTask
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
 
-_WRITTEN: Final = re.compile(r"(?P<source>[^;]+);(?P<deadline>-?[0-9]{1,19});(?P<epoch>[0-9]{1,19})")
+_TOKEN: Final = re.compile(r"(?P<source>[^;]+);(?P<deadline>-?[0-9]{1,19});(?P<epoch>[0-9]{1,19})")
 
 
 @dataclass(frozen=True, slots=True)
 class TimerToken:
-    """Which generation of a task a timer speaks of."""
+    """Token of a timer event: the generation of a task, and its deadline."""
 
     started_by: Source
     deadline_ms: int
     epoch: int = 0
 
     def __str__(self) -> str:
-        """``source;deadline;epoch``, as it travels in the header ``runner-timer``."""
+        """``source;deadline;epoch``, as written in the header ``runner-timer``."""
         return f"{self.started_by};{self.deadline_ms};{self.epoch}"
 
     def matches(self, record: Record | None) -> bool:
-        """Whether the record is still the open generation with the deadline that was meant."""
+        """Whether the record is the open generation of this token, with the same deadline."""
         return (
             record is not None
             and record.is_open
@@ -47,23 +46,23 @@ class TimerToken:
 
 
 def token_of(task: DueTask) -> TimerToken:
-    """Return the mark of what stands in the deadline index."""
+    """Return the token of an entry of the deadline index."""
     return TimerToken(task.started_by, task.deadline_ms, task.epoch)
 
 
 def parse_token(text: str) -> TimerToken | None:
-    """Return the mark of a header; None for text that no runner wrote."""
-    found = _WRITTEN.fullmatch(text)
-    if found is None:
+    """Return the token in a header; None for a text that is no token."""
+    match = _TOKEN.fullmatch(text)
+    if match is None:
         return None
     try:
-        return TimerToken(parse_source(found["source"]), int(found["deadline"]), int(found["epoch"]))
+        return TimerToken(parse_source(match["source"]), int(match["deadline"]), int(match["epoch"]))
     except EventError:
         return None
 
 
 def timer_emit(
-    key: TaskKey, home: int, mark: TimerToken, policy: Policy, topics: TopicCatalog
+    key: TaskKey, home: int, token: TimerToken, policy: Policy, topics: TopicCatalog
 ) -> OutgoingMessage:
     """Return the TimeoutTask event for the home partition of a task."""
     name = f"timer:{key.domain}:{key.id}"
@@ -73,15 +72,15 @@ def timer_emit(
         "payload": {"taskId": key.id},
     }
     value = topics.encode(policy.requests, envelope)
-    headers = ((TIMER, str(mark).encode()),)
+    headers = ((TIMER, str(token).encode()),)
     return OutgoingMessage(policy.requests, name.encode(), value, headers, home)
 
 
 def timer_key(event: Event, policy: Policy) -> TaskKey:
-    """Return the task that ``timer_emit`` wrote into an event.
+    """Return the key of the task in a timer event.
 
-    Metadata rules are for the events of others: one on ``domain`` or ``taskIdPath`` must not lead a
-    timer to another task. EventError 10027 or 10118 where the task cannot be told.
+    Metadata rules do not apply: a rule on ``domain`` or ``taskIdPath`` must not lead a timer to another
+    task. EventError 10027 or 10118 where the event names no task.
     """
     domain = as_text(event.sent_meta.get("domain"), "eventMeta.domain")
     if domain is None or domain not in policy.domains:
