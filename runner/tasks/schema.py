@@ -49,17 +49,18 @@ def text() -> str:
 
 
 def _field_docs() -> Iterator[tuple[str, str, str]]:
-    """Give struct, field and text of every description that stands below a field."""
-    structs = {TaskState.__name__, TaskStart.__name__, record.Ending.__name__}
+    """Yield struct, field as stored, and description of every field."""
+    structs = {struct.__name__: struct for struct in (TaskState, TaskStart, record.Ending)}
     for node in ast.parse(inspect.getsource(record)).body:
         if isinstance(node, ast.ClassDef) and node.name in structs:
+            stored = {field.name: field.encode_name for field in msgspec.structs.fields(structs[node.name])}
             for field, below in pairwise(node.body):
                 match field, below:
                     case (
                         ast.AnnAssign(target=ast.Name(id=name)),
                         ast.Expr(value=ast.Constant(value=str(said))),
                     ):
-                        yield node.name, name, " ".join(said.split())
+                        yield node.name, stored[name], " ".join(said.split())
 
 
 if __name__ == "__main__":
