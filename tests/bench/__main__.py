@@ -30,7 +30,7 @@ from tests.bench.latency import (
     measure_lateness,
 )
 from tests.bench.memory import measure_bytes_per_task
-from tests.bench.stage import new_stage, with_changelog
+from tests.bench.rig import new_rig, with_changelog
 from tests.bench.throughput import measure_forwarded, measure_throughput
 from tests.servers.kafka_server import KafkaServer, running_kafka
 from tests.servers.redis_server import RedisServer, running_redis
@@ -54,59 +54,59 @@ class Bench:
     def warm_up(self, tasks: int, per_second: int, seconds: float) -> None:
         """Let the broker compile what it will run, large batches and small ones: nothing of this is kept."""
         self._console.print("warming up")
-        stage = with_changelog(new_stage(self._kafka, self._redis, "warm"))
-        measure_throughput(stage, WARM_UP_TIMES * tasks)
+        rig = with_changelog(new_rig(self._kafka, self._redis, "warm"))
+        measure_throughput(rig, WARM_UP_TIMES * tasks)
         for _ in range(WARM_UP_SMALL):
-            told = with_changelog(new_stage(self._kafka, self._redis, "warm"))
+            told = with_changelog(new_rig(self._kafka, self._redis, "warm"))
             measure_latency(told, per_second // 2, seconds)
-        measure_ceiling(stage, 2 * tasks, CEILING_WITH_FEED)
+        measure_ceiling(rig, 2 * tasks, CEILING_WITH_FEED)
 
     def throughput(self, tasks: int) -> None:
         """One round of the worker and of every ceiling, over the same events."""
-        stage = new_stage(self._kafka, self._redis, "home")
-        self._note("worker events/s", measure_throughput(stage, tasks).events_per_second)
+        rig = new_rig(self._kafka, self._redis, "home")
+        self._note("worker events/s", measure_throughput(rig, tasks).events_per_second)
         for ceiling in CEILINGS:
-            self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(stage, 2 * tasks, ceiling))
-        told = with_changelog(new_stage(self._kafka, self._redis, "feed"))
+            self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(rig, 2 * tasks, ceiling))
+        told = with_changelog(new_rig(self._kafka, self._redis, "feed"))
         measured = measure_throughput(told, tasks)
         self._note("worker events/s, changelog", measured.events_per_second)
         for part, spent_us in measured.split_us.items():
             self._note(f"{part} µs/event, changelog", spent_us)
         for ceiling in (CEILING_WITH_FEED, CEILING_OF_THE_SAME):
             self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(told, 2 * tasks, ceiling))
-        stage = new_stage(self._kafka, self._redis, "forwarded")
-        self._note("worker forwarded ProceedTasks/s", measure_forwarded(stage, tasks))
+        rig = new_rig(self._kafka, self._redis, "forwarded")
+        self._note("worker forwarded ProceedTasks/s", measure_forwarded(rig, tasks))
 
     def encodings(self, tasks: int, registry: SchemaRegistryServer) -> None:
         """One round of the worker over the same events in Avro, without a registry and with one."""
         for encoding, codec in CODECS.items():
             self._note(f"codec {encoding} µs/event", measure_codec(codec))
         for encoding, asked in (("avro", None), ("confluent-avro", registry)):
-            stage = new_stage(self._kafka, self._redis, encoding, encoding, asked)
-            self._note(f"worker events/s, {encoding}", measure_throughput(stage, tasks).events_per_second)
+            rig = new_rig(self._kafka, self._redis, encoding, encoding, asked)
+            self._note(f"worker events/s, {encoding}", measure_throughput(rig, tasks).events_per_second)
 
     def latency(self, per_second: int, seconds: float) -> None:
         """One round at a steady rate, of events sent to the home and of events that are forwarded."""
         self._note("latency load events/s", per_second)
-        for changelog, staged in (("", lambda stage: stage), (", changelog", with_changelog)):
+        for changelog, prepared in (("", lambda rig: rig), (", changelog", with_changelog)):
             for what, measure in (("answer", measure_latency), ("forwarded", measure_forwarded_latency)):
-                stage = staged(new_stage(self._kafka, self._redis, "latency"))
-                measured = measure(stage, per_second, seconds)
+                rig = prepared(new_rig(self._kafka, self._redis, "latency"))
+                measured = measure(rig, per_second, seconds)
                 self._note_spread(f"{what}{changelog}", measured)
-        stage = with_changelog(new_stage(self._kafka, self._redis, "latency"))
-        self._note_spread("answer of ceiling e", measure_ceiling_latency(stage, per_second, seconds))
+        rig = with_changelog(new_rig(self._kafka, self._redis, "latency"))
+        self._note_spread("answer of ceiling e", measure_ceiling_latency(rig, per_second, seconds))
 
     def lateness(self, what: str, tasks: int, over_seconds: float) -> None:
         """One round of deadlines, told to a changelog as well."""
-        stage = with_changelog(new_stage(self._kafka, self._redis, "timers"))
-        measured = measure_lateness(stage, tasks, over_seconds)
+        rig = with_changelog(new_rig(self._kafka, self._redis, "timers"))
+        measured = measure_lateness(rig, tasks, over_seconds)
         self._note(f"timer {what}, p50 ms late", measured.p50_ms)
         self._note(f"timer {what}, p99 ms late", measured.p99_ms)
 
     def memory(self, tasks: int) -> None:
         """One round of open tasks."""
-        stage = new_stage(self._kafka, self._redis, "memory")
-        self._note("Redis bytes per open task", measure_bytes_per_task(stage, tasks))
+        rig = new_rig(self._kafka, self._redis, "memory")
+        self._note("Redis bytes per open task", measure_bytes_per_task(rig, tasks))
 
     def medians(self) -> dict[str, float]:
         """Return the median of every figure, and the ratio to the highest ceiling that has a store."""

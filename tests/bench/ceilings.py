@@ -25,7 +25,7 @@ import msgspec
 import redis
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from tests.bench.stage import HOMES, SHARDS, WAIT_SECONDS, Stage
+from tests.bench.rig import HOMES, SHARDS, WAIT_SECONDS, Rig
 
 BATCH: Final = 1000
 Headers: TypeAlias = list[tuple[str, str | bytes | None]]
@@ -61,7 +61,7 @@ CEILINGS: Final = (
     Ceiling("c store", codec=True, store=True),
 )
 CEILING_WITH_FEED: Final = Ceiling("d changelog", codec=True, store=True, changelog=True)
-"""On a stage with a changelog."""
+"""On a rig with a changelog."""
 
 CEILING_OF_THE_SAME: Final = Ceiling("e whole", codec=True, store=True, changelog=True, whole=True)
 """The same bytes in and out as the worker has, with nothing decided."""
@@ -89,7 +89,7 @@ _STATE: Final = b'{"status":"OPEN","home":1,"source":"1/1@100000","created_ms":1
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What a loop needs of a stage; another process can be given it."""
+    """What a loop needs of a rig; another process can be given it."""
 
     brokers: str
     redis_url: str
@@ -99,9 +99,9 @@ class _Place:
     tasks: str
 
 
-def measure_ceiling(stage: Stage, events: int, ceiling: Ceiling) -> float:
+def measure_ceiling(rig: Rig, events: int, ceiling: Ceiling) -> float:
     """Return events per second of one loop over ``events`` messages that are in the log already."""
-    loop = _Loop(_place(stage), ceiling)
+    loop = _Loop(_place(rig), ceiling)
     done, began = 0, 0.0
     while done < events:
         messages = loop.read()
@@ -116,11 +116,11 @@ def measure_ceiling(stage: Stage, events: int, ceiling: Ceiling) -> float:
 
 
 @contextmanager
-def running_ceiling(stage: Stage, ceiling: Ceiling) -> Iterator[None]:
+def running_ceiling(rig: Rig, ceiling: Ceiling) -> Iterator[None]:
     """Run a loop in a process of its own, as the worker has one, for the length of the block."""
     context = get_context("spawn")
     ready, stopping = context.Event(), context.Event()
-    child = context.Process(target=_run, args=(_place(stage), ceiling, ready, stopping))
+    child = context.Process(target=_run, args=(_place(rig), ceiling, ready, stopping))
     child.start()
     try:
         if not ready.wait(WAIT_SECONDS):
@@ -142,9 +142,9 @@ def _run(place: _Place, ceiling: Ceiling, ready: Event, stopping: Event) -> None
     loop.close()
 
 
-def _place(stage: Stage) -> _Place:
-    topics = (stage.requests, stage.responses, stage.tasks)
-    return _Place(stage.kafka.bootstrap, stage.redis.url, stage.name, *topics)
+def _place(rig: Rig) -> _Place:
+    topics = (rig.requests, rig.responses, rig.tasks)
+    return _Place(rig.kafka.bootstrap, rig.redis.url, rig.name, *topics)
 
 
 class _Loop:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from confluent_kafka import Producer
 
-from tests.bench.stage import HOMES, Stage
+from tests.bench.rig import HOMES, Rig
 
 EVENT_BYTES: Final = 600
 _encode = msgspec.json.encode
@@ -41,15 +41,15 @@ def proceed_event(number: int, name: str, *, home: bool = True) -> Sent:
     )
 
 
-def send_all(stage: Stage, events: Iterator[Sent]) -> None:
+def send_all(rig: Rig, events: Iterator[Sent]) -> None:
     """Send events as fast as the broker takes them, and return when all are acknowledged."""
     # Idempotent: a batch that is sent again must not come behind the next, a start behind its end.
-    broker = {"bootstrap.servers": stage.kafka.bootstrap, "enable.idempotence": True}
-    producer, write = Producer({**broker, "linger.ms": 20}), stage.writer()
+    broker = {"bootstrap.servers": rig.kafka.bootstrap, "enable.idempotence": True}
+    producer, write = Producer({**broker, "linger.ms": 20}), rig.writer()
     for event in events:
         while True:
             try:
-                producer.produce(stage.requests, write(event.value), event.key, event.partition)
+                producer.produce(rig.requests, write(event.value), event.key, event.partition)
                 break
             except BufferError:
                 producer.poll(0.05)

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.bench.ceilings import ANSWERED, CEILING_OF_THE_SAME, running_ceiling
 from tests.bench.events import Sent, proceed_event, send_all, start_event
-from tests.bench.stage import HOMES, Stage, running_worker, wait_for
+from tests.bench.rig import HOMES, Rig, running_worker, wait_for
 
 STEP_SECONDS: Final = 0.01
 
@@ -34,16 +34,16 @@ def spread(values_ms: list[float]) -> Spread:
 class Reader:
     """Notes when each response became readable (read_committed), from a thread of its own."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, rig: Rig) -> None:
         self._consumer = Consumer(
             {
-                "bootstrap.servers": stage.kafka.bootstrap,
-                "group.id": f"{stage.name}-latency",
+                "bootstrap.servers": rig.kafka.bootstrap,
+                "group.id": f"{rig.name}-latency",
                 "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 100,
             }
         )
-        self._consumer.assign([TopicPartition(stage.responses, p, 0) for p in range(HOMES)])
+        self._consumer.assign([TopicPartition(rig.responses, p, 0) for p in range(HOMES)])
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.seen: dict[tuple[str, str], float] = {}
@@ -66,48 +66,48 @@ class Reader:
                 self.seen.setdefault(key, now)
 
 
-def measure_latency(stage: Stage, per_second: int, seconds: float) -> Spread:
+def measure_latency(rig: Rig, per_second: int, seconds: float) -> Spread:
     """Return the spread from the sending of a StartTask to its committed ACK."""
-    events = [start_event(number, stage.name) for number in range(int(per_second * seconds))]
-    with running_worker(stage):
-        return _answered(stage, events, per_second, "ACK")
+    events = [start_event(number, rig.name) for number in range(int(per_second * seconds))]
+    with running_worker(rig):
+        return _answered(rig, events, per_second, "ACK")
 
 
-def measure_ceiling_latency(stage: Stage, per_second: int, seconds: float) -> Spread:
-    """Return the same spread of ceiling (e), on a stage with a changelog: what the servers take."""
-    events = [start_event(number, stage.name) for number in range(int(per_second * seconds))]
-    with running_ceiling(stage, CEILING_OF_THE_SAME):
-        return _answered(stage, events, per_second, ANSWERED)
+def measure_ceiling_latency(rig: Rig, per_second: int, seconds: float) -> Spread:
+    """Return the same spread of ceiling (e), on a rig with a changelog: what the servers take."""
+    events = [start_event(number, rig.name) for number in range(int(per_second * seconds))]
+    with running_ceiling(rig, CEILING_OF_THE_SAME):
+        return _answered(rig, events, per_second, ANSWERED)
 
 
-def measure_forwarded_latency(stage: Stage, per_second: int, seconds: float) -> Spread:
+def measure_forwarded_latency(rig: Rig, per_second: int, seconds: float) -> Spread:
     """Return the spread from the sending of a ProceedTask to a wrong partition to its committed SUCCESS."""
     numbers = range(int(per_second * seconds))
-    with running_worker(stage):
-        send_all(stage, (start_event(number, stage.name) for number in numbers))
-        wait_for(lambda: stage.count(stage.responses) >= len(numbers), "the tasks to be open", 0.25)
-        events = [proceed_event(number, stage.name, home=False) for number in numbers]
-        return _answered(stage, events, per_second, "SUCCESS")
+    with running_worker(rig):
+        send_all(rig, (start_event(number, rig.name) for number in numbers))
+        wait_for(lambda: rig.count(rig.responses) >= len(numbers), "the tasks to be open", 0.25)
+        events = [proceed_event(number, rig.name, home=False) for number in numbers]
+        return _answered(rig, events, per_second, "SUCCESS")
 
 
-def _answered(stage: Stage, events: Sequence[Sent], per_second: int, status: str) -> Spread:
-    reader = Reader(stage)
+def _answered(rig: Rig, events: Sequence[Sent], per_second: int, status: str) -> Spread:
+    reader = Reader(rig)
     try:
         answered = _counter(reader, status)
-        sent = _send_steadily(stage, events, per_second)
+        sent = _send_steadily(rig, events, per_second)
         wait_for(lambda: answered() >= len(sent), "all answers")
     finally:
         reader.close()
     return spread([(reader.seen[key, status] - when) * 1000 for key, when in sent.items()])
 
 
-def measure_lateness(stage: Stage, tasks: int, over_seconds: float) -> Spread:
+def measure_lateness(rig: Rig, tasks: int, over_seconds: float) -> Spread:
     """Return how late TIMEOUT was readable, for deadlines spread evenly over some seconds."""
-    with running_worker(stage):
-        reader = Reader(stage)
+    with running_worker(rig):
+        reader = Reader(rig)
         try:
             lead_seconds = 3.0 + tasks / 2500
-            due = _start_with_deadlines(stage, tasks, over_seconds, lead_seconds)
+            due = _start_with_deadlines(rig, tasks, over_seconds, lead_seconds)
             timed_out = _counter(reader, "TIMEOUT")
             wait_for(lambda: timed_out() >= tasks, "all timeouts")
         finally:
@@ -122,8 +122,8 @@ def _counter(reader: Reader, status: str) -> Callable[[], int]:
     return lambda: sum(1 for _, seen in tuple(reader.seen) if seen == status)
 
 
-def _send_steadily(stage: Stage, events: Sequence[Sent], per_second: int) -> dict[str, float]:
-    producer = Producer({"bootstrap.servers": stage.kafka.bootstrap, "linger.ms": 2})
+def _send_steadily(rig: Rig, events: Sequence[Sent], per_second: int) -> dict[str, float]:
+    producer = Producer({"bootstrap.servers": rig.kafka.bootstrap, "linger.ms": 2})
     sent: dict[str, float] = {}
     began = time.time()
     for number, event in enumerate(events):
@@ -132,22 +132,20 @@ def _send_steadily(stage: Stage, events: Sequence[Sent], per_second: int) -> dic
             producer.poll(0)
             time.sleep(max(wait, STEP_SECONDS / 10))
         sent[event.key] = time.time()
-        producer.produce(stage.requests, event.value, event.key, event.partition)
+        producer.produce(rig.requests, event.value, event.key, event.partition)
     producer.flush(30)
     return sent
 
 
-def _start_with_deadlines(
-    stage: Stage, tasks: int, over_seconds: float, lead_seconds: float
-) -> dict[str, float]:
-    producer = Producer({"bootstrap.servers": stage.kafka.bootstrap, "linger.ms": 5})
+def _start_with_deadlines(rig: Rig, tasks: int, over_seconds: float, lead_seconds: float) -> dict[str, float]:
+    producer = Producer({"bootstrap.servers": rig.kafka.bootstrap, "linger.ms": 5})
     first_ms = int((time.time() + lead_seconds) * 1000)
     due: dict[str, float] = {}
     for number in range(tasks):
         deadline_ms = first_ms + int(number * over_seconds * 1000 / tasks)
-        event = start_event(number, stage.name, timeoutOn=deadline_ms)
+        event = start_event(number, rig.name, timeoutOn=deadline_ms)
         due[event.key] = deadline_ms / 1000
-        producer.produce(stage.requests, event.value, event.key, event.partition)
+        producer.produce(rig.requests, event.value, event.key, event.partition)
         producer.poll(0)
     producer.flush(30)
     return due

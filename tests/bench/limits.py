@@ -18,11 +18,11 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.crowd import measure_crowd
+from tests.bench.deadline_burst import measure_deadline_burst
+from tests.bench.open_tasks import measure_open_tasks
 from tests.bench.restoring import measure_restoring
-from tests.bench.rush import measure_rush
+from tests.bench.rig import Rig, new_rig
 from tests.bench.scaling import measure_scaling
-from tests.bench.stage import Stage, new_stage
 from tests.servers.kafka_server import running_kafka
 from tests.servers.redis_server import running_redis
 
@@ -32,18 +32,18 @@ Figures = dict[str, float]
 def main() -> None:
     """Measure what is asked for, and print it."""
     asked = _arguments()
-    measures: dict[str, Callable[[Stage], Figures]] = {
-        "tasks": lambda stage: measure_crowd(stage, asked.tasks),
-        "deadlines": lambda stage: measure_rush(stage, asked.deadlines),
-        "restoring": lambda stage: measure_restoring(stage, asked.tasks),
-        "workers": lambda stage: measure_scaling(stage, asked.events // 2, (1, 2, 4)),
+    measures: dict[str, Callable[[Rig], Figures]] = {
+        "tasks": lambda rig: measure_open_tasks(rig, asked.tasks),
+        "deadlines": lambda rig: measure_deadline_burst(rig, asked.deadlines),
+        "restoring": lambda rig: measure_restoring(rig, asked.tasks),
+        "workers": lambda rig: measure_scaling(rig, asked.events // 2, (1, 2, 4)),
     }
     figures: Figures = {}
     console = Console(stderr=True)
     with running_kafka() as kafka, running_redis() as redis:
         for name in asked.what or measures:
             console.print(f"measuring {name}")
-            figures |= measures[name](new_stage(kafka, redis, name))
+            figures |= measures[name](new_rig(kafka, redis, name))
     table = Table(title=f"limits, {kafka.lane}, {os.cpu_count()} cores")
     table.add_column("what")
     table.add_column("figure", justify="right")

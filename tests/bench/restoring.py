@@ -7,36 +7,36 @@ from typing import Final
 
 from runner.store.calls import Index, IndexKind
 from runner.store.keys import Keys
-from tests.bench.crowd import DAY_MS, STEPS
 from tests.bench.events import send_all, start_event
+from tests.bench.open_tasks import DAY_MS, STEPS
 from tests.bench.process import cpu_seconds, resident_mb
-from tests.bench.stage import HOMES, SHARDS, Stage, running_worker, wait_for, with_changelog
+from tests.bench.rig import HOMES, SHARDS, Rig, running_worker, wait_for, with_changelog
 
 EVERY_SECONDS: Final = 0.1
 LONGEST_SECONDS: Final = 600.0
 
 
-def measure_restoring(plain: Stage, tasks: int) -> dict[str, float]:
+def measure_restoring(plain: Rig, tasks: int) -> dict[str, float]:
     """Open the tasks, empty Redis under an idle worker, and wait until all of them are there again."""
-    stage = with_changelog(plain)
-    with running_worker(stage) as worker:
+    rig = with_changelog(plain)
+    with running_worker(rig) as worker:
         for step in range(STEPS):
             first, end = tasks * step // STEPS, tasks * (step + 1) // STEPS
-            send_all(stage, (start_event(n, stage.name, timeout=DAY_MS + n) for n in range(first, end)))
-            wait_for(lambda end=end: _open_tasks(stage) >= end, f"{end} open tasks", 0.25)  # type: ignore[misc]
-        stage.redis.client().flushall()
+            send_all(rig, (start_event(n, rig.name, timeout=DAY_MS + n) for n in range(first, end)))
+            wait_for(lambda end=end: _open_tasks(rig) >= end, f"{end} open tasks", 0.25)  # type: ignore[misc]
+        rig.redis.client().flushall()
         emptied = time.monotonic()
-        before, spent, redis_spent = resident_mb(worker.pid), cpu_seconds(worker.pid), _redis_seconds(stage)
-        wait_for(lambda: _open_tasks(stage) > 0, "the worker to notice", EVERY_SECONDS)
+        before, spent, redis_spent = resident_mb(worker.pid), cpu_seconds(worker.pid), _redis_seconds(rig)
+        wait_for(lambda: _open_tasks(rig) > 0, "the worker to notice", EVERY_SECONDS)
         began, largest = time.monotonic(), [before]
 
         def are_restored() -> bool:
             largest.append(resident_mb(worker.pid))
-            return _open_tasks(stage) >= tasks
+            return _open_tasks(rig) >= tasks
 
         wait_for(are_restored, "all tasks to be there again", EVERY_SECONDS, LONGEST_SECONDS)
         ended = time.monotonic()
-        spent, redis_spent = cpu_seconds(worker.pid) - spent, _redis_seconds(stage) - redis_spent
+        spent, redis_spent = cpu_seconds(worker.pid) - spent, _redis_seconds(rig) - redis_spent
     return {
         "restoring: open tasks": tasks,
         "restoring: s until it begins": began - emptied,
@@ -49,17 +49,17 @@ def measure_restoring(plain: Stage, tasks: int) -> dict[str, float]:
     }
 
 
-def _open_tasks(stage: Stage) -> int:
+def _open_tasks(rig: Rig) -> int:
     """Return how many tasks wait, by the indexes: without a walk over all keys."""
-    keys = Keys(stage.name, SHARDS)
-    with stage.redis.client() as redis, redis.pipeline(transaction=False) as asked:
+    keys = Keys(rig.name, SHARDS)
+    with rig.redis.client() as redis, redis.pipeline(transaction=False) as asked:
         for shard in range(SHARDS):
             for home in range(HOMES):
                 asked.zcard(keys.index(Index(IndexKind.DEADLINES, "default", shard, home)))
         return sum(asked.execute())
 
 
-def _redis_seconds(stage: Stage) -> float:
-    with stage.redis.client() as redis:
+def _redis_seconds(rig: Rig) -> float:
+    with rig.redis.client() as redis:
         spent = redis.info("cpu")
     return float(spent["used_cpu_user"]) + float(spent["used_cpu_sys"])

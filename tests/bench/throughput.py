@@ -9,7 +9,7 @@ from itertools import chain
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.bench.events import Sent, proceed_event, send_all, start_event
-from tests.bench.stage import HOMES, Stage, running_worker, wait_for
+from tests.bench.rig import HOMES, Rig, running_worker, wait_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,60 +24,60 @@ class Throughput:
     """
 
 
-def measure_throughput(stage: Stage, tasks: int) -> Throughput:
+def measure_throughput(rig: Rig, tasks: int) -> Throughput:
     """Return what one worker does with StartTask, then ProceedTask, of so many tasks, sent to the home.
 
     Time is from the first to the last response, as the worker stamped them.
     """
-    send_all(stage, chain(_starts(stage, tasks), _proceeds(stage, tasks, home=True)))
-    spent = _answer_all(stage, 3 * tasks)
-    seconds = _seconds(stage, {"ACK", "PROCEEDED", "SUCCESS"}, 3 * tasks)
+    send_all(rig, chain(_starts(rig, tasks), _proceeds(rig, tasks, home=True)))
+    spent = _answer_all(rig, 3 * tasks)
+    seconds = _seconds(rig, {"ACK", "PROCEEDED", "SUCCESS"}, 3 * tasks)
     split_us = {part: each * 1e6 / (2 * tasks) for part, each in spent.items()}
     return Throughput(2 * tasks / seconds, split_us)
 
 
-def measure_forwarded(stage: Stage, tasks: int) -> float:
+def measure_forwarded(rig: Rig, tasks: int) -> float:
     """Return ProceedTasks per second that are sent to a wrong partition and forwarded to the home.
 
     They are sent once every task is open: between two partitions there is no order.
     """
-    send_all(stage, _starts(stage, tasks))
-    _answer_all(stage, tasks)
-    send_all(stage, _proceeds(stage, tasks, home=False))
-    _answer_all(stage, 3 * tasks)
-    return tasks / _seconds(stage, {"PROCEEDED", "SUCCESS"}, 2 * tasks)
+    send_all(rig, _starts(rig, tasks))
+    _answer_all(rig, tasks)
+    send_all(rig, _proceeds(rig, tasks, home=False))
+    _answer_all(rig, 3 * tasks)
+    return tasks / _seconds(rig, {"PROCEEDED", "SUCCESS"}, 2 * tasks)
 
 
-def _answer_all(stage: Stage, responses: int) -> dict[str, float]:
+def _answer_all(rig: Rig, responses: int) -> dict[str, float]:
     """Run a worker until there are so many responses; they are counted by offset first: it is cheap.
 
     Returns the seconds that each part of its loop took until then.
     """
-    with running_worker(stage):
-        wait_for(lambda: stage.count(stage.responses) >= responses, "all responses", 0.25)
-        spent = stage.loop_seconds()
-        wait_for(lambda: sum(1 for _ in read_responses(stage)) >= responses, "all responses", 0.5)
+    with running_worker(rig):
+        wait_for(lambda: rig.count(rig.responses) >= responses, "all responses", 0.25)
+        spent = rig.loop_seconds()
+        wait_for(lambda: sum(1 for _ in read_responses(rig)) >= responses, "all responses", 0.5)
     return spent
 
 
-def _seconds(stage: Stage, statuses: set[str], expected: int) -> float:
-    times_ms = [when_ms for _, when_ms, status in read_responses(stage) if status in statuses]
+def _seconds(rig: Rig, statuses: set[str], expected: int) -> float:
+    times_ms = [when_ms for _, when_ms, status in read_responses(rig) if status in statuses]
     if len(times_ms) != expected:
         raise RuntimeError(f"{len(times_ms)} responses {sorted(statuses)} instead of {expected}")
     return (max(times_ms) - min(times_ms)) / 1000
 
 
-def read_responses(stage: Stage) -> Iterator[tuple[str, int, str]]:
+def read_responses(rig: Rig) -> Iterator[tuple[str, int, str]]:
     """Give (key, epoch ms, status) of every committed response there is now."""
     consumer = Consumer(
         {
-            "bootstrap.servers": stage.kafka.bootstrap,
-            "group.id": f"{stage.name}-reader",
+            "bootstrap.servers": rig.kafka.bootstrap,
+            "group.id": f"{rig.name}-reader",
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
         }
     )
-    consumer.assign([TopicPartition(stage.responses, p, 0) for p in range(HOMES)])
+    consumer.assign([TopicPartition(rig.responses, p, 0) for p in range(HOMES)])
     ended: set[int] = set()
     try:
         while len(ended) < HOMES:
@@ -93,9 +93,9 @@ def read_responses(stage: Stage) -> Iterator[tuple[str, int, str]]:
         consumer.close()
 
 
-def _starts(stage: Stage, tasks: int) -> Iterator[Sent]:
-    return (start_event(number, stage.name) for number in range(tasks))
+def _starts(rig: Rig, tasks: int) -> Iterator[Sent]:
+    return (start_event(number, rig.name) for number in range(tasks))
 
 
-def _proceeds(stage: Stage, tasks: int, *, home: bool) -> Iterator[Sent]:
-    return (proceed_event(number, stage.name, home=home) for number in range(tasks))
+def _proceeds(rig: Rig, tasks: int, *, home: bool) -> Iterator[Sent]:
+    return (proceed_event(number, rig.name, home=home) for number in range(tasks))

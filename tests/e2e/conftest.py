@@ -61,7 +61,7 @@ def told_site(make_site: Callable[..., Site]) -> Callable[..., Site]:
 
 
 @pytest.fixture(scope="session")
-def desk(
+def terminal_and_site(
     kafka: KafkaServer, valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Terminal, Site]]:
     """A terminal at a site with a worker that runs all the time; use task ids of your own."""

@@ -84,10 +84,10 @@ class Load:
         tasks: int,
         mix: Mix | None = None,
         window: int = 600,
-        desk: str | None = None,
+        input_topic: str | None = None,
     ) -> None:
-        """``desk``: an input topic; commands go there as payloads, instead of as events."""
-        self._desk = desk
+        """``input_topic``: commands go there as payloads, instead of as events."""
+        self._input_topic = input_topic
         self._site = site
         self._random = Random(seed)
         self._mix = mix or Mix()
@@ -265,7 +265,7 @@ class Load:
         """Send one or two commands to a task, to its home or elsewhere, some of them twice."""
         for _ in range(self._random.choice((1, 1, 2))):
             request_id = f"{self._name}-p-{len(self.sent)}"
-            made = _proceeding_event if self._desk is None else way_in.command
+            made = _proceeding_event if self._input_topic is None else way_in.command
             event = made(task.task_id, request_id)
             copies = 1 if task.once or self._random.random() < 0.8 else 2
             for _ in range(copies):
@@ -283,14 +283,14 @@ class Load:
         self._unanswered[message.request_id] += 1
         self._outstanding += 1
         task.unreachable += 1
-        by_desk = self._desk if message.action == "ProceedTask" else None
+        as_payload = self._input_topic if message.action == "ProceedTask" else None
         self._producer.produce(
-            by_desk or self._site.requests,
-            json.dumps(event["payload"]).encode() if by_desk else self._site.written.write(event),
+            as_payload or self._site.requests,
+            json.dumps(event["payload"]).encode() if as_payload else self._site.written.write(event),
             message.request_id.encode(),
             partition,
             on_delivery=_require_delivered,
-            headers=list(way_in.headers(message.request_id).items()) if by_desk else [],
+            headers=list(way_in.headers(message.request_id).items()) if as_payload else [],
         )
 
     # -- reacting ------------------------------------------------------------------------------------

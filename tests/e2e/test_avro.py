@@ -12,8 +12,8 @@ import pytest
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import check
-from tests.e2e.desk import desk_at, proceed_event, start_event
 from tests.e2e.load import BRISK, Load
+from tests.e2e.requester import proceed_event, requester_at, start_event
 from tests.e2e.site import Site
 from tests.e2e.terminal import Terminal
 from tests.e2e.trouble import FENCED, Killer
@@ -85,16 +85,16 @@ def test_a_registry_that_goes_away_is_waited_for_and_what_is_no_avro_is_buried(
 ) -> None:
     site, registry = estate.site, estate.registry
     worker = fleets(site).start()
-    with desk_at(site) as desk, desk_at(site, site.dead_letters) as graves:
+    with requester_at(site) as requester, requester_at(site, site.dead_letters) as graves:
         worker.wait_for("homes", open=[0, 1, 2, 3])
         late = registry.register("elsewhere", {**turned(), "doc": "not seen before"})
         unseen = site.written.write(start_event("unseen", {"taskId": "unseen"}))
         unseen = b"\x00" + late.to_bytes(4, "big") + unseen[5:]
         registry.stop()
-        desk.put(unseen, partition=1)
+        requester.put(unseen, partition=1)
         worker.wait_for("batch_abandoned", code="SCHEMAS_UNAVAILABLE")
         registry.start()
-        assert desk.reply_to("unseen").status == "ACK"
+        assert requester.reply_to("unseen").status == "ACK"
 
         poison = {
             b'{"requestMeta":{"id":"json"}}': "NOT_AVRO",
@@ -102,13 +102,13 @@ def test_a_registry_that_goes_away_is_waited_for_and_what_is_no_avro_is_buried(
             unseen[:-2]: "NOT_AVRO",
         }
         for value in poison:
-            desk.put(value)
+            requester.put(value)
         for value, reason in poison.items():
             grave = graves.wait_for(reason, lambda a, value=value: a.value == value)  # type: ignore[misc]
             assert grave.headers["dead-letter-reason"] == reason
-        desk.put(proceed_event("after", "unseen"), partition=2)
-        assert desk.reply_to("after").status == "SUCCESS"
-        assert desk.resume_of("unseen").event["payload"] == {"taskId": "unseen", "approval": True}
+        requester.put(proceed_event("after", "unseen"), partition=2)
+        assert requester.reply_to("after").status == "SUCCESS"
+        assert requester.resume_of("unseen").event["payload"] == {"taskId": "unseen", "approval": True}
 
 
 def test_without_a_registry_a_worker_says_so_and_ends(estate: Estate, fleets: Callable[..., Fleet]) -> None:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.e2e.desk import Desk, desk_at, error_code, start_event
 from tests.e2e.health import health_settings
+from tests.e2e.requester import Requester, error_code, requester_at, start_event
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 
@@ -77,31 +77,31 @@ def test_what_cannot_be_answered_is_dead_lettered_byte_for_byte_and_the_next_is_
     fleets(roomy_site).start()
     sent: dict[int, tuple[bytes | None, str]] = {}
     with ExitStack() as stack:
-        desk = stack.enter_context(desk_at(roomy_site))
-        graves = stack.enter_context(desk_at(roomy_site, roomy_site.dead_letters))
+        requester = stack.enter_context(requester_at(roomy_site))
+        graves = stack.enter_context(requester_at(roomy_site, roomy_site.dead_letters))
         for name, (value, reason) in BURIED.items():
-            offset = desk.put(value, key=name.encode(), headers={"of": b"the sender"})
+            offset = requester.put(value, key=name.encode(), headers={"of": b"the sender"})
             sent[offset] = (json.dumps(value).encode() if isinstance(value, dict) else value, reason)
-            desk.put(start_event(f"after {name}", {"taskId": name}))
+            requester.put(start_event(f"after {name}", {"taskId": name}))
         for name in BURIED:
-            assert desk.reply_to(f"after {name}").status == "ACK"
+            assert requester.reply_to(f"after {name}").status == "ACK"
         for offset, (value, reason) in sent.items():
             _assert_buried(graves, roomy_site, offset, value, reason)
         assert len(graves.answers) == len(BURIED)
-        assert len(desk.answers) == len(BURIED)
+        assert len(requester.answers) == len(BURIED)
 
 
 def test_what_can_be_answered_is_refused_by_its_code_and_the_next_is_handled(
     roomy_site: Site, fleets: Callable[..., Fleet]
 ) -> None:
     fleets(roomy_site).start()
-    with desk_at(roomy_site) as desk:
+    with requester_at(roomy_site) as requester:
         for name, (event, _) in REFUSED.items():
-            desk.put(event)
-            desk.put(start_event(f"after {name}", {"taskId": name}))
+            requester.put(event)
+            requester.put(start_event(f"after {name}", {"taskId": name}))
         for name, (_, code) in REFUSED.items():
-            assert error_code(desk.reply_to(name)) == code, name
-            assert desk.reply_to(f"after {name}").status == "ACK"
+            assert error_code(requester.reply_to(name)) == code, name
+            assert requester.reply_to(f"after {name}").status == "ACK"
     assert roomy_site.ends(roomy_site.dead_letters) == dict.fromkeys(range(4), 0)
 
 
@@ -112,31 +112,31 @@ def test_too_much_poison_pauses_its_partition_until_a_worker_starts_anew(
     site = make_site(settings={"RUNNER_LIMITS__POISONINAROW": str(POISON_LIMIT)})
     site.create_topics()
     fleet = fleets(site)
-    with desk_at(site) as desk, desk_at(site, site.dead_letters) as graves:
+    with requester_at(site) as requester, requester_at(site, site.dead_letters) as graves:
         worker = fleet.one(settings)
         worker.wait_for("homes", open=[0, 1, 2, 3])
         health.wait_until_ready()
         for number in range(POISON):
-            desk.put(b"poison %d" % number, partition=2)
-        desk.put(start_event("behind", {"taskId": "behind"}), partition=2)
+            requester.put(b"poison %d" % number, partition=2)
+        requester.put(start_event("behind", {"taskId": "behind"}), partition=2)
         page = health.wait_until_not_ready(pausedPartitions=[2])
         assert "2" in page["reasons"][0]
-        desk.put(start_event("beside", {"taskId": "beside"}), partition=1)
-        assert desk.reply_to("beside").status == "ACK"
+        requester.put(start_event("beside", {"taskId": "beside"}), partition=1)
+        assert requester.reply_to("beside").status == "ACK"
         assert _buried(graves) == [b"poison %d" % n for n in range(POISON_LIMIT)]
         worker.terminate()
         assert worker.wait() == 0
         fleet.start()
-        assert desk.reply_to("behind").status == "ACK"
+        assert requester.reply_to("behind").status == "ACK"
         assert _buried(graves) == [b"poison %d" % n for n in range(POISON)]
 
 
-def _buried(graves: Desk) -> list[bytes]:
+def _buried(graves: Requester) -> list[bytes]:
     graves.read_to_the_end()
     return sorted(grave.value or b"" for grave in graves.answers)
 
 
-def _assert_buried(graves: Desk, site: Site, offset: int, value: bytes | None, reason: str) -> None:
+def _assert_buried(graves: Requester, site: Site, offset: int, value: bytes | None, reason: str) -> None:
     where = ("0", str(offset))
     grave = graves.wait_for(
         f"the dead letter of {where}",

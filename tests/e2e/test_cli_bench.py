@@ -14,8 +14,10 @@ from tests.waiting import until
 pytestmark = pytest.mark.thorough("what a command does with real servers; what it decides has unit tests")
 
 
-def test_it_measures_in_a_place_of_its_own_and_leaves_nothing(desk: tuple[Terminal, Site]) -> None:
-    terminal, site = desk
+def test_it_measures_in_a_place_of_its_own_and_leaves_nothing(
+    terminal_and_site: tuple[Terminal, Site],
+) -> None:
+    terminal, site = terminal_and_site
     before = sum(site.ends(site.requests).values())
 
     measured = terminal.run("bench", "--tasks", "300", "--in-flight", "100", "--partitions", "3", "--json")
@@ -43,8 +45,10 @@ def assert_nothing_left(site: Site) -> None:
 
 
 @pytest.mark.usefixtures("_ctrl_c")
-def test_a_measurement_that_is_broken_off_leaves_nothing_either(desk: tuple[Terminal, Site]) -> None:
-    terminal, site = desk
+def test_a_measurement_that_is_broken_off_leaves_nothing_either(
+    terminal_and_site: tuple[Terminal, Site],
+) -> None:
+    terminal, site = terminal_and_site
     with terminal.start("bench", "--tasks", "1000000", "--partitions", "2") as running:
         with redis.Redis.from_url(site.redis_url) as client:
             pattern = f"{site.prefix}:bench-*:task:*"
@@ -55,8 +59,10 @@ def test_a_measurement_that_is_broken_off_leaves_nothing_either(desk: tuple[Term
     assert_nothing_left(site)
 
 
-def test_workers_that_run_are_measured_only_where_that_is_meant(desk: tuple[Terminal, Site]) -> None:
-    terminal, site = desk
+def test_workers_that_run_are_measured_only_where_that_is_meant(
+    terminal_and_site: tuple[Terminal, Site],
+) -> None:
+    terminal, site = terminal_and_site
     before = sum(site.ends(site.requests).values())
 
     failed(terminal.run("bench", "--running"), 1, f"through {site.requests}", "say --yes if that is meant")
@@ -69,8 +75,8 @@ def test_workers_that_run_are_measured_only_where_that_is_meant(desk: tuple[Term
     assert sum(site.ends(site.requests).values()) >= before + 80
 
 
-def test_a_worker_that_cannot_start_is_told(desk: tuple[Terminal, Site]) -> None:
-    terminal, _ = desk
+def test_a_worker_that_cannot_start_is_told(terminal_and_site: tuple[Terminal, Site]) -> None:
+    terminal, _ = terminal_and_site
 
     ended = terminal.run("bench", "--tasks", "10", RUNNER_REDIS__URL="redis://127.0.0.1:1/0")
 

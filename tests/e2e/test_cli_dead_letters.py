@@ -27,9 +27,9 @@ AGAIN: Final = ("dlq", "replay", "--yes", "--json")
 
 
 @pytest.fixture(scope="module")
-def buried(desk: tuple[Terminal, Site]) -> tuple[Terminal, Site]:
-    """The desk, with three dead letters of three reasons."""
-    terminal, site = desk
+def buried(terminal_and_site: tuple[Terminal, Site]) -> tuple[Terminal, Site]:
+    """A terminal and its site, with three dead letters of three reasons."""
+    terminal, site = terminal_and_site
     sent = ((EVIL, 0), (NO_TEXT, 1), (NO_ENVELOPE, 2))
     bury(site, [Odd(value, partition, f"k-{partition}".encode()) for value, partition in sent])
     return terminal, site

@@ -49,9 +49,9 @@ ALL: Final = [
 
 
 @pytest.fixture(scope="module")
-def place(desk: tuple[Terminal, Site]) -> tuple[Terminal, str]:
-    """The desk, with all that the examples speak of, and where a dead letter stands."""
-    terminal, site = desk
+def place(terminal_and_site: tuple[Terminal, Site]) -> tuple[Terminal, str]:
+    """A terminal and its site, with all that the examples speak of, and where a dead letter stands."""
+    terminal, site = terminal_and_site
     tasks = [start(task, taskRoles="manager") for task in ("t-1", "t-2")]
     late = start("req-1:approve-3") | {"requestMeta": {"id": "late"}}
     late["eventMeta"]["domain"] = "orders"

@@ -17,9 +17,9 @@ FAR_MS = 4_000_000_000_000
 
 
 @pytest.fixture
-def terminal(desk: tuple[Terminal, Site]) -> Terminal:
+def terminal(terminal_and_site: tuple[Terminal, Site]) -> Terminal:
     """Where commands are typed; a worker runs."""
-    return desk[0]
+    return terminal_and_site[0]
 
 
 @pytest.fixture
@@ -130,10 +130,10 @@ def test_what_cannot_be_found_is_said(terminal: Terminal, name: str) -> None:
 
 
 def test_without_a_worker_the_reply_is_missed_and_said_to_come(
-    desk: tuple[Terminal, Site], name: str
+    terminal_and_site: tuple[Terminal, Site], name: str
 ) -> None:
     """A worker reads requests; the reply goes where this command does not look."""
-    terminal, site = desk
+    terminal, site = terminal_and_site
     started(terminal, [(name, {})])
     waited = terminal.run(
         "task",

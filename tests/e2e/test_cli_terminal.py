@@ -58,8 +58,8 @@ def events(folder: Path, name: str, count: int, **meta: str) -> Path:
     return file
 
 
-def test_many_events_show_how_far_they_are_and_the_sum(desk: tuple[Terminal, Site]) -> None:
-    terminal, _ = desk
+def test_many_events_show_how_far_they_are_and_the_sum(terminal_and_site: tuple[Terminal, Site]) -> None:
+    terminal, _ = terminal_and_site
     file = events(terminal.folder, "many", 300, domain="quiet")
     file.write_text(file.read_text().replace('"domain": "quiet"', '"domain": "lost"', 1))
 
@@ -76,9 +76,9 @@ def test_many_events_show_how_far_they_are_and_the_sum(desk: tuple[Terminal, Sit
     ]
 
 
-def test_ctrl_c_says_what_was_sent(desk: tuple[Terminal, Site]) -> None:
+def test_ctrl_c_says_what_was_sent(terminal_and_site: tuple[Terminal, Site]) -> None:
     """The producer keeps everything to itself for minutes, and has room for half of it."""
-    terminal, _ = desk
+    terminal, _ = terminal_and_site
     file = events(terminal.folder, "halted", 2000)
     slow = {"RUNNER_KAFKA__PROPERTIES": '{"linger.ms": 200000, "queue.buffering.max.messages": 1000}'}
 
@@ -91,8 +91,8 @@ def test_ctrl_c_says_what_was_sent(desk: tuple[Terminal, Site]) -> None:
     assert "Traceback" not in shown.drawn
 
 
-def test_rows_fit_into_eighty_columns(desk: tuple[Terminal, Site]) -> None:
-    terminal, _ = desk
+def test_rows_fit_into_eighty_columns(terminal_and_site: tuple[Terminal, Site]) -> None:
+    terminal, _ = terminal_and_site
     file = events(terminal.folder, "wide-with-a-very-long-name-for-a-task", 2, domain="quiet")
     assert terminal.run("send", "--wait", str(file)).code == 0
 

@@ -11,10 +11,10 @@ import pytest
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
-from tests.e2e.desk import desk_at, start_event
 from tests.e2e.faulty_worker import AFTER_PRODUCE, FAULT, STUCK_SECONDS
 from tests.e2e.health import Health, health_settings
 from tests.e2e.load import BRISK, Load, Mix
+from tests.e2e.requester import requester_at, start_event
 from tests.e2e.site import Site, session_ms
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.fixtures import REQUIRE_KAFKA
@@ -185,19 +185,19 @@ def _frozen(server: RedisServer) -> Iterator[None]:
 
 
 def _send_one(site: Site) -> None:
-    with desk_at(site) as desk:
-        desk.put(start_event("one", timeout="0"))
+    with requester_at(site) as requester:
+        requester.put(start_event("one", timeout="0"))
 
 
 def _assert_answered(site: Site, fleet: Fleet) -> None:
     fleet.start()
-    with desk_at(site) as desk:
-        assert desk.reply_to("one").status == "ACK"
-        assert desk.resume_of("one").status == "TIMEOUT"
+    with requester_at(site) as requester:
+        assert requester.reply_to("one").status == "ACK"
+        assert requester.resume_of("one").status == "TIMEOUT"
         wait_until_drained(site)
         assert fleet.stop() == [0]
-        desk.read_to_the_end()
-        assert len(desk.answers) == 2
+        requester.read_to_the_end()
+        assert len(requester.answers) == 2
 
 
 def _more(load: Load, answers: int) -> Callable[[], bool]:

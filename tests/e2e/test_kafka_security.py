@@ -20,8 +20,8 @@ from typing import Final, cast
 import pytest
 
 from runner.embedded.subprocesses import HOST, free_port
-from tests.e2e.desk import desk_at, proceed_event, start_event
 from tests.e2e.health import health_settings
+from tests.e2e.requester import proceed_event, requester_at, start_event
 from tests.e2e.site import TASKS, Site
 from tests.e2e.values import single_object
 from tests.e2e.workers import Fleet, Worker
@@ -224,33 +224,33 @@ def test_the_documented_permissions_are_enough_and_what_is_taken_away_is_waited_
     settings = place.user()
     user = settings[f"{PROPERTY}SASL_USERNAME"]
     health, port = health_settings()
-    with Fleet(place.site) as fleet, desk_at(place.site) as desk:
+    with Fleet(place.site) as fleet, requester_at(place.site) as requester:
         worker = fleet.one({**settings, **port})
         worker.wait_for("homes", open=[0, 1])
-        desk.put(start_event("one", {"taskId": "task"}), 0)
-        desk.reply_to("one")
+        requester.put(start_event("one", {"taskId": "task"}), 0)
+        requester.reply_to("one")
         # At the other home: sent on, which needs Write on requests.
-        desk.put(proceed_event("two", "task"), 1)
-        desk.reply_to("two")
-        desk.put(b"not an event")
+        requester.put(proceed_event("two", "task"), 1)
+        requester.reply_to("two")
+        requester.put(b"not an event")
         until(lambda: sum(place.site.ends(place.site.dead_letters).values()) > 0, "a dead letter")
         assert not worker.events("topic_limit_unknown")
 
         grant = Grant("WRITE", "TOPIC", place.site.responses)
         place.secure.take_away(user, grant)
-        desk.put(start_event("three"))
+        requester.put(start_event("three"))
         refusal = f"no permission: Write on topic {place.site.responses}"
         until(lambda: refusal in worker.log, refusal)
         assert "Kafka does not take" in str(health.wait_until_not_ready()["reasons"])
         assert worker.exit_code is None
         place.secure.grant(user, [grant])
-        desk.reply_to("three")
+        requester.reply_to("three")
         health.wait_until_ready()
         worker.terminate()
         assert worker.wait() == 0
         assert settings[f"{PROPERTY}SASL_PASSWORD"] not in worker.log
-        desk.read_to_the_end()
-    assert len([answer for answer in desk.answers if answer.key == b"three"]) == 1
+        requester.read_to_the_end()
+    assert len([answer for answer in requester.answers if answer.key == b"three"]) == 1
 
 
 @pytest.mark.thorough("the documented permissions again, for what is done by hand")
@@ -269,16 +269,16 @@ def test_restoring_needs_no_more_than_what_is_documented_in_kafka_and_redis(
     allow(server, site.prefix)
     settings = Place(place.secure, site).user()
     settings |= {"RUNNER_REDIS__USERNAME": USER, "RUNNER_REDIS__PASSWORD": PASSWORD}
-    with Fleet(site) as fleet, desk_at(site) as desk:
+    with Fleet(site) as fleet, requester_at(site) as requester:
         worker = fleet.one(settings)
         worker.wait_for("homes", open=[0, 1])
-        desk.put(start_event("one", {"taskId": "task"}, timeout="600000"))
-        desk.reply_to("one")
+        requester.put(start_event("one", {"taskId": "task"}, timeout="600000"))
+        requester.reply_to("one")
         with server.client() as client:
             client.flushall()
         worker.wait_for("restored", records=1)
-        desk.put(proceed_event("two", "task"), 1)
-        assert desk.resume_of("one").status == "PROCEEDED"
+        requester.put(proceed_event("two", "task"), 1)
+        assert requester.resume_of("one").status == "PROCEEDED"
         checked = _runner(site, settings, "restore", "--check")
         assert checked.returncode == 0, checked.stderr
         worker.terminate()

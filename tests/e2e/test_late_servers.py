@@ -13,8 +13,8 @@ import pytest
 
 from runner.config.sections import DEFAULT_REDIS_URL
 from runner.embedded.subprocesses import HOST, free_port
-from tests.e2e.desk import desk_at, start_event
 from tests.e2e.health import Health, health_settings
+from tests.e2e.requester import requester_at, start_event
 from tests.e2e.site import Site, session_ms
 from tests.e2e.values import ENVELOPE, registered
 from tests.e2e.workers import Fleet, Worker
@@ -56,9 +56,9 @@ def test_a_worker_waits_for_what_comes_late_and_goes_on_by_itself(
     worker.wait_for("homes", open=[0, 1, 2, 3])
     health.wait_until_ready()
     assert [event["what"] for event in worker.events("waiting")] == ["Kafka", "the schema registry", "Redis"]
-    with desk_at(site) as desk:
-        desk.put(start_event("one", timeout="0"))
-        assert desk.reply_to("one").status == "ACK"
+    with requester_at(site) as requester:
+        requester.put(start_event("one", timeout="0"))
+        assert requester.reply_to("one").status == "ACK"
 
 
 def test_a_worker_that_starts_during_a_failover_waits_for_the_new_master(

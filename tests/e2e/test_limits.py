@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.e2e.desk import Desk, desk_at, error_code, start_event
+from tests.e2e.requester import Requester, error_code, requester_at, start_event
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet, Worker
 
@@ -66,8 +66,8 @@ def hostile_site(make_site: Callable[..., Site]) -> Site:
 
 
 @pytest.fixture
-def desk(hostile_site: Site) -> Iterator[Desk]:
-    with desk_at(hostile_site) as opened:
+def requester(hostile_site: Site) -> Iterator[Requester]:
+    with requester_at(hostile_site) as opened:
         yield opened
 
 
@@ -79,36 +79,36 @@ def most_memory(worker: Worker) -> int:
 
 
 def test_hostile_events_are_refused_and_the_next_is_handled_by_the_same_worker(
-    hostile_site: Site, desk: Desk, fleets: Callable[..., Fleet]
+    hostile_site: Site, requester: Requester, fleets: Callable[..., Fleet]
 ) -> None:
     worker = fleets(hostile_site).start()
-    desk.put(start_event("first", {"taskId": "first"}))
-    assert desk.reply_to("first").status == "ACK"
+    requester.put(start_event("first", {"taskId": "first"}))
+    assert requester.reply_to("first").status == "ACK"
     before = most_memory(worker)
     for name, event in REFUSED.items():
-        desk.put(event)
-        desk.put(start_event(f"after {name}", {"taskId": f"after {name}"}))
+        requester.put(event)
+        requester.put(start_event(f"after {name}", {"taskId": f"after {name}"}))
     for name, digits in UNREAD.items():
-        desk.put(_with_number(name, digits))
+        requester.put(_with_number(name, digits))
     for name in ("x", "traceparent"):
-        desk.put(start_event(f"headers {name}"), headers=[(name, b"0")] * HEADERS)
+        requester.put(start_event(f"headers {name}"), headers=[(name, b"0")] * HEADERS)
     for number in range(PATTERNS):
         pattern = "[" + ",".join(["a.b"] * 1000) + f",c{number}]"
-        desk.put(_patterned(f"pattern {number}", pattern, {"a": {"b": 1}}))
+        requester.put(_patterned(f"pattern {number}", pattern, {"a": {"b": 1}}))
     for name in REFUSED:
         # The payload comes back as it was sent, and Python cannot read all of these either.
-        refused = desk.reply_to(name)
+        refused = requester.reply_to(name)
         assert (refused.status, b'"code":10011' in (refused.value or b"")) == ("FAIL", True), name
-        assert desk.reply_to(f"after {name}").status == "ACK"
+        assert requester.reply_to(f"after {name}").status == "ACK"
     for name, digits in UNREAD.items():
-        unread = desk.reply_to(name)
+        unread = requester.reply_to(name)
         assert (unread.status, digits in (unread.value or b"")) == ("ACK", True), name
     for name in ("x", "traceparent"):
-        refused = desk.reply_to(f"headers {name}")
+        refused = requester.reply_to(f"headers {name}")
         assert error_code(refused) == NOT_CONVERTIBLE
         assert name not in refused.headers
     for number in range(PATTERNS):
-        assert desk.reply_to(f"pattern {number}").status == "ACK"
+        assert requester.reply_to(f"pattern {number}").status == "ACK"
     assert most_memory(worker) - before < GROWN_BYTES
     assert worker.exit_code is None
     assert not worker.events("batch_abandoned")
@@ -116,15 +116,15 @@ def test_hostile_events_are_refused_and_the_next_is_handled_by_the_same_worker(
 
 
 def test_ids_may_hold_anything_that_is_text(
-    hostile_site: Site, desk: Desk, fleets: Callable[..., Fleet]
+    hostile_site: Site, requester: Requester, fleets: Callable[..., Fleet]
 ) -> None:
     worker = fleets(hostile_site).start()
     for name, task_id in ODD_IDS.items():
-        desk.put(start_event(f"{name} {task_id[:20]}", {"taskId": task_id}, timeout="0"))
+        requester.put(start_event(f"{name} {task_id[:20]}", {"taskId": task_id}, timeout="0"))
     for name, task_id in ODD_IDS.items():
         request_id = f"{name} {task_id[:20]}"
-        assert desk.reply_to(request_id).event["result"]["task"]["id"] == task_id
-        assert desk.resume_of(request_id).status == "TIMEOUT"
+        assert requester.reply_to(request_id).event["result"]["task"]["id"] == task_id
+        assert requester.resume_of(request_id).status == "TIMEOUT"
     assert not worker.events("batch_abandoned")
 
 

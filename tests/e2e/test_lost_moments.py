@@ -17,8 +17,8 @@ from tests.e2e.faulty_worker import (
     RESTORE_WRITTEN,
     STOP,
 )
+from tests.e2e.final_check import end_and_check
 from tests.e2e.load import Load, Mix
-from tests.e2e.reckoning import end_and_check
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.redis_server import RedisServer

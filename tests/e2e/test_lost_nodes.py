@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from runner.config.sections import DEFAULT_REDIS_URL
+from tests.e2e.final_check import end_and_check
 from tests.e2e.load import Load, Mix
-from tests.e2e.reckoning import end_and_check
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 from tests.servers.fixtures import REQUIRE_REDIS

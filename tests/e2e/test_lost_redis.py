@@ -6,8 +6,8 @@ from typing import Final
 
 import redis
 
+from tests.e2e.final_check import end_and_check
 from tests.e2e.load import Load
-from tests.e2e.reckoning import end_and_check
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 from tests.servers.redis_server import RedisServer

@@ -8,8 +8,8 @@ import pytest
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import check
-from tests.e2e.desk import desk_at, proceed_event, start_event
 from tests.e2e.load import BRISK, Load
+from tests.e2e.requester import proceed_event, requester_at, start_event
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 
@@ -53,19 +53,19 @@ def test_a_task_started_before_the_change_is_answered_at_its_home(
 ) -> None:
     site, fleet = growing_site, fleets(growing_site)
     worker = fleet.start()
-    with desk_at(site) as desk:
-        desk.put(start_event("old"), partition=1)
-        task = desk.reply_to("old").event["result"]["task"]
+    with requester_at(site) as requester:
+        requester.put(start_event("old"), partition=1)
+        task = requester.reply_to("old").event["result"]["task"]
         site.widen(MANY)
-    with desk_at(site) as desk:
+    with requester_at(site) as requester:
         # Its key leads elsewhere now; and what is started there may be answered from the old partitions.
-        desk.put(proceed_event("answer-old", task["id"]), partition=MANY - 1)
-        desk.put(start_event("new"), partition=MANY - 2)
-        assert desk.reply_to("answer-old").status == "SUCCESS"
-        assert desk.resume_of("old").status == "PROCEEDED"
-        started = desk.reply_to("new").event["result"]["task"]
+        requester.put(proceed_event("answer-old", task["id"]), partition=MANY - 1)
+        requester.put(start_event("new"), partition=MANY - 2)
+        assert requester.reply_to("answer-old").status == "SUCCESS"
+        assert requester.resume_of("old").status == "PROCEEDED"
+        started = requester.reply_to("new").event["result"]["task"]
         assert (task["partition"], started["partition"]) == (1, MANY - 2)
-        desk.put(proceed_event("answer-new", started["id"]), partition=0)
-        assert desk.reply_to("answer-new").status == "SUCCESS"
+        requester.put(proceed_event("answer-new", started["id"]), partition=0)
+        assert requester.reply_to("answer-new").status == "SUCCESS"
     assert worker.events("partitions_added")[0]["now"] == MANY
     assert fleet.stop() == [0]

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.desk import desk_at, proceed_event, start_event
+from tests.e2e.requester import proceed_event, requester_at, start_event
 from tests.e2e.site import Site
 from tests.e2e.terminal import Terminal
 from tests.e2e.typed import failed
@@ -56,20 +56,20 @@ def test_workers_and_commands_do_all_they_do_with_the_documented_rights(
     fleet = fleets(secure_site)
     worker = fleet.start()
     terminal = Terminal(secure_site.folder, secure_site.environment())
-    with desk_at(secure_site) as desk:
-        desk.put(start_event("due", {"taskId": "due"}, timeout="200"))
-        desk.put(start_event("one", {"taskId": "one"}, timeout="600000"))
-        assert desk.resume_of("due").status == "TIMEOUT"
-        assert desk.reply_to("one").status == "ACK"
+    with requester_at(secure_site) as requester:
+        requester.put(start_event("due", {"taskId": "due"}, timeout="200"))
+        requester.put(start_event("one", {"taskId": "one"}, timeout="600000"))
+        assert requester.resume_of("due").status == "TIMEOUT"
+        assert requester.reply_to("one").status == "ACK"
         assert "OPEN" in terminal.run("task", "show", "one").out
         assert "one" in terminal.run("task", "list").out
         _lose_a_right(secure.plain)
-        desk.put(proceed_event("two", "one"))
+        requester.put(proceed_event("two", "one"))
         worker.wait_for("batch_abandoned", code="STORE_REFUSED")
         with secure.plain.client() as client:
             client.execute_command("ACL", "SETUSER", USER, "+evalsha")
-        assert desk.reply_to("two").status == "SUCCESS"
-        assert desk.resume_of("one").status == "PROCEEDED"
+        assert requester.reply_to("two").status == "SUCCESS"
+        assert requester.resume_of("one").status == "PROCEEDED"
     [said] = [event["reason"] for event in worker.events("batch_abandoned")]
     assert "evalsha" in said
     assert "docs/operations.md" in said

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 import redis
 
-from tests.e2e.desk import Desk, desk_at, error_code, proceed_event, start_event
+from tests.e2e.requester import Requester, error_code, proceed_event, requester_at, start_event
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 
@@ -17,28 +17,28 @@ NOT_FOUND = 10118
 
 
 @pytest.fixture
-def restored(site: Site, fleets: Callable[..., Fleet]) -> Iterator[Callable[[bool], tuple[Desk, Fleet]]]:
+def restored(site: Site, fleets: Callable[..., Fleet]) -> Iterator[Callable[[bool], tuple[Requester, Fleet]]]:
     """Make a backup between two halves of a story, play the story to its end, and restore the backup."""
 
-    def restore(follow_the_log: bool) -> tuple[Desk, Fleet]:
-        fleet, desk = fleets(site), closing.enter_context(desk_at(site))
+    def restore(follow_the_log: bool) -> tuple[Requester, Fleet]:
+        fleet, requester = fleets(site), closing.enter_context(requester_at(site))
         fleet.start().wait_for("homes", open=[0, 1, 2, 3])
         for request, timeout in (("answered", LATER_MS), ("due", SOON_MS)):
-            desk.put(start_event(request, {"taskId": request}, taskIdPath="taskId", timeout=timeout))
-            desk.reply_to(request)
+            requester.put(start_event(request, {"taskId": request}, taskIdPath="taskId", timeout=timeout))
+            requester.reply_to(request)
         backup = dump(site)
-        desk.put(proceed_event("answer", "answered"))
-        desk.reply_to("answer")
-        desk.put(start_event("later", {"taskId": "later"}, taskIdPath="taskId"), partition=1)
-        desk.reply_to("later")
-        desk.resume_of("due")
+        requester.put(proceed_event("answer", "answered"))
+        requester.reply_to("answer")
+        requester.put(start_event("later", {"taskId": "later"}, taskIdPath="taskId"), partition=1)
+        requester.reply_to("later")
+        requester.resume_of("due")
         assert fleet.stop() == [0]
         load(site, backup)
         if follow_the_log:
             site.forget_offsets()
         fleet.slots = [fleet.one()]
         fleet.slots[0].wait_for("homes", open=[0, 1, 2, 3])
-        return desk, fleet
+        return requester, fleet
 
     with contextlib.ExitStack() as closing:
         yield restore
@@ -58,28 +58,28 @@ def load(site: Site, backup: Mapping[bytes, bytes]) -> None:
             client.restore(key, 0, value)
 
 
-def acknowledged(desk: Desk, request_id: bytes) -> int:
+def acknowledged(requester: Requester, request_id: bytes) -> int:
     """How often a start was acknowledged, as far as was read."""
-    return sum((answer.key, answer.status) == (request_id, "ACK") for answer in desk.answers)
+    return sum((answer.key, answer.status) == (request_id, "ACK") for answer in requester.answers)
 
 
-def seen(desk: Desk, fleet: Fleet) -> Counter[tuple[bytes | None, str]]:
+def seen(requester: Requester, fleet: Fleet) -> Counter[tuple[bytes | None, str]]:
     """How often each answer is there once all is done."""
     assert fleet.stop() == [0]
-    desk.read_to_the_end()
-    return Counter((answer.key, answer.status) for answer in desk.answers)
+    requester.read_to_the_end()
+    return Counter((answer.key, answer.status) for answer in requester.answers)
 
 
 def test_with_the_groups_offsets_deleted_the_log_is_followed_again_from_the_backup_on(
-    restored: Callable[[bool], tuple[Desk, Fleet]],
+    restored: Callable[[bool], tuple[Requester, Fleet]],
 ) -> None:
-    desk, fleet = restored(True)
+    requester, fleet = restored(True)
     # Between two partitions there is no order: the start that is read again must have been.
-    desk.wait_for("the second ACK", lambda _: acknowledged(desk, b"later") == 2)
-    desk.put(proceed_event("again", "later"))
-    desk.reply_to("again")
+    requester.wait_for("the second ACK", lambda _: acknowledged(requester, b"later") == 2)
+    requester.put(proceed_event("again", "later"))
+    requester.reply_to("again")
 
-    assert seen(desk, fleet) == {
+    assert seen(requester, fleet) == {
         (b"answered", "ACK"): 1,
         (b"due", "ACK"): 1,
         (b"answer", "SUCCESS"): 2,
@@ -92,12 +92,12 @@ def test_with_the_groups_offsets_deleted_the_log_is_followed_again_from_the_back
 
 
 def test_left_alone_what_came_since_the_backup_is_lost(
-    restored: Callable[[bool], tuple[Desk, Fleet]],
+    restored: Callable[[bool], tuple[Requester, Fleet]],
 ) -> None:
-    desk, fleet = restored(False)
-    desk.put(proceed_event("missed", "later"))
-    assert error_code(desk.reply_to("missed")) == NOT_FOUND
-    desk.put(proceed_event("twice", "answered"))
-    assert desk.reply_to("twice").status == "SUCCESS"
+    requester, fleet = restored(False)
+    requester.put(proceed_event("missed", "later"))
+    assert error_code(requester.reply_to("missed")) == NOT_FOUND
+    requester.put(proceed_event("twice", "answered"))
+    assert requester.reply_to("twice").status == "SUCCESS"
 
-    assert seen(desk, fleet)[b"answered", "PROCEEDED"] == 2
+    assert seen(requester, fleet)[b"answered", "PROCEEDED"] == 2

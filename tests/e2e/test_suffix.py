@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from tests.e2e.desk import desk_at, proceed_event, start_event
+from tests.e2e.requester import proceed_event, requester_at, start_event
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 
@@ -18,13 +18,13 @@ def test_a_response_goes_to_the_partition_its_request_id_names(
     site.create_topics()
     fleet = fleets(site)
     fleet.start()
-    with desk_at(site) as desk:
+    with requester_at(site) as requester:
         for home, request_id in enumerate(REQUESTS):
-            desk.put(start_event(request_id, {"taskId": f"task-{home}"}), home, request_id.encode())
+            requester.put(start_event(request_id, {"taskId": f"task-{home}"}), home, request_id.encode())
         for request_id, partition in REQUESTS.items():
-            assert desk.reply_to(request_id).partition == partition
+            assert requester.reply_to(request_id).partition == partition
         # The resumed event goes where the gateway of the *starting* request looks.
-        desk.put(proceed_event("done-5", "task-0"), 0, b"done-5")
-        assert desk.resume_of("req-7").partition == 7
-        assert desk.reply_to("done-5").partition == 5
+        requester.put(proceed_event("done-5", "task-0"), 0, b"done-5")
+        assert requester.resume_of("req-7").partition == 7
+        assert requester.reply_to("done-5").partition == 5
     assert fleet.stop() == [0]

@@ -8,9 +8,9 @@ import pytest
 
 from runner.embedded.subprocesses import HOST, free_port
 from tests.e2e.collector import GcPacer, Span
-from tests.e2e.desk import desk_at, proceed_event, start_event
 from tests.e2e.faulty_worker import AFTER_APPLY, FAULT
 from tests.e2e.health import health_settings
+from tests.e2e.requester import proceed_event, requester_at, start_event
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 from tests.waiting import WAIT_SECONDS, until
@@ -58,11 +58,11 @@ def test_a_saga_can_be_followed_from_its_start_through_a_crash_to_what_ended_it(
     site.create_topics()
     fleet = fleets(site)
     dying = fleet.one({FAULT: f"{AFTER_APPLY}/1/kill"}, faulty=True)
-    with desk_at(site) as desk:
-        desk.put(start_event("start"), 1, headers=context(START))
+    with requester_at(site) as requester:
+        requester.put(start_event("start"), 1, headers=context(START))
         assert dying.wait() == KILLED
         worker = fleet.start()
-        task_id = desk.reply_to("start").event["result"]["task"]["id"]
+        task_id = requester.reply_to("start").event["result"]["task"]["id"]
         started = request_of(collector, "start")
         assert (started.trace, started.parent, started.service) == (START, SENDER, site.group)
         assert started.attributes["runner.redelivered"] is True
@@ -72,20 +72,20 @@ def test_a_saga_can_be_followed_from_its_start_through_a_crash_to_what_ended_it(
         assert {step.name for step in steps} == STEPS
         assert all(started.began_ns <= step.began_ns <= step.ended_ns <= started.ended_ns for step in steps)
 
-        desk.put(proceed_event("end", task_id), 1, headers=context(END))
-        assert desk.resume_of("start").headers["traceparent"] == context(START)["traceparent"].decode()
-        assert desk.reply_to("end").headers["traceparent"] == context(END)["traceparent"].decode()
+        requester.put(proceed_event("end", task_id), 1, headers=context(END))
+        assert requester.resume_of("start").headers["traceparent"] == context(START)["traceparent"].decode()
+        assert requester.reply_to("end").headers["traceparent"] == context(END)["traceparent"].decode()
         ended, resumed = request_of(collector, "end"), resumed_in(collector, START)
         assert (ended.trace, resumed.parent, resumed.links) == (END, SENDER, (ended.id,))
 
-        desk.put(start_event("late", timeout=300), 2, headers=context(LATE))
-        assert desk.resume_of("late").status == "TIMEOUT"
+        requester.put(start_event("late", timeout=300), 2, headers=context(LATE))
+        assert requester.resume_of("late").status == "TIMEOUT"
         resumed = resumed_in(collector, LATE)
         timer = collector.wait_for("the timer", lambda span: span.id in resumed.links)
         assert (timer.attributes["runner.timer"], resumed.attributes["runner.status"]) == (True, "TIMEOUT")
 
-        desk.put(start_event("last"), 3)
-        desk.reply_to("last")
+        requester.put(start_event("last"), 3)
+        requester.reply_to("last")
         worker.terminate()
         assert worker.wait() == 0
         assert request_of(collector, "last").parent == "", "what waits at the end is sent"
@@ -100,13 +100,13 @@ def test_a_collector_that_is_not_there_costs_spans_and_nothing_else(
     site.create_topics()
     worker = fleets(site).start()
     health.wait_until_ready()
-    with desk_at(site) as desk:
+    with requester_at(site) as requester:
         for n in range(20):
-            desk.put(start_event(f"start-{n}"), n % 4, headers=context(START))
+            requester.put(start_event(f"start-{n}"), n % 4, headers=context(START))
         for n in range(20):
-            task_id = desk.reply_to(f"start-{n}").event["result"]["task"]["id"]
-            desk.put(proceed_event(f"end-{n}", task_id), n % 4)
-        assert {desk.resume_of(f"start-{n}").status for n in range(20)} == {"PROCEEDED"}
+            task_id = requester.reply_to(f"start-{n}").event["result"]["task"]["id"]
+            requester.put(proceed_event(f"end-{n}", task_id), n % 4)
+        assert {requester.resume_of(f"start-{n}").status for n in range(20)} == {"PROCEEDED"}
     until(lambda: dropped(health.port) > 0, "spans that are counted as dropped")
     assert health.ready()[0] == 200
     assert len(worker.events("spans_not_sent")) == 1

@@ -1,1 +1,1 @@
-"""Seeded random histories over the pure middle of the worker."""
+"""Seeded random histories over the pure batch processor of the worker."""

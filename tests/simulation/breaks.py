@@ -343,17 +343,17 @@ BREAKS: Final[dict[str, Break]] = {
     "floor": Break("calls with an old base are taken", Rules(HasNoFloor)),
     "revision": Break("revisions are not compared", Rules(IgnoresRevisions)),
     "generation": Break("generations are not compared", Rules(TakesLaterForEarlier), 100_000),
-    "cut": Break("a batch is not cut before a replacement", Rules(makers=Makers(middle=ReplacesAtOnce))),
+    "cut": Break("a batch is not cut before a replacement", Rules(makers=Makers(harness=ReplacesAtOnce))),
     "rounds": Break(
-        "what closed an earlier generation is not remembered", Rules(makers=Makers(middle=RemembersNoRounds))
+        "what closed an earlier generation is not remembered", Rules(makers=Makers(harness=RemembersNoRounds))
     ),
     "many-rounds": Break(
         "what closed a generation is remembered for four more only",
-        Rules(makers=Makers(middle=RemembersFewRounds)),
+        Rules(makers=Makers(harness=RemembersFewRounds)),
     ),
     "settled": Break("removal does not wait for its closing to be committed", Rules(RemovesUnsettled)),
     "timer": Break(
-        "a timer is not compared with the task it ends", Rules(makers=Makers(middle=TrustsTimers))
+        "a timer is not compared with the task it ends", Rules(makers=Makers(harness=TrustsTimers))
     ),
     "marks": Break("marks are not compared", Rules(HasNoMarks)),
     "verified": Break("what is missing is trusted before all homes are verified", Rules(TrustsWhatIsMissing)),

@@ -21,7 +21,7 @@ from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import DeliveryMode, ExactlyOnce
 from runner.worker.loop import Loop
 from runner.worker.overlap import Step
-from runner.worker.process import Process as Middle
+from runner.worker.process import Process as Harness
 from runner.worker.restorer import Extent, Restorer
 from runner.worker.retention import Retention
 from runner.worker.store_clock import StoreClock
@@ -64,7 +64,7 @@ _DECODED_FIRST: Final[DeliveryMode] = partial(ExactlyOnce, overlap=_more_first)
 class Makers:
     """How the parts of a worker are made: the real ones, unless a rule is to be broken."""
 
-    middle: Callable[..., Middle] = Middle
+    harness: Callable[..., Harness] = Harness
     delivery: DeliveryMode = _DECODED_FIRST
     changelog: Callable[..., Changelog] = Changelog
     retention: Callable[..., Retention] = Retention
@@ -228,12 +228,12 @@ class WorkerProcess:
             observer,
             SIZES,
         )
-        middle = scene.makers.middle(terms, store, topics, DEAD_LETTERS, changelog)
+        harness = scene.makers.harness(terms, store, topics, DEAD_LETTERS, changelog)
         parts = Components(
             log=self._log,
             topic=topic,
             store=store,
-            process=middle,
+            process=harness,
             delivery=scene.makers.delivery,
             timers=Timers(store, terms.policy, topics, settings, time, ticker),
             retention=scene.makers.retention(
@@ -241,7 +241,7 @@ class WorkerProcess:
             ),
             time=time,
             incarnation=terms.incarnation,
-            prefetch=middle.prefetch,
+            prefetch=harness.prefetch,
             changelog=changelog,
             restorer=self._restorer,
         )

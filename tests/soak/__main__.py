@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.e2e.faulty_worker import EMITS_FIRST, OFFSETS_FIRST
+from tests.soak.rig import soak_rig
 from tests.soak.soak import Outcome, Wanted, soak
-from tests.soak.stand import standing
 
 SHOWN: Final = 20
 KAFKA: Final = "3.9.2"
@@ -41,9 +41,9 @@ def main() -> int:
     with (
         (folder / "soak.log").open("w") as quiet,
         contextlib.redirect_stdout(quiet),
-        standing(folder, asked.kafka) as stand,
+        soak_rig(folder, asked.kafka) as rig,
     ):
-        outcome = soak(stand, wanted, console.print)
+        outcome = soak(rig, wanted, console.print)
     _report(console, wanted, outcome)
     if outcome.findings:
         console.print(f"failed: seed {seed}; logs in {folder}", style="red")

@@ -12,8 +12,8 @@ from typing import Final
 
 from tests.e2e.load import Load
 from tests.e2e.workers import Fleet
+from tests.soak.rig import MORE_HOMES, SoakRig
 from tests.soak.schedule import Kind, Schedule
-from tests.soak.stand import MORE_HOMES, Stand
 
 LONGER_THAN_SESSION: Final = 2.0
 DOWN_SECONDS: Final = 1.0
@@ -25,14 +25,14 @@ class Disturber:
 
     def __init__(
         self,
-        stand: Stand,
+        rig: SoakRig,
         fleet: Fleet,
         load: Load,
         schedule: Schedule,
         spared: int,
         say: Callable[[str], None],
     ) -> None:
-        self._stand = stand
+        self._stand = rig
         self._fleet = fleet
         self._load = load
         self._schedule = schedule
@@ -46,9 +46,9 @@ class Disturber:
         self._acts: dict[Kind, Callable[[], Iterator[None]]] = {
             Kind.KILL: self._kill,
             Kind.SLEEP: self._sleep,
-            Kind.REDIS_STOP: lambda: self._restart(stand.redis.stop, stand.redis.start),
-            Kind.REDIS_KILL: lambda: self._restart(stand.redis.kill, stand.redis.start),
-            Kind.BROKER: lambda: self._restart(stand.broker.stop, stand.broker.start),
+            Kind.REDIS_STOP: lambda: self._restart(rig.redis.stop, rig.redis.start),
+            Kind.REDIS_KILL: lambda: self._restart(rig.redis.kill, rig.redis.start),
+            Kind.BROKER: lambda: self._restart(rig.broker.stop, rig.broker.start),
             Kind.WIDEN: self._widen,
         }
 

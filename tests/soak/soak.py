@@ -15,9 +15,9 @@ from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 from tests.soak.disturber import Disturber
 from tests.soak.flatness import Judgement, judge, not_flat
+from tests.soak.rig import SoakRig
 from tests.soak.sampler import Sampler
 from tests.soak.schedule import Schedule
-from tests.soak.stand import Stand
 from tests.waiting import until
 
 FENCED: Final = 6
@@ -57,23 +57,23 @@ class Outcome:
     judged: Mapping[str, Judgement] = field(default_factory=dict)
 
 
-def soak(stand: Stand, wanted: Wanted, say: Callable[[str], None]) -> Outcome:
+def soak(rig: SoakRig, wanted: Wanted, say: Callable[[str], None]) -> Outcome:
     """Run one soak; whatever goes wrong in it is a finding."""
-    site = stand.site
+    site = rig.site
     with Fleet(site, FORGIVEN) as fleet, Load(site, wanted.seed, TASKS) as load:
         _staff(fleet, wanted)
         load.per_second = wanted.per_second
         sampler = Sampler(fleet)
-        disturber = Disturber(stand, fleet, load, Schedule.of(wanted.seed, wanted.seconds), SPARED, say)
+        disturber = Disturber(rig, fleet, load, Schedule.of(wanted.seed, wanted.seconds), SPARED, say)
         outcome = Outcome()
         with contextlib.closing(disturber):
             try:
                 _run(load, fleet, sampler, disturber, wanted.seconds)
                 say(f"{disturber.elapsed_seconds:6.1f} s  all sent is answered: checking")
-                outcome.findings += _settled(stand, fleet, load, outcome)
+                outcome.findings += _settled(rig, fleet, load, outcome)
             except (AssertionError, TimeoutError) as failure:
                 outcome.findings += [str(failure), *_found_so_far(site, load)]
-        outcome.findings += _crashes(stand)
+        outcome.findings += _crashes(rig)
         outcome.counts |= _counted(load, fleet, disturber)
     outcome.judged = judge(sampler.curves)
     outcome.findings += not_flat(outcome.judged)
@@ -99,9 +99,9 @@ def _run(load: Load, fleet: Fleet, sampler: Sampler, disturber: Disturber, secon
     load.run(meanwhile)
 
 
-def _settled(stand: Stand, fleet: Fleet, load: Load, outcome: Outcome) -> list[str]:
+def _settled(rig: SoakRig, fleet: Fleet, load: Load, outcome: Outcome) -> list[str]:
     """Stop the workers once nothing is left to do; return what is wrong."""
-    site = stand.site
+    site = rig.site
     until(lambda: site.open_tasks() == 0, lambda: f"{site.open_tasks()} tasks stay open")
     wait_until_drained(site)
     codes = fleet.stop()
@@ -124,8 +124,8 @@ def _found_so_far(site: Site, load: Load) -> list[str]:
         return [str(stuck)]
 
 
-def _crashes(stand: Stand) -> list[str]:
-    logs = sorted(stand.site.folder.glob("*-worker-*.log"))
+def _crashes(rig: SoakRig) -> list[str]:
+    logs = sorted(rig.site.folder.glob("*-worker-*.log"))
     return [
         f"{log.name} tells of a crash" for log in logs if any(word in log.read_text() for word in CRASHED)
     ]

@@ -16,7 +16,7 @@ from tests.fuzz.documented import codes, reasons
 from tests.fuzz.draw import Draw
 from tests.fuzz.events import ACTIONS, PLACES, WORDS, sent, sent_headers
 from tests.fuzz.target import Target
-from tests.unit.worker.rig import DEAD_LETTERS, HOMES, TASKS, Middle, batch
+from tests.unit.worker.rig import DEAD_LETTERS, HOMES, TASKS, Harness, batch
 
 MOST: Final = 4
 TURNS: Final = 12
@@ -26,13 +26,13 @@ TURNS: Final = 12
 def check(data: bytes) -> None:
     """Process some messages to the end, every batch twice."""
     draw = Draw(data)
-    middle = Middle(with_changelog=bool(draw.number(2)))
-    waiting: Sequence[Message] = [message(middle, draw) for _ in range(1 + draw.number(MOST))]
+    harness = Harness(with_changelog=bool(draw.number(2)))
+    waiting: Sequence[Message] = [message(harness, draw) for _ in range(1 + draw.number(MOST))]
     for _ in range(TURNS):
         if not waiting:
             return
-        done = middle.process.run(batch(waiting), {})
-        again = middle.another().run(batch(waiting), {})
+        done = harness.process.run(batch(waiting), {})
+        again = harness.another().run(batch(waiting), {})
         assert again.emits == done.emits, "redelivered, it says something else"
         assert (again.positions, again.held) == (done.positions, done.held)
         assert not done.paused
@@ -40,16 +40,16 @@ def check(data: bytes) -> None:
         for emit in done.emits:
             check_emit(emit, waiting)
         waiting = done.held
-        middle.ticker.advance(draw.number(8) * 10)
+        harness.ticker.advance(draw.number(8) * 10)
     raise AssertionError("it does not come to an end")
 
 
-def message(middle: Middle, draw: Draw) -> Message:
+def message(harness: Harness, draw: Draw) -> Message:
     """An event as it was drawn, about one of two tasks; or no event at all."""
     home, headers, key = draw.number(2), sent_headers(draw), draw.of((b"key", None))
     task, request = draw.of((b"task-1", b"task-2")), draw.of((b"req-1", b"req-2"))
     value = sent(draw).replace(b"task-1", task).replace(b"req-1", request)
-    return middle.message(draw.of((value, value, value, None, b"[]")), home, headers, key)
+    return harness.message(draw.of((value, value, value, None, b"[]")), home, headers, key)
 
 
 def check_positions(waiting: Sequence[Message], done: BatchResult) -> None:

@@ -21,10 +21,10 @@ from tests.fuzz.draw import Draw
 from tests.fuzz.events import RICH
 from tests.fuzz.target import Target
 from tests.unit.worker.input_topics.bench import TOPIC_ID, input_topic, message
-from tests.unit.worker.rig import NOW, Middle
+from tests.unit.worker.rig import NOW, Harness
 
 JSON: Final = JsonCodec()
-TERMS: Final = Middle().terms
+TERMS: Final = Harness().terms
 TOPICS: Final = (
     input_topic(),
     input_topic("StartTask", request_id_path="$.taskId", meta={"parameters": {"taskIdPath": "a.b[0]"}}),

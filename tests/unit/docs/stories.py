@@ -1,6 +1,6 @@
 """Stories: the examples of docs/protocol.md, played by an empty runner.
 
-Blocks opened with ``json in STORY partition=N`` are fed, in their order, to the worker's middle over the
+Blocks opened with ``json in STORY partition=N`` are fed, in their order, to the batch processor over the
 memory store, and what it sends must be the ``json out STORY`` blocks, whose last line of prose before them
 names topic, key and headers. ``after=MS`` lets time pass; what falls due then is part of the story.
 ``input=NAME`` changelogs a payload to an input topic of the page's own configuration, with
@@ -75,7 +75,7 @@ class TopicCatalog:
 
 
 class Runner:
-    """The worker's middle over a memory store; what it sends to requests comes back to it at once."""
+    """The batch processor over a memory store; what it sends to requests comes back to it at once."""
 
     def __init__(self, policy: Policy) -> None:
         self.now_ms = NOW

@@ -12,17 +12,17 @@ from runner.envelope.functions.signature import parse_signature
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
 from tests.unit.functions import (
     test_arrays,
-    test_moments,
     test_numbers,
     test_objects,
     test_standard,
     test_text,
+    test_time_formats,
 )
 from tests.unit.functions.calls import called, refused
 
 TABLES: Final[tuple[Any, ...]] = (
     test_arrays,
-    test_moments,
+    test_time_formats,
     test_numbers,
     test_objects,
     test_standard,

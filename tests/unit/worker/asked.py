@@ -1,4 +1,4 @@
-"""What the tests of the middle ask for again and again: events, and processes over one store."""
+"""What the tests of the batch processor ask for again and again: events, and processes over one store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.worker.process import Process
 from runner.worker.result import BatchResult
 from tests.unit.worker.rig import (
     DEAD_LETTERS,
-    Middle,
+    Harness,
     batch,
     event,
 )
@@ -30,12 +30,12 @@ def proceed(request_id: str = "req-2", task_id: str = "task-1") -> bytes:
     return event("ProceedTask", task_id, request_id)
 
 
-def again(middle: Middle, *messages: Message) -> BatchResult:
+def again(harness: Harness, *messages: Message) -> BatchResult:
     """The same messages, delivered to a fresh process."""
-    return middle.another().run(batch(messages), {})
+    return harness.another().run(batch(messages), {})
 
 
-def sliced(middle: Middle, events: int, ticker: Ticker = lambda: 0.0, **terms: Any) -> Process:
+def sliced(harness: Harness, events: int, ticker: Ticker = lambda: 0.0, **terms: Any) -> Process:
     """A process that decides so many events at once."""
-    terms_of = replace(middle.terms, slice_events=events, **terms)
-    return Process(terms_of, middle.store, middle.topics, DEAD_LETTERS, middle.changelog, ticker)
+    terms_of = replace(harness.terms, slice_events=events, **terms)
+    return Process(terms_of, harness.store, harness.topics, DEAD_LETTERS, harness.changelog, ticker)

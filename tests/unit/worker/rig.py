@@ -120,7 +120,7 @@ def statuses(emits: Iterable[OutgoingMessage]) -> list[str]:
     return [sent(emit).status for emit in emits if emit.stream in {"responses", "orders-out"}]
 
 
-class Middle:
+class Harness:
     """Steps 2 to 5 alone: processes batches of messages given to it."""
 
     def __init__(
@@ -200,7 +200,7 @@ def batch(messages: Collection[Message]) -> Batch:
 
 
 @dataclass
-class Watcher:
+class Recorder:
     """An Observer that writes down what it is told."""
 
     events: list[str] = field(default_factory=list)
@@ -260,45 +260,45 @@ class Worker:
 
     def __init__(
         self,
-        middle: Middle | None = None,
+        harness: Harness | None = None,
         *,
         homes: Iterable[int] = (0, 1),
         limits: Limits | None = None,
         delivery: DeliveryMode | None = None,
         timers: type[Timers] = Timers,
         settings: TimerSettings | None = None,
-        watcher: Watcher | None = None,
+        recorder: Recorder | None = None,
         restorer: Restorer | None = None,
     ) -> None:
-        self.middle = middle or Middle()
-        self.ticker, self.faults, self.store = self.middle.ticker, self.middle.faults, self.middle.store
+        self.harness = harness or Harness()
+        self.ticker, self.faults, self.store = self.harness.ticker, self.harness.faults, self.harness.store
         delivery = delivery or ExactlyOnce
         self.log = ScriptedLog(self.ticker, self.faults, HOMES, transactions=delivery is not AtLeastOnce)
-        self.watcher = watcher or Watcher()
+        self.recorder = recorder or Recorder()
         self.topic = KnownTopic()
         time = StoreClock(self.ticker)
-        policy = self.middle.terms.policy
+        policy = self.harness.terms.policy
         self.loop = Loop(
             Components(
                 log=self.log,
                 topic=self.topic,
                 store=self.store,
-                process=self.middle.process,
+                process=self.harness.process,
                 delivery=delivery,
                 timers=timers(
-                    self.store, policy, self.middle.topics, settings or TimerSettings(), time, self.ticker
+                    self.store, policy, self.harness.topics, settings or TimerSettings(), time, self.ticker
                 ),
                 retention=Retention(
-                    self.store, policy, 1, time, has_changelog=self.middle.changelog is not None
+                    self.store, policy, 1, time, has_changelog=self.harness.changelog is not None
                 ),
                 time=time,
                 incarnation=1,
-                prefetch=self.middle.process.prefetch,
-                changelog=self.middle.changelog,
+                prefetch=self.harness.process.prefetch,
+                changelog=self.harness.changelog,
                 restorer=restorer,
             ),
             limits or Limits(),
-            self.watcher,
+            self.recorder,
             self.ticker,
         )
         self.log.listener = self.loop
@@ -321,7 +321,7 @@ class Worker:
         positions = self.loop.positions
         return not self.log.rebalances and all(
             home in positions and all(message.offset < positions[home] for message in self.log.requests[home])
-            for home in self.log.owned - self.watcher.paused_homes
+            for home in self.log.owned - self.recorder.paused_homes
         )
 
     @property

@@ -1,6 +1,6 @@
 """Whatever arrives is answered, buried byte for byte, or not for us; and the next event is handled.
 
-Arbitrary bytes, JSON and headers go through the worker's middle, into a store that already holds a
+Arbitrary bytes, JSON and headers go through the worker's batch processor, into a store that already holds a
 task in every state. It must never raise and never stop.
 """
 
@@ -18,14 +18,14 @@ from runner.actions.incoming import Headers
 from runner.worker.event_log import Message
 from runner.worker.result import BatchResult
 from tests.unit.worker.near_envelopes import EXTREMES, HEADERS, KEYS, VALUES
-from tests.unit.worker.rig import DEAD_LETTERS, HOMES, NOW, Middle, batch, event, sent
+from tests.unit.worker.rig import DEAD_LETTERS, HOMES, NOW, Harness, batch, event, sent
 
 GOOD = "the good event behind it"
 
 
-def inhabited() -> Middle:
-    """A middle whose store holds an open, a due, a proceeded and a timed out task, all on home 0."""
-    middle = Middle()
+def inhabited() -> Harness:
+    """A harness whose store holds an open, a due, a proceeded and a timed out task, all on home 0."""
+    harness = Harness()
     values = [
         event("StartTask", "open", "open"),
         event("StartTask", "timed", "timed", timeoutOn=NOW - 5),
@@ -34,19 +34,19 @@ def inhabited() -> Middle:
         event("StartTask", "task-1", "over", timeoutOn=NOW - 9),
         event("TimeoutTask", "task-1", "over-done"),
     ]
-    middle.run(*(middle.message(value) for value in values))
-    return middle
+    harness.run(*(harness.message(value) for value in values))
+    return harness
 
 
 def handled(
     value: bytes | None, headers: Headers, key: bytes | None, home: int
 ) -> tuple[Message, BatchResult]:
     """Process one message and the good one behind it; check that nothing is left over."""
-    middle = inhabited()
-    message = middle.message(value, home, headers, key)
-    good = middle.message(event("StartTask", GOOD, GOOD), home)
-    done = middle.process.run(batch([message, good]), {})
-    assert middle.another().run(batch([message, good]), {}).emits == done.emits, (
+    harness = inhabited()
+    message = harness.message(value, home, headers, key)
+    good = harness.message(event("StartTask", GOOD, GOOD), home)
+    done = harness.process.run(batch([message, good]), {})
+    assert harness.another().run(batch([message, good]), {}).emits == done.emits, (
         "redelivered, it says the same"
     )
     assert done.held == []

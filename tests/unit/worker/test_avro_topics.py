@@ -19,7 +19,7 @@ from runner.worker.components import Limits
 from runner.worker.schema_registry import SchemaRegistry
 from runner.worker.topics import KafkaTopicCatalog
 from tests.unit.worker.input_topics.bench import input_process
-from tests.unit.worker.rig import DEAD_LETTERS, MINUTE, Middle, Worker, batch, event, topics
+from tests.unit.worker.rig import DEAD_LETTERS, MINUTE, Harness, Worker, batch, event, topics
 from tests.unit.worker.test_schema_registry import AWAY, ScriptedClient, ours
 
 JSON: Final = JsonCodec()
@@ -27,7 +27,7 @@ UNSEEN: Final = 77
 
 
 class Estate:
-    """A middle whose requests are confluent-avro and whose responses are avro."""
+    """A harness whose requests are confluent-avro and whose responses are avro."""
 
     def __init__(self, **limits: int | None) -> None:
         self.client = ScriptedClient()
@@ -35,10 +35,10 @@ class Estate:
         requests, responses = ConfluentCodec(self.registry, "requests-value"), AvroCodec()
         requests.prepare()
         self.codecs: dict[str, Codec] = {"requests": requests, "responses": responses, "orders-out": JSON}
-        self.middle = Middle(cluster=topics(**limits))
-        self.middle.topics = KafkaTopicCatalog(topics(**limits), self.codecs, JSON)
-        self.middle.terms = replace(self.middle.terms, codec=requests)
-        self.middle.process = self.middle.another()
+        self.harness = Harness(cluster=topics(**limits))
+        self.harness.topics = KafkaTopicCatalog(topics(**limits), self.codecs, JSON)
+        self.harness.terms = replace(self.harness.terms, codec=requests)
+        self.harness.process = self.harness.another()
 
     def requests(self, json_value: bytes, schema_id: int | None = None) -> bytes:
         """A value as it stands on requests."""
@@ -57,12 +57,12 @@ def statuses(emits: Iterable[OutgoingMessage]) -> list[str]:
 def test_a_task_is_started_and_ended_and_its_record_is_json() -> None:
     estate = Estate()
     start = event("StartTask", payload={"amount": 1}, timeout=MINUTE)
-    began = estate.middle.handle(estate.requests(start))
-    kept = estate.middle.record()
+    began = estate.harness.handle(estate.requests(start))
+    kept = estate.harness.record()
     assert kept is not None
     assert json.loads(bytes(kept.start.event)) == json.loads(start)
 
-    ended = estate.middle.handle(estate.requests(event("ProceedTask", request_id="req-2")))
+    ended = estate.harness.handle(estate.requests(event("ProceedTask", request_id="req-2")))
     [ack] = estate.read(began.emits)
     resumed, done = estate.read(ended.emits)
     assert (ack["result"]["status"], resumed["result"]["status"]) == ("ACK", "PROCEEDED")
@@ -74,23 +74,23 @@ def test_the_same_event_in_another_schema_is_a_duplicate() -> None:
     estate = Estate()
     estate.client.schemas[UNSEEN] = ours()
     start = event("StartTask")
-    first = estate.middle.handle(estate.requests(start))
-    again = estate.middle.handle(estate.requests(start, UNSEEN), home=0)
+    first = estate.harness.handle(estate.requests(start))
+    again = estate.harness.handle(estate.requests(start, UNSEEN), home=0)
     assert statuses(first.emits) == statuses(again.emits) == ["ACK"]
 
 
 def test_what_is_for_another_home_keeps_its_bytes() -> None:
     estate = Estate()
     estate.client.schemas[UNSEEN] = ours()
-    estate.middle.handle(estate.requests(event("StartTask")), home=1)
+    estate.harness.handle(estate.requests(event("StartTask")), home=1)
     value = estate.requests(event("ProceedTask", request_id="req-2"), UNSEEN)
-    [forwarded] = estate.middle.handle(value, home=2).emits
+    [forwarded] = estate.harness.handle(value, home=2).emits
     assert (forwarded.stream, forwarded.partition, forwarded.value) == ("requests", 1, value)
 
 
 def test_the_answer_to_another_stream_has_the_encoding_of_that_stream() -> None:
     estate = Estate()
-    [ack] = estate.middle.handle(
+    [ack] = estate.harness.handle(
         estate.requests(event("StartTask", meta={"responseStream": "orders-out"}))
     ).emits
     assert ack.stream == "orders-out"
@@ -101,18 +101,18 @@ def test_timers_and_continuations_are_in_the_encoding_of_requests() -> None:
     estate = Estate()
     for number in range(5):
         task = event("StartTask", f"task-{number}", f"req-{number}", timeout=1)
-        estate.middle.handle(estate.requests(task))
-    estate.middle.ticker.advance(1)
-    passing = estate.middle.handle(estate.requests(event("TimeoutBetween", None, "req-9")))
+        estate.harness.handle(estate.requests(task))
+    estate.harness.ticker.advance(1)
+    passing = estate.harness.handle(estate.requests(event("TimeoutBetween", None, "req-9")))
     sent = [emit for emit in passing.emits if emit.stream == "requests"]
     assert len(sent) > 3
     assert all((emit.value or b"").startswith(b"\x00\x00\x00\x00\x05") for emit in sent)
     ends: list[str] = []
-    waiting = estate.middle.returned(passing.emits)
+    waiting = estate.harness.returned(passing.emits)
     while waiting:
-        done = estate.middle.run(waiting.pop(0))
+        done = estate.harness.run(waiting.pop(0))
         ends += statuses(done.emits)
-        waiting += estate.middle.returned(done.emits)
+        waiting += estate.harness.returned(done.emits)
     assert sorted(ends) == ["SUCCESS"] + ["TIMEOUT"] * 5
 
 
@@ -125,26 +125,26 @@ def test_poison_is_buried_byte_for_byte_with_its_reason() -> None:
         (estate.requests(start, UNSEEN), "UNKNOWN_SCHEMA"),
         (estate.requests(b'{"payload":{}}'), "NOT_AN_ENVELOPE"),
     ):
-        [letter] = estate.middle.handle(value).emits
+        [letter] = estate.harness.handle(value).emits
         assert (letter.stream, letter.value) == (DEAD_LETTERS, value)
         assert dict(letter.headers)["dead-letter-reason"] == reason.encode()
-    assert estate.middle.record() is None
+    assert estate.harness.record() is None
 
 
 def test_sizes_are_those_of_the_bytes_that_are_written() -> None:
     start = event("StartTask", payload={"text": "x" * 700})
     estate = Estate()
-    [ack] = estate.middle.handle(estate.requests(start)).emits
+    [ack] = estate.harness.handle(estate.requests(start)).emits
     size = len(ack.value or b"") + len(ack.key or b"") + sum(len(n) + len(v or b"") for n, v in ack.headers)
     for spare, status in ((-40, "FAIL"), (+600, "ACK")):
         tight = Estate(responses=size + spare)
-        [reply] = tight.middle.handle(tight.requests(start)).emits
+        [reply] = tight.harness.handle(tight.requests(start)).emits
         assert statuses([reply]) == [status]
 
 
 def test_a_registry_that_goes_away_holds_the_worker_and_nothing_is_lost_or_buried() -> None:
     estate = Estate()
-    worker = Worker(estate.middle, limits=Limits(retry_seconds=1.0))
+    worker = Worker(estate.harness, limits=Limits(retry_seconds=1.0))
     worker.loop._parts = replace(worker.loop._parts, ping=estate.registry.ping)
     worker.step(3)
     estate.client.error = AWAY
@@ -153,7 +153,7 @@ def test_a_registry_that_goes_away_holds_the_worker_and_nothing_is_lost_or_burie
     for _ in range(20):
         worker.step()
         worker.ticker.advance(1)
-    assert worker.watcher.events.count("recovered") == 0
+    assert worker.recorder.events.count("recovered") == 0
     assert worker.log.sent == []
     assert estate.client.asked.count(UNSEEN) > 5
 
@@ -162,7 +162,7 @@ def test_a_registry_that_goes_away_holds_the_worker_and_nothing_is_lost_or_burie
     for _ in range(20):
         worker.step()
         worker.ticker.advance(1)
-    assert worker.watcher.events.count("recovered") == 1
+    assert worker.recorder.events.count("recovered") == 1
     assert statuses(worker.log.sent) == ["ACK", "ACK"]
 
 
@@ -174,17 +174,17 @@ def test_the_schema_has_no_field_that_is_left_out() -> None:
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_redelivered_event_is_answered_with_the_same_bytes(times: int) -> None:
     estate = Estate()
-    message = estate.middle.message(estate.requests(event("StartTask")))
-    answers = [estate.middle.run(message).emits for _ in range(times + 1)]
+    message = estate.harness.message(estate.requests(event("StartTask")))
+    answers = [estate.harness.run(message).emits for _ in range(times + 1)]
     assert all(emits == answers[0] for emits in answers)
 
 
 def test_a_payload_of_an_input_becomes_an_event_in_the_encoding_of_requests() -> None:
     estate = Estate()
     estate.client.error = AWAY
-    started = estate.middle.handle(estate.requests(event("StartTask")), home=2)
+    started = estate.harness.handle(estate.requests(event("StartTask")), home=2)
     assert statuses(started.emits) == ["ACK"]
-    payload = estate.middle.message(b'{"taskId": "task-1"}', home=1)
-    [made] = input_process(estate.middle).run(batch([payload]), {}).emits
+    payload = estate.harness.message(b'{"taskId": "task-1"}', home=1)
+    [made] = input_process(estate.harness).run(batch([payload]), {}).emits
     assert (made.stream, made.partition) == ("requests", 2)
     assert estate.read([made])[0]["payload"] == {"taskId": "task-1"}

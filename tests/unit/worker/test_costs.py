@@ -11,7 +11,7 @@ from statistics import median
 from typing import Final
 
 from runner.envelope.codec import JsonCodec
-from tests.unit.worker.rig import Middle, batch, event
+from tests.unit.worker.rig import Harness, batch, event
 
 EVENTS: Final = 300
 ROUNDS: Final = 7
@@ -22,13 +22,13 @@ LARGEST: Final = 35.0
 def test_an_event_costs_no_more_than_a_multiple_of_reading_and_writing_it() -> None:
     bare, whole = [], []
     for round_ in range(ROUNDS):
-        middle = Middle(with_changelog=True)
+        harness = Harness(with_changelog=True)
         values = [_start(round_, number) for number in range(EVENTS)]
         values += [_proceed(round_, number) for number in range(EVENTS)]
-        messages = [middle.message(value) for value in values]
+        messages = [harness.message(value) for value in values]
         bare.append(_seconds_of_codec(values))
         began = time.thread_time()
-        done = middle.process.run(batch(messages), {})
+        done = harness.process.run(batch(messages), {})
         whole.append(time.thread_time() - began)
         assert done.counts == {("StartTask", "ACK"): EVENTS, ("ProceedTask", "PROCEEDED"): EVENTS}
     assert median(whole) < LARGEST * median(bare)

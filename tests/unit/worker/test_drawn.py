@@ -9,7 +9,7 @@ from runner.actions.plan import PeriodPlan, TaskPlan
 from runner.worker.decoder import decode_message
 from runner.worker.event_log import Message
 from runner.worker.result import BatchResult
-from tests.unit.worker.rig import NOW, Middle, batch, event, sent, statuses
+from tests.unit.worker.rig import NOW, Harness, batch, event, sent, statuses
 
 DRAW: Final = "[uuid(), rand(`0`, `1000000000`), now(), guid()]"
 STAMPED: Final = f"set_element(@, 'stamp', {DRAW})"
@@ -30,10 +30,10 @@ def proceed(request_id: str = "req-2") -> bytes:
     )
 
 
-def again(middle: Middle, *messages: Message) -> BatchResult:
+def again(harness: Harness, *messages: Message) -> BatchResult:
     """The same messages, delivered to a fresh process, later."""
-    middle.ticker.advance(60)
-    return middle.another().run(batch(messages), {})
+    harness.ticker.advance(60)
+    return harness.another().run(batch(messages), {})
 
 
 def drawn_by(done: BatchResult) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def drawn_by(done: BatchResult) -> dict[str, Any]:
 
 
 def test_every_pattern_of_every_event_draws_its_own() -> None:
-    middle = Middle()
-    drawn = drawn_by(middle.run(middle.message(start()), middle.message(proceed())))
+    harness = Harness()
+    drawn = drawn_by(harness.run(harness.message(start()), harness.message(proceed())))
     assert [len(each) for each in drawn.values()] == [4, 4, 4]
     assert {each[2] for each in drawn.values()} == {NOW}
     others = [entry for each in drawn.values() for entry in (each[0], each[1], each[3])]
@@ -52,23 +52,23 @@ def test_every_pattern_of_every_event_draws_its_own() -> None:
 
 
 def test_redelivered_events_draw_the_same_again() -> None:
-    middle = Middle()
-    messages = [middle.message(start()), middle.message(proceed())]
-    first = middle.run(*messages)
-    second = again(middle, *messages)
+    harness = Harness()
+    messages = [harness.message(start()), harness.message(proceed())]
+    first = harness.run(*messages)
+    second = again(harness, *messages)
     assert second.redelivered == 2
     assert second.emits == first.emits
 
 
 def test_an_event_whose_record_is_stored_draws_the_same_when_only_it_comes_again() -> None:
-    middle = Middle()
-    one, two = middle.message(start()), middle.message(proceed())
-    first = middle.run(one, two)
-    assert again(middle, two).emits == first.emits[1:]
+    harness = Harness()
+    one, two = harness.message(start()), harness.message(proceed())
+    first = harness.run(one, two)
+    assert again(harness, two).emits == first.emits[1:]
 
 
 def test_an_event_that_is_decided_again_after_a_conflict_draws_the_same() -> None:
-    quiet, troubled = Middle(), Middle()
+    quiet, troubled = Harness(), Harness()
     expected = quiet.run(quiet.message(start()), quiet.message(proceed()))
     messages = [troubled.message(start()), troubled.message(proceed())]
     other: list[BatchResult] = []
@@ -79,24 +79,24 @@ def test_an_event_that_is_decided_again_after_a_conflict_draws_the_same() -> Non
 
 
 def test_a_forwarded_event_draws_at_home_what_it_drew_where_it_was_read_first() -> None:
-    middle = Middle()
-    middle.handle(start(), home=2)
-    middle.ticker.advance(5)
-    message = middle.message(proceed(), home=1)
-    planned = decode_message(message, middle.terms).plan
-    done = middle.run(message)
+    harness = Harness()
+    harness.handle(start(), home=2)
+    harness.ticker.advance(5)
+    message = harness.message(proceed(), home=1)
+    planned = decode_message(message, harness.terms).plan
+    done = harness.run(message)
     assert statuses(done.emits) == []
-    middle.ticker.advance(5)
-    drawn = drawn_by(middle.run(*middle.returned(done.emits)))
+    harness.ticker.advance(5)
+    drawn = drawn_by(harness.run(*harness.returned(done.emits)))
     assert isinstance(planned, TaskPlan)
     assert drawn["input"] == planned.task_input.data["entered"]["mine"]
     assert drawn["input"][2] == drawn["output"][2] == NOW + 5000
 
 
 def test_the_same_request_sent_again_is_another_event_and_draws_something_else() -> None:
-    middle = Middle()
-    first = middle.run(middle.message(start()), middle.message(proceed()))
-    repeat = middle.handle(proceed())
+    harness = Harness()
+    first = harness.run(harness.message(start()), harness.message(proceed()))
+    repeat = harness.handle(proceed())
     shown = sent(repeat.emits[-1]).value["payload"]
     assert statuses(repeat.emits) == ["SUCCESS"]
     assert shown["stored"] == drawn_by(first)["start"]
@@ -104,9 +104,9 @@ def test_the_same_request_sent_again_is_another_event_and_draws_something_else()
 
 
 def test_the_rest_of_a_period_has_the_limits_that_its_first_event_drew() -> None:
-    middle = Middle()
+    harness = Harness()
     for n in range(5):
-        middle.handle(event("StartTask", f"task-{n}", f"req-{n}", timeoutOn=NOW - n))
+        harness.handle(event("StartTask", f"task-{n}", f"req-{n}", timeoutOn=NOW - n))
     value = event(
         "TimeoutBetween",
         None,
@@ -114,13 +114,13 @@ def test_the_rest_of_a_period_has_the_limits_that_its_first_event_drew() -> None
         fromTimePath="from",
         toTimePath="to",
     )
-    message = middle.message(value)
-    first = decode_message(message, middle.terms).plan
-    done = middle.run(message)
+    message = harness.message(value)
+    first = decode_message(message, harness.terms).plan
+    done = harness.run(message)
     [rest] = [emit for emit in done.emits if "runner-period" in dict(emit.headers)]
-    middle.ticker.advance(60)
-    [returned] = middle.returned([rest])
-    continued = decode_message(returned, middle.terms).plan
+    harness.ticker.advance(60)
+    [returned] = harness.returned([rest])
+    continued = decode_message(returned, harness.terms).plan
     assert isinstance(first, PeriodPlan)
     assert isinstance(continued, PeriodPlan)
     assert (first.from_ms, first.to_ms) == (NOW - 10, NOW)
@@ -129,8 +129,8 @@ def test_the_rest_of_a_period_has_the_limits_that_its_first_event_drew() -> None
 
 
 def test_a_message_without_a_timestamp_has_no_now_and_says_so() -> None:
-    middle = Middle()
+    harness = Harness()
     message = Message(0, 0, b"key", start())
-    [emit] = middle.run(message).emits
+    [emit] = harness.run(message).emits
     assert sent(emit).code == 10011
     assert "no time is known" in json.loads(emit.value or b"")["result"]["error"]["message"]

@@ -13,7 +13,7 @@ from runner.tasks.record import Record
 from runner.worker.assignment import Batch
 from runner.worker.changelog_snapshot import LIMIT_BYTES, ChangelogRecord
 from runner.worker.filler import Extent, Filled, Filler
-from tests.unit.worker.rig import HOMES, TASKS, Middle, event, topics
+from tests.unit.worker.rig import HOMES, TASKS, Harness, event, topics
 from tests.unit.worker.test_changelog import proceed, start
 
 
@@ -49,113 +49,113 @@ class Topic:
 
 
 def fill(
-    middle: Middle, topic: Topic, bases: dict[int, int], incarnation: int = 1, limit: int = LIMIT_BYTES
+    harness: Harness, topic: Topic, bases: dict[int, int], incarnation: int = 1, limit: int = LIMIT_BYTES
 ) -> Filled:
     """Fill the topic from all shards."""
-    assert middle.changelog is not None
+    assert harness.changelog is not None
     known = {home: bases.get(home, 0) for home in range(HOMES)}
     extent = Extent(("orders", "quiet"), incarnation, known)
-    filler = Filler(middle.store, topic, middle.changelog, extent, topic.take, limit)
-    for shard in range(middle.store.shards):
+    filler = Filler(harness.store, topic, harness.changelog, extent, topic.take, limit)
+    for shard in range(harness.store.shards):
         filler.shard(shard)
     return filler.filled
 
 
-def busy() -> tuple[Middle, Topic]:
+def busy() -> tuple[Harness, Topic]:
     """A history of tasks on three homes, in batches that are all committed, told as workers do."""
-    middle, topic = Middle(with_changelog=True), Topic()
+    harness, topic = Harness(with_changelog=True), Topic()
     for n in range(30):
-        topic.take(middle.handle(start(f"t-{n}", timeout=60_000 if n % 2 else None), home=n % HOMES).emits)
+        topic.take(harness.handle(start(f"t-{n}", timeout=60_000 if n % 2 else None), home=n % HOMES).emits)
     for n in range(0, 30, 3):
-        topic.take(middle.handle(proceed(f"t-{n}"), home=n % HOMES).emits)
-    topic.take(middle.handle(event("StartTask", "t-0", "again-0"), home=0).emits)
-    return middle, topic
+        topic.take(harness.handle(proceed(f"t-{n}"), home=n % HOMES).emits)
+    topic.take(harness.handle(event("StartTask", "t-0", "again-0"), home=0).emits)
+    return harness, topic
 
 
 ALL = dict.fromkeys(range(HOMES), 1000)
 
 
 def test_an_empty_topic_tells_what_workers_would_have_told_it() -> None:
-    middle, by_workers = busy()
+    harness, by_workers = busy()
     filled = Topic()
-    assert fill(middle, filled, ALL) == Filled(30, 30)
+    assert fill(harness, filled, ALL) == Filled(30, 30)
     assert filled.last == by_workers.last
 
 
 @pytest.mark.parametrize("limit", [LIMIT_BYTES, 2000])
 def test_what_is_right_already_is_not_written_again(limit: int) -> None:
     """Also where a shard does not fit into memory and is read in parts."""
-    middle, topic = busy()
+    harness, topic = busy()
     before = dict(topic.last)
     del topic.last[b"orders:t-7"]
-    topic.take(middle.handle(proceed("t-1"), home=1).emits)
+    topic.take(harness.handle(proceed("t-1"), home=1).emits)
     stale = dict(topic.last) | {b"orders:t-1": before[b"orders:t-1"]}
     topic.last = stale
     topic.sizes.clear()
-    assert fill(middle, topic, ALL, limit=limit) == Filled(30, 2)
-    assert (topic.begun > middle.store.shards) == (limit < LIMIT_BYTES)
-    assert fill(middle, topic, ALL, limit=limit) == Filled(30, 0)
+    assert fill(harness, topic, ALL, limit=limit) == Filled(30, 2)
+    assert (topic.begun > harness.store.shards) == (limit < LIMIT_BYTES)
+    assert fill(harness, topic, ALL, limit=limit) == Filled(30, 0)
 
 
 def test_what_an_earlier_try_told_of_tasks_that_are_gone_is_taken_back() -> None:
-    middle, topic = busy()
+    harness, topic = busy()
     for key in ("t-4", "t-5"):
-        _remove(middle, middle.record(key))
-    assert fill(middle, topic, ALL) == Filled(28, 2)
+        _remove(harness, harness.record(key))
+    assert fill(harness, topic, ALL) == Filled(28, 2)
     assert b"orders:t-4" not in topic.last
-    assert fill(middle, topic, ALL) == Filled(28, 0)
+    assert fill(harness, topic, ALL) == Filled(28, 0)
 
 
 def test_of_what_is_not_committed_it_tells_what_was_before() -> None:
     """That event comes again, and what it does is told then."""
-    middle, by_workers = busy()
+    harness, by_workers = busy()
     told = dict(by_workers.last)
-    base = middle.following(0)
+    base = harness.following(0)
     for value in (start("half-begun"), proceed("t-8"), event("StartTask", "both", "s"), proceed("both")):
-        middle.process.run(Batch((middle.message(value, home=0),), {0: base}), {})
+        harness.process.run(Batch((harness.message(value, home=0),), {0: base}), {})
     filled = Topic()
-    assert fill(middle, filled, ALL | {0: base}) == Filled(30, 30)
+    assert fill(harness, filled, ALL | {0: base}) == Filled(30, 30)
     assert filled.last == told
 
 
 def test_a_round_that_is_not_committed_has_taken_the_place_of_the_one_before() -> None:
-    middle, _ = busy()
-    base = middle.following(0)
-    middle.process.run(Batch((middle.message(event("StartTask", "t-12", "again"), home=0),), {0: base}), {})
+    harness, _ = busy()
+    base = harness.following(0)
+    harness.process.run(Batch((harness.message(event("StartTask", "t-12", "again"), home=0),), {0: base}), {})
     filled = Topic()
-    fill(middle, filled, ALL | {0: base})
+    fill(harness, filled, ALL | {0: base})
     assert b"orders:t-12" not in filled.last
 
 
 def test_events_of_an_earlier_topic_are_committed() -> None:
-    middle, by_workers = busy()
+    harness, by_workers = busy()
     filled = Topic()
-    assert fill(middle, filled, {}, incarnation=2) == Filled(30, 30)
+    assert fill(harness, filled, {}, incarnation=2) == Filled(30, 30)
     assert filled.last == by_workers.last
 
 
 def test_it_is_sent_in_bounded_portions() -> None:
-    middle = Middle(with_changelog=True, shards=1)
+    harness = Harness(with_changelog=True, shards=1)
     for n in range(1500):
-        middle.handle(start(f"t-{n}"))
+        harness.handle(start(f"t-{n}"))
     topic = Topic()
-    assert fill(middle, topic, {0: 5000}) == Filled(1500, 1500)
+    assert fill(harness, topic, {0: 5000}) == Filled(1500, 1500)
     assert topic.sizes == [1000, 500]
 
 
 def test_a_record_that_the_topic_does_not_take_is_named() -> None:
-    middle = Middle(with_changelog=True)
-    middle.handle(start())
-    middle.topics.cluster = topics(tasks=100)
+    harness = Harness(with_changelog=True)
+    harness.handle(start())
+    harness.topics.cluster = topics(tasks=100)
     with pytest.raises(EventError, match="takes 100"):
-        fill(middle, Topic(), ALL)
+        fill(harness, Topic(), ALL)
 
 
-def _remove(middle: Middle, record: Record | None) -> None:
+def _remove(harness: Harness, record: Record | None) -> None:
     assert record is not None
-    shard = middle.store.shard(record.key.id)
+    shard = harness.store.shard(record.key.id)
     home = (HomeCall(record.state.home, 1000),)
     change = Change(record.key, record, None, remove=True)
     for phase in (Phase.BEGIN, Phase.WRITE, Phase.END):
         changes = (change,) if phase is Phase.WRITE else ()
-        middle.store.apply([ShardCall(shard, 1, home, changes, Restoring("test", phase))])
+        harness.store.apply([ShardCall(shard, 1, home, changes, Restoring("test", phase))])

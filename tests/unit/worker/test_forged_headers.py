@@ -10,31 +10,31 @@ import pytest
 from runner.actions.decision import OutgoingMessage
 from runner.tasks.record import Status
 from runner.worker.event_log import Message
-from tests.unit.worker.rig import NOW, Middle, event, sent, statuses
+from tests.unit.worker.rig import NOW, Harness, event, sent, statuses
 
 DUE = 10
 HUGE = "9" * 4200
 
 
-def with_due_tasks() -> Middle:
+def with_due_tasks() -> Harness:
     """Ten tasks that are due, on two homes; a TimeoutBetween takes them three at a time."""
-    middle = Middle()
+    harness = Harness()
     for n in range(DUE):
-        middle.handle(event("StartTask", f"task-{n}", f"req-{n}", timeoutOn=NOW - n), home=n % 2)
-    return middle
+        harness.handle(event("StartTask", f"task-{n}", f"req-{n}", timeoutOn=NOW - n), home=n % 2)
+    return harness
 
 
-def passed(middle: Middle, first: Message) -> tuple[list[OutgoingMessage], int]:
+def passed(harness: Harness, first: Message) -> tuple[list[OutgoingMessage], int]:
     """Follow a TimeoutBetween through its continuations; give all emits, and how many events it took."""
     emits: list[OutgoingMessage] = []
     waiting, events = [first], 0
     while waiting:
         events += 1
         assert events < 50, "work without end"
-        done = middle.run(waiting.pop())
+        done = harness.run(waiting.pop())
         emits += done.emits
         continued = [emit for emit in done.emits if "runner-period" in dict(emit.headers)]
-        waiting += middle.returned(continued)
+        waiting += harness.returned(continued)
     return emits, events
 
 
@@ -71,9 +71,11 @@ FORGED = {
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_period_no_runner_wrote_is_a_pass_from_the_beginning(name: str) -> None:
-    middle = with_due_tasks()
-    first = middle.message(event("TimeoutBetween", None, "sweep"), headers=(("runner-period", FORGED[name]),))
-    emits, events = passed(middle, first)
+    harness = with_due_tasks()
+    first = harness.message(
+        event("TimeoutBetween", None, "sweep"), headers=(("runner-period", FORGED[name]),)
+    )
+    emits, events = passed(harness, first)
     assert statuses(emits) == ["SUCCESS"]
     timers = [emit for emit in emits if "runner-timer" in dict(emit.headers)]
     assert len(timers) == len({emit.key for emit in timers}) == DUE
@@ -93,16 +95,16 @@ SOUND = {
 
 @pytest.mark.parametrize("name", SOUND)
 def test_a_period_a_runner_might_have_written_ends_with_one_reply(name: str) -> None:
-    middle = with_due_tasks()
-    first = middle.message(event("TimeoutBetween", None, "sweep"), headers=(("runner-period", SOUND[name]),))
-    emits, _ = passed(middle, first)
+    harness = with_due_tasks()
+    first = harness.message(event("TimeoutBetween", None, "sweep"), headers=(("runner-period", SOUND[name]),))
+    emits, _ = passed(harness, first)
     assert statuses(emits) == ["SUCCESS"]
     assert sum("runner-timer" in dict(emit.headers) for emit in emits) <= DUE
 
 
 def test_a_period_on_another_action_means_nothing() -> None:
-    middle = Middle()
-    done = middle.handle(event("StartTask"), headers=(("runner-period", period()),))
+    harness = Harness()
+    done = harness.handle(event("StartTask"), headers=(("runner-period", period()),))
     assert statuses(done.emits) == ["ACK"]
 
 
@@ -123,38 +125,38 @@ MARKS = [
 
 @pytest.mark.parametrize("mark", MARKS)
 def test_a_timer_that_matches_no_task_does_nothing_and_says_nothing(mark: bytes) -> None:
-    middle = Middle()
-    middle.handle(event("StartTask", timeout=60_000))
-    done = middle.handle(event("TimeoutTask"), headers=(("runner-timer", mark),))
+    harness = Harness()
+    harness.handle(event("StartTask", timeout=60_000))
+    done = harness.handle(event("TimeoutTask"), headers=(("runner-timer", mark),))
     assert done.emits == []
     assert done.fired == []
     assert done.positions == {0: 2}
     assert done.counts == {("TimeoutTask", "DROPPED"): 1}
-    record = middle.record()
+    record = harness.record()
     assert record is not None
     assert record.state.status is Status.OPEN
 
 
 @pytest.mark.parametrize("hops", [b"3", b"99", HUGE.encode()])
 def test_an_event_that_says_it_was_forwarded_often_enough_is_refused(hops: bytes) -> None:
-    middle = Middle()
-    middle.handle(event("StartTask"), home=2)
-    done = middle.handle(event("ProceedTask"), home=1, headers=(("runner-hops", hops),))
+    harness = Harness()
+    harness.handle(event("StartTask"), home=2)
+    done = harness.handle(event("ProceedTask"), home=1, headers=(("runner-hops", hops),))
     assert [sent(emit).code for emit in done.emits] == [13020]
 
 
 @pytest.mark.parametrize("hops", [b"", b"-1", b"x", b"\xff", "²".encode(), "٣".encode(), b"1e9"])
 def test_hops_no_runner_wrote_count_as_none(hops: bytes) -> None:
-    middle = Middle()
-    middle.handle(event("StartTask"), home=2)
-    [emit] = middle.handle(event("ProceedTask"), home=1, headers=(("runner-hops", hops),)).emits
+    harness = Harness()
+    harness.handle(event("StartTask"), home=2)
+    [emit] = harness.handle(event("ProceedTask"), home=1, headers=(("runner-hops", hops),)).emits
     assert (emit.stream, emit.partition) == ("requests", 2)
     assert dict(emit.headers)["runner-hops"] == b"1"
 
 
 @pytest.mark.parametrize("origin", [b"", b"x", b"\xff", b"1/-5@3", f"1/{HUGE}@1".encode(), b"1/99@1"])
 def test_an_origin_no_runner_wrote_is_answered(origin: bytes) -> None:
-    middle = Middle()
-    done = middle.handle(event("StartTask", None), headers=(("runner-origin", origin),))
+    harness = Harness()
+    done = harness.handle(event("StartTask", None), headers=(("runner-origin", origin),))
     assert statuses(done.emits) == ["ACK"]
-    assert len(middle.store.records()) == 1
+    assert len(harness.store.records()) == 1

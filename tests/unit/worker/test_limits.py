@@ -17,7 +17,7 @@ from runner.envelope.limits import WIDEST, EventLimits
 from runner.errors import NOT_CONVERTIBLE
 from runner.worker.process import Process
 from runner.worker.result import BatchResult
-from tests.unit.worker.rig import DEAD_LETTERS, POLICY, Middle, batch, event, sent, statuses
+from tests.unit.worker.rig import DEAD_LETTERS, POLICY, Harness, batch, event, sent, statuses
 
 SMALL: Final = EventLimits(
     event_bytes=2048,
@@ -95,20 +95,20 @@ def one_limit(what: str) -> EventLimits:
     return replace(WIDEST, **{limit_of(what): small(what)})
 
 
-def middle_within(limits: EventLimits, **settings: Any) -> Middle:
-    made = Middle(max_event_bytes=limits.event_bytes, policy=POLICY.within(limits), **settings)
+def middle_within(limits: EventLimits, **settings: Any) -> Harness:
+    made = Harness(max_event_bytes=limits.event_bytes, policy=POLICY.within(limits), **settings)
     assert made.terms.policy.limits == limits
     return made
 
 
-def within(middle: Middle, limits: EventLimits) -> Process:
+def within(harness: Harness, limits: EventLimits) -> Process:
     """A worker with other limits over the same store."""
-    terms = replace(middle.terms, policy=middle.terms.policy.within(limits))
-    return Process(terms, middle.store, middle.topics, DEAD_LETTERS, middle.changelog)
+    terms = replace(harness.terms, policy=harness.terms.policy.within(limits))
+    return Process(terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog)
 
 
-def handled(middle: Middle, value: bytes, headers: Headers) -> BatchResult:
-    return middle.run(middle.message(value, headers=headers))
+def handled(harness: Harness, value: bytes, headers: Headers) -> BatchResult:
+    return harness.run(harness.message(value, headers=headers))
 
 
 @pytest.mark.parametrize("what", EVERY)
@@ -121,17 +121,17 @@ def test_at_the_limit_an_event_passes(what: str) -> None:
 @pytest.mark.parametrize("what", REFUSED)
 def test_one_more_is_refused_and_the_next_event_is_handled(what: str) -> None:
     limits = one_limit(what)
-    middle = middle_within(limits)
-    refused, taken = (sent(e) for e in handled_with_next(middle, *ASKED[what](small(what) + 1)).emits)
+    harness = middle_within(limits)
+    refused, taken = (sent(e) for e in handled_with_next(harness, *ASKED[what](small(what) + 1)).emits)
     assert (refused.status, refused.code) == ("FAIL", NOT_CONVERTIBLE)
     assert str(small(what)) in refused.value["result"]["error"]["message"]
     assert taken.status == "ACK"
 
 
-def handled_with_next(middle: Middle, value: bytes, headers: Headers) -> BatchResult:
-    after = middle.message(start("next", "next"))
-    return middle.run(
-        structs.replace(middle.message(value, headers=headers), offset=0), structs.replace(after, offset=1)
+def handled_with_next(harness: Harness, value: bytes, headers: Headers) -> BatchResult:
+    after = harness.message(start("next", "next"))
+    return harness.run(
+        structs.replace(harness.message(value, headers=headers), offset=0), structs.replace(after, offset=1)
     )
 
 
@@ -148,12 +148,12 @@ def test_what_was_decided_stands_although_the_limit_was_lowered_since(
     what: str, with_changelog: bool
 ) -> None:
     """The worker died between apply and commit, and its successor has lower limits."""
-    middle = middle_within(WIDEST, with_changelog=with_changelog)
+    harness = middle_within(WIDEST, with_changelog=with_changelog)
     value, headers = ASKED[what](small(what) + 1)
-    message = middle.message(value, headers=headers)
-    first = middle.run(message)
+    message = harness.message(value, headers=headers)
+    first = harness.run(message)
     assert statuses(first.emits) == ["ACK"]
-    again = within(middle, one_limit(what)).run(batch([message]), {})
+    again = within(harness, one_limit(what)).run(batch([message]), {})
     assert again.emits == first.emits
     assert again.positions == first.positions
     assert not again.paused
@@ -161,9 +161,9 @@ def test_what_was_decided_stands_although_the_limit_was_lowered_since(
 
 def test_a_task_is_resumed_although_the_limits_were_lowered_between_apply_and_redelivery() -> None:
     """Rendering runs the patterns of the event again: within the limits it was decided under, or wider."""
-    middle = middle_within(WIDEST)
-    opened = middle.message(start(task_id="t" * 100))
-    middle.run(opened)
+    harness = middle_within(WIDEST)
+    opened = harness.message(start(task_id="t" * 100))
+    harness.run(opened)
     pattern = "{task: taskId, decision: {rows: [rows, rows]}}"
     payload = {"taskId": "t" * 100, "rows": [0] * 2000}
     parameters: dict[str, Any] = {
@@ -171,93 +171,93 @@ def test_a_task_is_resumed_although_the_limits_were_lowered_between_apply_and_re
         "outputPattern": "{twice: [@, @]}",
         "taskIdPath": "task",
     }
-    closing = middle.message(
+    closing = harness.message(
         event("ProceedTask", None, "p", payload=payload, enrichPath="decision", **parameters)
     )
-    first = middle.run(closing)
+    first = harness.run(closing)
     assert statuses(first.emits) == ["PROCEEDED", "SUCCESS"]
-    again = within(middle, SMALL).run(batch([closing]), {})
+    again = within(harness, SMALL).run(batch([closing]), {})
     assert again.emits == first.emits
     assert not again.paused
 
 
 def test_what_a_limit_refused_is_decided_anew_where_the_limit_was_raised_before_it_was_committed() -> None:
-    middle = middle_within(SMALL)
+    harness = middle_within(SMALL)
     value, headers = ASKED["headers"](SMALL.headers + 1)
-    message = middle.message(value, headers=headers)
-    assert statuses(middle.run(message).emits) == ["FAIL"]
-    assert statuses(within(middle, WIDEST).run(batch([message]), {}).emits) == ["ACK"]
+    message = harness.message(value, headers=headers)
+    assert statuses(harness.run(message).emits) == ["FAIL"]
+    assert statuses(within(harness, WIDEST).run(batch([message]), {}).emits) == ["ACK"]
 
 
 def test_a_new_event_beyond_a_lowered_limit_is_refused_among_those_that_come_again() -> None:
-    middle = middle_within(WIDEST)
+    harness = middle_within(WIDEST)
     messages = [
-        middle.message(start(f"r{n}", f"{n}-" + "x" * 100, inputPattern=long_pattern(100))) for n in range(4)
+        harness.message(start(f"r{n}", f"{n}-" + "x" * 100, inputPattern=long_pattern(100))) for n in range(4)
     ]
-    first = middle.run(*messages[:3])
-    again = within(middle, SMALL).run(batch(messages), {})
+    first = harness.run(*messages[:3])
+    again = within(harness, SMALL).run(batch(messages), {})
     assert statuses(again.emits) == ["ACK", "ACK", "ACK", "FAIL"]
     assert again.emits[:3] == first.emits
 
 
 def test_a_task_with_a_longer_id_than_is_allowed_now_can_still_be_ended() -> None:
-    middle = middle_within(WIDEST)
-    middle.handle(start(task_id="x" * 100))
-    ended = middle.message(event("ProceedTask", "x" * 100, "p"))
-    assert statuses(within(middle, SMALL).run(batch([ended]), {}).emits) == ["PROCEEDED", "SUCCESS"]
+    harness = middle_within(WIDEST)
+    harness.handle(start(task_id="x" * 100))
+    ended = harness.message(event("ProceedTask", "x" * 100, "p"))
+    assert statuses(within(harness, SMALL).run(batch([ended]), {}).emits) == ["PROCEEDED", "SUCCESS"]
 
 
 @pytest.mark.parametrize("name", ["x", "traceparent", "runner-origin", "event-kind"])
 def test_a_hundred_thousand_headers_are_a_fail_that_has_none_of_them(name: str) -> None:
-    refused, taken = handled_with_next(Middle(), start(), ((name, b"0" * 8),) * 100_000).emits
+    refused, taken = handled_with_next(Harness(), start(), ((name, b"0" * 8),) * 100_000).emits
     assert (sent(refused).code, sent(taken).status) == (NOT_CONVERTIBLE, "ACK")
     assert [header for header, _ in refused.headers] == ["event-kind", "event-status"]
 
 
 def test_an_event_at_the_limit_of_headers_is_still_taken_when_it_was_sent_on() -> None:
-    middle = middle_within(SMALL)
-    middle.handle(start(), home=2)
+    harness = middle_within(SMALL)
+    harness.handle(start(), home=2)
     headers = with_headers(SMALL.headers, SMALL.header_bytes)
-    forwarded = middle.run(middle.message(event("ProceedTask", request_id="p"), 1, headers))
-    assert statuses(middle.run(*middle.returned(forwarded.emits)).emits) == ["PROCEEDED", "SUCCESS"]
+    forwarded = harness.run(harness.message(event("ProceedTask", request_id="p"), 1, headers))
+    assert statuses(harness.run(*harness.returned(forwarded.emits)).emits) == ["PROCEEDED", "SUCCESS"]
 
 
 def test_a_pass_over_tasks_with_the_longest_ids_there_can_be_is_not_refused_on_its_way() -> None:
     """Its place is kept in a header, with the id escaped twice."""
-    middle = middle_within(replace(WIDEST, headers=16, header_bytes=1024))
+    harness = middle_within(replace(WIDEST, headers=16, header_bytes=1024))
     for number in range(10):
-        middle.handle(start(f"s{number}", f"{number}" + "\0" * 8191, timeout=0))
-    pages = [middle.message(event("TimeoutBetween", None, "pass"), headers=with_headers(16, 1024))]
+        harness.handle(start(f"s{number}", f"{number}" + "\0" * 8191, timeout=0))
+    pages = [harness.message(event("TimeoutBetween", None, "pass"), headers=with_headers(16, 1024))]
     ended: list[str] = []
     while pages:
-        done = middle.run(*pages)
+        done = harness.run(*pages)
         ended += statuses(done.emits)
-        pages = middle.returned(done.emits)
+        pages = harness.returned(done.emits)
     assert ended.count("TIMEOUT") == 10
     assert [s for s in ended if s != "TIMEOUT"] == ["SUCCESS"]
 
 
 def test_a_flood_of_events_beyond_a_limit_asks_the_store_once_a_batch() -> None:
-    middle = middle_within(SMALL)
-    flood = [middle.message(padded(SMALL.event_bytes + 1)) for _ in range(50)]
-    done = middle.run(*flood)
+    harness = middle_within(SMALL)
+    flood = [harness.message(padded(SMALL.event_bytes + 1)) for _ in range(50)]
+    done = harness.run(*flood)
     assert done.dead == {"TOO_LARGE": 50}
-    assert middle.store.asked.count("load") == 2
+    assert harness.store.asked.count("load") == 2
 
 
 def test_events_within_the_limits_do_not_ask_the_store_about_limits() -> None:
-    middle = middle_within(SMALL)
-    middle.run(middle.message(start()))
-    assert middle.store.asked.count("load") == 1
+    harness = middle_within(SMALL)
+    harness.run(harness.message(start()))
+    assert harness.store.asked.count("load") == 1
 
 
 def test_a_record_does_not_grow_with_the_events_that_name_it() -> None:
     """There is no history in it: what is refused or repeated leaves nothing behind."""
-    middle = Middle()
-    middle.handle(start())
-    before = middle.record()
+    harness = Harness()
+    harness.handle(start())
+    before = harness.record()
     for number in range(100):
-        middle.handle(start(f"other-{number}"))
-        middle.handle(start())
-        middle.handle(event("ProceedTask", request_id=f"p{number}", meta={"version": 7}))
-    assert middle.record() == before
+        harness.handle(start(f"other-{number}"))
+        harness.handle(start())
+        harness.handle(event("ProceedTask", request_id=f"p{number}", meta={"version": 7}))
+    assert harness.record() == before

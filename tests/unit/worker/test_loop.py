@@ -26,7 +26,7 @@ def test_homes_are_opened_outside_the_poll_that_assigns_them_and_read_from_the_s
     assert worker.log.reading == {}
     worker.step()
     assert worker.log.calls[:3] == ["poll", "committed", "read_from"]
-    assert worker.watcher.open == {0, 2}
+    assert worker.recorder.open == {0, 2}
     worker.until_idle()
     assert worker.statuses == ["ACK"]
     assert worker.loop.positions == {0: 0, 2: 1}
@@ -48,12 +48,12 @@ def test_a_home_that_cannot_be_opened_yet_is_opened_when_the_store_answers() -> 
     worker.faults.once("log.read_from", LogUnavailable("no answer"))
     worker.until_idle()
     assert answered(worker) == ["a"]
-    assert worker.watcher.events == ["aborted", "recovered"] * 3
+    assert worker.recorder.events == ["aborted", "recovered"] * 3
 
 
 def test_a_home_nobody_knows_the_position_of_ends_the_process() -> None:
     worker = Worker(homes=(0,))
-    worker.middle.store._committed.clear()
+    worker.harness.store._committed.clear()
     with pytest.raises(PositionUnknown):
         worker.step()
 
@@ -86,7 +86,7 @@ def test_what_is_cut_off_goes_on_in_the_next_batch_without_being_read_again() ->
     worker.until_idle()
     assert worker.statuses == ["ACK", "PROCEEDED", "SUCCESS", "ACK", "FAIL"]
     assert "rewind" not in worker.log.calls
-    assert [len(batch.messages) for batch, _, _ in worker.watcher.processed_batches] == [4, 2]
+    assert [len(batch.messages) for batch, _, _ in worker.recorder.processed_batches] == [4, 2]
 
 
 def test_forwarded_events_are_answered_at_their_home() -> None:
@@ -149,7 +149,7 @@ def test_timers_of_an_aborted_transaction_are_sent_again() -> None:
     worker.faults.once("log.commit", LogUnavailable("no answer"))
     worker.ticker.advance(5)
     worker.step()
-    assert worker.watcher.events == ["aborted"]
+    assert worker.recorder.events == ["aborted"]
     worker.step(8)
     assert worker.statuses == ["ACK", "TIMEOUT"]
 
@@ -161,7 +161,7 @@ def test_closed_records_go_after_their_retention() -> None:
     worker.until_idle()
     worker.ticker.advance(61)
     worker.step(3)
-    assert worker.watcher.gone == 1
+    assert worker.recorder.gone == 1
     assert worker.store.records() == []
 
 

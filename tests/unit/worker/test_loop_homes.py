@@ -12,7 +12,7 @@ from runner.worker.changelog_snapshot import ChangelogRecord
 from runner.worker.components import Limits
 from runner.worker.restorer import Extent, Restorer
 from tests.unit.worker.opened import answered, opened, proceed, start
-from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Middle, Worker, event, topics
+from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Harness, Worker, event, topics
 
 DOWN = StoreUnavailable("no answer")
 STORE_CALLS = ("ping", "load", "apply", "due", "note_committed", "committed")
@@ -22,31 +22,31 @@ STORE_CALLS = ("ping", "load", "apply", "due", "note_committed", "committed")
 
 
 def test_the_limit_of_poison_pauses_a_home_for_good_and_the_others_go_on() -> None:
-    worker = opened(Worker(Middle(poison_limit=3), homes=(0, 1)))
+    worker = opened(Worker(Harness(poison_limit=3), homes=(0, 1)))
     for _ in range(5):
         worker.log.append(b"poison")
     worker.log.append(start("a"), home=1)
     worker.step(5)
     assert [emit.stream for emit in worker.log.sent].count(DEAD_LETTERS) == 3
     assert worker.loop.positions == {0: 3, 1: 1}
-    assert worker.watcher.paused_homes == {0}
+    assert worker.recorder.paused_homes == {0}
     worker.ticker.advance(3600)
     worker.step(10)
     assert worker.loop.positions == {0: 3, 1: 1}
-    assert worker.watcher.events == ["blocked 0"]
+    assert worker.recorder.events == ["blocked 0"]
 
 
 def test_runs_of_poison_are_counted_across_batches() -> None:
-    worker = opened(Worker(Middle(poison_limit=3), homes=(0,), limits=Limits(batch_events=1)))
+    worker = opened(Worker(Harness(poison_limit=3), homes=(0,), limits=Limits(batch_events=1)))
     for value in (b"1", b"2", start("a"), b"3", b"4", b"5", b"6"):
         worker.log.append(value)
     worker.step(12)
     assert worker.loop.positions == {0: 6}
-    assert worker.watcher.paused_homes == {0}
+    assert worker.recorder.paused_homes == {0}
 
 
 def test_a_home_paused_for_poison_goes_on_where_it_is_assigned_anew() -> None:
-    worker = opened(Worker(Middle(poison_limit=2), homes=(0,)))
+    worker = opened(Worker(Harness(poison_limit=2), homes=(0,)))
     for value in (b"1", b"2", b"3", start("a")):
         worker.log.append(value)
     worker.step(5)
@@ -55,7 +55,7 @@ def test_a_home_paused_for_poison_goes_on_where_it_is_assigned_anew() -> None:
     worker.log.assign(0)
     worker.until_idle()
     assert answered(worker) == ["a"]
-    assert worker.watcher.paused_homes == set()
+    assert worker.recorder.paused_homes == set()
 
 
 def flooded(poison_per_minute: int, homes: tuple[int, ...] = (0,)) -> Worker:
@@ -75,15 +75,15 @@ def test_a_home_with_too_much_poison_in_a_minute_waits_for_the_next_and_loses_no
     worker = flooded(2, homes=(0, 1))
     worker.log.append(start("beside"), home=1)
     worker.step(20)
-    assert (letters(worker), worker.watcher.paused_homes) == (3, {0})
+    assert (letters(worker), worker.recorder.paused_homes) == (3, {0})
     assert "beside" in answered(worker)
-    assert "2 dead letters in a minute" in worker.watcher.stopped[0]
+    assert "2 dead letters in a minute" in worker.recorder.stopped[0]
     worker.ticker.advance(50)
     worker.step(5)
-    assert (letters(worker), worker.watcher.paused_homes) == (3, {0})
+    assert (letters(worker), worker.recorder.paused_homes) == (3, {0})
     worker.ticker.advance(10)
     worker.until_idle()
-    assert (letters(worker), worker.watcher.paused_homes) == (5, set())
+    assert (letters(worker), worker.recorder.paused_homes) == (5, set())
     assert sorted(answered(worker)) == ["beside", "good 1", "good 3", "good 5", "good 7"]
 
 
@@ -92,21 +92,21 @@ def test_as_much_poison_as_is_allowed_pauses_nothing(poison_per_minute: int) -> 
     worker = flooded(poison_per_minute)
     worker.until_idle()
     assert letters(worker) == 5
-    assert worker.watcher.events == []
+    assert worker.recorder.events == []
 
 
 def test_the_minute_begins_anew_where_a_home_is_assigned_anew() -> None:
     worker = flooded(2)
     worker.step(10)
-    assert worker.watcher.paused_homes == {0}
+    assert worker.recorder.paused_homes == {0}
     worker.log.revoke(0)
     worker.log.assign(0)
     worker.until_idle()
-    assert (letters(worker), worker.watcher.paused_homes) == (5, set())
+    assert (letters(worker), worker.recorder.paused_homes) == (5, set())
 
 
 def test_without_a_limit_poison_never_stops_a_home() -> None:
-    worker = opened(Worker(Middle(poison_limit=0), homes=(0,)))
+    worker = opened(Worker(Harness(poison_limit=0), homes=(0,)))
     for _ in range(100):
         worker.log.append(b"poison")
     worker.log.append(start("a"))
@@ -116,17 +116,17 @@ def test_without_a_limit_poison_never_stops_a_home() -> None:
 
 def test_a_home_without_room_for_its_dead_letter_waits_and_is_tried_again() -> None:
     worker = opened(Worker(homes=(0, 1), limits=Limits(paused_seconds=5.0)))
-    worker.middle.topics.cluster = topics(dead_letters=None)
+    worker.harness.topics.cluster = topics(dead_letters=None)
     for value in (start("a"), b"poison", start("b")):
         worker.log.append(value)
     worker.log.append(start("c"), home=1)
     worker.step(5)
     assert sorted(answered(worker)) == ["a", "c"]
-    assert "'dead-letters'" in worker.watcher.stopped[0]
+    assert "'dead-letters'" in worker.recorder.stopped[0]
     worker.ticker.advance(5)
     worker.step(5)
-    assert worker.watcher.events == ["blocked 0", "blocked 0"]
-    worker.middle.topics.cluster = topics()
+    assert worker.recorder.events == ["blocked 0", "blocked 0"]
+    worker.harness.topics.cluster = topics()
     worker.ticker.advance(5)
     worker.until_idle()
     assert sorted(answered(worker)) == ["a", "b", "c"]
@@ -134,14 +134,14 @@ def test_a_home_without_room_for_its_dead_letter_waits_and_is_tried_again() -> N
 
 def test_timers_of_a_blocked_home_wait_until_it_goes_on() -> None:
     worker = opened(Worker(homes=(0,), limits=Limits(paused_seconds=5.0)))
-    worker.middle.topics.cluster = topics(dead_letters=None)
+    worker.harness.topics.cluster = topics(dead_letters=None)
     for value in (start("a", timeout=1000), b"poison"):
         worker.log.append(value)
     worker.step(3)
     worker.ticker.advance(2)
     worker.step(3)
     assert len(worker.log.requests[0]) == 2, "a timer would only pile up"
-    worker.middle.topics.cluster = topics()
+    worker.harness.topics.cluster = topics()
     worker.ticker.advance(5)
     worker.step(10)
     assert worker.statuses == ["ACK", "TIMEOUT"]
@@ -224,7 +224,7 @@ def test_a_home_revoked_while_the_store_is_down_is_not_resumed() -> None:
     worker.step(5)
     assert worker.loop.positions == {1: 0}
     assert worker.log.sent == []
-    assert worker.watcher.open == {1}
+    assert worker.recorder.open == {1}
 
 
 class EndlessChangelog:
@@ -267,11 +267,11 @@ class Restoring:
 
 def test_a_home_revoked_while_it_is_restored_leaves_nothing_to_be_restored() -> None:
     """Or the store would never be looked after again, whatever it loses."""
-    middle, changelog, told = Middle(with_changelog=True), EndlessChangelog(), Restoring()
+    harness, changelog, told = Harness(with_changelog=True), EndlessChangelog(), Restoring()
     tokens = map(str, count())
-    extent = Extent(tuple(middle.terms.policy.domains), 1, told)
-    restorer = Restorer(middle.store, changelog, extent, lambda: next(tokens), told)
-    worker = opened(Worker(middle, homes=(0,), restorer=restorer))
+    extent = Extent(tuple(harness.terms.policy.domains), 1, told)
+    restorer = Restorer(harness.store, changelog, extent, lambda: next(tokens), told)
+    worker = opened(Worker(harness, homes=(0,), restorer=restorer))
     worker.log.offsets[1] = 7  # another has committed that much, and no shard has heard of it
     worker.log.assign(1)
     worker.step(10)

@@ -23,7 +23,7 @@ def test_an_outage_of_the_store_is_waited_for_while_polling_goes_on() -> None:
     worker.log.append(start("a"))
     worker.log.append(start("b"), home=1)
     worker.step()
-    assert worker.watcher.events == ["aborted"]
+    assert worker.recorder.events == ["aborted"]
     assert worker.log.paused == {0, 1}
     assert worker.log.reading == {0: 0, 1: 0}, "rewound to what is committed"
     worker.log.calls.clear()
@@ -33,7 +33,7 @@ def test_an_outage_of_the_store_is_waited_for_while_polling_goes_on() -> None:
     assert worker.log.sent == []
     worker.faults.mend()
     worker.until_idle()
-    assert worker.watcher.events[-1] == "recovered"
+    assert worker.recorder.events[-1] == "recovered"
     assert worker.log.paused == set()
     assert sorted(answered(worker)) == ["a", "b"]
 
@@ -95,7 +95,7 @@ def test_a_batch_that_was_applied_but_not_committed_is_answered_the_same_when_it
         worker.log.append(value)
     worker.until_idle()
     assert worker.statuses == ["ACK", "PROCEEDED", "SUCCESS", "SUCCESS"]
-    redelivered = [done.redelivered for _, done, _ in worker.watcher.processed_batches]
+    redelivered = [done.redelivered for _, done, _ in worker.recorder.processed_batches]
     assert redelivered == [3]
 
 
@@ -118,7 +118,7 @@ def test_a_superseded_worker_gives_the_batch_up_and_polls_on() -> None:
     worker.faults.once("store.apply", Superseded("later batch"))
     worker.log.append(start("a"))
     worker.step()
-    assert [type(error) for error in worker.watcher.errors] == [Superseded]
+    assert [type(error) for error in worker.recorder.errors] == [Superseded]
     worker.log.revoke(0)
     worker.step(5)
     assert worker.log.sent == []
@@ -150,7 +150,7 @@ def test_the_event_to_blame_for_a_refusal_blocks_its_home_and_the_others_go_on()
     worker.step(30)
     assert set(answered(worker)) == {"a", "d", "e"}
     assert worker.loop.positions == {0: 1, 1: 2}
-    assert set(worker.watcher.stopped) == {0}
+    assert set(worker.recorder.stopped) == {0}
     assert worker.log.paused == {0}
 
 
@@ -161,11 +161,11 @@ def test_once_the_one_to_blame_is_found_the_others_go_in_batches_again() -> None
     worker.log.append(start("a"), home=1)
     worker.step(20)
     assert answered(worker) == ["a"]
-    worker.watcher.processed_batches.clear()
+    worker.recorder.processed_batches.clear()
     for n in range(10):
         worker.log.append(start(f"b-{n}"), home=1)
     worker.step(3)
-    assert [len(batch.messages) for batch, _, _ in worker.watcher.processed_batches] == [10]
+    assert [len(batch.messages) for batch, _, _ in worker.recorder.processed_batches] == [10]
 
 
 def test_a_blocked_home_goes_on_when_what_stood_in_its_way_is_gone() -> None:
@@ -179,7 +179,7 @@ def test_a_blocked_home_goes_on_when_what_stood_in_its_way_is_gone() -> None:
     worker.ticker.advance(5)
     worker.until_idle()
     assert answered(worker) == ["culprit", "b"]
-    assert worker.watcher.paused_homes == set()
+    assert worker.recorder.paused_homes == set()
 
 
 def test_a_refusal_that_was_seen_before_does_not_blame_a_later_batch() -> None:
@@ -190,4 +190,4 @@ def test_a_refusal_that_was_seen_before_does_not_blame_a_later_batch() -> None:
     assert answered(worker) == ["a"]
     worker.faults.once("log.poll", REFUSED)
     worker.step(10)
-    assert worker.watcher.stopped == {}
+    assert worker.recorder.stopped == {}

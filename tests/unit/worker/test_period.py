@@ -1,4 +1,4 @@
-"""TimeoutBetween in the worker's middle: chunks, continuations, and passes that cannot be answered."""
+"""TimeoutBetween in the batch processor: chunks, continuations, and passes that cannot be answered."""
 
 from __future__ import annotations
 
@@ -6,120 +6,120 @@ import pytest
 
 from runner.actions.decision import OutgoingMessage
 from runner.errors import StoreUnavailable
-from tests.unit.worker.rig import DEAD_LETTERS, HOMES, MINUTE, NOW, Middle, event, sent, statuses, topics
+from tests.unit.worker.rig import DEAD_LETTERS, HOMES, MINUTE, NOW, Harness, event, sent, statuses, topics
 
 
-def with_tasks(number: int, homes: int = 2) -> Middle:
+def with_tasks(number: int, homes: int = 2) -> Harness:
     """Tasks that are due since 1, 2, 3 … ms, and one that is not due yet."""
-    middle = Middle()
+    harness = Harness()
     for n in range(number):
-        middle.handle(event("StartTask", f"task-{n}", f"req-{n}", timeoutOn=NOW - n - 1), home=n % homes)
-    middle.handle(event("StartTask", "later", "later", timeout=MINUTE))
-    return middle
+        harness.handle(event("StartTask", f"task-{n}", f"req-{n}", timeoutOn=NOW - n - 1), home=n % homes)
+    harness.handle(event("StartTask", "later", "later", timeout=MINUTE))
+    return harness
 
 
 def timers(emits: list[OutgoingMessage]) -> list[OutgoingMessage]:
     return [emit for emit in emits if "runner-timer" in dict(emit.headers)]
 
 
-def sweep(middle: Middle, **meta: object) -> list[OutgoingMessage]:
+def sweep(harness: Harness, **meta: object) -> list[OutgoingMessage]:
     value = event("TimeoutBetween", None, "sweep", meta=meta)
-    return middle.handle(value).emits
+    return harness.handle(value).emits
 
 
 def test_a_command_is_carried_out_answered_and_counted_as_a_pass() -> None:
-    middle = with_tasks(4)
+    harness = with_tasks(4)
     value = event("TIMEOUT", None, "command", payload={"toTime": NOW})
-    first = middle.handle(value)
-    second = middle.run(*middle.returned(first.emits[-1:]))
+    first = harness.handle(value)
+    second = harness.run(*harness.returned(first.emits[-1:]))
     assert (len(timers(first.emits)), len(timers(second.emits))) == (3, 1)
     reply = sent(second.emits[-1])
     assert (reply.status, reply.value["eventMeta"]["action"]) == ("SUCCESS", "TIMEOUT")
     assert reply.value["result"]["requested"] == 4
     assert second.counts == {("TimeoutBetween", "SUCCESS"): 1}
-    refused = middle.handle(event("TIMEOUT", None, "late", payload={"toTime": "soon"}))
+    refused = harness.handle(event("TIMEOUT", None, "late", payload={"toTime": "soon"}))
     assert refused.counts == {("TimeoutBetween", "FAIL"): 1}
 
 
 def test_a_pass_goes_in_chunks_with_one_reply_at_the_end() -> None:
-    middle = with_tasks(7)
-    first = sweep(middle)
+    harness = with_tasks(7)
+    first = sweep(harness)
     assert len(timers(first)) == 3
     assert statuses(first) == []
-    assert middle.store.last_timeout("orders") is None, "not before the pass has ended"
-    second = middle.run(*middle.returned(first[-1:])).emits
+    assert harness.store.last_timeout("orders") is None, "not before the pass has ended"
+    second = harness.run(*harness.returned(first[-1:])).emits
     assert len(timers(second)) == 3
-    third = middle.run(*middle.returned(second[-1:])).emits
+    third = harness.run(*harness.returned(second[-1:])).emits
     assert len(timers(third)) == 1
     assert sent(third[-1]).value["result"]["requested"] == 7
     assert {emit.partition for emit in timers([*first, *second, *third])} == {0, 1}
-    assert middle.store.last_timeout("orders") == NOW
+    assert harness.store.last_timeout("orders") == NOW
 
 
 def test_a_continuation_keeps_the_end_the_pass_began_with() -> None:
-    middle = with_tasks(4)
-    first = sweep(middle)
-    middle.ticker.advance(3600)
-    second = middle.run(*middle.returned(first[-1:])).emits
+    harness = with_tasks(4)
+    first = sweep(harness)
+    harness.ticker.advance(3600)
+    second = harness.run(*harness.returned(first[-1:])).emits
     assert sent(second[-1]).value["result"]["requested"] == 4, (
         "what became due in the meantime is for the next"
     )
-    assert middle.store.last_timeout("orders") == NOW
+    assert harness.store.last_timeout("orders") == NOW
 
 
 def test_the_tasks_told_time_out_and_nobody_is_answered_for_that() -> None:
-    middle = with_tasks(2)
-    emits = sweep(middle)
-    done = middle.run(*middle.returned(timers(emits)))
+    harness = with_tasks(2)
+    emits = sweep(harness)
+    done = harness.run(*harness.returned(timers(emits)))
     assert [(sent(emit).kind, sent(emit).status) for emit in done.emits] == [("resume", "TIMEOUT")] * 2
     assert {task.key.id for task in done.fired} == {"task-0", "task-1"}
 
 
 def test_a_pass_that_comes_again_sends_the_same() -> None:
-    middle = with_tasks(7)
-    message = middle.message(event("TimeoutBetween", None, "sweep"))
-    assert middle.run(message).emits == middle.run(message).emits
+    harness = with_tasks(7)
+    message = harness.message(event("TimeoutBetween", None, "sweep"))
+    assert harness.run(message).emits == harness.run(message).emits
 
 
 def test_a_pass_whose_reply_has_no_topic_is_refused_and_tells_nobody() -> None:
-    middle = with_tasks(7)
-    assert len(timers(sweep(middle, responseStream="orders-out"))) == 3
-    middle.topics.cluster = topics(orders_out=None)
-    [refused] = sweep(middle, responseStream="orders-out")
+    harness = with_tasks(7)
+    assert len(timers(sweep(harness, responseStream="orders-out"))) == 3
+    harness.topics.cluster = topics(orders_out=None)
+    [refused] = sweep(harness, responseStream="orders-out")
     assert (refused.stream, sent(refused).code) == ("responses", 13020)
-    assert middle.store.last_timeout("orders") is None
+    assert harness.store.last_timeout("orders") is None
 
 
 def test_a_pass_nobody_can_be_told_of_is_buried() -> None:
-    middle = with_tasks(7)
-    middle.topics.cluster = topics(responses=None)
-    done = middle.handle(event("TimeoutBetween", None, "sweep"))
+    harness = with_tasks(7)
+    harness.topics.cluster = topics(responses=None)
+    done = harness.handle(event("TimeoutBetween", None, "sweep"))
     assert [emit.stream for emit in done.emits] == [DEAD_LETTERS]
     assert done.dead == {"UNANSWERABLE": 1}
     assert done.counts == {("TimeoutBetween", "DEAD"): 1}
-    assert middle.store.last_timeout("orders") is None
+    assert harness.store.last_timeout("orders") is None
 
 
 def test_a_continuation_that_grows_too_large_is_refused() -> None:
-    middle = with_tasks(7)
+    harness = with_tasks(7)
     value = event("TimeoutBetween", None, "sweep", payload={"large": "x" * 4000})
-    middle.topics.cluster = topics(requests=len(value) + 512 + 60)
-    [refused] = middle.handle(value).emits
+    harness.topics.cluster = topics(requests=len(value) + 512 + 60)
+    [refused] = harness.handle(value).emits
     assert sent(refused).code == 13020
 
 
 def test_an_outage_in_the_middle_of_a_pass_is_passed_on_and_the_pass_made_again() -> None:
-    middle = with_tasks(2)
-    message = middle.message(event("TimeoutBetween", None, "sweep"))
+    harness = with_tasks(2)
+    message = harness.message(event("TimeoutBetween", None, "sweep"))
     for call in ("due_between", "note_timeout"):
-        middle.faults.once(f"store.{call}", StoreUnavailable("no answer"))
+        harness.faults.once(f"store.{call}", StoreUnavailable("no answer"))
         with pytest.raises(StoreUnavailable):
-            middle.run(message)
-    assert statuses(middle.run(message).emits) == ["SUCCESS"]
+            harness.run(message)
+    assert statuses(harness.run(message).emits) == ["SUCCESS"]
 
 
 def test_a_pass_reaches_homes_that_were_added() -> None:
-    middle = with_tasks(0)
-    middle.store.add_homes(1, HOMES + 1)
-    middle.handle(event("StartTask", "added", "added", timeoutOn=NOW - 1), home=HOMES)
-    assert [emit.partition for emit in timers(sweep(middle))] == [HOMES]
+    harness = with_tasks(0)
+    harness.store.add_homes(1, HOMES + 1)
+    harness.handle(event("StartTask", "added", "added", timeoutOn=NOW - 1), home=HOMES)
+    assert [emit.partition for emit in timers(sweep(harness))] == [HOMES]

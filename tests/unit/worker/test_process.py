@@ -12,7 +12,7 @@ from tests.unit.worker.rig import (
     DEAD_LETTERS,
     MINUTE,
     NOW,
-    Middle,
+    Harness,
     batch,
     event,
     sent,
@@ -24,8 +24,8 @@ from tests.unit.worker.rig import (
 
 
 def test_the_answers_of_a_batch_come_in_the_order_of_each_homes_messages() -> None:
-    middle = Middle()
-    done = middle.run(*(middle.message(start(f"req-{n}", f"task-{n}"), home=n % 3) for n in range(12)))
+    harness = Harness()
+    done = harness.run(*(harness.message(start(f"req-{n}", f"task-{n}"), home=n % 3) for n in range(12)))
     answered = [sent(emit).request_id for emit in done.emits]
     assert answered == [f"req-{n}" for home in range(3) for n in range(home, 12, 3)]
     assert done.positions == {0: 4, 1: 4, 2: 4}
@@ -34,15 +34,15 @@ def test_the_answers_of_a_batch_come_in_the_order_of_each_homes_messages() -> No
 
 
 def test_the_home_that_has_waited_longest_comes_first() -> None:
-    middle = Middle()
-    done = middle.run(*(middle.message(start(f"req-{n}", f"task-{n}"), home=2 - n % 3) for n in range(6)))
+    harness = Harness()
+    done = harness.run(*(harness.message(start(f"req-{n}", f"task-{n}"), home=2 - n % 3) for n in range(6)))
     assert [sent(emit).request_id for emit in done.emits] == [f"req-{n}" for n in (0, 3, 1, 4, 2, 5)]
 
 
 def test_what_is_decided_is_sent_before_the_next_slice_and_the_rest_is_returned() -> None:
-    middle = Middle()
-    process = sliced(middle, 5)
-    messages = [middle.message(start(f"req-{n}", f"task-{n}")) for n in range(12)]
+    harness = Harness()
+    process = sliced(harness, 5)
+    messages = [harness.message(start(f"req-{n}", f"task-{n}")) for n in range(12)]
     sendings: list[list[str | None]] = []
 
     def send(emits: Sequence[OutgoingMessage]) -> None:
@@ -55,37 +55,37 @@ def test_what_is_decided_is_sent_before_the_next_slice_and_the_rest_is_returned(
 
 
 def test_where_the_time_is_over_the_rest_waits_and_every_shard_is_told_how_far_the_batch_went() -> None:
-    middle = Middle(with_changelog=True)
+    harness = Harness(with_changelog=True)
     passed, sendings = count(0.0), list[Sequence[OutgoingMessage]]()
-    process = sliced(middle, 2, lambda: next(passed) if sendings else 0.0, batch_seconds=2.0)
-    messages = [middle.message(start(f"req-{n}", f"task-{n}"), home=n % 2) for n in range(12)]
+    process = sliced(harness, 2, lambda: next(passed) if sendings else 0.0, batch_seconds=2.0)
+    messages = [harness.message(start(f"req-{n}", f"task-{n}"), home=n % 2) for n in range(12)]
     done = process.run(batch(messages), {}, send=sendings.append)
     end = done.positions[0]
     assert 2 < end < 6
     assert done.positions == {0: end}
     assert done.held == [each for each in messages if (each.partition, each.offset) >= (0, end)]
-    assert middle.store.shards_behind(1, {0: end, 1: 0}) == []
-    assert len(middle.store.shards_behind(1, {0: end + 1})) == middle.store.shards
+    assert harness.store.shards_behind(1, {0: end, 1: 0}) == []
+    assert len(harness.store.shards_behind(1, {0: end + 1})) == harness.store.shards
 
 
 def test_a_home_that_was_cut_stays_cut_in_the_slices_after() -> None:
-    middle = Middle()
-    process = sliced(middle, 1)
-    middle.handle(start("req-0", "task-0"))
-    middle.handle(proceed("req-1", "task-0"))
-    again = [middle.message(start(f"req-{n}", f"task-{n % 2}")) for n in (3, 4, 5)]
+    harness = Harness()
+    process = sliced(harness, 1)
+    harness.handle(start("req-0", "task-0"))
+    harness.handle(proceed("req-1", "task-0"))
+    again = [harness.message(start(f"req-{n}", f"task-{n % 2}")) for n in (3, 4, 5)]
     done = process.run(batch(again), {}, send=lambda _: None)
     assert done.positions == {0: again[0].offset + 1}
     assert done.held == again[1:]
 
 
 def test_events_of_one_task_build_on_each_other_within_a_batch() -> None:
-    middle = Middle()
+    harness = Harness()
     messages = [
-        middle.message(value)
+        harness.message(value)
         for value in (proceed("early"), start(), start(), proceed(), proceed(), proceed("late"), start())
     ]
-    done = middle.run(*messages)
+    done = harness.run(*messages)
     assert [(sent(emit).request_id, sent(emit).status) for emit in done.emits] == [
         ("early", "FAIL"),
         ("req-1", "ACK"),
@@ -97,13 +97,13 @@ def test_events_of_one_task_build_on_each_other_within_a_batch() -> None:
         ("req-1", "ACK"),
     ]
     assert [sent(done.emits[n]).code for n in (0, 6)] == [10118, 10119]
-    assert status_of(middle.record()) is Status.PROCEEDED
-    assert middle.store.asked == ["load", "apply"], "a batch is one load and one apply"
+    assert status_of(harness.record()) is Status.PROCEEDED
+    assert harness.store.asked == ["load", "apply"], "a batch is one load and one apply"
 
 
 def test_the_same_batch_comes_to_the_same_one_message_at_a_time() -> None:
     values = [proceed("early"), start(), proceed(), proceed(), event("TimeoutTask", request_id="late")]
-    together, apart = Middle(), Middle()
+    together, apart = Harness(), Harness()
     done = together.run(*(together.message(value) for value in values))
     emits = [emit for value in values for emit in apart.handle(value).emits]
     assert done.emits == emits
@@ -111,9 +111,9 @@ def test_the_same_batch_comes_to_the_same_one_message_at_a_time() -> None:
 
 
 def test_a_task_lives_where_it_was_started_and_events_from_elsewhere_are_forwarded_there() -> None:
-    middle = Middle()
-    middle.handle(start(), home=2)
-    done = middle.handle(proceed(), home=1)
+    harness = Harness()
+    harness.handle(start(), home=2)
+    done = harness.handle(proceed(), home=1)
     [forwarded] = done.emits
     assert (forwarded.stream, forwarded.partition, forwarded.value) == ("requests", 2, proceed())
     assert dict(forwarded.headers) == {
@@ -122,22 +122,22 @@ def test_a_task_lives_where_it_was_started_and_events_from_elsewhere_are_forward
         "runner-hops": b"1",
     }
     assert done.counts == {("ProceedTask", "FORWARDED"): 1}
-    answered = middle.run(*middle.returned(done.emits))
+    answered = harness.run(*harness.returned(done.emits))
     assert statuses(answered.emits) == ["PROCEEDED", "SUCCESS"]
 
 
 def test_what_is_for_others_has_no_reply_and_no_effect_but_its_offset_is_passed() -> None:
-    middle = Middle()
-    done = middle.handle(event("StartTask", meta={"handler": "others"}))
+    harness = Harness()
+    done = harness.handle(event("StartTask", meta={"handler": "others"}))
     assert done.emits == []
     assert done.positions == {0: 1}
     assert done.counts == {("ignored", "IGNORED"): 1}
-    assert middle.store.records() == []
+    assert harness.store.records() == []
 
 
 def test_poison_is_buried_in_its_place_and_the_next_is_handled() -> None:
-    middle = Middle()
-    done = middle.run(middle.message(start()), middle.message(b"\xff"), middle.message(proceed()))
+    harness = Harness()
+    done = harness.run(harness.message(start()), harness.message(b"\xff"), harness.message(proceed()))
     assert [emit.stream for emit in done.emits] == ["responses", DEAD_LETTERS, "responses", "responses"]
     assert done.positions == {0: 3}
     assert done.dead == {"NOT_UTF8": 1}
@@ -148,14 +148,14 @@ def test_poison_is_buried_in_its_place_and_the_next_is_handled() -> None:
 
 
 def test_a_batch_without_a_task_still_tells_the_time() -> None:
-    middle = Middle()
-    middle.ticker.advance(5)
-    assert middle.handle(b"poison").now_ms == NOW + 5000
+    harness = Harness()
+    harness.ticker.advance(5)
+    assert harness.handle(b"poison").now_ms == NOW + 5000
 
 
 def test_the_parts_of_the_time_are_told_in_order() -> None:
-    middle, laps = Middle(), list[str]()
-    middle.process.run(batch([middle.message(start())]), {}, laps.append)
+    harness, laps = Harness(), list[str]()
+    harness.process.run(batch([harness.message(start())]), {}, laps.append)
     assert laps == ["decode", "load", "decide", "apply", "decide", "decide"]
 
 
@@ -163,13 +163,13 @@ def test_the_parts_of_the_time_are_told_in_order() -> None:
 
 
 def test_deadlines_removals_and_counts_are_told() -> None:
-    middle = Middle()
-    done = middle.run(
-        middle.message(start(timeout=MINUTE)),
-        middle.message(start("req-3", "task-3")),
-        middle.message(proceed()),
-        middle.message(event("Dance", request_id="req-4")),
-        middle.message(event("TimeoutBetween", None, "req-5")),
+    harness = Harness()
+    done = harness.run(
+        harness.message(start(timeout=MINUTE)),
+        harness.message(start("req-3", "task-3")),
+        harness.message(proceed()),
+        harness.message(event("Dance", request_id="req-4")),
+        harness.message(event("TimeoutBetween", None, "req-5")),
     )
     key = TaskKey("orders", "task-1")
     assert done.deadlines == [(key, 0, NOW + MINUTE)]
@@ -188,35 +188,35 @@ def timer_of(record: Record | None) -> tuple[tuple[str, bytes], ...]:
 
 
 def test_a_timer_that_times_its_task_out_has_fired() -> None:
-    middle = Middle()
-    middle.handle(start(timeout=MINUTE))
-    timer = timer_of(middle.record())
-    done = middle.handle(event("TimeoutTask", request_id="timer"), headers=timer)
+    harness = Harness()
+    harness.handle(start(timeout=MINUTE))
+    timer = timer_of(harness.record())
+    done = harness.handle(event("TimeoutTask", request_id="timer"), headers=timer)
     assert statuses(done.emits) == ["TIMEOUT"]
     assert [(task.key.id, task.home, task.deadline_ms) for task in done.fired] == [
         ("task-1", 0, NOW + MINUTE)
     ]
     assert (done.spent, done.undeliverable) == ([], [])
-    spent = middle.handle(event("TimeoutTask", request_id="timer"), headers=timer)
+    spent = harness.handle(event("TimeoutTask", request_id="timer"), headers=timer)
     assert spent.emits == []
     assert spent.spent == done.fired
     assert (spent.fired, spent.undeliverable) == ([], [])
 
 
 def test_a_timer_whose_task_cannot_be_resumed_says_so_and_the_task_stays_open() -> None:
-    middle = Middle()
-    middle.handle(event("StartTask", meta={"responseStream": "orders-out"}, timeout=1))
-    middle.topics.cluster = topics(orders_out=None)
-    done = middle.handle(event("TimeoutTask"), headers=timer_of(middle.record()))
+    harness = Harness()
+    harness.handle(event("StartTask", meta={"responseStream": "orders-out"}, timeout=1))
+    harness.topics.cluster = topics(orders_out=None)
+    done = harness.handle(event("TimeoutTask"), headers=timer_of(harness.record()))
     assert done.emits == []
     assert [task.key.id for task in done.undeliverable] == ["task-1"]
     assert (done.fired, done.spent) == ([], [])
     assert [what for _, what, _ in done.refused] == ["NOT_RESUMED"]
-    assert status_of(middle.record()) is Status.OPEN
+    assert status_of(harness.record()) is Status.OPEN
 
 
 def test_the_mark_of_a_timer_on_another_action_means_nothing() -> None:
-    middle = Middle()
-    done = middle.handle(proceed(), headers=(("runner-timer", b"1/0@0;1;0"),))
+    harness = Harness()
+    done = harness.handle(proceed(), headers=(("runner-timer", b"1/0@0;1;0"),))
     assert statuses(done.emits) == ["FAIL"]
     assert (done.fired, done.spent, done.undeliverable) == ([], [], [])

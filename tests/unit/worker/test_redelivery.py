@@ -13,7 +13,7 @@ from runner.worker.result import BatchResult
 from tests.unit.worker.asked import again, proceed, start
 from tests.unit.worker.rig import (
     MINUTE,
-    Middle,
+    Harness,
     batch,
     event,
     sent,
@@ -23,8 +23,8 @@ from tests.unit.worker.rig import (
 # -- redelivery ------------------------------------------------------------------------------------
 
 
-def redelivered_history() -> tuple[Middle, list[Message], BatchResult]:
-    middle = Middle()
+def redelivered_history() -> tuple[Harness, list[Message], BatchResult]:
+    harness = Harness()
     values = [
         proceed("too-early"),
         start(timeout=MINUTE),
@@ -33,76 +33,76 @@ def redelivered_history() -> tuple[Middle, list[Message], BatchResult]:
         event("StartTask", "task-2", "req-5", timeout="never"),
         event("StartTask", "task-3", "req-6", skipPattern="taskId"),
     ]
-    messages = [middle.message(value) for value in values]
-    return middle, messages, middle.run(*messages)
+    messages = [harness.message(value) for value in values]
+    return harness, messages, harness.run(*messages)
 
 
 def test_redelivered_events_send_the_same_again_although_the_store_has_moved_on() -> None:
-    middle, messages, first = redelivered_history()
-    records = middle.store.records()
-    second = again(middle, *messages)
+    harness, messages, first = redelivered_history()
+    records = harness.store.records()
+    second = again(harness, *messages)
     assert second.emits == first.emits
     assert second.positions == first.positions
     assert second.redelivered == 5, "only decisions on a task are kept"
-    assert middle.store.records() == records
+    assert harness.store.records() == records
 
 
 def test_redelivered_events_say_the_same_whatever_the_time_and_the_size_of_their_batch() -> None:
-    middle, messages, first = redelivered_history()
-    middle.ticker.advance(3600)
-    second = [emit for message in messages[:4] for emit in middle.another().run(batch([message]), {}).emits]
+    harness, messages, first = redelivered_history()
+    harness.ticker.advance(3600)
+    second = [emit for message in messages[:4] for emit in harness.another().run(batch([message]), {}).emits]
     assert second == first.emits[: len(second)]
 
 
 def test_timers_are_told_of_redelivered_deadlines_too() -> None:
-    middle = Middle()
-    message = middle.message(start(timeout=MINUTE))
-    first = middle.run(message)
-    assert again(middle, message).deadlines == first.deadlines
+    harness = Harness()
+    message = harness.message(start(timeout=MINUTE))
+    first = harness.run(message)
+    assert again(harness, message).deadlines == first.deadlines
 
 
 def test_a_batch_that_is_partly_redelivered_decides_only_the_rest() -> None:
-    middle = Middle()
-    one, two = middle.message(start()), middle.message(proceed())
-    first = middle.run(one)
-    done = again(middle, one, two)
+    harness = Harness()
+    one, two = harness.message(start()), harness.message(proceed())
+    first = harness.run(one)
+    done = again(harness, one, two)
     assert done.emits[: len(first.emits)] == first.emits
     assert statuses(done.emits) == ["ACK", "PROCEEDED", "SUCCESS"]
     assert done.redelivered == 1
 
 
 def test_a_zombie_and_its_successor_end_up_with_the_same_answer() -> None:
-    middle = Middle()
-    messages = [middle.message(start()), middle.message(proceed())]
+    harness = Harness()
+    messages = [harness.message(start()), harness.message(proceed())]
     other: list[BatchResult] = []
-    middle.faults.before("store.apply", lambda: other.append(again(middle, *messages)))
-    done = middle.run(*messages)
+    harness.faults.before("store.apply", lambda: other.append(again(harness, *messages)))
+    done = harness.run(*messages)
     assert done.emits == other[0].emits
     assert done.conflicts == 1
     assert done.redelivered == 2
-    assert len(middle.store.records()) == 1
+    assert len(harness.store.records()) == 1
 
 
 def test_where_two_homes_start_one_task_the_second_is_decided_again_and_forwarded() -> None:
-    middle = Middle()
-    mine, theirs = middle.message(start("mine"), home=0), middle.message(start("theirs"), home=1)
-    middle.faults.before("store.apply", lambda: again(middle, theirs))
-    done = middle.run(mine)
+    harness = Harness()
+    mine, theirs = harness.message(start("mine"), home=0), harness.message(start("theirs"), home=1)
+    harness.faults.before("store.apply", lambda: again(harness, theirs))
+    done = harness.run(mine)
     [forwarded] = done.emits
     assert (forwarded.stream, forwarded.partition) == ("requests", 1)
-    record = middle.record()
+    record = harness.record()
     assert record is not None
     assert record.state.home == 1
 
 
 def test_only_the_shard_in_conflict_is_decided_again() -> None:
-    middle = Middle(shards=4)
-    ids = {middle.store.shard(f"task-{n}"): f"task-{n}" for n in range(50)}
+    harness = Harness(shards=4)
+    ids = {harness.store.shard(f"task-{n}"): f"task-{n}" for n in range(50)}
     assert len(ids) == 4
-    mine = [middle.message(start(task_id, task_id)) for task_id in ids.values()]
-    theirs = middle.message(start("theirs", ids[0]), home=1)
-    middle.faults.before("store.apply", lambda: again(middle, theirs))
-    done = middle.run(*mine)
+    mine = [harness.message(start(task_id, task_id)) for task_id in ids.values()]
+    theirs = harness.message(start("theirs", ids[0]), home=1)
+    harness.faults.before("store.apply", lambda: again(harness, theirs))
+    done = harness.run(*mine)
     assert done.conflicts == 1
     assert statuses(done.emits).count("ACK") == 3
     assert [sent(emit).request_id for emit in done.emits if emit.stream == "responses"] == [
@@ -111,8 +111,8 @@ def test_only_the_shard_in_conflict_is_decided_again() -> None:
 
 
 def test_records_that_never_stop_changing_are_an_outage_not_a_loop() -> None:
-    middle = Middle()
-    middle.handle(start())
+    harness = Harness()
+    harness.handle(start())
     changes = 0
 
     def change() -> None:
@@ -120,12 +120,12 @@ def test_records_that_never_stop_changing_are_an_outage_not_a_loop() -> None:
         nonlocal changes
         changes += 1
         value = proceed(f"proceed-{changes}") if changes % 2 else start(f"start-{changes}")
-        again(middle, middle.message(value))
-        middle.faults.before("store.apply", change)
+        again(harness, harness.message(value))
+        harness.faults.before("store.apply", change)
 
-    middle.faults.before("store.apply", change)
+    harness.faults.before("store.apply", change)
     with pytest.raises(StoreUnavailable, match=f"{MAX_ATTEMPTS} attempts"):
-        middle.handle(proceed("mine"), home=1)
+        harness.handle(proceed("mine"), home=1)
     assert changes == MAX_ATTEMPTS
 
 
@@ -133,43 +133,43 @@ def test_records_that_never_stop_changing_are_an_outage_not_a_loop() -> None:
 
 
 def test_a_closed_task_is_replaced_only_by_the_first_event_of_a_batch() -> None:
-    middle = Middle()
-    messages = [middle.message(value) for value in (start(), proceed(), start("new"), proceed("new-2"))]
-    elsewhere = middle.message(start("other", "task-9"), home=1)
-    first = middle.run(*messages, elsewhere)
+    harness = Harness()
+    messages = [harness.message(value) for value in (start(), proceed(), start("new"), proceed("new-2"))]
+    elsewhere = harness.message(start("other", "task-9"), home=1)
+    first = harness.run(*messages, elsewhere)
     assert statuses(first.emits) == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
     assert first.positions == {0: 2, 1: 1}
     assert first.held == messages[2:]
     assert first.paused == {}
-    second = middle.run(*first.held)
+    second = harness.run(*first.held)
     assert [sent(emit).request_id for emit in second.emits] == ["new", "new", "new-2"]
     assert second.positions == {0: 4}
 
 
 def test_what_was_cut_off_has_left_nothing_in_the_store() -> None:
-    middle = Middle()
+    harness = Harness()
     messages = [
-        middle.message(value)
+        harness.message(value)
         for value in (start(), proceed(), start("new"), start("behind", "task-2"), proceed("p", "task-2"))
     ]
-    middle.run(*messages)
-    assert middle.record("task-2") is None
-    record = middle.record()
+    harness.run(*messages)
+    assert harness.record("task-2") is None
+    record = harness.record()
     assert record is not None
     assert json.loads(bytes(record.start.event))["requestMeta"]["id"] == "req-1"
 
 
 def test_a_crash_before_the_replacement_is_committed_gives_the_same_twice() -> None:
-    middle = Middle()
-    messages = [middle.message(value) for value in (start(), proceed(), start("new"))]
-    first = middle.run(*messages)
-    assert again(middle, *messages).emits == first.emits
-    second = middle.run(*first.held)
-    assert again(middle, *first.held).emits == second.emits
+    harness = Harness()
+    messages = [harness.message(value) for value in (start(), proceed(), start("new"))]
+    first = harness.run(*messages)
+    assert again(harness, *messages).emits == first.emits
+    second = harness.run(*first.held)
+    assert again(harness, *first.held).emits == second.emits
 
 
 def test_a_duplicate_on_a_closed_task_needs_no_cut() -> None:
-    middle = Middle()
-    done = middle.run(*(middle.message(value) for value in (start(), proceed(), start())))
+    harness = Harness()
+    done = harness.run(*(harness.message(value) for value in (start(), proceed(), start())))
     assert statuses(done.emits) == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
     assert done.held == []

@@ -9,7 +9,7 @@ from runner.tasks.record import TaskKey
 from runner.worker.result import BatchResult
 from runner.worker.retention import BUSY_PAUSE_MS, CHUNK, PAUSE_MS, Retention
 from runner.worker.store_clock import StoreClock
-from tests.unit.worker.rig import Middle, batch, event
+from tests.unit.worker.rig import Harness, batch, event
 
 
 def sweep(retention: Retention, positions: dict[int, int]) -> int:
@@ -21,10 +21,10 @@ class Bench:
     """The retention of one worker over a store with closed tasks; domain ``brief`` keeps none."""
 
     def __init__(self, homes: tuple[int, ...] = (0,), shards: int = 4) -> None:
-        self.middle = Middle(shards=shards)
-        self.ticker, self.store, self.faults = self.middle.ticker, self.middle.store, self.middle.faults
+        self.harness = Harness(shards=shards)
+        self.ticker, self.store, self.faults = self.harness.ticker, self.harness.store, self.harness.faults
         self.time = StoreClock(self.ticker)
-        self.retention = Retention(self.store, self.middle.terms.policy, 1, self.time)
+        self.retention = Retention(self.store, self.harness.terms.policy, 1, self.time)
         self.retention.assign(homes)
         self.positions = dict.fromkeys(homes, 0)
 
@@ -35,7 +35,7 @@ class Bench:
             for name in names
             for action in ("StartTask", "ProceedTask")
         ]
-        done = self.middle.run(*(self.middle.message(value, home) for value in values))
+        done = self.harness.run(*(self.harness.message(value, home) for value in values))
         if commit:
             self.positions |= done.positions
         self.time.observe(done.now_ms)
@@ -64,7 +64,7 @@ def test_a_closed_record_goes_when_its_retention_is_over_and_its_index_entry_wit
 
 def test_an_open_task_is_never_removed() -> None:
     bench = Bench()
-    bench.middle.handle(event("StartTask", "open", meta={"domain": "brief"}))
+    bench.harness.handle(event("StartTask", "open", meta={"domain": "brief"}))
     bench.close("closed")
     bench.positions = {0: 3}
     assert bench.sweep() == 1
@@ -82,7 +82,7 @@ def test_the_index_of_a_home_that_was_taken_over_is_looked_at_once() -> None:
     bench = Bench(homes=(0, 1))
     bench.close("a", home=0)
     bench.close("b", home=1)
-    successor = Retention(bench.store, bench.middle.terms.policy, 1, bench.time)
+    successor = Retention(bench.store, bench.harness.terms.policy, 1, bench.time)
     successor.assign({1})
     assert sweep(successor, {1: 2}) == 1
     assert bench.left == {"a"}
@@ -147,7 +147,7 @@ def test_a_record_that_was_replaced_meanwhile_stays(again: bool) -> None:
     def replace() -> None:
         """Another batch of the home, committed too, comes between the sweep and the load."""
         for action in actions:
-            done = bench.middle.handle(event(action, "a", f"new-{action}", meta={"domain": "brief"}))
+            done = bench.harness.handle(event(action, "a", f"new-{action}", meta={"domain": "brief"}))
             bench.positions |= done.positions
 
     bench.faults.before("store.load", replace)
@@ -162,8 +162,8 @@ def test_a_zombie_finds_out_that_it_was_superseded_and_removes_nothing() -> None
     bench = Bench()
     bench.close("a")
     stale = dict(bench.positions)
-    message = bench.middle.message(event("StartTask", "b", "b", meta={"domain": "brief"}))
-    bench.middle.process.run(batch([message]), {})
+    message = bench.harness.message(event("StartTask", "b", "b", meta={"domain": "brief"}))
+    bench.harness.process.run(batch([message]), {})
     behind = next(f"c-{n}" for n in range(99) if _same_shard(bench, f"c-{n}"))
     bench.close(behind)
     with pytest.raises(Superseded):
@@ -177,16 +177,16 @@ def _same_shard(bench: Bench, name: str) -> bool:
 
 def test_a_change_that_slept_through_a_removal_is_superseded() -> None:
     bench = Bench()
-    start = bench.middle.message(event("StartTask", "a", "r", meta={"domain": "brief"}))
-    bench.middle.run(start)
-    finish = bench.middle.message(event("ProceedTask", "a", "p", meta={"domain": "brief"}))
-    done = bench.middle.run(finish)
+    start = bench.harness.message(event("StartTask", "a", "r", meta={"domain": "brief"}))
+    bench.harness.run(start)
+    finish = bench.harness.message(event("ProceedTask", "a", "p", meta={"domain": "brief"}))
+    done = bench.harness.run(finish)
     bench.positions |= done.positions
     bench.time.observe(done.now_ms)
     bench.retention.schedule(done.removals)
     assert bench.sweep() == 1
     with pytest.raises(Superseded):
-        bench.middle.another().run(batch([start]), {})
+        bench.harness.another().run(batch([start]), {})
     assert bench.left == set()
 
 

@@ -14,7 +14,7 @@ from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.worker.store_clock import StoreClock
 from runner.worker.timers import FULL_PAUSE_MS, MAX_CHUNKS_IN_FLIGHT, NoTimers, Timers, TimerSettings
-from tests.unit.worker.rig import HOMES, NOW, Middle, event
+from tests.unit.worker.rig import HOMES, NOW, Harness, event
 
 LEASE = 10.0
 CHUNK = 20
@@ -24,19 +24,19 @@ class Bench:
     """Timers over a store with open tasks."""
 
     def __init__(self, chunk: int = CHUNK, shards: int = 4, kind: type[Timers] = Timers) -> None:
-        self.middle = Middle(shards=shards)
-        self.ticker, self.store, self.faults = self.middle.ticker, self.middle.store, self.middle.faults
+        self.harness = Harness(shards=shards)
+        self.ticker, self.store, self.faults = self.harness.ticker, self.harness.store, self.harness.faults
         time = StoreClock(self.ticker)
         settings = TimerSettings(chunk, LEASE)
         self.timers = kind(
-            self.store, self.middle.terms.policy, self.middle.topics, settings, time, self.ticker
+            self.store, self.harness.terms.policy, self.harness.topics, settings, time, self.ticker
         )
 
     def start(self, *deadlines_ms: int, home: int = 0, told: bool = True, tag: str = "t") -> None:
         """Start a task for each deadline (ms from NOW), as one batch."""
-        done = self.middle.run(
+        done = self.harness.run(
             *(
-                self.middle.message(
+                self.harness.message(
                     event("StartTask", f"{tag}-{home}-{n}-{at}", f"{tag}-{n}", timeoutOn=NOW + at), home
                 )
                 for n, at in enumerate(deadlines_ms)
@@ -47,7 +47,7 @@ class Bench:
 
     def decide(self, emits: list[OutgoingMessage]) -> None:
         """Let timers come back and be decided."""
-        done = self.middle.run(*self.middle.returned(emits))
+        done = self.harness.run(*self.harness.returned(emits))
         self.timers.release([*done.fired, *done.spent])
         self.timers.postpone(done.undeliverable)
 
@@ -83,7 +83,7 @@ def test_a_due_task_is_told_to_time_out_on_its_home_and_is() -> None:
     assert emit.headers == (("runner-timer", str(TimerToken(Source(1, 2, 0), NOW - 1)).encode()),)
     bench.decide([emit])
     assert bench.timers.due() == []
-    record = bench.middle.record("t-2-0--1")
+    record = bench.harness.record("t-2-0--1")
     assert record is not None
     assert record.state.status.value == "TIMED_OUT"
 
@@ -118,8 +118,8 @@ def test_the_order_holds_where_one_shard_has_more_than_the_others() -> None:
     by_shard = {s: [i for i in ids if bench.store.shard(i) == s] for s in range(2)}
     lopsided = [*by_shard[0][:60], *by_shard[1][:3]]
     moments = {task_id: NOW + (n * 31) % 63 for n, task_id in enumerate(lopsided)}
-    bench.middle.run(
-        *(bench.middle.message(event("StartTask", i, i, timeoutOn=at)) for i, at in moments.items())
+    bench.harness.run(
+        *(bench.harness.message(event("StartTask", i, i, timeoutOn=at)) for i, at in moments.items())
     )
     bench.ticker.advance(1)
     bench.timers.assign({0})
@@ -353,7 +353,7 @@ def test_a_deadline_that_is_gone_by_then_costs_one_look() -> None:
     bench.timers.assign({0})
     bench.timers.due()
     bench.start(1000)
-    bench.middle.handle(event("ProceedTask", "t-0-0-1000", "req-2"))
+    bench.harness.handle(event("ProceedTask", "t-0-0-1000", "req-2"))
     bench.ticker.advance(1)
     assert bench.timers.due() == []
     assert bench.timers.wait_ms() is None

@@ -10,7 +10,7 @@ from runner.tasks.record import Status
 from tests.unit.worker.asked import again, proceed, start, status_of
 from tests.unit.worker.rig import (
     DEAD_LETTERS,
-    Middle,
+    Harness,
     event,
     sent,
     statuses,
@@ -21,65 +21,65 @@ from tests.unit.worker.rig import (
 
 
 def test_an_event_not_even_a_fail_can_answer_is_buried() -> None:
-    middle = Middle(cluster=topics(responses=None))
-    done = middle.run(middle.message(start()), middle.message(event("StartTask", meta={"domain": "?"})))
+    harness = Harness(cluster=topics(responses=None))
+    done = harness.run(harness.message(start()), harness.message(event("StartTask", meta={"domain": "?"})))
     assert [(emit.stream, emit.value is not None) for emit in done.emits] == [(DEAD_LETTERS, True)] * 2
     assert [dict(emit.headers)["dead-letter-reason"] for emit in done.emits] == [b"UNANSWERABLE"] * 2
     assert done.dead == {"UNANSWERABLE": 2}
     assert [what for _, what, _ in done.refused] == ["UNANSWERABLE"] * 2
     assert done.positions == {0: 2}
-    assert middle.store.records() == []
+    assert harness.store.records() == []
 
 
 def test_what_was_buried_stays_buried_when_it_comes_again() -> None:
-    middle = Middle(cluster=topics(responses=None))
-    messages = [middle.message(proceed()), middle.message(start(), home=1)]
-    first = middle.run(messages[0])
-    middle.topics.cluster = topics()
-    middle.run(messages[1])
-    second = again(middle, messages[0])
+    harness = Harness(cluster=topics(responses=None))
+    messages = [harness.message(proceed()), harness.message(start(), home=1)]
+    first = harness.run(messages[0])
+    harness.topics.cluster = topics()
+    harness.run(messages[1])
+    second = again(harness, messages[0])
     assert second.emits == first.emits
     assert second.dead == {"UNANSWERABLE": 1}
-    assert status_of(middle.record()) is Status.OPEN
+    assert status_of(harness.record()) is Status.OPEN
 
 
 def test_a_replay_whose_topic_is_gone_blocks_its_home_and_no_other() -> None:
-    middle = Middle()
-    mine = [middle.message(start("a", "task-a")), middle.message(start("b", "task-b"))]
-    other = middle.message(event("StartTask", "task-c", "c", meta={"responseStream": "orders-out"}), home=1)
-    middle.run(mine[0])
-    middle.topics.cluster = topics(responses=None)
-    done = again(middle, *mine, other)
+    harness = Harness()
+    mine = [harness.message(start("a", "task-a")), harness.message(start("b", "task-b"))]
+    other = harness.message(event("StartTask", "task-c", "c", meta={"responseStream": "orders-out"}), home=1)
+    harness.run(mine[0])
+    harness.topics.cluster = topics(responses=None)
+    done = again(harness, *mine, other)
     assert set(done.paused) == {0}
     assert "responses" in done.paused[0]
     assert done.positions == {1: 1}
     assert done.held == []
     assert done.poisoned == set()
     assert [sent(emit).request_id for emit in done.emits] == ["c"]
-    middle.topics.cluster = topics()
-    assert [sent(emit).request_id for emit in again(middle, *mine).emits] == ["a", "b"]
+    harness.topics.cluster = topics()
+    assert [sent(emit).request_id for emit in again(harness, *mine).emits] == ["a", "b"]
 
 
 @pytest.mark.parametrize("limit", [None, 600])
 def test_a_dead_letter_no_topic_takes_blocks_its_home_before_it(limit: int | None) -> None:
-    middle = Middle(cluster=topics(dead_letters=limit))
-    one, poison, two = middle.message(start()), middle.message(b"\xff" * 600), middle.message(proceed())
-    other = middle.message(start("other", "task-9"), home=1)
-    done = middle.run(one, poison, two, other)
+    harness = Harness(cluster=topics(dead_letters=limit))
+    one, poison, two = harness.message(start()), harness.message(b"\xff" * 600), harness.message(proceed())
+    other = harness.message(start("other", "task-9"), home=1)
+    done = harness.run(one, poison, two, other)
     assert done.positions == {0: 1, 1: 1}
     assert set(done.paused) == {0}
     assert DEAD_LETTERS in done.paused[0]
     assert done.poison_runs == {0: 0, 1: 0}
     assert done.dead == {}
-    middle.topics.cluster = topics()
-    rest = again(middle, poison, two)
+    harness.topics.cluster = topics()
+    rest = again(harness, poison, two)
     assert [emit.stream for emit in rest.emits] == [DEAD_LETTERS, "responses", "responses"]
 
 
 def test_the_limit_of_poison_blocks_exactly_behind_the_last_one_it_allows() -> None:
-    middle = Middle(poison_limit=2)
-    messages = [middle.message(b"poison") for _ in range(3)]
-    done = middle.run(*messages)
+    harness = Harness(poison_limit=2)
+    messages = [harness.message(b"poison") for _ in range(3)]
+    done = harness.run(*messages)
     assert [emit.stream for emit in done.emits] == [DEAD_LETTERS] * 2
     assert done.positions == {0: 2}
     assert done.poisoned == {0}
@@ -88,43 +88,43 @@ def test_the_limit_of_poison_blocks_exactly_behind_the_last_one_it_allows() -> N
 
 
 def test_poison_behind_a_cut_is_counted_when_it_is_its_turn() -> None:
-    middle = Middle(poison_limit=2)
+    harness = Harness(poison_limit=2)
     values = (start(), proceed(), start("new"), b"poison", b"poison", start("behind", "task-2"))
-    messages = [middle.message(value) for value in values]
-    done = middle.run(*messages)
+    messages = [harness.message(value) for value in values]
+    done = harness.run(*messages)
     assert (done.paused, done.poisoned) == ({}, set())
     assert done.held == messages[2:]
-    rest = middle.run(*done.held)
+    rest = harness.run(*done.held)
     assert rest.poisoned == {0}
     assert rest.positions == {0: 5}
-    assert middle.record("task-2") is None
+    assert harness.record("task-2") is None
 
 
 def test_a_later_batch_of_the_home_supersedes_this_one() -> None:
-    middle = Middle()
-    one, two = middle.message(start()), middle.message(proceed())
-    middle.run(one)
-    again(middle, two)
+    harness = Harness()
+    one, two = harness.message(start()), harness.message(proceed())
+    harness.run(one)
+    again(harness, two)
     with pytest.raises(Superseded):
-        again(middle, one, two)
+        again(harness, one, two)
 
 
 @pytest.mark.parametrize("call", ["load", "apply"])
 def test_an_outage_of_the_store_is_passed_on(call: str) -> None:
-    middle = Middle()
-    middle.faults.once(f"store.{call}", StoreUnavailable("no answer"))
-    message = middle.message(start())
+    harness = Harness()
+    harness.faults.once(f"store.{call}", StoreUnavailable("no answer"))
+    message = harness.message(start())
     with pytest.raises(StoreUnavailable):
-        middle.run(message)
-    assert statuses(middle.run(message).emits) == ["ACK"]
+        harness.run(message)
+    assert statuses(harness.run(message).emits) == ["ACK"]
 
 
 def test_a_forwarded_event_that_would_be_too_large_is_refused_not_sent() -> None:
-    middle = Middle()
-    middle.handle(start(), home=2)
+    harness = Harness()
+    harness.handle(start(), home=2)
     value = event("ProceedTask", request_id="req-2", payload={"large": "x" * 4000})
-    middle.topics.cluster = topics(requests=len(value) + 512)
-    done = middle.handle(value, home=1)
+    harness.topics.cluster = topics(requests=len(value) + 512)
+    done = harness.handle(value, home=1)
     [refused] = done.emits
     assert sent(refused).code == 13020
     assert isinstance(refused, OutgoingMessage)

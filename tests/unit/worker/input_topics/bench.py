@@ -1,4 +1,4 @@
-"""An input topic on the bench: its process over the store and the terms of the rig's middle."""
+"""An input topic on the bench: its process over the store and the settings of the harness."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runner.actions.incoming import Headers
 from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
 from runner.worker.input_topics.process import InputProcess
-from tests.unit.worker.rig import DEAD_LETTERS, NOW, Middle
+from tests.unit.worker.rig import DEAD_LETTERS, NOW, Harness
 
 TOPIC: Final = "answers"
 TOPIC_ID: Final = "topic-9"
@@ -45,10 +45,10 @@ def message(
     return Message(partition, offset, key, encoded, headers, timestamp_ms=timestamp_ms)
 
 
-def input_process(middle: Middle, topic: InputTopic | None = None) -> InputProcess:
-    """The process of an input whose events the middle will read."""
+def input_process(harness: Harness, topic: InputTopic | None = None) -> InputProcess:
+    """The process of an input whose events the harness will read."""
     return InputProcess(
-        topic or input_topic(), TOPIC_ID, middle.terms, middle.store, middle.topics, DEAD_LETTERS
+        topic or input_topic(), TOPIC_ID, harness.terms, harness.store, harness.topics, DEAD_LETTERS
     )
 
 

@@ -17,39 +17,39 @@ from runner.worker.retention import NoRetention
 from runner.worker.store_clock import StoreClock
 from runner.worker.timers import NoTimers, TimerSettings
 from tests.unit.worker.input_topics.bench import TOPIC, input_process
-from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Middle, Watcher, event, topics
+from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Harness, Recorder, event, topics
 from tests.unit.worker.scripted_log import ScriptedLog
 
 
 class InputWorker:
-    """The loop of one input topic over a scripted log, with the store of a middle."""
+    """The loop of one input topic over a scripted log, with the store of a harness."""
 
     def __init__(
         self,
-        middle: Middle | None = None,
+        harness: Harness | None = None,
         *,
         delivery: DeliveryMode | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.middle = middle or Middle()
-        self.faults, self.ticker = self.middle.faults, self.middle.ticker
+        self.harness = harness or Harness()
+        self.faults, self.ticker = self.harness.faults, self.harness.ticker
         delivery = delivery or ExactlyOnce
         transactions = delivery is ExactlyOnce
         self.log = ScriptedLog(self.ticker, self.faults, HOMES, transactions=transactions, topic=TOPIC)
-        self.watcher = Watcher()
-        store, time, nothing = self.middle.store, StoreClock(self.ticker), Policy(domains={})
+        self.recorder = Recorder()
+        store, time, nothing = self.harness.store, StoreClock(self.ticker), Policy(domains={})
         parts = Components(
             log=self.log,
             topic=EveryPartition(),
             store=InputPositions(HOMES, store.ping),
-            process=input_process(self.middle),
+            process=input_process(self.harness),
             delivery=delivery,
-            timers=NoTimers(store, nothing, self.middle.topics, TimerSettings(), time, self.ticker),
+            timers=NoTimers(store, nothing, self.harness.topics, TimerSettings(), time, self.ticker),
             retention=NoRetention(store, nothing, 1, time),
             time=time,
             incarnation=1,
         )
-        self.loop = Loop(parts, limits or Limits(), self.watcher, self.ticker)
+        self.loop = Loop(parts, limits or Limits(), self.recorder, self.ticker)
         self.log.listener = self.loop
         self.log.assign(0, 1)
 
@@ -100,7 +100,7 @@ def test_each_call_of_the_log_may_fail_and_each_payload_is_one_event(call: str) 
     worker.step()
     assert worker.sent == ONCE
     assert worker.log.offsets == {0: 3, 1: 3}
-    assert [type(error) for error in worker.watcher.errors] == [LogUnavailable] * 3
+    assert [type(error) for error in worker.recorder.errors] == [LogUnavailable] * 3
 
 
 @pytest.mark.parametrize("call", ["produce", "flush", "commit_offsets"])
@@ -129,7 +129,7 @@ def test_an_outage_of_redis_is_waited_for_while_polling_goes_on() -> None:
     worker.faults.always(down, "store.load", "store.ping")
     worker.step(20)
     assert worker.log.sent == []
-    assert worker.middle.store.asked.count("load") == 1, "it is asked again only when it answers a ping"
+    assert worker.harness.store.asked.count("load") == 1, "it is asked again only when it answers a ping"
     polls = worker.log.calls.count("poll")
     worker.step(20)
     assert worker.log.calls.count("poll") == polls + 20
@@ -147,14 +147,14 @@ def test_a_fenced_producer_is_for_whoever_opened_it() -> None:
 
 
 def test_a_message_that_nobody_takes_pauses_its_partition_until_somebody_does() -> None:
-    middle = Middle(cluster=topics(dead_letters=None))
-    worker = InputWorker(middle)
+    harness = Harness(cluster=topics(dead_letters=None))
+    worker = InputWorker(harness)
     worker.log.append(b"no json", 0)
     worker.put("task-0", "task-1")
     worker.step()
     assert worker.sent == Counter(["task-1"])
-    assert worker.watcher.paused_homes == {0}
-    middle.topics.cluster = topics()
+    assert worker.recorder.paused_homes == {0}
+    harness.topics.cluster = topics()
     worker.ticker.advance(Limits().paused_seconds)
     worker.step()
     assert worker.sent == Counter(["task-0", "task-1"])
@@ -162,7 +162,7 @@ def test_a_message_that_nobody_takes_pauses_its_partition_until_somebody_does() 
 
 
 def test_poison_without_end_pauses_its_partition_for_good() -> None:
-    worker = InputWorker(Middle(poison_limit=3))
+    worker = InputWorker(Harness(poison_limit=3))
     for _ in range(5):
         worker.log.append(b"no json", 0)
     worker.put("task-0", "task-1")
@@ -170,7 +170,7 @@ def test_poison_without_end_pauses_its_partition_for_good() -> None:
     worker.ticker.advance(10 * Limits().paused_seconds)
     worker.step()
     assert worker.sent == Counter(["task-1"])
-    assert worker.watcher.paused_homes == {0}
+    assert worker.recorder.paused_homes == {0}
     assert worker.log.offsets == {0: 3, 1: 1}
 
 
@@ -180,17 +180,17 @@ def test_a_refused_batch_goes_message_by_message_and_only_the_one_to_blame_waits
     worker.log.refused = b"task-2"
     worker.step(40)
     assert worker.sent == Counter(["task-0", "task-1", "task-3", "task-5"])
-    assert worker.watcher.paused_homes == {0}
+    assert worker.recorder.paused_homes == {0}
 
 
 def test_the_store_is_only_read() -> None:
-    middle = Middle()
-    middle.handle(event("StartTask", "task-0", "start", timeout=0), 3)
-    middle.store.asked.clear()
-    worker = InputWorker(middle)
+    harness = Harness()
+    harness.handle(event("StartTask", "task-0", "start", timeout=0), 3)
+    harness.store.asked.clear()
+    worker = InputWorker(harness)
     worker.put(*IDS)
     worker.step()
-    assert set(middle.store.asked) == {"load"}
+    assert set(harness.store.asked) == {"load"}
     assert worker.log.sent[0].partition == 3
 
 

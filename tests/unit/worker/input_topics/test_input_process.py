@@ -30,102 +30,102 @@ from tests.unit.worker.input_topics.bench import (
     value_of,
 )
 from tests.unit.worker.near_envelopes import ANY_JSON, EXTREMES, HEADERS, KEYS, VALUES
-from tests.unit.worker.rig import DEAD_LETTERS, NOW, Middle, batch, event, sent, statuses, topics
+from tests.unit.worker.rig import DEAD_LETTERS, NOW, Harness, batch, event, sent, statuses, topics
 
 
-def with_task(task_id: str = "task-1", home: int = 3, **parameters: Any) -> Middle:
-    middle = Middle()
-    middle.handle(event("StartTask", task_id, f"req-{task_id}", **parameters), home)
-    return middle
+def with_task(task_id: str = "task-1", home: int = 3, **parameters: Any) -> Harness:
+    harness = Harness()
+    harness.handle(event("StartTask", task_id, f"req-{task_id}", **parameters), home)
+    return harness
 
 
-def run(middle: Middle, *messages: Message, topic: InputTopic | None = None) -> BatchResult:
-    return input_process(middle, topic).run(batch(messages), {})
+def run(harness: Harness, *messages: Message, topic: InputTopic | None = None) -> BatchResult:
+    return input_process(harness, topic).run(batch(messages), {})
 
 
-def followed(middle: Middle, done: BatchResult) -> list[str]:
+def followed(harness: Harness, done: BatchResult) -> list[str]:
     """The statuses of all that comes of the events."""
     found = []
     for emit in done.emits:
-        came = middle.handle(emit.value, emit.partition or 0, emit.headers)
+        came = harness.handle(emit.value, emit.partition or 0, emit.headers)
         found += statuses(came.emits)
     return found
 
 
 def test_an_event_goes_to_the_home_of_its_task_with_the_senders_key() -> None:
-    middle = with_task()
-    done = run(middle, message({"taskId": "task-1"}, key=b"desk-5"))
+    harness = with_task()
+    done = run(harness, message({"taskId": "task-1"}, key=b"desk-5"))
     (emit,) = done.emits
     assert (emit.stream, emit.key, emit.partition) == ("requests", b"desk-5", 3)
     assert done.positions == {2: 8}
     assert done.counts == {("desk", "EVENT"): 1}
-    assert followed(middle, done) == ["PROCEEDED", "SUCCESS"]
+    assert followed(harness, done) == ["PROCEEDED", "SUCCESS"]
 
 
 def test_where_no_home_is_known_the_key_decides_and_the_runner_finds_the_way() -> None:
-    middle = with_task()
-    done = run(middle, message({"taskId": "nobody"}), message({"taskId": "nobody"}, offset=8, key=None))
+    harness = with_task()
+    done = run(harness, message({"taskId": "nobody"}), message({"taskId": "nobody"}, offset=8, key=None))
     assert [emit.partition for emit in done.emits] == [None, None]
     assert [emit.key for emit in done.emits] == [b"key", b"answers:topic-9:2@8"]
 
 
 def test_homes_are_looked_up_once_for_a_batch() -> None:
-    middle = with_task()
-    middle.store.asked.clear()
-    run(middle, *(message({"taskId": f"task-{n % 3}"}, offset=n) for n in range(9)))
-    assert middle.store.asked == ["load"]
-    middle.store.asked.clear()
-    run(middle, message({}), message(b"x", offset=8), topic=input_topic("TimeoutBetween"))
-    assert middle.store.asked == []
+    harness = with_task()
+    harness.store.asked.clear()
+    run(harness, *(message({"taskId": f"task-{n % 3}"}, offset=n) for n in range(9)))
+    assert harness.store.asked == ["load"]
+    harness.store.asked.clear()
+    run(harness, message({}), message(b"x", offset=8), topic=input_topic("TimeoutBetween"))
+    assert harness.store.asked == []
 
 
 def test_the_order_of_a_task_is_the_order_of_its_messages() -> None:
-    middle = with_task(taskRoles="manager")
+    harness = with_task(taskRoles="manager")
     topic = input_topic(roles_header="roles", meta={"parameters": {"enrichPath": "by"}})
     messages = [
         message({"taskId": "task-1", "by": {"n": 1}}, offset=1),
         message({"taskId": "task-1", "by": {"n": 2}}, offset=2, headers=(("roles", b"manager"),)),
         message({"taskId": "task-1", "by": {"n": 3}}, offset=3, headers=(("roles", b"manager"),)),
     ]
-    done = run(middle, *messages, topic=topic)
-    assert followed(middle, done) == ["FAIL", "PROCEEDED", "SUCCESS", "FAIL"]
+    done = run(harness, *messages, topic=topic)
+    assert followed(harness, done) == ["FAIL", "PROCEEDED", "SUCCESS", "FAIL"]
 
 
 def test_a_payload_that_claims_to_be_somebody_is_nobody_even_where_payloads_are_trusted() -> None:
-    middle = with_task(taskRoles="manager")
-    done = run(middle, message({"taskId": "task-1", "user": {"id": "eve", "roles": ["manager"]}}))
-    came = middle.handle(done.emits[0].value, 3)
+    harness = with_task(taskRoles="manager")
+    done = run(harness, message({"taskId": "task-1", "user": {"id": "eve", "roles": ["manager"]}}))
+    came = harness.handle(done.emits[0].value, 3)
     assert sent(came.emits[0]).code == 14
 
 
 def test_an_event_is_written_as_requests_is_read() -> None:
-    middle, codec = with_task(), AvroCodec()
+    harness, codec = with_task(), AvroCodec()
     catalog = KafkaTopicCatalog(topics(), {"requests": codec}, JsonCodec())
-    terms = replace(middle.terms, codec=codec)
-    made = InputProcess(input_topic(), TOPIC_ID, terms, middle.store, catalog, DEAD_LETTERS)
+    terms = replace(harness.terms, codec=codec)
+    made = InputProcess(input_topic(), TOPIC_ID, terms, harness.store, catalog, DEAD_LETTERS)
     (emit,) = made.run(batch([message({"taskId": "task-1"})]), {}).emits
     assert emit.partition == 3
     with pytest.raises(ValueError, match=r"utf-8|Expecting"):
         json.loads(emit.value or b"")
-    came = Process(terms, middle.store, catalog, DEAD_LETTERS).run(
-        batch([middle.message(emit.value, 3, emit.headers)]), {}
+    came = Process(terms, harness.store, catalog, DEAD_LETTERS).run(
+        batch([harness.message(emit.value, 3, emit.headers)]), {}
     )
     assert statuses(came.emits) == ["PROCEEDED", "SUCCESS"]
 
 
 def test_metadata_rules_hold_for_the_way_home_as_they_will_for_the_event() -> None:
-    middle = with_task()
+    harness = with_task()
     rules = MetaRules(defaults={"domain": "orders"}, parameter_overrides={"taskIdPath": "process.id"})
-    ruled = Middle(rules=rules)
-    ruled.store = middle.store
+    ruled = Harness(rules=rules)
+    ruled.store = harness.store
     done = run(ruled, message({"process": {"id": "task-1"}}), topic=input_topic(meta={"domain": None}))
     assert done.emits[0].partition == 3
 
 
 def test_poison_is_buried_byte_for_byte_in_its_place_and_says_where_it_stood() -> None:
-    middle = with_task()
+    harness = with_task()
     headers = (("a", b"\xff"), ("user", b"x"))
-    done = run(middle, message(b"no json", headers=headers), message({"taskId": "task-1"}, offset=8))
+    done = run(harness, message(b"no json", headers=headers), message({"taskId": "task-1"}, offset=8))
     letter, emit = done.emits
     assert (letter.stream, letter.key, letter.value) == (DEAD_LETTERS, b"key", b"no json")
     assert letter.headers[:2] == headers
@@ -144,32 +144,32 @@ def test_poison_is_buried_byte_for_byte_in_its_place_and_says_where_it_stood() -
 
 @pytest.mark.parametrize("spare", [-1, 0])
 def test_a_payload_must_fit_as_an_event(spare: int) -> None:
-    probe = run(Middle(), message({"taskId": ""}))
+    probe = run(Harness(), message({"taskId": ""}))
     room = 2048 - len(probe.emits[0].value or b"") + spare
-    done = run(Middle(max_event_bytes=2048), message({"taskId": "x" * (room + 1)}))
+    done = run(Harness(max_event_bytes=2048), message({"taskId": "x" * (room + 1)}))
     assert done.dead == ({"TOO_LARGE": 1} if spare == 0 else {})
 
 
 def test_what_is_too_large_is_not_even_looked_at() -> None:
-    done = run(Middle(max_event_bytes=2048), message(b"x" * 2049), message(b"x" * 2048, offset=8))
+    done = run(Harness(max_event_bytes=2048), message(b"x" * 2049), message(b"x" * 2048, offset=8))
     assert done.dead == {"TOO_LARGE": 1, "NOT_JSON": 1}
 
 
 def test_what_requests_does_not_take_is_buried_and_not_sent_for_ever() -> None:
-    done = run(Middle(cluster=topics(requests=3000)), message({"taskId": "x" * 2500}))
+    done = run(Harness(cluster=topics(requests=3000)), message({"taskId": "x" * 2500}))
     assert done.dead == {"TOO_LARGE": 1}
 
 
 def test_a_payload_as_deep_as_an_event_may_be_is_too_deep_inside_of_one() -> None:
     deep, less_deep = (b'{"a":' * levels + b"1" + b"}" * levels for levels in (200, 199))
-    assert run(Middle(), message(deep)).dead == {"TOO_DEEP": 1}
-    assert run(Middle(), message(less_deep)).dead == {}
+    assert run(Harness(), message(deep)).dead == {"TOO_DEEP": 1}
+    assert run(Harness(), message(less_deep)).dead == {}
 
 
 def test_a_dead_letter_that_nobody_takes_stops_its_partition_and_no_other() -> None:
-    middle = Middle(cluster=topics(dead_letters=None))
+    harness = Harness(cluster=topics(dead_letters=None))
     done = run(
-        middle,
+        harness,
         message({"taskId": "a"}, partition=1, offset=4),
         message(b"x", partition=1, offset=5),
         message({"taskId": "b"}, partition=1, offset=6),
@@ -183,9 +183,9 @@ def test_a_dead_letter_that_nobody_takes_stops_its_partition_and_no_other() -> N
 
 
 def test_poison_without_end_stops_its_partition_for_good() -> None:
-    middle = Middle(poison_limit=3)
+    harness = Harness(poison_limit=3)
     messages = [message(b"x", offset=n) for n in range(5)]
-    done = input_process(middle).run(batch(messages), {2: 1})
+    done = input_process(harness).run(batch(messages), {2: 1})
     assert len(done.emits) == 2
     assert (done.positions, done.poisoned, done.held) == ({2: 2}, {2}, [])
     assert done.poison_runs == {2: 3}
@@ -193,20 +193,20 @@ def test_poison_without_end_stops_its_partition_for_good() -> None:
 
 def test_a_command_for_somebody_else_is_passed_over_and_counted() -> None:
     topic = input_topic("TIMEOUT", meta={"domain": None})
-    middle = with_task(timeoutOn=NOW - 5)
+    harness = with_task(timeoutOn=NOW - 5)
     done = run(
-        middle, message({"action": "PING"}), message({"action": "TIMEOUT", "to": NOW}, offset=8), topic=topic
+        harness, message({"action": "PING"}), message({"action": "TIMEOUT", "to": NOW}, offset=8), topic=topic
     )
     assert done.counts == {("desk", "IGNORED"): 1, ("desk", "EVENT"): 1}
     assert done.positions == {2: 9}
-    assert followed(middle, done) == ["SUCCESS"]
+    assert followed(harness, done) == ["SUCCESS"]
 
 
 def test_an_outage_of_redis_is_told_and_nothing_is_sent_on_a_guess() -> None:
-    middle = with_task()
-    middle.faults.once("store.load", StoreUnavailable("no answer"))
+    harness = with_task()
+    harness.faults.once("store.load", StoreUnavailable("no answer"))
     with pytest.raises(StoreUnavailable):
-        run(middle, message({"taskId": "task-1"}))
+        run(harness, message({"taskId": "task-1"}))
 
 
 # Whatever arrives.
@@ -231,11 +231,11 @@ _TOPICS = st.sampled_from(
 
 def check(value: bytes | None, headers: Headers, key: bytes | None, topic: InputTopic) -> None:
     """It is an event that the worker answers, a dead letter byte for byte, or for somebody else."""
-    middle = with_task("open")
+    harness = with_task("open")
     given = message(value, headers=headers, key=key)
     good = message({"taskId": "open"}, offset=8, key=key)
-    done = run(middle, given, good, topic=topic)
-    assert run(middle, given, good, topic=topic).emits == done.emits
+    done = run(harness, given, good, topic=topic)
+    assert run(harness, given, good, topic=topic).emits == done.emits
     assert (done.positions, done.held, done.paused) == ({2: 9}, [], {})
     first = list(done.emits)
     if not topic.is_command:
@@ -246,7 +246,7 @@ def check(value: bytes | None, headers: Headers, key: bytes | None, topic: Input
             assert (emit.key, emit.value) == (key, value)
             assert emit.headers[: len(headers)] == headers
             continue
-        came = middle.handle(emit.value, emit.partition or 0, emit.headers)
+        came = harness.handle(emit.value, emit.partition or 0, emit.headers)
         assert came.dead == {}
         answers = [each for each in came.emits if each.stream in {"responses", "orders-out"}]
         assert answers or came.counts == {("ignored", "IGNORED"): 1}

@@ -137,7 +137,7 @@ def test_a_redelivered_event_is_in_the_same_trace_and_says_so(headers: Headers) 
     spans = started(traced, headers=headers)
     (again,) = requests_in(spans)
     assert only(spans, "apply").parent == again.get_span_context(), "the first try leaves none"
-    assert traced.worker.watcher.events == ["aborted", "recovered"]
+    assert traced.worker.recorder.events == ["aborted", "recovered"]
     assert trace_id(again) == trace_id(first)
     assert (said(first, "runner.redelivered"), said(again, "runner.redelivered")) == (False, True)
 

@@ -18,7 +18,7 @@ from runner.worker.result import BatchResult
 from runner.worker.traces.attributes import Place
 from runner.worker.traces.spans import Spans
 from tests.unit.worker.opened import opened
-from tests.unit.worker.rig import Middle, Watcher, Worker
+from tests.unit.worker.rig import Harness, Recorder, Worker
 
 PLACE: Final = Place("requests", "topic-1", "group")
 STEPS: Final = {"decode", "load", "decide", "apply", "commit"}
@@ -33,7 +33,7 @@ def parent(trace: int, span: int = 0xABC, *, sampled: bool = True) -> Headers:
 
 
 @dataclass
-class TracedWatcher(Watcher):
+class TracedWatcher(Recorder):
     """Tells a tracer what it is told, as the real observer does."""
 
     spans: Spans = field(kw_only=True)
@@ -55,7 +55,7 @@ class Traced:
         times = itertools.count(1_000_000_000, 1_000_000)
         processor = processor or SimpleSpanProcessor(self.exporter)
         spans = Spans(processor, Resource({}), PLACE, sample, lambda: next(times))
-        self.worker = opened(Worker(Middle(), watcher=TracedWatcher(spans=spans)))
+        self.worker = opened(Worker(Harness(), recorder=TracedWatcher(spans=spans)))
 
     def send(self, value: bytes | None, headers: Headers = (), home: int = 0) -> None:
         """Put a message on a home."""

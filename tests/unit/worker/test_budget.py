@@ -15,18 +15,18 @@ from runner.clock import ManualTicker
 from runner.worker.budget import BatchBudget
 from runner.worker.event_log import Message
 from runner.worker.process import EMITS_BEFORE_PERIOD, Process
-from tests.unit.worker.rig import DEAD_LETTERS, Middle, batch, event, sent, statuses
+from tests.unit.worker.rig import DEAD_LETTERS, Harness, batch, event, sent, statuses
 
 MANY = 12
 TEXT = "x" * 1000
 
 
-def narrow(middle: Middle, *, seconds: float = inf, size_bytes: int = 1_000_000) -> Process:
+def narrow(harness: Harness, *, seconds: float = inf, size_bytes: int = 1_000_000) -> Process:
     """A process with so little room; its clock goes on by a second whenever it is looked at."""
-    terms = replace(middle.terms, batch_seconds=seconds, batch_bytes=size_bytes)
+    terms = replace(harness.terms, batch_seconds=seconds, batch_bytes=size_bytes)
     seconds_passed = count(0.0)
     return Process(
-        terms, middle.store, middle.topics, DEAD_LETTERS, middle.changelog, lambda: next(seconds_passed)
+        terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog, lambda: next(seconds_passed)
     )
 
 
@@ -60,9 +60,9 @@ def flat(batches: list[list[OutgoingMessage]]) -> list[OutgoingMessage]:
 def test_a_batch_ends_when_its_time_is_over_and_every_event_is_answered_once_in_order(
     with_changelog: bool,
 ) -> None:
-    middle = Middle(with_changelog=with_changelog)
-    messages = [middle.message(start(n), home=n % 3) for n in range(MANY)]
-    batches = worked_off(narrow(middle, seconds=3), messages)
+    harness = Harness(with_changelog=with_changelog)
+    messages = [harness.message(start(n), home=n % 3) for n in range(MANY)]
+    batches = worked_off(narrow(harness, seconds=3), messages)
     assert 2 < len(batches) < MANY
     emits = [emit for emit in flat(batches) if emit.stream == "responses"]
     for home in range(3):
@@ -72,45 +72,45 @@ def test_a_batch_ends_when_its_time_is_over_and_every_event_is_answered_once_in_
 
 
 def test_without_time_there_is_still_one_event_a_batch() -> None:
-    middle = Middle()
-    batches = worked_off(narrow(middle, seconds=0), [middle.message(start(n)) for n in range(4)])
+    harness = Harness()
+    batches = worked_off(narrow(harness, seconds=0), [harness.message(start(n)) for n in range(4)])
     assert [statuses(emits) for emits in batches] == [["ACK"]] * 4
 
 
 def test_a_batch_ends_when_its_patterns_have_given_too_much() -> None:
-    middle = Middle()
-    messages = [middle.message(patterned(n)) for n in range(MANY)]
-    batches = worked_off(narrow(middle, size_bytes=5 * len(TEXT)), messages)
+    harness = Harness()
+    messages = [harness.message(patterned(n)) for n in range(MANY)]
+    batches = worked_off(narrow(harness, size_bytes=5 * len(TEXT)), messages)
     assert [len(emits) for emits in batches] == [5, 5, 2]
 
 
 def test_a_batch_ends_when_it_would_send_too_much() -> None:
     """A few bytes end a task of many: reply and resumed event have them."""
-    middle = Middle()
-    middle.run(*(middle.message(start(n)) for n in range(MANY)))
-    messages = [middle.message(event("ProceedTask", f"t{n}", f"p{n}")) for n in range(MANY)]
-    batches = worked_off(narrow(middle, size_bytes=2 * len(TEXT)), messages)
+    harness = Harness()
+    harness.run(*(harness.message(start(n)) for n in range(MANY)))
+    messages = [harness.message(event("ProceedTask", f"t{n}", f"p{n}")) for n in range(MANY)]
+    batches = worked_off(narrow(harness, size_bytes=2 * len(TEXT)), messages)
     assert len(batches) > 2
     assert statuses(flat(batches)) == ["PROCEEDED", "SUCCESS"] * MANY
 
 
 def test_what_was_applied_and_is_cut_when_it_comes_again_gets_the_same_answer() -> None:
-    middle = Middle(with_changelog=True)
-    messages = [middle.message(start(n)) for n in range(MANY)]
-    messages += [middle.message(event("ProceedTask", f"t{n}", f"p{n}")) for n in range(MANY)]
-    first = middle.run(*messages)
-    again = flat(worked_off(narrow(middle, seconds=5, size_bytes=3 * len(TEXT)), messages))
+    harness = Harness(with_changelog=True)
+    messages = [harness.message(start(n)) for n in range(MANY)]
+    messages += [harness.message(event("ProceedTask", f"t{n}", f"p{n}")) for n in range(MANY)]
+    first = harness.run(*messages)
+    again = flat(worked_off(narrow(harness, seconds=5, size_bytes=3 * len(TEXT)), messages))
     responses = [emit for emit in first.emits if emit.stream == "responses"]
     assert [emit for emit in again if emit.stream == "responses"] == responses
 
 
 def test_a_pass_over_a_period_waits_where_much_is_to_be_sent_already() -> None:
-    middle = Middle(policy=replace(Middle().terms.policy, period_chunk=EMITS_BEFORE_PERIOD))
+    harness = Harness(policy=replace(Harness().terms.policy, period_chunk=EMITS_BEFORE_PERIOD))
     tasks = EMITS_BEFORE_PERIOD // 2 + 1
     for number in range(tasks):
-        middle.handle(event("StartTask", f"t{number}", f"s{number}", timeout=0))
-    passes = [middle.message(event("TimeoutBetween", None, f"pass{n}")) for n in range(4)]
-    batches = worked_off(middle.process, passes)
+        harness.handle(event("StartTask", f"t{number}", f"s{number}", timeout=0))
+    passes = [harness.message(event("TimeoutBetween", None, f"pass{n}")) for n in range(4)]
+    batches = worked_off(harness.process, passes)
     assert [len(emits) for emits in batches] == [2 * (tasks + 1), 2 * (tasks + 1)]
 
 

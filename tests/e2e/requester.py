@@ -1,4 +1,4 @@
-"""A desk: sends single messages to a site, and waits for what comes of each."""
+"""Requester: sends single messages to a site, and waits for what comes of each."""
 
 import contextlib
 import time
@@ -15,7 +15,7 @@ from tests.waiting import WAIT_SECONDS
 LARGEST_BYTES: Final = 32 * 1_048_576
 
 
-class Desk:
+class Requester:
     """Keeps every answer it has read, of ``responses`` unless another topic is named."""
 
     def __init__(self, site: Site, topic: str | None = None) -> None:
@@ -86,10 +86,10 @@ class Desk:
 
 
 @contextlib.contextmanager
-def desk_at(site: Site, topic: str | None = None) -> Iterator[Desk]:
-    """A desk for the length of a block."""
-    with contextlib.closing(Desk(site, topic)) as desk:
-        yield desk
+def requester_at(site: Site, topic: str | None = None) -> Iterator[Requester]:
+    """A requester for the length of a block."""
+    with contextlib.closing(Requester(site, topic)) as requester:
+        yield requester
 
 
 def start_event(request_id: str, payload: dict[str, Any] | None = None, **parameters: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ EVERY_WRITE_KEPT: Final = ("--appendfsync", "always")
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class SoakRig:
     """What the workers of a soak stand on."""
 
     broker: OwnBroker
@@ -27,14 +27,14 @@ class Stand:
 
 
 @contextmanager
-def standing(folder: Path, kafka_version: str | None) -> Iterator[Stand]:
+def soak_rig(folder: Path, kafka_version: str | None) -> Iterator[SoakRig]:
     """Run both servers for the length of a block; the topics are made, the changelog among them."""
     broker = OwnBroker(folder / "kafka", kafka_version)
     redis = RedisServer(VALKEY, folder / "redis", appendonly=True, options=EVERY_WRITE_KEPT)
     broker.start()
     try:
         redis.start()
-        yield Stand(broker, redis, _site(broker, redis, folder))
+        yield SoakRig(broker, redis, _site(broker, redis, folder))
     finally:
         redis.stop()
         broker.stop()

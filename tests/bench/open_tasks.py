@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.bench.events import proceed_event, send_all, start_event
 from tests.bench.process import cpu_seconds, resident_mb
-from tests.bench.stage import Stage, running_worker, wait_for
+from tests.bench.rig import Rig, running_worker, wait_for
 
 STEPS: Final = 10
 IDLE_SECONDS: Final = 20.0
@@ -15,17 +15,17 @@ DAY_MS: Final = 86_400_000
 PROBES: Final = 100
 
 
-def measure_crowd(stage: Stage, tasks: int) -> dict[str, float]:
+def measure_open_tasks(rig: Rig, tasks: int) -> dict[str, float]:
     """Open the tasks in STEPS, each with a deadline of its own; then start a fresh worker beside them."""
-    redis = stage.redis.client()
+    redis = rig.redis.client()
     before = int(redis.info("memory")["used_memory"])
     grown: list[float] = []
     began = time.monotonic()
-    with running_worker(stage) as worker:
+    with running_worker(rig) as worker:
         for step in range(STEPS):
             first, end = tasks * step // STEPS, tasks * (step + 1) // STEPS
-            send_all(stage, (start_event(n, stage.name, timeout=DAY_MS + n) for n in range(first, end)))
-            wait_for(lambda end=end: _open_tasks(stage) >= end, f"{end} open tasks", 0.25)  # type: ignore[misc]
+            send_all(rig, (start_event(n, rig.name, timeout=DAY_MS + n) for n in range(first, end)))
+            wait_for(lambda end=end: _open_tasks(rig) >= end, f"{end} open tasks", 0.25)  # type: ignore[misc]
             grown.append(resident_mb(worker.pid))
     opening = time.monotonic() - began
     bytes_each = (int(redis.info("memory")["used_memory"]) - before) / tasks
@@ -36,24 +36,24 @@ def measure_crowd(stage: Stage, tasks: int) -> dict[str, float]:
         "worker, MB with a tenth of the tasks open": grown[0],
         "worker, MB with half of the tasks open": grown[STEPS // 2 - 1],
         "worker, MB with all tasks open": grown[-1],
-        **_overlap(stage, tasks),
+        **_overlap(rig, tasks),
     }
 
 
-def _overlap(stage: Stage, tasks: int) -> dict[str, float]:
+def _overlap(rig: Rig, tasks: int) -> dict[str, float]:
     """Return what a worker costs that starts where the tasks are open already."""
-    redis = stage.redis.client()
+    redis = rig.redis.client()
     began = time.monotonic()
-    with running_worker(stage) as worker:
+    with running_worker(rig) as worker:
         started = time.monotonic() - began
         fresh = resident_mb(worker.pid)
-        spent, commands = cpu_seconds(worker.pid), _commands(stage)
+        spent, commands = cpu_seconds(worker.pid), _commands(rig)
         redis_spent = float(redis.info("cpu")["used_cpu_user"]) + float(redis.info("cpu")["used_cpu_sys"])
         time.sleep(IDLE_SECONDS)
-        spent, commands = cpu_seconds(worker.pid) - spent, _commands(stage) - commands
+        spent, commands = cpu_seconds(worker.pid) - spent, _commands(rig) - commands
         now = redis.info("cpu")
         redis_spent = float(now["used_cpu_user"]) + float(now["used_cpu_sys"]) - redis_spent
-        answered = _answer_some(stage, tasks)
+        answered = _answer_some(rig, tasks)
     return {
         "start, s until all homes are open": started,
         "fresh worker, MB": fresh,
@@ -64,19 +64,19 @@ def _overlap(stage: Stage, tasks: int) -> dict[str, float]:
     }
 
 
-def _answer_some(stage: Stage, tasks: int) -> float:
-    before = stage.count(stage.responses)
+def _answer_some(rig: Rig, tasks: int) -> float:
+    before = rig.count(rig.responses)
     began = time.monotonic()
     every = max(1, tasks // PROBES)
-    send_all(stage, (proceed_event(n, stage.name) for n in range(0, every * PROBES, every)))
-    wait_for(lambda: stage.count(stage.responses) >= before + 2 * PROBES, "the answers")
+    send_all(rig, (proceed_event(n, rig.name) for n in range(0, every * PROBES, every)))
+    wait_for(lambda: rig.count(rig.responses) >= before + 2 * PROBES, "the answers")
     return time.monotonic() - began
 
 
-def _open_tasks(stage: Stage) -> int:
-    redis = stage.redis.client()
-    return sum(redis.zcard(key) for key in redis.scan_iter(f"{stage.name}:*:deadlines:*", count=100_000))
+def _open_tasks(rig: Rig) -> int:
+    redis = rig.redis.client()
+    return sum(redis.zcard(key) for key in redis.scan_iter(f"{rig.name}:*:deadlines:*", count=100_000))
 
 
-def _commands(stage: Stage) -> int:
-    return int(stage.redis.client().info("stats")["total_commands_processed"])
+def _commands(rig: Rig) -> int:
+    return int(rig.redis.client().info("stats")["total_commands_processed"])

@@ -13,11 +13,11 @@ from runner.errors import INPUT_MISSING, NOT_CONVERTIBLE, UNKNOWN_ACTION
 from runner.worker.batch_state import BatchState
 from runner.worker.decoder import InFlight, ProcessingSettings, decode_message, limit_poison, poison_runs
 from runner.worker.event_log import Message
-from tests.unit.worker.rig import Middle, batch, event
+from tests.unit.worker.rig import Harness, batch, event
 
 
 def terms(rules: MetaRules | None = None, max_event_bytes: int = 1_000_000) -> ProcessingSettings:
-    return Middle(rules=rules or MetaRules(), max_event_bytes=max_event_bytes).terms
+    return Harness(rules=rules or MetaRules(), max_event_bytes=max_event_bytes).terms
 
 
 def taken(value: bytes | None, headers: Headers = (), terms: ProcessingSettings = terms()) -> InFlight:  # noqa: B008 - never changed

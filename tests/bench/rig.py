@@ -1,4 +1,4 @@
-"""The stage of every measurement: real servers, fresh topics, and one worker process."""
+"""The rig of every measurement: real servers, fresh topics, and one worker process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _number = count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Rig:
     """Topics of their own on shared servers; ``name`` makes them unique."""
 
     kafka: KafkaServer
@@ -73,7 +73,7 @@ class Stage:
         return f"{self.name}-tasks"
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of a worker on this stage."""
+        """Return the environment of a worker on this rig."""
         registry = {} if self.registry is None else {"RUNNER_SCHEMAREGISTRY__URL": self.registry.url}
         changelog = {"RUNNER_TOPICS__TASKS": self.tasks if self.has_changelog else ""}
         return (
@@ -127,34 +127,34 @@ def _latest() -> OffsetSpec:
     return OffsetSpec.latest()  # type: ignore[no-untyped-call,no-any-return]
 
 
-def new_stage(
+def new_rig(
     kafka: KafkaServer,
     redis: RedisServer,
     what: str,
     encoding: str = "json",
     registry: SchemaRegistryServer | None = None,
-) -> Stage:
-    """Return a stage with fresh topics and an empty Redis."""
+) -> Rig:
+    """Return a rig with fresh topics and an empty Redis."""
     redis.client().flushall()
     name = f"bench-{what}-{os.getpid()}-{next(_number)}"
-    stage = Stage(kafka, redis, name, encoding, registry, port=free_port())
-    kafka.create_topics({stage.requests: HOMES, stage.responses: HOMES, stage.dead_letters: 1})
-    return stage
+    rig = Rig(kafka, redis, name, encoding, registry, port=free_port())
+    kafka.create_topics({rig.requests: HOMES, rig.responses: HOMES, rig.dead_letters: 1})
+    return rig
 
 
-def with_changelog(stage: Stage) -> Stage:
-    """Return the same stage, where every change is told to a changelog."""
-    told = replace(stage, has_changelog=True)
+def with_changelog(rig: Rig) -> Rig:
+    """Return the same rig, where every change is told to a changelog."""
+    told = replace(rig, has_changelog=True)
     told.kafka.create_topics({told.tasks: SHARDS}, {"cleanup.policy": "compact"})
     return told
 
 
 @contextmanager
-def running_worker(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
+def running_worker(rig: Rig) -> Iterator[subprocess.Popen[bytes]]:
     """Run one worker process for the length of a block; fails if it ended by itself."""
     runner = Path(sys.executable).with_name("runner")
     with tempfile.TemporaryFile() as log:
-        worker = subprocess.Popen([runner, "worker"], env=stage.environment(), stderr=log, stdout=log)
+        worker = subprocess.Popen([runner, "worker"], env=rig.environment(), stderr=log, stdout=log)
         try:
             _wait_until_open(worker, log)
             yield worker
@@ -167,23 +167,23 @@ def running_worker(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def running_workers(stage: Stage, number: int) -> Iterator[None]:
+def running_workers(rig: Rig, number: int) -> Iterator[None]:
     """Run so many workers for the length of a block, which share the homes evenly before it begins."""
     share, rest = divmod(HOMES, number)
     if rest:
         raise ValueError(f"{number} workers cannot share {HOMES} homes evenly")
     with ExitStack() as running:
         for _ in range(number):
-            running.enter_context(_worker(stage))
-        _wait_until_shared(stage, [share] * number)
+            running.enter_context(_worker(rig))
+        _wait_until_shared(rig, [share] * number)
         yield
 
 
 @contextmanager
-def _worker(stage: Stage) -> Iterator[None]:
+def _worker(rig: Rig) -> Iterator[None]:
     runner = Path(sys.executable).with_name("runner")
     quiet = subprocess.DEVNULL
-    environment = replace(stage, port=0).environment()  # there are others beside it
+    environment = replace(rig, port=0).environment()  # there are others beside it
     worker = subprocess.Popen([runner, "worker"], env=environment, stderr=quiet, stdout=quiet)
     try:
         yield
@@ -192,10 +192,10 @@ def _worker(stage: Stage) -> Iterator[None]:
         worker.wait(30)
 
 
-def _wait_until_shared(stage: Stage, shares: list[int]) -> None:
+def _wait_until_shared(rig: Rig, shares: list[int]) -> None:
     def is_shared() -> bool:
-        asked = _admin(stage.kafka).describe_consumer_groups([stage.name], request_timeout=10)
-        group = asked[stage.name].result()
+        asked = _admin(rig.kafka).describe_consumer_groups([rig.name], request_timeout=10)
+        group = asked[rig.name].result()
         members = [len(member.assignment.topic_partitions) for member in group.members]
         return bool(group.state == ConsumerGroupState.STABLE) and members == shares
 

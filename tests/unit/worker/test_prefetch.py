@@ -21,7 +21,7 @@ from runner.worker.prefetch import STEP_SECONDS, Prefetch
 from runner.worker.process import Process
 from runner.worker.timers import Timers
 from tests.unit.worker.opened import answered, start
-from tests.unit.worker.rig import DEAD_LETTERS, Middle, Worker
+from tests.unit.worker.rig import DEAD_LETTERS, Harness, Worker
 
 
 def _more_first(call: Callable[[], None], more: Step) -> None:
@@ -49,21 +49,21 @@ class CountingCodec(JsonCodec):
         return value
 
 
-def counting() -> tuple[Middle, CountingCodec]:
-    middle, codec = Middle(), CountingCodec()
-    middle.terms = replace(middle.terms, codec=codec)
-    middle.process = Process(middle.terms, middle.store, middle.topics, DEAD_LETTERS, middle.changelog)
-    return middle, codec
+def counting() -> tuple[Harness, CountingCodec]:
+    harness, codec = Harness(), CountingCodec()
+    harness.terms = replace(harness.terms, codec=codec)
+    harness.process = Process(harness.terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog)
+    return harness, codec
 
 
-def messages(middle: Middle, count: int) -> list[Message]:
-    return [middle.message(start(f"t{number}")) for number in range(count)]
+def messages(harness: Harness, count: int) -> list[Message]:
+    return [harness.message(start(f"t{number}")) for number in range(count)]
 
 
 def test_an_item_is_handed_over_once_and_only_for_the_very_message_it_was_made_of() -> None:
-    middle = Middle()
-    first, second = messages(middle, 2)
-    prefetch = Prefetch(middle.terms, middle.ticker)
+    harness = Harness()
+    first, second = messages(harness, 2)
+    prefetch = Prefetch(harness.terms, harness.ticker)
     while prefetch.start([first, second])():
         pass
     again = structs.replace(second)
@@ -76,10 +76,10 @@ def test_an_item_is_handed_over_once_and_only_for_the_very_message_it_was_made_o
 
 
 def test_messages_are_decoded_a_step_at_a_time_and_forgotten_with_the_next_batch() -> None:
-    middle, codec = counting()
-    codec.takes = lambda: middle.ticker.advance(STEP_SECONDS)
-    waiting = messages(middle, 3)
-    prefetch = Prefetch(middle.terms, middle.ticker)
+    harness, codec = counting()
+    codec.takes = lambda: harness.ticker.advance(STEP_SECONDS)
+    waiting = messages(harness, 3)
+    prefetch = Prefetch(harness.terms, harness.ticker)
     more = prefetch.start(waiting)
     assert [more() for _ in range(4)] == [True, True, True, False]
     assert codec.times.total() == 3
@@ -88,25 +88,25 @@ def test_messages_are_decoded_a_step_at_a_time_and_forgotten_with_the_next_batch
 
 
 def test_it_ends_where_a_batch_would_by_time_or_by_what_patterns_give() -> None:
-    middle, codec = counting()
-    codec.takes = lambda: middle.ticker.advance(1.0)
-    slow = Prefetch(replace(middle.terms, batch_seconds=2.5), middle.ticker)
-    more = slow.start(messages(middle, 10))
+    harness, codec = counting()
+    codec.takes = lambda: harness.ticker.advance(1.0)
+    slow = Prefetch(replace(harness.terms, batch_seconds=2.5), harness.ticker)
+    more = slow.start(messages(harness, 10))
     assert [more() for _ in range(3)] == [True, True, False]
 
     codec.takes = lambda: None
-    large = [middle.message(start(f"l{n}", inputPattern="{big: taskId}")) for n in range(10)]
+    large = [harness.message(start(f"l{n}", inputPattern="{big: taskId}")) for n in range(10)]
     codec.times.clear()
     given = len(msgspec.json.encode({"big": "l0"}))
-    assert not Prefetch(replace(middle.terms, batch_bytes=3 * given - 1), middle.ticker).start(large)()
+    assert not Prefetch(replace(harness.terms, batch_bytes=3 * given - 1), harness.ticker).start(large)()
     assert codec.times.total() == 3
 
 
 def test_what_cannot_be_looked_up_ends_it_and_is_left_to_the_batch() -> None:
-    middle, codec = counting()
-    known, unknown, last = messages(middle, 3)
+    harness, codec = counting()
+    known, unknown, last = messages(harness, 3)
     codec.away.add(unknown.value or b"")
-    prefetch = Prefetch(middle.terms, middle.ticker)
+    prefetch = Prefetch(harness.terms, harness.ticker)
     assert not prefetch.start([known, unknown, last])()
     assert prefetch.take(known) is not None
     assert prefetch.take(unknown) is None
@@ -114,12 +114,12 @@ def test_what_cannot_be_looked_up_ends_it_and_is_left_to_the_batch() -> None:
 
 
 def test_the_next_batch_is_decoded_while_this_one_is_confirmed_and_not_again() -> None:
-    middle, codec = counting()
-    worker = Worker(middle, homes=(0,), limits=Limits(batch_events=3))
+    harness, codec = counting()
+    worker = Worker(harness, homes=(0,), limits=Limits(batch_events=3))
     for number in range(9):
         worker.log.append(start(f"t{number}"))
     worker.step(2)
-    assert len(worker.watcher.processed_batches) == 1
+    assert len(worker.recorder.processed_batches) == 1
     assert codec.times.total() == 6, "the second batch was not decoded ahead"
     worker.until_idle()
     assert answered(worker) == [f"t{number}" for number in range(9)]
@@ -127,8 +127,8 @@ def test_the_next_batch_is_decoded_while_this_one_is_confirmed_and_not_again() -
 
 
 def test_what_was_decoded_of_a_home_that_is_revoked_is_dropped_and_decoded_anew_when_it_comes_back() -> None:
-    middle, codec = counting()
-    worker = Worker(middle, homes=(0,), limits=Limits(batch_events=2))
+    harness, codec = counting()
+    worker = Worker(harness, homes=(0,), limits=Limits(batch_events=2))
     for number in range(4):
         worker.log.append(start(f"t{number}"))
     worker.step(2)
@@ -143,8 +143,8 @@ def test_what_was_decoded_of_a_home_that_is_revoked_is_dropped_and_decoded_anew_
 
 
 def test_what_was_decoded_behind_a_batch_that_failed_is_decoded_anew() -> None:
-    middle, codec = counting()
-    worker = Worker(middle, homes=(0,), limits=Limits(batch_events=2), delivery=DECODED_FIRST)
+    harness, codec = counting()
+    worker = Worker(harness, homes=(0,), limits=Limits(batch_events=2), delivery=DECODED_FIRST)
     for number in range(4):
         worker.log.append(start(f"t{number}"))
     worker.faults.once("log.commit", LogUnavailable("no answer"))
@@ -154,13 +154,13 @@ def test_what_was_decoded_behind_a_batch_that_failed_is_decoded_anew() -> None:
 
 
 def test_nothing_is_decoded_ahead_of_what_is_left_of_a_batch() -> None:
-    middle, codec = counting()
-    middle.terms = replace(middle.terms, batch_seconds=2.5)
-    middle.process = Process(
-        middle.terms, middle.store, middle.topics, DEAD_LETTERS, middle.changelog, middle.ticker
+    harness, codec = counting()
+    harness.terms = replace(harness.terms, batch_seconds=2.5)
+    harness.process = Process(
+        harness.terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog, harness.ticker
     )
-    codec.takes = lambda: middle.ticker.advance(1.0)
-    worker = Worker(middle, homes=(0,), limits=Limits(batch_events=6))
+    codec.takes = lambda: harness.ticker.advance(1.0)
+    worker = Worker(harness, homes=(0,), limits=Limits(batch_events=6))
     for number in range(12):
         worker.log.append(start(f"t{number}"))
     worker.until_idle()
