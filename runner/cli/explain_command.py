@@ -9,7 +9,7 @@ import typer
 
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, say, stdout
-from runner.config.setting_docs import Guide, guides
+from runner.config.setting_docs import SettingDoc, setting_docs
 
 
 def explain(
@@ -33,41 +33,41 @@ def explain(
     """
     settings = read_config(config)
     try:
-        found = guides(settings, names or [])
+        found = setting_docs(settings, names or [])
     except LookupError as error:
         raise typer.BadParameter(plain(str(error.args[0]), 200)) from None
-    for guide in found:
+    for setting_doc in found:
         if as_json:
-            print_json(_plain(guide))
+            print_json(_plain(setting_doc))
         else:
-            _print(guide)
+            _print(setting_doc)
 
 
-def _plain(guide: Guide) -> dict[str, Any]:
-    shape = guide.shape
-    first, last = shape.limits or (None, None)
+def _plain(setting_doc: SettingDoc) -> dict[str, Any]:
+    schema_node = setting_doc.schema_node
+    first, last = schema_node.limits or (None, None)
     return {
-        "setting": guide.name,
-        "value": guide.value,
-        "default": shape.default,
+        "setting": setting_doc.name,
+        "value": setting_doc.value,
+        "default": schema_node.default,
         "from": first,
         "to": last,
-        "choices": list(shape.choices),
-        "description": shape.description,
-        "variable": guide.variable,
+        "choices": list(schema_node.choices),
+        "description": schema_node.description,
+        "variable": setting_doc.variable,
     }
 
 
-def _print(guide: Guide) -> None:
-    console, shape = stdout(), guide.shape
-    say(console, f"{guide.name} = {_written(guide.value)}", "bold")
-    say(console, f"  {shape.description}")
-    said = [f"default {_written(shape.default)}"]
-    if shape.limits is not None:
-        said.append(f"{shape.limits[0]} to {shape.limits[1]}")
-    if shape.choices:
-        said.append(" or ".join(shape.choices))
-    say(console, f"  {', '.join(said)}; {guide.variable}", "dim")
+def _print(setting_doc: SettingDoc) -> None:
+    console, schema_node = stdout(), setting_doc.schema_node
+    say(console, f"{setting_doc.name} = {_written(setting_doc.value)}", "bold")
+    say(console, f"  {schema_node.description}")
+    said = [f"default {_written(schema_node.default)}"]
+    if schema_node.limits is not None:
+        said.append(f"{schema_node.limits[0]} to {schema_node.limits[1]}")
+    if schema_node.choices:
+        said.append(" or ".join(schema_node.choices))
+    say(console, f"  {', '.join(said)}; {setting_doc.variable}", "dim")
 
 
 def _written(value: Any) -> str:

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 
 import typer
 
-from runner.cli.moments import read_moment
 from runner.cli.screen import plain
+from runner.cli.times import read_moment
 from runner.config import Config, load
 
 DEFAULT_FILE: Final = Path("config/runner.yaml")

@@ -6,8 +6,8 @@ from typing import Final
 
 from rich.console import Console
 
-from runner.cli.moments import clock_time
 from runner.cli.screen import Column, Rows, plain, say, status_text
+from runner.cli.times import clock_time
 from runner.cli.topic_message import TopicMessage
 
 FAIL: Final = "FAIL"

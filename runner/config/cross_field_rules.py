@@ -29,7 +29,7 @@ _NODES: Final = "list host:port of some of them"
 _TOPOLOGY_OR_NODES: Final = "set redis.topology to sentinel or cluster, or name the server in redis.url"
 
 
-class Contradiction(NamedTuple):
+class BrokenRule(NamedTuple):
     """The setting to change, the one it contradicts, what is wrong, and the way out."""
 
     path: Path
@@ -38,7 +38,7 @@ class Contradiction(NamedTuple):
     remedy: str
 
 
-def contradictions(config: Config, broken: Iterable[Path]) -> list[Contradiction]:
+def broken_rules(config: Config, broken: Iterable[Path]) -> list[BrokenRule]:
     """Everything the settings contradict each other in, but for settings at or below ``broken``."""
     unreliable = tuple(broken)
     return [
@@ -53,7 +53,7 @@ def _at_or_below(path: Path, above: Path) -> bool:
     return path[: len(above)] == above
 
 
-def _distinct_topics(config: Config) -> Iterator[Contradiction]:
+def _distinct_topics(config: Config) -> Iterator[BrokenRule]:
     taken: dict[str, str] = {}
     topics = config.topics
     for key, name in (
@@ -65,7 +65,7 @@ def _distinct_topics(config: Config) -> Iterator[Contradiction]:
         if name is None:
             continue
         if name in taken:
-            yield Contradiction(
+            yield BrokenRule(
                 ("topics", key),
                 ("topics", taken[name]),
                 f"is {name}, as is topics.{taken[name]}",
@@ -74,7 +74,7 @@ def _distinct_topics(config: Config) -> Iterator[Contradiction]:
         taken.setdefault(name, key)
 
 
-def _streams(config: Config) -> Iterator[Contradiction]:
+def _streams(config: Config) -> Iterator[BrokenRule]:
     topics = config.topics
     for key, name in (
         ("requests", topics.requests),
@@ -82,7 +82,7 @@ def _streams(config: Config) -> Iterator[Contradiction]:
         ("tasks", topics.tasks),
     ):
         if name in config.responses.streams:
-            yield Contradiction(
+            yield BrokenRule(
                 ("responses", "streams"),
                 ("topics", key),
                 f"lists {name}, which is topics.{key}",
@@ -90,7 +90,7 @@ def _streams(config: Config) -> Iterator[Contradiction]:
             )
 
 
-def _input_topics(config: Config) -> Iterator[Contradiction]:
+def _input_topics(config: Config) -> Iterator[BrokenRule]:
     topics = config.topics
     taken: dict[str, Path] = dict.fromkeys(config.responses.streams, ("responses", "streams"))
     taken |= {
@@ -102,7 +102,7 @@ def _input_topics(config: Config) -> Iterator[Contradiction]:
         taken[topics.tasks] = ("topics", "tasks")
     for name, topic in config.input_topics().items():
         if topic in taken:
-            yield Contradiction(
+            yield BrokenRule(
                 ("inputs", name, "topic"),
                 taken[topic],
                 f"is {topic}, as is {'.'.join(taken[topic])}",
@@ -111,22 +111,22 @@ def _input_topics(config: Config) -> Iterator[Contradiction]:
         taken.setdefault(topic, ("inputs", name, "topic"))
 
 
-def _input_domains(config: Config) -> Iterator[Contradiction]:
+def _input_domains(config: Config) -> Iterator[BrokenRule]:
     given = {"domain"} & config.meta.defaults().keys() | {"domain"} & config.meta.overrides().keys()
     for name, each in config.inputs.items():
         where = ("inputs", name, "domain")
         if each.domain is not None and each.domain not in config.domains:
             known = ", ".join(config.domains)
-            yield Contradiction(where, ("domains",), f"is {each.domain}, not one of domains", f"use {known}")
+            yield BrokenRule(where, ("domains",), f"is {each.domain}, not one of domains", f"use {known}")
         if each.domain is None and not given and each.action in _OF_ONE_TASK:
-            yield Contradiction(where, ("meta",), f"is missing: {each.action} needs one", "set it")
+            yield BrokenRule(where, ("meta",), f"is missing: {each.action} needs one", "set it")
 
 
-def _input_streams(config: Config) -> Iterator[Contradiction]:
+def _input_streams(config: Config) -> Iterator[BrokenRule]:
     allowed = {config.topics.responses, *config.responses.streams}
     for name, each in config.inputs.items():
         if each.response_stream is not None and each.response_stream not in allowed:
-            yield Contradiction(
+            yield BrokenRule(
                 ("inputs", name, "responseStream"),
                 ("responses", "streams"),
                 f"is {each.response_stream}, which is not listed under responses.streams",
@@ -134,10 +134,10 @@ def _input_streams(config: Config) -> Iterator[Contradiction]:
             )
 
 
-def _input_ids(config: Config) -> Iterator[Contradiction]:
+def _input_ids(config: Config) -> Iterator[BrokenRule]:
     for name, each in config.inputs.items():
         if each.request_id_header is not None and each.request_id_path is not None:
-            yield Contradiction(
+            yield BrokenRule(
                 ("inputs", name, "requestIdPath"),
                 ("inputs", name, "requestIdHeader"),
                 "is set, while requestIdHeader is as well",
@@ -145,7 +145,7 @@ def _input_ids(config: Config) -> Iterator[Contradiction]:
             )
 
 
-def _input_callers(config: Config) -> Iterator[Contradiction]:
+def _input_callers(config: Config) -> Iterator[BrokenRule]:
     """The caller of an input is written where events usually have it: it must be looked for there."""
     if not any(each.action == "ProceedTask" for each in config.inputs.values()):
         return
@@ -158,7 +158,7 @@ def _input_callers(config: Config) -> Iterator[Contradiction]:
             if _first_found(expressions, event) == expected:
                 continue
             place = "requestMeta.claims." + ("sub" if key == "user" else "roles")
-            yield Contradiction(
+            yield BrokenRule(
                 ("caller", key),
                 ("inputs",),
                 f"does not look at {place}, where the caller of an input is",
@@ -175,13 +175,13 @@ def _first_found(expressions: Iterable[str], event: Mapping[str, Any]) -> Any:
     return None
 
 
-def _encoded_topics(config: Config) -> Iterator[Contradiction]:
+def _encoded_topics(config: Config) -> Iterator[BrokenRule]:
     topics = config.topics
     chosen = {topics.requests, topics.responses, *config.responses.streams}
     for name in config.encoding.topics:
         if name not in chosen:
             dead = "keeps the bytes of its messages as they came" if name == topics.dead_letters else None
-            yield Contradiction(
+            yield BrokenRule(
                 ("encoding", "topics", name),
                 ("topics",),
                 dead or "is no topic whose encoding can be chosen",
@@ -189,13 +189,13 @@ def _encoded_topics(config: Config) -> Iterator[Contradiction]:
             )
 
 
-def _registry_named(config: Config) -> Iterator[Contradiction]:
+def _registry_named(config: Config) -> Iterator[BrokenRule]:
     encoding = config.encoding
     settings: list[tuple[Path, str]] = [(("encoding", "default"), encoding.default)]
     settings += [(("encoding", "topics", name), used) for name, used in encoding.topics.items()]
     for path, used in settings:
         if used == "confluent-avro" and config.schema_registry.url is None:
-            yield Contradiction(
+            yield BrokenRule(
                 path,
                 ("schemaRegistry", "url"),
                 "is confluent-avro, but there is no registry",
@@ -203,9 +203,9 @@ def _registry_named(config: Config) -> Iterator[Contradiction]:
             )
 
 
-def _empty_or_restored(config: Config) -> Iterator[Contradiction]:
+def _empty_or_restored(config: Config) -> Iterator[BrokenRule]:
     if config.topics.are_tasks_given and config.restores and config.redis.start_empty:
-        yield Contradiction(
+        yield BrokenRule(
             ("redis", "startEmpty"),
             ("topics", "tasks"),
             "is true, while topics.tasks is set",
@@ -213,7 +213,7 @@ def _empty_or_restored(config: Config) -> Iterator[Contradiction]:
         )
 
 
-def _password_once(config: Config) -> Iterator[Contradiction]:
+def _password_once(config: Config) -> Iterator[BrokenRule]:
     redis = config.redis
     url = urlsplit(redis.url.get_secret_value())
     for key, value, in_url in (
@@ -221,7 +221,7 @@ def _password_once(config: Config) -> Iterator[Contradiction]:
         ("password", redis.password, url.password),
     ):
         if value is not None and in_url:
-            yield Contradiction(
+            yield BrokenRule(
                 ("redis", key),
                 ("redis", "url"),
                 "is set, while redis.url has one of its own",
@@ -229,29 +229,29 @@ def _password_once(config: Config) -> Iterator[Contradiction]:
             )
 
 
-def _topology(config: Config) -> Iterator[Contradiction]:
+def _topology(config: Config) -> Iterator[BrokenRule]:
     """Where the nodes are is said once, in the setting that belongs to the topology."""
     redis = config.redis
     overlap = ("redis", "topology")
     if redis.topology == "standalone":
         if redis.nodes:
-            yield Contradiction(
+            yield BrokenRule(
                 ("redis", "nodes"), overlap, "is set, while redis.topology is standalone", _TOPOLOGY_OR_NODES
             )
     else:
         if not redis.nodes:
-            yield Contradiction(
+            yield BrokenRule(
                 ("redis", "nodes"), overlap, f"is empty, while redis.topology is {redis.topology}", _NODES
             )
         if redis.url.get_secret_value() != DEFAULT_REDIS_URL:
-            yield Contradiction(
+            yield BrokenRule(
                 ("redis", "url"),
                 overlap,
                 f"is set, while redis.topology is {redis.topology}",
                 "remove it, and list redis.nodes",
             )
     if (redis.topology == "sentinel") != (redis.sentinel.master is not None):
-        yield Contradiction(
+        yield BrokenRule(
             ("redis", "sentinel", "master"),
             overlap,
             f"is {'not ' if redis.sentinel.master is None else ''}set, "
@@ -262,26 +262,26 @@ def _topology(config: Config) -> Iterator[Contradiction]:
         )
 
 
-def _tls(config: Config) -> Iterator[Contradiction]:
+def _tls(config: Config) -> Iterator[BrokenRule]:
     """What is only for TLS needs TLS, and a certificate needs its key."""
     tls, scheme = config.redis.tls, urlsplit(config.redis.url.get_secret_value()).scheme
     files = {"caFile": tls.ca_file, "certFile": tls.cert_file, "keyFile": tls.key_file}
     if not tls.enabled and scheme != "rediss":
         for key, value in files.items():
             if value is not None:
-                yield Contradiction(
+                yield BrokenRule(
                     ("redis", "tls", key),
                     ("redis", "tls", "enabled"),
                     "is set, while TLS is off",
                     "set redis.tls.enabled to true",
                 )
     if tls.enabled and scheme == "unix":
-        yield Contradiction(
+        yield BrokenRule(
             ("redis", "tls", "enabled"), ("redis", "url"), "is true, while redis.url is a socket", "remove it"
         )
     for key, other in (("certFile", "keyFile"), ("keyFile", "certFile")):
         if files[key] is not None and files[other] is None:
-            yield Contradiction(
+            yield BrokenRule(
                 ("redis", "tls", other),
                 ("redis", "tls", key),
                 f"is not set, while redis.tls.{key} is",
@@ -289,12 +289,12 @@ def _tls(config: Config) -> Iterator[Contradiction]:
             )
 
 
-def _in_flight(config: Config) -> Iterator[Contradiction]:
+def _in_flight(config: Config) -> Iterator[BrokenRule]:
     kafka = config.kafka
     for key, properties in (("properties", kafka.properties), ("producer", kafka.producer)):
         for name in MAX_IN_FLIGHT_NAMES:
             if _whole_number(properties.get(name), MAX_IN_FLIGHT) > MAX_IN_FLIGHT:
-                yield Contradiction(
+                yield BrokenRule(
                     ("kafka", key, name),
                     ("kafka", key, name),
                     f"is more than {MAX_IN_FLIGHT}, where the broker no longer keeps the order",
@@ -302,10 +302,10 @@ def _in_flight(config: Config) -> Iterator[Contradiction]:
                 )
 
 
-def _event_fits(config: Config) -> Iterator[Contradiction]:
+def _event_fits(config: Config) -> Iterator[BrokenRule]:
     largest = config.limits.event_bytes
     if config.worker.batch_bytes < largest:
-        yield Contradiction(
+        yield BrokenRule(
             ("worker", "batchBytes"),
             ("limits", "eventBytes"),
             f"is less than limits.eventBytes ({largest})",
@@ -313,7 +313,7 @@ def _event_fits(config: Config) -> Iterator[Contradiction]:
         )
 
 
-def _clients_fit(config: Config) -> Iterator[Contradiction]:
+def _clients_fit(config: Config) -> Iterator[BrokenRule]:
     largest, kafka = config.limits.event_bytes, config.kafka
     of_clients = {"properties": kafka.properties, "producer": kafka.producer, "consumer": kafka.consumer}
     for client, name, more in _SIZES:
@@ -321,7 +321,7 @@ def _clients_fit(config: Config) -> Iterator[Contradiction]:
         for key in ("properties", client):
             if _whole_number(of_clients[key].get(name), least) < least:
                 overlap = f" with the {more} bytes that come with it" if more else ""
-                yield Contradiction(
+                yield BrokenRule(
                     ("kafka", key, name),
                     ("limits", "eventBytes"),
                     f"is less than limits.eventBytes ({largest}){overlap}",
@@ -334,10 +334,10 @@ def _whole_number(value: str | SecretStr | None, otherwise: int) -> int:
     return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,19}", value) else otherwise
 
 
-def _trust(config: Config) -> Iterator[Contradiction]:
+def _trust(config: Config) -> Iterator[BrokenRule]:
     for name, domain in config.domains.items():
         if domain.trust_payload and not domain.check_roles:
-            yield Contradiction(
+            yield BrokenRule(
                 ("domains", name, "trustPayload"),
                 ("domains", name, "checkRoles"),
                 "has no effect while checkRoles is false",
@@ -345,14 +345,14 @@ def _trust(config: Config) -> Iterator[Contradiction]:
             )
 
 
-def _default_or_override(config: Config) -> Iterator[Contradiction]:
+def _default_or_override(config: Config) -> Iterator[BrokenRule]:
     values: list[tuple[Path, MetaValue]] = [
         (("meta", name), value) for name, value in (config.meta.__pydantic_extra__ or {}).items()
     ]
     values += [(("meta", "parameters", name), value) for name, value in config.meta.parameters.items()]
     for path, value in values:
         if {"default", "override"} <= value.model_fields_set:
-            yield Contradiction(
+            yield BrokenRule(
                 (*path, "default"),
                 (*path, "override"),
                 "is never used, for override always wins",
@@ -360,7 +360,7 @@ def _default_or_override(config: Config) -> Iterator[Contradiction]:
             )
 
 
-_RULES: Final[tuple[Callable[[Config], Iterator[Contradiction]], ...]] = (
+_RULES: Final[tuple[Callable[[Config], Iterator[BrokenRule]], ...]] = (
     _distinct_topics,
     _streams,
     _input_topics,

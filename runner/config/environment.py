@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runner.config.problems import Problem
-from runner.config.schema_tree import Path, Shape, matching, nearest, plain
+from runner.config.schema_tree import Path, SchemaNode, matching, nearest, plain
 
 PREFIX: Final = "RUNNER_"
 LEVEL: Final = "__"
@@ -52,7 +52,7 @@ class Override:
 
 
 def overrides(
-    env: Mapping[str, str], shape: Shape, tree: Mapping[str, Any]
+    env: Mapping[str, str], schema_node: SchemaNode, tree: Mapping[str, Any]
 ) -> tuple[list[Override], list[Problem]]:
     """Every RUNNER_ variable that is a setting, in the order of their names, and what is wrong with others.
 
@@ -63,7 +63,7 @@ def overrides(
     for name in sorted(env):
         if not name.upper().startswith(PREFIX) or env[name].startswith(_SERVICE_LINKS):
             continue
-        read = _read(name, env[name], shape, tree)
+        read = _read(name, env[name], schema_node, tree)
         if isinstance(read, Problem):
             problems.append(read)
         elif read is not None and read.path in found:
@@ -73,19 +73,23 @@ def overrides(
     return list(found.values()), problems
 
 
-def _read(name: str, text: str, shape: Shape, tree: Mapping[str, Any]) -> Override | Problem | None:
+def _read(
+    name: str, text: str, schema_node: SchemaNode, tree: Mapping[str, Any]
+) -> Override | Problem | None:
     segments = name[len(PREFIX) :].split(LEVEL)
     path: Path = ()
-    place = shape
+    place = schema_node
     for segment in segments:
         step = _step(segment, path, place, tree)
         if step is None:
-            return _unknown(name, segments, path, shape)
+            return _unknown(name, segments, path, schema_node)
         path, place = step
     return Override(name, path, _value(text, place))
 
 
-def _step(segment: str, path: Path, place: Shape, tree: Mapping[str, Any]) -> tuple[Path, Shape] | None:
+def _step(
+    segment: str, path: Path, place: SchemaNode, tree: Mapping[str, Any]
+) -> tuple[Path, SchemaNode] | None:
     known = matching(segment, place.children) if segment else None
     if known is not None:
         return (*path, known), place.children[known]
@@ -105,7 +109,7 @@ def _free_name(segment: str, path: Path, tree: Mapping[str, Any]) -> str:
     return segment.lower().replace("_", ".") if path[0] in _DOTTED else segment.lower()
 
 
-def _value(text: str, place: Shape) -> Any:
+def _value(text: str, place: SchemaNode) -> Any:
     """Text where text is meant; else JSON, and what is no JSON stays text for the types to refuse."""
     if place.is_text:
         return None if not text and "null" in place.types else text
@@ -115,17 +119,17 @@ def _value(text: str, place: Shape) -> Any:
         return text
 
 
-def _unknown(name: str, segments: list[str], path: Path, shape: Shape) -> Problem | None:
+def _unknown(name: str, segments: list[str], path: Path, schema_node: SchemaNode) -> Problem | None:
     """A problem for what is meant as a setting; None for a variable that is none of ours."""
-    by_plain = {plain("".join(setting)): variable(setting) for setting in shape.settings()}
+    by_plain = {plain("".join(setting)): variable(setting) for setting in schema_node.settings()}
     meant = by_plain.get(plain("".join(segments)))
     if meant is None and len(segments) == 1:
-        section = nearest(segments[0], shape.children)
+        section = nearest(segments[0], schema_node.children)
         meant = None if section is None else variable((section,))
         if meant is None:
             return None
     if meant is None:
-        here = shape.at(path)
+        here = schema_node.at(path)
         near = nearest(segments[len(path)], here.children if here is not None else ())
         meant = None if near is None else variable((*path, near))
     remedy = (

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails
 
 from runner.config.problems import Problem
-from runner.config.schema_tree import Path, Shape, matching, nearest
+from runner.config.schema_tree import Path, SchemaNode, matching, nearest
 from runner.config.secrets import mask_url
 
 Origins = Mapping[Path, str]
@@ -35,9 +35,11 @@ _WRONG_TYPE: Final = {
 _SHOWN: Final = frozenset({"int_type", "int_from_float", "bool_type"})
 
 
-def explain(errors: Sequence[ErrorDetails], shape: Shape, source: str, origins: Origins) -> list[Problem]:
+def explain(
+    errors: Sequence[ErrorDetails], schema_node: SchemaNode, source: str, origins: Origins
+) -> list[Problem]:
     """One problem per error, in the order of the classes."""
-    return [_explain(error, shape, source, origins) for error in errors]
+    return [_explain(error, schema_node, source, origins) for error in errors]
 
 
 def where(path: Path, source: str, origins: Origins) -> str:
@@ -48,21 +50,21 @@ def where(path: Path, source: str, origins: Origins) -> str:
     return source
 
 
-def _explain(error: ErrorDetails, shape: Shape, source: str, origins: Origins) -> Problem:
+def _explain(error: ErrorDetails, schema_node: SchemaNode, source: str, origins: Origins) -> Problem:
     loc = tuple(part for part in error["loc"] if part != _KEY_MARK)
     path = tuple(part for part in loc if isinstance(part, str))
-    what, remedy = _words(error, path, shape)
+    what, remedy = _words(error, path, schema_node)
     return Problem(where(path, source, origins), _dotted(loc), what, remedy)
 
 
-def _words(error: ErrorDetails, path: Path, shape: Shape) -> tuple[str, str]:
+def _words(error: ErrorDetails, path: Path, schema_node: SchemaNode) -> tuple[str, str]:
     """What is wrong, and the way out."""
     kind = error["type"]
-    if kind == "unfit":
+    if kind == "invalid":
         return error["ctx"]["what"], error["ctx"]["remedy"]
     if kind == "extra_forbidden":
-        return "is not a setting", _meant(path, shape)
-    place = shape.at(path)
+        return "is not a setting", _meant(path, schema_node)
+    place = schema_node.at(path)
     if kind == "missing":
         return "is missing", f"set it to one of {', '.join(place.choices)}" if place else "set it"
     if kind in _WRONG_TYPE:
@@ -70,7 +72,7 @@ def _words(error: ErrorDetails, path: Path, shape: Shape) -> tuple[str, str]:
     return _wrong_value(error, place), _default(place)
 
 
-def _wrong_value(error: ErrorDetails, place: Shape | None) -> str:
+def _wrong_value(error: ErrorDetails, place: SchemaNode | None) -> str:
     kind = error["type"]
     if place is not None and place.limits and kind in {"greater_than_equal", "less_than_equal"}:
         return f"must be from {place.limits[0]} to {place.limits[1]}, not {_shown(error['input'])}"
@@ -94,19 +96,19 @@ def _wrong_type(kind: str, value: Any, remedy: str) -> tuple[str, str]:
     return f"must be {meant}, not {_shown(value) if kind in _SHOWN else _kind(value)}", remedy
 
 
-def _meant(path: Path, shape: Shape) -> str:
-    parent = shape.at(path[:-1])
+def _meant(path: Path, schema_node: SchemaNode) -> str:
+    parent = schema_node.at(path[:-1])
     siblings = parent.children if parent is not None else {}
     near = nearest(path[-1], siblings)
     if near is not None:
         return f"did you mean {_dotted((*path[:-1], near))}?"
-    elsewhere = [setting for setting in shape.settings() if matching(path[-1], [setting[-1]])]
+    elsewhere = [setting for setting in schema_node.settings() if matching(path[-1], [setting[-1]])]
     if len(elsewhere) == 1 and len(path) <= len(elsewhere[0]):
         return f"did you mean {_dotted(elsewhere[0])}?"
     return f"remove it, or use one of {', '.join(siblings)}"
 
 
-def _default(place: Shape | None) -> str:
+def _default(place: SchemaNode | None) -> str:
     if place is None or place.default is None:
         return "correct it or remove it"
     return f"correct it, or remove it for the default {json.dumps(place.default)}"

@@ -1,6 +1,6 @@
 """From a file and the environment to a Config, or to every problem there is.
 
-    file -> tree -> overrides of the environment -> secrets from files -> types -> contradictions
+    file -> tree -> overrides of the environment -> secrets from files -> types -> rules across fields
 
 Nothing is printed, nothing that was read is remembered between calls, and the process's own environment
 is read by whoever calls.
@@ -19,14 +19,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from runner.config import file
-from runner.config.cross_field_rules import contradictions
+from runner.config.cross_field_rules import broken_rules
 from runner.config.environment import Override, overrides
 from runner.config.explanation import explain, where
 from runner.config.fixed import REGISTRY_REFUSED, refusal
 from runner.config.model import DEFAULTS, Config
 from runner.config.problems import ConfigError, Problem
 from runner.config.schema_tree import Path as Setting
-from runner.config.schema_tree import Shape, shape_of
+from runner.config.schema_tree import SchemaNode, schema_tree
 from runner.config.sections import DEFAULT_REDIS_URL
 
 _NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
@@ -44,8 +44,8 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     """
     source = DEFAULTS if path is None else str(path)
     tree = {} if path is None else file.read_tree(path)
-    shape = _shape()
-    found, problems = overrides(env, shape, tree)
+    schema_node = _schema_node()
+    found, problems = overrides(env, schema_node, tree)
     origins: Origins = {}
     for override in found:
         tree = _overridden(tree, override, origins)
@@ -53,7 +53,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     unreadable = list(dict.fromkeys(_unreadable(tree)))
     problems += [_no_text(path, source, origins) for path in unreadable]
     config, errors = _validated(reduce(_without, unreadable, tree))
-    problems += explain(errors, shape, source, origins)
+    problems += explain(errors, schema_node, source, origins)
     if config is not None:
         problems += _contradictions(config, [*unreadable, *_broken(errors)], source, origins)
     if config is None or problems:
@@ -62,9 +62,9 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
 
 
 @cache
-def _shape() -> Shape:
+def _schema_node() -> SchemaNode:
     """What may be set; it takes longer to find out than all the rest."""
-    return shape_of(Config.model_json_schema())
+    return schema_tree(Config.model_json_schema())
 
 
 def _validated(tree: Tree) -> tuple[Config | None, list[ErrorDetails]]:
@@ -105,7 +105,7 @@ def _without(tree: Tree, path: Setting) -> Tree:
 def _contradictions(config: Config, broken: list[Setting], source: str, origins: Origins) -> list[Problem]:
     return [
         Problem(where(found.path, source, origins), ".".join(found.path), found.what, found.remedy)
-        for found in contradictions(config, broken)
+        for found in broken_rules(config, broken)
     ]
 
 

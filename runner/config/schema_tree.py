@@ -16,15 +16,15 @@ _CLOSE_ENOUGH: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class SchemaNode:
     """What may stand at one place of the tree.
 
     ``children`` are its settings by their YAML names; ``free`` is the shape of a value whose name the
     operator chooses (a domain, a property), if there may be any. ``types`` are JSON Schema's.
     """
 
-    children: Mapping[str, Shape]
-    free: Shape | None
+    children: Mapping[str, SchemaNode]
+    free: SchemaNode | None
     types: frozenset[str]
     choices: tuple[str, ...]
     limits: tuple[int, int] | None
@@ -36,9 +36,9 @@ class Shape:
         """Whether text is a value as it stands, and must not be read as a number or a list."""
         return "string" in self.types
 
-    def at(self, path: Path) -> Shape | None:
+    def at(self, path: Path) -> SchemaNode | None:
         """The shape at a path of YAML names below this one; None where no setting is."""
-        place: Shape | None = self
+        place: SchemaNode | None = self
         for name in path:
             place = None if place is None else place.children.get(name, place.free)
         return place
@@ -52,18 +52,20 @@ class Shape:
                 yield (*above, name)
 
 
-def shape_of(schema: Mapping[str, Any]) -> Shape:
+def schema_tree(schema: Mapping[str, Any]) -> SchemaNode:
     """The tree of a JSON Schema as pydantic makes it: ``properties``, ``$ref``, ``anyOf`` with null."""
-    return _shape(schema, schema.get("$defs", {}))
+    return _schema_node(schema, schema.get("$defs", {}))
 
 
-def _shape(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Shape:
+def _schema_node(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> SchemaNode:
     whole = _flat(node, definitions)
     free = next(iter(whole.get("patternProperties", {}).values()), whole.get("additionalProperties"))
     limits = (whole["minimum"], whole["maximum"]) if "minimum" in whole and "maximum" in whole else None
-    return Shape(
-        children={name: _shape(child, definitions) for name, child in whole.get("properties", {}).items()},
-        free=_shape(free, definitions) if isinstance(free, Mapping) else None,
+    return SchemaNode(
+        children={
+            name: _schema_node(child, definitions) for name, child in whole.get("properties", {}).items()
+        },
+        free=_schema_node(free, definitions) if isinstance(free, Mapping) else None,
         types=_types(node, definitions),
         choices=tuple(whole.get("enum", ())),
         limits=limits,

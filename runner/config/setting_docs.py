@@ -9,11 +9,11 @@ from typing import Any
 from runner.config.environment import LEVEL, PREFIX
 from runner.config.model import Config
 from runner.config.schema import json_schema
-from runner.config.schema_tree import Path, Shape, nearest, shape_of
+from runner.config.schema_tree import Path, SchemaNode, nearest, schema_tree
 
 
 @dataclass(frozen=True, slots=True)
-class Guide:
+class SettingDoc:
     """One setting."""
 
     name: str
@@ -22,35 +22,39 @@ class Guide:
     """Its name in the environment."""
     value: Any
     """What holds; secrets are masked."""
-    shape: Shape
+    schema_node: SchemaNode
 
 
-def guides(config: Config, asked: Sequence[str]) -> list[Guide]:
+def setting_docs(config: Config, asked: Sequence[str]) -> list[SettingDoc]:
     """Return the settings of these names, each a setting or a section; all of them for none.
 
     Raises LookupError with the name that is nothing, and what was perhaps meant.
     """
-    shape = shape_of(json_schema())
+    schema_node = schema_tree(json_schema())
     tree = config.describe()
-    known = [_guide(path, shape, tree) for path in shape.settings()]
+    known = [_setting_doc(path, schema_node, tree) for path in schema_node.settings()]
     if not asked:
         return known
-    return [guide for name in asked for guide in _named(name, known)]
+    return [setting_doc for name in asked for setting_doc in _named(name, known)]
 
 
-def _named(name: str, known: Sequence[Guide]) -> list[Guide]:
-    found = [guide for guide in known if guide.name == name or guide.name.startswith(f"{name}.")]
+def _named(name: str, known: Sequence[SettingDoc]) -> list[SettingDoc]:
+    found = [
+        setting_doc
+        for setting_doc in known
+        if setting_doc.name == name or setting_doc.name.startswith(f"{name}.")
+    ]
     if not found:
-        names = [guide.name for guide in known]
+        names = [setting_doc.name for setting_doc in known]
         near = nearest(name, [*names, *(each.partition(".")[0] for each in names)])
         raise LookupError(f"{name} is not a setting; {'see them all' if near is None else f'use {near}'}")
     return found
 
 
-def _guide(path: Path, shape: Shape, tree: Any) -> Guide:
-    place = shape.at(path)
+def _setting_doc(path: Path, schema_node: SchemaNode, tree: Any) -> SettingDoc:
+    place = schema_node.at(path)
     for name in path:
         tree = tree[name]
     if place is None:
         raise LookupError(".".join(path))
-    return Guide(".".join(path), PREFIX + LEVEL.join(path).upper(), tree, place)
+    return SettingDoc(".".join(path), PREFIX + LEVEL.join(path).upper(), tree, place)

@@ -34,20 +34,20 @@ _RESERVED_STATUSES: Final = ("ACK", "TIMEOUT", "FAIL")
 _RESERVED: Final[dict[str, Any]] = {"enum": [*_RESERVED_STATUSES]}
 
 
-def unfit(what: str, remedy: str) -> PydanticCustomError:
+def invalid(what: str, remedy: str) -> PydanticCustomError:
     """A refusal in our own words; ``explanation`` shows it unchanged."""
-    return PydanticCustomError("unfit", "{what}; {remedy}", {"what": what, "remedy": remedy})
+    return PydanticCustomError("invalid", "{what}; {remedy}", {"what": what, "remedy": remedy})
 
 
 def _not_blank(text: str) -> str:
     if not text.strip():
-        raise unfit("is blank", "write something, or remove it")
+        raise invalid("is blank", "write something, or remove it")
     return text
 
 
 def _topic(name: str) -> str:
     if re.fullmatch(_TOPIC, name) is None:
-        raise unfit(
+        raise invalid(
             f"is no legal topic name: {name!r}", "use 1 to 249 of the letters a-z, A-Z, digits, dot, _ and -"
         )
     return name
@@ -55,7 +55,7 @@ def _topic(name: str) -> str:
 
 def _key_part(name: str) -> str:
     if re.fullmatch(_KEY_PART, name) is None:
-        raise unfit(
+        raise invalid(
             f"cannot be part of a Redis key: {name!r}", "use a name without spaces, braces or control signs"
         )
     return name
@@ -70,19 +70,19 @@ def _expression(text: str) -> str:
     except (JMESPathError, RecursionError) as error:
         where = getattr(error, "lex_position", None)
         at = "" if where is None else f" at position {where}"
-        raise unfit(f"is no JMESPath expression{at}: {text!r}", "correct the expression") from error
+        raise invalid(f"is no JMESPath expression{at}: {text!r}", "correct the expression") from error
     return text
 
 
 def _dotted_name(text: str) -> str:
     if re.fullmatch(_DOTTED, text) is None:
-        raise unfit(f"is no dotted name: {text!r}", "write names with dots between them, like request.id")
+        raise invalid(f"is no dotted name: {text!r}", "write names with dots between them, like request.id")
     return text
 
 
 def _not_empty(expressions: tuple[str, ...]) -> tuple[str, ...]:
     if not expressions:
-        raise unfit("must not be empty", "list at least one expression")
+        raise invalid("must not be empty", "list at least one expression")
     return expressions
 
 
@@ -91,18 +91,18 @@ def _redis_url(url: SecretStr) -> SecretStr:
     parts = split_url(url.get_secret_value(), _REDIS_SCHEMES)
     is_socket = parts is not None and parts.scheme == "unix"
     if parts is None or bool(parts.hostname) is is_socket or (is_socket and not parts.path):
-        raise unfit(
+        raise invalid(
             "is no Redis URL",
             "write it like redis://127.0.0.1:6379/0 (or rediss://, unix://), special signs in a "
             "password percent-encoded",
         )
     # The client would take any other path for database 0, and fail at an option that it does not know.
     if parts.scheme != "unix" and re.fullmatch(_DATABASE, parts.path) is None:
-        raise unfit(
+        raise invalid(
             "names no database after the port", "write its number there, like redis://127.0.0.1:6379/0"
         )
     if parts.query and re.fullmatch(_DATABASE_OPTION, parts.query) is None:
-        raise unfit(
+        raise invalid(
             "has options that are not read from there",
             "use the settings beside it; only db=0, the number of the database, may follow a question mark",
         )
@@ -111,7 +111,7 @@ def _redis_url(url: SecretStr) -> SecretStr:
 
 def _node(text: str) -> str:
     if not is_place(text):
-        raise unfit(f"is no address: {mask_url(text)!r}", "write it like 10.0.0.1:6379")
+        raise invalid(f"is no address: {mask_url(text)!r}", "write it like 10.0.0.1:6379")
     return text
 
 
@@ -119,15 +119,15 @@ def _brokers(text: str) -> str:
     named = [each.strip() for each in text.split(",")]
     for each in filter(None, named):
         if not is_broker(each):
-            raise unfit(f"names no broker: {mask_url(each)!r}", "write it like kafka-1:9092,kafka-2:9092")
+            raise invalid(f"names no broker: {mask_url(each)!r}", "write it like kafka-1:9092,kafka-2:9092")
     if text.strip() and not any(named):
-        raise unfit("names no broker", "write it like kafka-1:9092,kafka-2:9092")
+        raise invalid("names no broker", "write it like kafka-1:9092,kafka-2:9092")
     return text
 
 
 def _host(text: str) -> str:
     if not is_host(text):
-        raise unfit(
+        raise invalid(
             f"is no address to listen on: {text!r}", "write 127.0.0.1, 0.0.0.0, or a name of this host"
         )
     return text
@@ -135,13 +135,13 @@ def _host(text: str) -> str:
 
 def _registry_url(url: SecretStr) -> SecretStr:
     if not all(_is_http(each.strip()) for each in url.get_secret_value().split(",")):
-        raise unfit("is no address of a schema registry", "write it like http://registry:8081")
+        raise invalid("is no address of a schema registry", "write it like http://registry:8081")
     return url
 
 
 def _collector_url(url: str) -> str:
     if not _is_http(url):
-        raise unfit("is no address of a collector", "write it like http://collector:4318")
+        raise invalid("is no address of a collector", "write it like http://collector:4318")
     return url
 
 
@@ -152,7 +152,7 @@ def _is_http(url: str) -> bool:
 
 def _proceeded_status(status: str) -> str:
     if status in _RESERVED_STATUSES:
-        raise unfit(f"is {status}, which means something else to a saga engine", "use PROCEEDED or SUCCESS")
+        raise invalid(f"is {status}, which means something else to a saga engine", "use PROCEEDED or SUCCESS")
     return status
 
 
@@ -166,7 +166,7 @@ def _registry_property(name: str) -> str:
 
 def _unless(refused: Refusal | None, name: str) -> str:
     if refused is not None:
-        raise unfit(refused.why, refused.remedy)
+        raise invalid(refused.why, refused.remedy)
     return name
 
 
@@ -178,7 +178,7 @@ def _property_text(value: Any) -> str:
         return str(value)
     if isinstance(value, str):
         return value
-    raise unfit("must be text, a number, true or false", "properties have no other kind of value")
+    raise invalid("must be text, a number, true or false", "properties have no other kind of value")
 
 
 def _hide_secrets(properties: Mapping[str, str | SecretStr]) -> Mapping[str, str | SecretStr]:

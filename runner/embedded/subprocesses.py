@@ -35,9 +35,9 @@ def start_tethered(
     a terminal's Ctrl-C reaches the parent alone, which then ends its children in its own order.
     """
     tie = tie or (BY_SIGNAL if sys.platform == "linux" else BY_PIPE)
-    tether = [sys.executable, "-P", "-m", "runner.embedded.parent_watch", tie, str(os.getpid())]
+    watched = [sys.executable, "-P", "-m", "runner.embedded.parent_watch", tie, str(os.getpid())]
     return subprocess.Popen(
-        [*tether, *command], stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, process_group=0
+        [*watched, *command], stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, process_group=0
     )
 
 

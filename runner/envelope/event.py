@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from runner.envelope.codec import Sections
-from runner.envelope.plain import Written, decode, decode_whole, encode, is_complete, split
+from runner.envelope.plain import Written, decode, decode_whole, encode, is_well_formed, split
 from runner.errors import NOT_CONVERTIBLE, EventError, PoisonError
 
 _UNREAD: Final = object()
@@ -287,7 +287,7 @@ def as_text(value: Any, name: str) -> str | None:
     anything else; ``name`` says in the message what it was.
     """
     if isinstance(value, str):
-        if not value.isascii() and not is_complete(value):
+        if not value.isascii() and not is_well_formed(value):
             raise EventError(NOT_CONVERTIBLE, f"{name} holds half of a character pair")
         return value if value.strip() else None
     if value is None:

@@ -264,7 +264,7 @@ class _Interpreter(TreeInterpreter):
             raise Misuse("here no time is known")
         return given_ms
 
-    def chance(self) -> bytes:
+    def random_bytes(self) -> bytes:
         if self._scope is None:
             raise Misuse("here is no event that it could be derived from")
         self._drawn += 1

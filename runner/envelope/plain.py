@@ -70,7 +70,7 @@ def decode_whole(text: msgspec.Raw | bytes | str) -> Json:
         found: Json = _decode(text)
     except ValueError as error:
         found = _decoded_slowly(text, error)
-        if not is_complete(found):
+        if not is_well_formed(found):
             raise ValueError("it holds half of a character pair") from None
     return found
 
@@ -110,7 +110,7 @@ def one_value(text: bytes) -> msgspec.Raw:
         return _unmasked(_raw(masked), mark)
 
 
-def is_complete(value: Any) -> bool:
+def is_well_formed(value: Any) -> bool:
     """Whether all texts in plain values are whole, without half of a character pair."""
     try:
         _encode(value)
@@ -160,7 +160,7 @@ def _name(name: str, mark: bytes) -> str:
 def _escaped(value: Any) -> Any:
     """Return values that the encoder takes: what has half of a character pair is JSON already."""
     if isinstance(value, str):
-        return value if is_complete(value) else msgspec.Raw(json.dumps(value))
+        return value if is_well_formed(value) else msgspec.Raw(json.dumps(value))
     if isinstance(value, list | tuple):
         entries = []
         for entry in value:

@@ -74,7 +74,7 @@ class Observer(Protocol):
         ...
 
 
-class Middle(Protocol):
+class BatchProcessor(Protocol):
     """Steps 2 to 5: what a batch comes to, applied."""
 
     def run(self, batch: Batch, runs: Mapping[int, int], phase_ended: Lap, send: Send) -> BatchResult:
@@ -116,7 +116,7 @@ class Components:
     log: EventLog
     topic: RequestsTopic
     store: Positions
-    process: Middle
+    process: BatchProcessor
     delivery: DeliveryMode
     timers: Timers
     retention: Retention

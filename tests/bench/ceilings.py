@@ -171,8 +171,8 @@ class _Loop:
         outputs = [self._outputs(message) for message in messages]
         if self._ceiling.store:
             self._read_and_write(messages)
-        is_complete = self._ceiling.whole
-        answer_headers, record_headers = (_ANSWER_HEADERS, _RECORD_HEADERS) if is_complete else (None, None)
+        with_headers = self._ceiling.whole
+        answer_headers, record_headers = (_ANSWER_HEADERS, _RECORD_HEADERS) if with_headers else (None, None)
         self._producer.begin_transaction()
         for key, values in outputs:
             for value in values:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from runner.config import Config, ConfigError, load
 from runner.config.schema import json_schema, text
-from runner.config.schema_tree import shape_of
+from runner.config.schema_tree import schema_tree
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "config" / "runner.yaml"
@@ -77,10 +77,10 @@ def test_the_schema_in_its_file_is_the_one_of_the_code() -> None:
 
 
 def test_the_schema_has_the_defaults_of_the_file() -> None:
-    shape = shape_of(json_schema())
+    schema_node = schema_tree(json_schema())
     in_schema = {}
-    for path in shape.settings():
-        place = shape.at(path)
+    for path in schema_node.settings():
+        place = schema_node.at(path)
         assert place is not None
         in_schema[".".join(path)] = place.default
     in_file = leaves({k: v for k, v in yaml.safe_load(FILE.read_text()).items() if k != "domains"})

@@ -10,7 +10,7 @@ import pytest
 from runner.config import Config, ConfigError, load
 from runner.config.environment import overrides
 from runner.config.schema import json_schema
-from runner.config.schema_tree import shape_of
+from runner.config.schema_tree import schema_tree
 
 FILE = Path(__file__).parents[2] / "config" / "runner.yaml"
 
@@ -95,10 +95,10 @@ def test_a_name_of_ones_own_keeps_the_spelling_of_the_file(tmp_path: Path) -> No
 
 
 def test_every_setting_has_a_variable() -> None:
-    shape = shape_of(json_schema())
+    schema_node = schema_tree(json_schema())
 
-    for path in shape.settings():
-        [override], problems = overrides({"RUNNER_" + "__".join(path).upper(): "x"}, shape, {})
+    for path in schema_node.settings():
+        [override], problems = overrides({"RUNNER_" + "__".join(path).upper(): "x"}, schema_node, {})
         assert (override.path, problems) == (path, [])
 
 

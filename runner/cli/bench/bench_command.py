@@ -12,7 +12,7 @@ from uuid import uuid4
 import typer
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from runner.cli.bench.isolated_environment import DOMAIN, Workers, own_site
+from runner.cli.bench.isolated_environment import DOMAIN, Workers, isolated_environment
 from runner.cli.bench.measuring import PROCEED, START, Figures, Load, Out, measure
 from runner.cli.codecs import build_codecs
 from runner.cli.kafka_clients import Connection, connect_producer
@@ -84,7 +84,7 @@ def bench(
 
 
 def _measure_own(config: Config, file: Path | None, load: Load, workers: int) -> Figures:
-    with own_site(config, file, load.name, load.homes, workers) as (own, children):
+    with isolated_environment(config, file, load.name, load.homes, workers) as (own, children):
         return _measure(own, load, children)
 
 

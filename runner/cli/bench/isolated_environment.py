@@ -78,7 +78,7 @@ class Workers:
 
 
 @contextmanager
-def own_site(
+def isolated_environment(
     config: Config, file: Path | None, name: str, partitions: int, workers: int
 ) -> Iterator[tuple[Config, Workers]]:
     """Give the configuration of the place and its workers, for the length of the block."""

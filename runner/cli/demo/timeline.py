@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from runner.actions.incoming import ORIGIN
-from runner.cli.moments import clock_time
 from runner.cli.responses_table import FAIL
 from runner.cli.screen import Column, Rows, say, status_text
+from runner.cli.times import clock_time
 from runner.cli.topic_message import TopicMessage
 
 # Together no wider than the usual terminal.

@@ -8,9 +8,9 @@ import typer
 
 from runner.cli.dlq.letter import Letter
 from runner.cli.dlq.reading import Found, Reasons, Since, Until, find, wanted
-from runner.cli.moments import minute
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import Column, Rows, plain, print_json, say, stderr, stdout
+from runner.cli.times import minute
 
 _COLUMNS: Final = (
     Column("place", 8),

@@ -11,10 +11,10 @@ import typer
 from rich.text import Text
 
 from runner.cli.dlq.letter import Letter, Place, parse_place, read_letter
-from runner.cli.moments import moment
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, say, stdout
 from runner.cli.streams import write_bytes
+from runner.cli.times import moment
 from runner.cli.topic_message import TopicMessage
 from runner.cli.topic_reader import TopicReader
 from runner.config import Config

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from runner.cli.moments import from_now, minute
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
 from runner.cli.task.finding import known_domains, open_tasks
 from runner.cli.task.show_command import STYLES
+from runner.cli.times import from_now, minute
 from runner.store.calls import Page
 from runner.store.listing import BadCursor, Row, TaskFilter, TaskPage, list_tasks
 from runner.tasks.record import Record, Status

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from runner.cli.moments import from_now, moment
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, stdout
 from runner.cli.task.finding import find_task, open_tasks
+from runner.cli.times import from_now, moment
 from runner.envelope.plain import encode
 from runner.errors import EventError
 from runner.tasks.record import Ending, Record, Status

@@ -1,7 +1,7 @@
 """The sections of the configuration: names, types, ranges, defaults and meaning of every setting.
 
 What a single value must look like stands here and in ``values``; what several values must not say
-together stands in ``contradictions``. YAML keys are the camelCase of the attributes. The JSON Schema
+together stands in ``cross_field_rules``. YAML keys are the camelCase of the attributes. The JSON Schema
 is generated from these classes, and a test holds ``config/runner.yaml`` to their defaults and
 descriptions.
 """

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from runner.config.sections.section import Section
-from runner.config.values import DottedName, Frozen, Text, Texts, Topic, unfit
+from runner.config.values import DottedName, Frozen, Text, Texts, Topic, invalid
 
 InputAction = Literal["ProceedTask", "TimeoutTask", "TimeoutBetween", "TIMEOUT"]
 
@@ -25,7 +25,7 @@ _USUAL_PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
 
 def _only_json(encoding: str) -> str:
     if encoding != "json":
-        raise unfit(f"is {encoding}, but the payloads of input topics are read as JSON only", "remove it")
+        raise invalid(f"is {encoding}, but the payloads of input topics are read as JSON only", "remove it")
     return encoding
 
 

@@ -28,12 +28,12 @@ def divide(left: Number, right: Number) -> Json:
 
 def multiply(left: Number, right: Number) -> Json:
     """The product."""
-    return _sound(_isolate_poison(left) * _isolate_poison(right))
+    return _sound(_bounded(left) * _bounded(right))
 
 
 def minus(value: Number) -> Json:
     """The number with the other sign."""
-    return _sound(-_isolate_poison(value))
+    return _sound(-_bounded(value))
 
 
 def mod(left: Number, right: Number) -> Json:
@@ -101,7 +101,7 @@ def _fits(base: int, exponent: int) -> bool:
     return exponent >= 0 and (abs(base) <= 1 or exponent * base.bit_length() <= 2 * 64)
 
 
-def _isolate_poison(number: Number) -> Number:
+def _bounded(number: Number) -> Number:
     """Return a number that takes no time to reckon with."""
     return _float(number) if isinstance(number, int) and abs(number) > _MAX_WHOLE else number
 

@@ -1,6 +1,6 @@
 """Functions that give something new for every event, and the same when the event comes again.
 
-All of it is derived from what the search knows of its event (``Evaluation.chance``); nothing here is a
+All of it is derived from what the search knows of its event (``Evaluation.random_bytes``); nothing here is a
 secret, and nobody should take it for one.
 """
 
@@ -23,7 +23,7 @@ def now(evaluation: Evaluation) -> Json:
 
 def uuid(evaluation: Evaluation) -> Json:
     """A UUID as text."""
-    drawn = bytearray(evaluation.chance()[:16])
+    drawn = bytearray(evaluation.random_bytes()[:16])
     drawn[6] = drawn[6] & 0x0F | _UUID_VERSION << 4
     drawn[8] = drawn[8] & 0x3F | 0x80
     digits = drawn.hex()
@@ -36,7 +36,7 @@ def rand(evaluation: Evaluation, least: float, most: float) -> Json:
         raise Misuse("min is more than max")
     if max(abs(least), abs(most)) > _MAX_EXACT:
         raise Misuse("min and max must lie between -2^53 and 2^53")
-    drawn = int.from_bytes(evaluation.chance(), "big")
+    drawn = int.from_bytes(evaluation.random_bytes(), "big")
     if float(least).is_integer() and float(most).is_integer():
         return int(least) + drawn % (int(most) - int(least) + 1)
     return least + (most - least) * (drawn % _MAX_EXACT / _MAX_EXACT)

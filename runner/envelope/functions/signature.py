@@ -53,7 +53,7 @@ class Evaluation(Protocol):
         """Return when the event was given, epoch ms; Misuse where that is not known."""
         ...
 
-    def chance(self) -> bytes:
+    def random_bytes(self) -> bytes:
         """Return 20 bytes that nobody has had before, the same when the event comes again."""
         ...
 

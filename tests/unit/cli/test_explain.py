@@ -11,8 +11,8 @@ from runner.cli.app import run
 from runner.config import load
 from runner.config.environment import overrides
 from runner.config.schema import json_schema
-from runner.config.schema_tree import shape_of
-from runner.config.setting_docs import guides
+from runner.config.schema_tree import schema_tree
+from runner.config.setting_docs import setting_docs
 
 
 @pytest.fixture
@@ -52,12 +52,12 @@ def test_without_a_name_all_are_shown_and_no_secret(file: str, capsys: pytest.Ca
 
 
 def test_every_setting_has_a_meaning_and_a_variable_that_sets_it() -> None:
-    shape = shape_of(json_schema())
-    for guide in guides(load(None, {}), []):
-        assert guide.shape.description, guide.name
-        (found,), problems = overrides({guide.variable: "null"}, shape, {})
+    schema_node = schema_tree(json_schema())
+    for setting_doc in setting_docs(load(None, {}), []):
+        assert setting_doc.schema_node.description, setting_doc.name
+        (found,), problems = overrides({setting_doc.variable: "null"}, schema_node, {})
         assert not problems
-        assert ".".join(found.path) == guide.name
+        assert ".".join(found.path) == setting_doc.name
 
 
 @pytest.mark.parametrize(

@@ -105,8 +105,8 @@ def sent(emit: OutgoingMessage) -> Sent:
     kind, status = headers["event-kind"].decode(), headers["event-status"].decode()
     assert value["result"]["status"] == status
     request_id = value["requestMeta"]["id"]
-    is_complete = isinstance(request_id, float) and request_id.is_integer()
-    assert str(int(request_id) if is_complete else request_id) == emit.key.decode()
+    is_whole_number = isinstance(request_id, float) and request_id.is_integer()
+    assert str(int(request_id) if is_whole_number else request_id) == emit.key.decode()
     return Sent(kind, status, emit.key.decode(), value)
 
 

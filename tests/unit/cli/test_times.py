@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.cli.moments import clock_time, from_now, minute, moment, read_moment, span
+from runner.cli.times import clock_time, from_now, minute, moment, read_moment, span
 
 AT = datetime(2026, 11, 22, 2, 44, 12, 345_000, tzinfo=UTC)
 AT_MS = int(AT.timestamp() * 1000)

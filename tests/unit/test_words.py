@@ -1,0 +1,134 @@
+"""One idea has one word: a name that was given up does not come back, and who uses it is told the new one."""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tests.unit.docs.pages import ROOT
+
+SAY: Final = {
+    "Agenda": "Schedule",
+    "Ahead": "Prefetch",
+    "Asked": "TaskWork",
+    "Beside": "overlap",
+    "BesideThread": "OverlapThread",
+    "Closing": "Ending",
+    "Collector": "GcPacer",
+    "Complaints": "LastError",
+    "Contradiction": "BrokenRule",
+    "Desk": "Requester",
+    "Emit": "OutgoingMessage",
+    "Feed": "Changelog",
+    "FeedUnreadable": "ChangelogUnreadable",
+    "Guide": "SettingDoc",
+    "Intake": "BatchDecoder",
+    "KafkaFeed": "KafkaChangelog",
+    "Known": "start_offsets",
+    "LastTold": "ChangelogSnapshot",
+    "Meanwhile": "on_wait",
+    "Middle": "BatchProcessor; in tests, Harness",
+    "More": "Step",
+    "Outlet": "TopicCatalog",
+    "Parts": "Components",
+    "Processed": "BatchResult",
+    "Room": "BatchBudget",
+    "SettledPlan": "ImmediateAnswer",
+    "Shape": "SchemaNode",
+    "Shipment": "Delivery",
+    "Sighting": "TopicMessage",
+    "StoreTime": "StoreClock",
+    "Stretch": "IndexRange",
+    "Terms": "ProcessingSettings",
+    "TimerMark": "TimerToken",
+    "Told": "ChangelogRecord",
+    "Watcher": "Recorder",
+    "Whole": "Completeness",
+    "_abandon": "abort_batch",
+    "_narrow": "isolate_poison",
+    "_step_back": "rewind_all",
+    "_take_back": "abort_batch",
+    "_try_again": "try_recover",
+    "adopt": "bind_server",
+    "beside": "overlap",
+    "conclude": "the result itself: BatchResult",
+    "contradictions": "broken_rules, or cross_field_rules",
+    "decode_ahead": "prefetch",
+    "feed": "changelog",
+    "guides": "setting_docs",
+    "in_turn": "run_overlapped",
+    "is_spent": "exhausted",
+    "is_whole": "is_complete",
+    "let_pass": "honour_kept_decisions",
+    "look_ahead": "prefetch",
+    "note_of": "commit_metadata",
+    "nothing_more": "on_wait",
+    "offset_notes": "commit_metadata",
+    "open_positions": "start_offsets",
+    "own_site": "isolated_environment",
+    "require_room": "check_message_sizes",
+    "second_look": "kept_decisions",
+    "shape_of": "schema_tree",
+    "take_in": "decode",
+    "tether": "parent_watch",
+    "truth": "truthiness",
+    "unanswered": "unreachable",
+    "unfit": "invalid",
+    "unresumed": "undeliverable",
+}
+"""The word that was given up, and what to say."""
+
+PHRASE: Final = "task feed"
+PROSE: Final = ("runner", "docs", "config", "schemas", "README.md")
+IGNORED: Final = {".lock", ".pyc"}
+
+
+def old_names(source: str) -> Iterator[tuple[int, str]]:
+    """The names of a module that were given up, each with its line."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME and token.string in SAY:
+            yield token.start[0], token.string
+
+
+def files(*places: str) -> Iterator[Path]:
+    for place in places:
+        path = ROOT / place
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (file for file in found if file.is_file() and file.suffix not in IGNORED)
+
+
+def test_no_name_that_was_given_up_is_used() -> None:
+    modules = (file for file in files("runner", "tests") if file.suffix == ".py" and file != Path(__file__))
+    back = [
+        f"{file.relative_to(ROOT)}:{line}: not {name}, say {SAY[name]}"
+        for file in modules
+        for line, name in old_names(file.read_text(encoding="utf-8"))
+    ]
+    assert back == []
+
+
+def test_no_module_is_called_by_a_name_that_was_given_up() -> None:
+    modules = (file for file in files("runner", "tests") if file.suffix in {".py", ".lua"})
+    back = [
+        f"{file.relative_to(ROOT)}: say {SAY[name]}"
+        for file in modules
+        if (name := file.stem.removeprefix("test_")) in SAY
+    ]
+    assert back == []
+
+
+def test_the_changelog_is_called_nothing_else() -> None:
+    back = [
+        f"{file.relative_to(ROOT)}:{line}: not {PHRASE}, say changelog"
+        for file in files(*PROSE)
+        for line, text in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        if PHRASE in text.lower()
+    ]
+    assert back == []
+
+
+def test_a_name_that_comes_back_is_found_with_its_line_and_words_in_a_text_are_not() -> None:
+    assert list(old_names('text = "a beside"\nx = in_turn(beside)\n')) == [(2, "in_turn"), (2, "beside")]
