@@ -33,7 +33,7 @@ class BrokenRule(NamedTuple):
     """The setting to change, the one it contradicts, what is wrong, and the way out."""
 
     path: Path
-    overlap: Path
+    other: Path
     what: str
     remedy: str
 
@@ -45,7 +45,7 @@ def broken_rules(config: Config, broken: Iterable[Path]) -> list[BrokenRule]:
         found
         for rule in _RULES
         for found in rule(config)
-        if not any(_at_or_below(found.path, path) or _at_or_below(found.overlap, path) for path in unreliable)
+        if not any(_at_or_below(found.path, path) or _at_or_below(found.other, path) for path in unreliable)
     ]
 
 
@@ -232,28 +232,28 @@ def _password_once(config: Config) -> Iterator[BrokenRule]:
 def _topology(config: Config) -> Iterator[BrokenRule]:
     """Where the nodes are is said once, in the setting that belongs to the topology."""
     redis = config.redis
-    overlap = ("redis", "topology")
+    other = ("redis", "topology")
     if redis.topology == "standalone":
         if redis.nodes:
             yield BrokenRule(
-                ("redis", "nodes"), overlap, "is set, while redis.topology is standalone", _TOPOLOGY_OR_NODES
+                ("redis", "nodes"), other, "is set, while redis.topology is standalone", _TOPOLOGY_OR_NODES
             )
     else:
         if not redis.nodes:
             yield BrokenRule(
-                ("redis", "nodes"), overlap, f"is empty, while redis.topology is {redis.topology}", _NODES
+                ("redis", "nodes"), other, f"is empty, while redis.topology is {redis.topology}", _NODES
             )
         if redis.url.get_secret_value() != DEFAULT_REDIS_URL:
             yield BrokenRule(
                 ("redis", "url"),
-                overlap,
+                other,
                 f"is set, while redis.topology is {redis.topology}",
                 "remove it, and list redis.nodes",
             )
     if (redis.topology == "sentinel") != (redis.sentinel.master is not None):
         yield BrokenRule(
             ("redis", "sentinel", "master"),
-            overlap,
+            other,
             f"is {'not ' if redis.sentinel.master is None else ''}set, "
             f"while redis.topology is {redis.topology}",
             "set it to the name in the Sentinels' configuration"
@@ -320,11 +320,11 @@ def _clients_fit(config: Config) -> Iterator[BrokenRule]:
         least = largest + more
         for key in ("properties", client):
             if _whole_number(of_clients[key].get(name), least) < least:
-                overlap = f" with the {more} bytes that come with it" if more else ""
+                extra = f" with the {more} bytes that come with it" if more else ""
                 yield BrokenRule(
                     ("kafka", key, name),
                     ("limits", "eventBytes"),
-                    f"is less than limits.eventBytes ({largest}){overlap}",
+                    f"is less than limits.eventBytes ({largest}){extra}",
                     "lower limits.eventBytes as well, or remove it",
                 )
 
