@@ -43,8 +43,11 @@ class Stopping:
             raise EndedEarly
 
     def note(self) -> None:
-        """A signal has come: called in the main thread, between two of its steps."""
+        """A signal has come: from now on another one is the second."""
         self._asked.set()
+
+    def interrupt(self) -> None:
+        """End what has not begun: called in the main thread, between two of its steps."""
         if not self._has_begun:
             raise EndedEarly
 
@@ -68,9 +71,11 @@ def stopping_by_signal(shutdown_seconds: float) -> Iterator[Stopping]:
         del frame
         if stopping.asked():
             os._exit(STOPPED_LATE)
+        # First of all: what follows may block, and the second signal must count all the same.
+        stopping.note()
         deadline.start()
         _log.info("stopping", signal=signal.Signals(number).name)
-        stopping.note()
+        stopping.interrupt()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -59,7 +59,12 @@ def split_url(url: str, schemes: tuple[str, ...]) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         unquote_to_bytes(parts.netloc).decode()
-        if parts.port == 0 or (parts.hostname is not None and not is_host(parts.hostname)):
+        if (
+            parts.fragment
+            or url.endswith("#")
+            or parts.port == 0
+            or (parts.hostname is not None and not is_host(parts.hostname))
+        ):
             return None
     except ValueError:  # a port that is none, brackets that do not close, escapes that are no text
         return None

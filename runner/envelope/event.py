@@ -6,10 +6,11 @@ answered but is wrong raises EventError where it is read, which becomes a FAIL.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from math import isfinite
 from typing import Any, Final
@@ -21,6 +22,8 @@ from runner.envelope.plain import Written, decode, decode_whole, encode, is_well
 from runner.errors import NOT_CONVERTIBLE, EventError, PoisonError
 
 _UNREAD: Final = object()
+
+_NOTHING: Final = re.compile(r"-?[0.]+[eE]")
 
 
 class _RequestHead(msgspec.Struct):
@@ -302,7 +305,12 @@ def _number_text(number: float) -> str:
     written = number.text if isinstance(number, Written) else repr(number)
     if not isfinite(number):
         return written
-    exact, shortest = Decimal(written), repr(float(number))
+    shortest = repr(float(number))
+    try:
+        exact = Decimal(written)
+    except InvalidOperation:
+        # An exponent beyond all bounds: all that is finite with it is 0, or nearly.
+        return "0" if _NOTHING.match(written) else written
     if exact == int(exact):
         return str(int(exact))
     return shortest if Decimal(shortest) == exact else written
@@ -321,7 +329,10 @@ def _request_id(raw: Any) -> str:
         value = _request_head.decode(raw).id
     except ValueError:
         # What the parser dislikes may stand beside the id.
-        meta = decode(raw)
+        try:
+            meta = decode(raw)
+        except (ValueError, RecursionError):
+            raise PoisonError("NOT_AN_ENVELOPE", "requestMeta is no JSON: nobody can be answered") from None
         if not isinstance(meta, dict):
             raise PoisonError("NOT_AN_ENVELOPE", "requestMeta is no object: nobody can be answered") from None
         value = meta.get("id")

@@ -36,6 +36,8 @@ MAX_CACHED: Final = 1024
 DROP: Final = "-"
 """The outputElement that drops the output."""
 
+_BRACKETED: Final = re.compile(r"\[.*\]", re.DOTALL)
+"""From the first bracket to the last: only a name behind all of them is looked at."""
 _QUERY_SIGN: Final = re.compile(r"[\[\]*]")
 
 
@@ -237,6 +239,9 @@ def _compiled(text: str) -> Path:
 
 
 def _as_it_stands(text: str, root: Root, rest: str) -> str:
+    if "," in _BRACKETED.sub("", rest):
+        # The library would take it for two names.
+        raise refusal("path", text, "has a comma in a name; quote a name such as ['a,b']")
     return f"${rest}" if root is not Root.NODE or rest.startswith("[") else text
 
 

@@ -23,10 +23,13 @@ LONGEST_WHOLE: Final = 4300
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
-_MINUS_ZERO: Final = re.compile(rb"-[0][\s,\]}]")
+_MINUS_ZERO: Final = re.compile(rb"-[0](?:[\s,\]}]|\Z)")
 """Found by its first sign, which is quicker than by the first two."""
 
-_ESCAPE: Final = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
+_ESCAPE: Final = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 
 class Written(float):

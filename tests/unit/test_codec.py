@@ -63,6 +63,8 @@ def reason(value: bytes) -> str:
         (b"5", "NOT_AN_ENVELOPE"),
         (b'"text"', "NOT_AN_ENVELOPE"),
         (b'"\\ud800"', "NOT_AN_ENVELOPE"),
+        (rb'{"requestMeta":{"id":"r","note":"\ud8"}}', "NOT_JSON"),
+        (rb'{"x":"\ud83"},"payload":{}}', "NOT_JSON"),
         (b"null", "NOT_AN_ENVELOPE"),
         (b"true", "NOT_AN_ENVELOPE"),
     ],

@@ -219,6 +219,9 @@ def test_what_is_neither_text_nor_number_is_refused_by_name(value: Any) -> None:
         ("12345678901234567890.0", "12345678901234567890"),
         ("0.1234567890123456789", "0.1234567890123456789"),
         ("1e-400", "1e-400"),
+        ("0e9999999999999999999", "0"),
+        ("-0.0e-9999999999999999999", "0"),
+        ("1e-9999999999999999999", "1e-9999999999999999999"),
     ],
 )
 def test_a_number_has_one_text_however_it_was_spelled_and_loses_no_digit(number: str, text: str) -> None:

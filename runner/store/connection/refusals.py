@@ -75,6 +75,11 @@ def _remedy(error: Exception, text: str) -> _Remedy | None:
         (isinstance(error, NoPermissionError) or _DENIED_IN_SCRIPT.search(text) is not None, _DENIED),
         (isinstance(error, AskError), _CLUSTER),
         (_NO_CLUSTER in text, _SINGLE),
-        (any(isinstance(each, ssl.SSLError) for each in causes), _CERTIFICATE),
+        (any(_is_lasting(each) for each in causes), _CERTIFICATE),
     )
     return next((remedy for applies, remedy in cases if applies), None)
+
+
+def _is_lasting(error: BaseException) -> bool:
+    """Whether TLS itself is refused; a connection that ends meanwhile is one to a server that is away."""
+    return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)

@@ -114,4 +114,7 @@ def _command_meta(fields: Sections, topic: InputTopic) -> dict[str, Any] | None:
 
 def _plain(fields: Sections, name: str) -> Any:
     raw = fields.get(name)
-    return None if raw is None else decode(raw)
+    try:
+        return None if raw is None else decode(raw)
+    except (ValueError, RecursionError):
+        raise PoisonError("NOT_JSON", f"{name} cannot be read") from None
