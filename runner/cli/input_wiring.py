@@ -13,7 +13,7 @@ from runner.config import Config
 from runner.errors import FatalError, LogUnavailable
 from runner.metrics import Metrics
 from runner.store.redis_store import RedisStore
-from runner.worker.components import Components, Limits
+from runner.worker.components import Components, LoopLimits
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import DeliveryMode
 from runner.worker.health import HealthState
@@ -38,7 +38,7 @@ class Surroundings:
     delivery: DeliveryMode
     terms: ProcessingSettings
     topics: KafkaTopicCatalog
-    limits: Limits
+    limits: LoopLimits
     metrics: Metrics
     health: HealthState
 

@@ -16,7 +16,7 @@ from runner.store.redis_store import RedisStore
 from runner.worker.commit_metadata import incarnation_of, topic_of
 from runner.worker.group_offsets import group_offsets
 from runner.worker.kafka_changelog import KafkaChangelog
-from runner.worker.restorer import Extent, Group, Observer, Restorer
+from runner.worker.restorer import Extent, Group, RestoreObserver, Restorer
 from runner.worker.topics import Cluster
 
 
@@ -94,7 +94,7 @@ def _known_before(store: RedisStore, config: Config, ownership: Ownership, *, by
     ).values()
     remedy = "set redis.startEmpty to true to begin with no tasks"
     if config.restores:
-        notes = [committed.note for committed in found]
+        notes = [committed.metadata for committed in found]
         known = max((incarnation_of(note, ownership.topic_id) for note in notes), default=0)
         if known or _has_told(config, str(config.topics.tasks)):
             if not (notes or by_hand or config.topics.are_tasks_given):
@@ -132,7 +132,7 @@ def _unheard_of(notes: Collection[str], store: RedisStore) -> int:
 
 
 def make_restorer(
-    config: Config, store: RedisStore, opened: Opened, group: Group, observer: Observer
+    config: Config, store: RedisStore, opened: Opened, group: Group, observer: RestoreObserver
 ) -> Restorer | None:
     """Return what restores the store from the changelog; None where there is no changelog."""
     if not config.restores:

@@ -39,7 +39,7 @@ from runner.metrics import Metrics
 from runner.store.calls import Opened
 from runner.store.redis_store import RedisStore
 from runner.worker.changelog import Changelog
-from runner.worker.components import Components, Limits, nobody_else
+from runner.worker.components import Components, LoopLimits, nobody_else
 from runner.worker.connectivity import LastError, first_answer, unreachable
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
@@ -247,7 +247,7 @@ class _Worker:
             assigned=nobody_else if config.restores else store.go_without_changelog,
             ping=self._codecs.ping,
         )
-        limits = Limits(
+        limits = LoopLimits(
             batch_events=config.worker.batch_size,
             batch_bytes=config.worker.batch_bytes,
             poll_seconds=config.worker.poll_ms / 1000,

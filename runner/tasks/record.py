@@ -135,7 +135,7 @@ class Record(msgspec.Struct, frozen=True):
             raise _unreadable(self.key, error) from None
 
 
-def as_left_by(record: Record, source: str) -> Record | None:
+def record_after(record: Record, source: str) -> Record | None:
     """Return the record as the event at ``source`` left it; None if that event did not change it.
 
     Later events on the same generation may have changed it since: with the one transition there is,
@@ -148,8 +148,8 @@ def as_left_by(record: Record, source: str) -> Record | None:
         return None
     if closing is None:
         return record
-    opened = msgspec.structs.replace(record.state, status=Status.OPEN, closing=None)
-    return Record(record.key, record.revision - 1, opened, record.start)
+    as_opened = msgspec.structs.replace(record.state, status=Status.OPEN, closing=None)
+    return Record(record.key, record.revision - 1, as_opened, record.start)
 
 
 # TypeError: a part is not there at all.
@@ -178,9 +178,9 @@ def read_start(text: bytes) -> TaskStart:
     except msgspec.DecodeError:
         # What a sender wrote may be JSON that the parser refuses.
         fields = split(text)
-        sent = {name: fields.pop(name) for name in ("event", "data") if name in fields}
+        raw = {name: fields.pop(name) for name in ("event", "data") if name in fields}
         start = _start_decoder.decode(encode({**fields, "event": None}))
-        return msgspec.structs.replace(start, **sent)
+        return msgspec.structs.replace(start, **raw)
 
 
 def _unreadable(key: TaskKey, error: Exception) -> StoreUnreadable:

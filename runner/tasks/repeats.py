@@ -22,24 +22,24 @@ _CHARACTERS: Final = 11
 
 def is_of_earlier_round(record: Record, identity: str) -> bool:
     """Whether the event of this identity started or ended a round before the present one."""
-    known = _known(record)
+    digests = _earlier_digests(record)
     # A record of an older version has them in full.
-    return bool(known) and (_kept(identity, record.key) in known or identity in known)
+    return bool(digests) and (_digest(identity, record.key) in digests or identity in digests)
 
 
 def after_round(record: Record) -> tuple[str, ...]:
     """Return what the round that follows this closed one has as ``previous_identities``."""
     closing = record.state.closing
     own = [record.starting_event().identity(), *([] if closing is None else [closing.identity])]
-    return (*_known(record), *(_kept(identity, record.key) for identity in own))[1 - REMEMBERED :]
+    return (*_earlier_digests(record), *(_digest(identity, record.key) for identity in own))[1 - REMEMBERED :]
 
 
-def _known(record: Record) -> tuple[str, ...]:
+def _earlier_digests(record: Record) -> tuple[str, ...]:
     """Return those of the last 64 that are not of the present round, which has one, or two in the end."""
     own = 1 if record.is_open else 2
     return record.state.previous_identities[own - REMEMBERED :]
 
 
-def _kept(identity: str, key: TaskKey) -> str:
+def _digest(identity: str, key: TaskKey) -> str:
     digest = blake2b(f"{identity} {key.domain} {key.id}".encode(), digest_size=_BYTES).digest()
     return urlsafe_b64encode(digest)[:_CHARACTERS].decode()

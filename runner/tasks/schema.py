@@ -58,7 +58,7 @@ def _field_docs() -> Iterator[tuple[str, str, str]]:
                 match field, below:
                     case (
                         ast.AnnAssign(target=ast.Name(id=name)),
-                        ast.Expr(value=ast.Constant(value=str(said))),
+                        ast.Expr(value=ast.Constant(value=str(doc))),
                     ):
                         yield node.name, stored[name], " ".join(said.split())
 

@@ -28,8 +28,8 @@ class Source(NamedTuple):
 
 def parse_source(text: str) -> Source:
     """Return the source that ``str`` wrote; EventError 10011 for anything else."""
-    found = _WRITTEN.fullmatch(text)
-    if found is None:
+    match = _WRITTEN.fullmatch(text)
+    if match is None:
         raise EventError(NOT_CONVERTIBLE, f"not a source: {text[:100]!r}")
-    incarnation, partition, offset = map(int, found.groups())
+    incarnation, partition, offset = map(int, match.groups())
     return Source(incarnation, partition, offset)

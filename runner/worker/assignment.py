@@ -1,7 +1,7 @@
-"""Which home partitions this worker owns, where each stands, and what waits to be processed.
+"""The homes that a worker owns, the position of each, and the backlog of polled messages.
 
-A home's *position* is the offset up to which everything is committed: the base of the next batch.
-Messages held from an earlier poll wait in a backlog; they go when their partition is revoked.
+A home's *position* is the offset up to which everything is committed: the base offset of the next batch.
+Polled messages wait in the backlog for a batch; they are dropped when their partition is revoked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from runner.worker.event_log import Message
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages to process together, in the order in which they were read, and their bases."""
+    """Messages to process together, in the order in which they were read, and their base offsets."""
 
     messages: tuple[Message, ...]
     base_offsets: Mapping[int, int]
@@ -30,19 +30,19 @@ class Assignment:
         self.positions: dict[int, int] = {}
         """Next offset to process, by open home; everything below is committed."""
         self.pending: set[int] = set()
-        """Assigned, but not open yet: where to begin is still to be found out."""
+        """Assigned, but not open yet: the start offset is not known."""
         self.paused: dict[int, str] = {}
         """Open homes that are paused, with the reason."""
         self._backlog: deque[Message] = deque()
-        self._held_bytes = 0
+        self._backlog_bytes = 0
         self._next: dict[int, int] = {}
 
     def assigned(self, partitions: Collection[int]) -> None:
-        """Note partitions to be opened."""
+        """Add partitions that are to be opened."""
         self.pending.update(partitions)
 
     def revoked(self, partitions: Collection[int]) -> None:
-        """Forget partitions and what was held of them."""
+        """Drop partitions and their backlog."""
         for partition in partitions:
             self.pending.discard(partition)
             self.positions.pop(partition, None)
@@ -51,74 +51,74 @@ class Assignment:
         self._drop(set(partitions))
 
     def opened(self, positions: Mapping[int, int]) -> None:
-        """Note where the reading of pending partitions begins."""
+        """Open pending partitions at their start offsets."""
         for partition, offset in positions.items():
             self.pending.discard(partition)
             self.positions[partition] = offset
             self._next[partition] = offset
 
     def add(self, messages: Iterable[Message]) -> None:
-        """Hold messages for the next batches; what is not expected here is dropped."""
+        """Add messages to the backlog; one that is not expected next in its home is dropped."""
         for message in messages:
             expected = self._next.get(message.partition)
-            # A rewind or a rebalance may leave a message in flight that will come again.
+            # A rewind or a rebalance may leave a message in flight that will be polled again.
             if expected is None or message.offset < expected or message.partition in self.paused:
                 continue
             self._next[message.partition] = message.offset + 1
             self._backlog.append(message)
-            self._held_bytes += _size(message)
+            self._backlog_bytes += _size(message)
 
     def take(self, max_messages: int, max_bytes: int) -> Batch:
-        """Return the next batch, at least one message if any is held."""
-        taken = self.waiting(max_messages, max_bytes)
-        for message in taken:
+        """Remove and return the next batch: at least one message if there is a backlog."""
+        messages = self.waiting(max_messages, max_bytes)
+        for message in messages:
             self._backlog.popleft()
-            self._held_bytes -= _size(message)
-        base_offsets = {message.partition: self.positions[message.partition] for message in taken}
-        return Batch(taken, base_offsets)
+            self._backlog_bytes -= _size(message)
+        base_offsets = {message.partition: self.positions[message.partition] for message in messages}
+        return Batch(messages, base_offsets)
 
-    def hold(self, messages: Collection[Message]) -> None:
-        """Put messages of the last batch back to the front, in their order."""
+    def put_back(self, messages: Collection[Message]) -> None:
+        """Put deferred messages of the last batch back to the front, in their order."""
         self._backlog.extendleft(reversed(tuple(messages)))
-        self._held_bytes += sum(map(_size, messages))
+        self._backlog_bytes += sum(map(_size, messages))
 
     def advance(self, positions: Mapping[int, int]) -> None:
-        """Note what was committed."""
+        """Move the positions to committed offsets."""
         for partition, offset in positions.items():
             if partition in self.positions:
                 self.positions[partition] = offset
 
     def rewound(self, partitions: Collection[int]) -> dict[int, int]:
-        """Forget what was read beyond the positions; return where to read on."""
+        """Drop the backlog of these partitions; return the positions to read from again."""
         self._drop(set(partitions))
-        back = {p: self.positions[p] for p in partitions if p in self.positions}
-        self._next.update(back)
-        return back
+        offsets = {p: self.positions[p] for p in partitions if p in self.positions}
+        self._next.update(offsets)
+        return offsets
 
     @property
-    def held(self) -> int:
-        """How many messages wait."""
+    def backlog_count(self) -> int:
+        """Number of messages in the backlog."""
         return len(self._backlog)
 
     @property
-    def held_bytes(self) -> int:
-        """How large they are together."""
-        return self._held_bytes
+    def backlog_bytes(self) -> int:
+        """Bytes of the values in the backlog."""
+        return self._backlog_bytes
 
     def waiting(self, max_messages: int, max_bytes: int) -> tuple[Message, ...]:
-        """Return what would be taken next; nothing is taken."""
-        found: list[Message] = []
+        """Return the messages of the next batch, without removing them."""
+        messages: list[Message] = []
         size = 0
         for message in islice(self._backlog, max_messages):
             size += _size(message)
-            if found and size > max_bytes:
+            if messages and size > max_bytes:
                 break
-            found.append(message)
-        return tuple(found)
+            messages.append(message)
+        return tuple(messages)
 
     def _drop(self, partitions: set[int]) -> None:
         self._backlog = deque(m for m in self._backlog if m.partition not in partitions)
-        self._held_bytes = sum(map(_size, self._backlog))
+        self._backlog_bytes = sum(map(_size, self._backlog))
 
 
 def _size(message: Message) -> int:

@@ -1,4 +1,4 @@
-"""Where each home of a batch stands: its base, its first message, and where it is cut."""
+"""The state of each home in a batch: base offset, first message, and the offset it is deferred from."""
 
 from __future__ import annotations
 
@@ -33,46 +33,46 @@ class BatchState:
         return message.offset >= self._deferred_from.get(message.partition, message.offset + 1)
 
     def decide_next(self, messages: Iterable[Message]) -> None:
-        """Note which messages are decided next."""
+        """Set the messages that are decided next."""
         for message in messages:
             self._ends[message.partition] = message.offset + 1
 
     def decided_up_to(self, home: int) -> int:
-        """Return the offset below which everything of a home is decided, as far as is known by now."""
+        """Return the offset below which everything of a home is decided by now."""
         end = self._ends[home]
         return min(end, self._deferred_from.get(home, end))
 
     def remember_tokens(self, tokens: Mapping[int, str]) -> None:
-        """Note what was found in shards. StoreLost if one has lost something since it was read first.
+        """Remember the tokens of shards. StoreLost if a shard has lost something since its first read.
 
-        What this batch did there, or found decided there, may be gone then.
+        Changes and kept decisions of this batch in that shard may be lost then.
         """
         for shard, shard_token in tokens.items():
             if self._tokens.setdefault(shard, shard_token) != shard_token:
                 raise StoreLost(f"shard {shard} has lost something since it was read")
 
     def shard_token(self, shard: int) -> str:
-        """Return the note of a shard when it was read; empty: it was not."""
+        """Return the token a shard had when it was read; empty: it was not read."""
         return self._tokens.get(shard, "")
 
     def defer_all(self, messages: Iterable[Message]) -> None:
-        """Leave the rest of the batch for a later one."""
+        """Defer these messages, and all behind them in their homes, to a later batch."""
         for message in messages:
             self.defer(message.partition, message.offset)
 
     def defer(self, home: int, offset: int) -> None:
-        """Leave this offset and all behind it for a later batch."""
+        """Defer this offset of a home, and all behind it, to a later batch."""
         self._deferred_from[home] = min(offset, self._deferred_from.get(home, offset))
 
     def pause(self, home: int, offset: int, reason: str) -> None:
-        """Cut a home, and say that it cannot go on from there."""
+        """Defer a home from this offset, and pause it there."""
         self.defer(home, offset)
         if self._deferred_from[home] == offset:
             self._pauses[home] = (offset, reason)
 
     @property
     def paused(self) -> dict[int, str]:
-        """Homes that cannot go on, with the reason; not those that were cut before they came so far."""
+        """Paused homes, with the reason; not those that were deferred before the offset of the pause."""
         return {
             home: reason
             for home, (offset, reason) in self._pauses.items()

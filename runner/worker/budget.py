@@ -1,8 +1,8 @@
-"""What the events of a batch may take before the others wait for the next: time, and bytes that they build.
+"""The budget of a batch: time and bytes that its events may use before the rest is deferred.
 
-A pattern may take a second, and a record a thousand times as much as the event that names it. A thousand such
-events in one batch would end the worker, and then whoever takes over. Where a batch is cut makes
-no difference to what is decided (``Progress.cut``), so this may look at a clock.
+A pattern may take a second, and a record may be a thousand times as large as the event that names it. A
+thousand such events in one batch would end the worker, and then the worker that takes over. Where a batch
+is deferred makes no difference to what is decided (``BatchState.defer``), so a clock may be read here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from runner.clock import Ticker
 
 
 class BatchBudget:
-    """What is left of the room of a batch."""
+    """The time and bytes that a batch has left."""
 
     def __init__(self, ticker: Ticker, seconds: float, size_bytes: int) -> None:
         self._ticker = ticker
@@ -19,10 +19,10 @@ class BatchBudget:
         self._bytes_left = size_bytes
 
     def charge(self, size_bytes: int) -> None:
-        """Note what was built."""
+        """Take so many bytes from the budget."""
         self._bytes_left -= size_bytes
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether what comes next waits for the next batch."""
+        """Whether the next event has to be deferred."""
         return self._bytes_left < 0 or self._ticker() > self._until

@@ -1,15 +1,15 @@
-"""Compares what a shard of the store holds with the changelog. Changes nothing; right while workers run.
+"""Compares a shard of the store with the changelog; changes nothing, and is right while workers run.
 
-A first look reads the shard's partition to its end, then all that the store has of it. What differs
-may only have moved meanwhile, so it is looked at again, in an order that tells the two apart:
+The first pass reads the shard's changelog partition to its end, then all records of the shard. A task that
+differs may only have changed meanwhile, so it is read again, in an order that tells the two apart:
 
   1 the store: record and index entries, twice, so that they belong together
   2 the committed offsets of the homes
-  3 what the changelog was told since
+  3 the changelog messages written since
 
-A task of which the changelog was told something in 3 is looked at once more. Otherwise the record in the
-store was made by an event that is not committed yet, which is as it should be; or that event is
-committed, so the changelog was told of it, and what the changelog says has to be what the store holds.
+A task with a new changelog message in 3 is read once more. Otherwise either the record in the store was
+made by an event that is not committed yet, which is no difference; or that event is committed, so its
+changelog message is written, and the record in the changelog has to equal the one in the store.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from runner.worker.changelog_snapshot import LIMIT_BYTES, ChangelogSnapshot
 from runner.worker.restorer import ChangelogReader
 
 TRIES: Final = 8
-"""Looks at what differs, before what moves every time is believed to be alive."""
+"""Passes over the tasks that differ; one that changes every time is taken to be in use."""
 
 _CHUNK: Final = 500
 
@@ -39,13 +39,13 @@ class Difference(Enum):
     """How store and changelog differ about a task."""
 
     MISSING = "missing"
-    """The changelog tells of a record, the store has none."""
+    """The changelog has a record, the store has none."""
     STALE = "stale"
-    """The store has another record than the one the changelog told of last."""
+    """The store has another record than the changelog."""
     UNEXPECTED = "unexpected"
-    """The store has something of a task that, by the changelog, is gone or never was."""
+    """The store has a record or entry of a task that has no record in the changelog."""
     UNINDEXED = "unindexed"
-    """The record is right and its index entry is not there, or stands elsewhere as well."""
+    """The record is right, and its index entry is missing or there is a second one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +60,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What comparing a shard came to."""
+    """The result of comparing a shard."""
 
     tasks: int
-    """Tasks the changelog tells of."""
+    """Tasks with a record in the changelog."""
     findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far the group has come."""
+    """The committed offsets of the group, and the time of the store."""
 
     committed: Mapping[int, int]
     """Committed offset by home."""
@@ -77,8 +77,8 @@ class Standing:
     """Time of the store."""
 
 
-class Held(ListableStore, Protocol):
-    """What is asked of a store."""
+class ComparedStore(ListableStore, Protocol):
+    """The store as a comparison reads it."""
 
     def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
         """Return the moments of index entries; None where there is no such entry."""
@@ -86,16 +86,16 @@ class Held(ListableStore, Protocol):
 
 
 class GrowingChangelog(ChangelogReader, Protocol):
-    """A changelog that can be read on after its end was reached."""
+    """A changelog reader that can go on after it has reached the end."""
 
     def extend(self) -> None:
-        """Let the end be where it is by now."""
+        """Move the end of reading to the present end of the partition."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """What there is of tasks."""
+class ComparisonScope:
+    """What is compared: domains, homes and incarnation."""
 
     domains: Collection[str]
     homes: int
@@ -104,27 +104,27 @@ class Scope:
 
 @dataclass(slots=True)
 class _Suspect:
-    """A task that is to be looked at again."""
+    """A task that differed, and is read again."""
 
     key: TaskKey
     home: int
-    told: Record | None
+    expected: Record | None
     entries: set[tuple[Index, str]] = field(default_factory=set)
-    """Index entries that were seen of it and are not what the changelog lets expect."""
+    """Index entries of the task that do not belong to the record in the changelog."""
 
 
 class Comparison:
-    """Compares shard by shard."""
+    """Compares store and changelog, one shard at a time."""
 
     def __init__(
         self,
-        store: Held,
+        store: ComparedStore,
         changelog: GrowingChangelog,
-        scope: Scope,
+        scope: ComparisonScope,
         standing: Callable[[], Standing],
         limit_bytes: int = LIMIT_BYTES,
     ) -> None:
-        """``standing`` asks the group and the store. Either may raise LogUnavailable, StoreUnavailable."""
+        """``standing`` asks the group and the store; it may raise LogUnavailable or StoreUnavailable."""
         self._store = store
         self._changelog = changelog
         self._scope = scope
@@ -132,54 +132,58 @@ class Comparison:
         self._limit_bytes = limit_bytes
 
     def shard(self, shard: int) -> Compared:
-        """Compare one shard."""
-        last = ChangelogSnapshot(range(self._scope.homes), self._limit_bytes)
+        """Compare one shard, and return its differences."""
+        snapshot = ChangelogSnapshot(range(self._scope.homes), self._limit_bytes)
         tasks, findings = 0, list[Finding]()
         while True:
             self._changelog.begin(shard)
-            while (found := self._changelog.read()) is not None:
-                last.take(found)
-            tasks += len(last.told)
-            suspects = self._look(shard, last)
-            findings += self._look_again(shard, suspects)
-            if not last.go_on():
+            while (messages := self._changelog.read()) is not None:
+                snapshot.take(messages)
+            tasks += len(snapshot.values)
+            suspects = self._suspects(shard, snapshot)
+            findings += self._confirmed(shard, suspects)
+            if not snapshot.next_part():
                 return Compared(tasks, tuple(findings))
 
-    # -- the first look ----------------------------------------------------------------------------
+    # -- the first pass ----------------------------------------------------------------------------
 
-    def _look(self, shard: int, last: ChangelogSnapshot) -> dict[bytes, _Suspect]:
+    def _suspects(self, shard: int, snapshot: ChangelogSnapshot) -> dict[bytes, _Suspect]:
         suspects: dict[bytes, _Suspect] = {}
         domains = set(self._scope.domains)
-        told = iter(last.told.items())
-        while chunk := list(islice(told, _CHUNK)):
+        values = iter(snapshot.values.items())
+        while chunk := list(islice(values, _CHUNK)):
             records = [read_entry(value).record for _, value in chunk]
             domains |= {record.key.domain for record in records}
-            held = self._store.records_of([record.key for record in records])
-            for (name, _), record, found in zip(chunk, records, held, strict=True):
-                if found != record:
+            stored_records = self._store.records_of([record.key for record in records])
+            for (name, _), record, stored_record in zip(chunk, records, stored_records, strict=True):
+                if stored_record != record:
                     suspects[name] = _Suspect(record.key, record.state.home, record)
-        self._look_at_indexes(shard, last, domains, suspects)
+        self._look_at_indexes(shard, snapshot, domains, suspects)
         return suspects
 
     def _look_at_indexes(
-        self, shard: int, last: ChangelogSnapshot, domains: Collection[str], suspects: dict[bytes, _Suspect]
+        self,
+        shard: int,
+        snapshot: ChangelogSnapshot,
+        domains: Collection[str],
+        suspects: dict[bytes, _Suspect],
     ) -> None:
-        """Find what has an entry it should not have, and what has none."""
+        """Add tasks with a wrong index entry, and tasks without one."""
         indexed: set[bytes] = set()
         for index, member, score in self._entries(shard, domains):
             key = TaskKey(index.domain, task_id_of(index, member))
             name = changelog_key(key)
-            if not last.covers(name):
+            if not snapshot.covers(name):
                 continue
-            value = last.told.get(name)
+            value = snapshot.values.get(name)
             record = None if value is None else read_entry(value).record
             if entry_of(record, shard) == (index, member, score):
                 indexed.add(name)
                 continue
             suspect = suspects.setdefault(name, _Suspect(key, index.home, record))
             suspect.entries.add((index, member))
-        for name in last.told.keys() - indexed - suspects.keys():
-            record = read_entry(last.told[name]).record
+        for name in snapshot.values.keys() - indexed - suspects.keys():
+            record = read_entry(snapshot.values[name]).record
             suspects[name] = _Suspect(record.key, record.state.home, record)
 
     def _entries(self, shard: int, domains: Collection[str]) -> Iterator[tuple[Index, str, int]]:
@@ -187,104 +191,104 @@ class Comparison:
             for home in range(self._scope.homes):
                 for kind in IndexKind:
                     index = Index(kind, domain, shard, home)
-                    stop = IndexCursor()
-                    while found := self._store.entries({index: stop}, None, _CHUNK)[index]:
-                        yield from ((index, member, score) for member, score in found)
-                        stop = IndexCursor(found[-1][1], member=found[-1][0])
+                    cursor = IndexCursor()
+                    while page := self._store.entries({index: cursor}, None, _CHUNK)[index]:
+                        yield from ((index, member, score) for member, score in page)
+                        cursor = IndexCursor(page[-1][1], member=page[-1][0])
 
-    # -- the second look ---------------------------------------------------------------------------
+    # -- the passes after it -----------------------------------------------------------------------
 
-    def _look_again(self, shard: int, suspects: dict[bytes, _Suspect]) -> list[Finding]:
+    def _confirmed(self, shard: int, suspects: dict[bytes, _Suspect]) -> list[Finding]:
         findings = []
         for _ in range(TRIES):
             if not suspects:
                 break
-            held = self._held(shard, list(suspects.values()))
+            stored_tasks = self._stored_tasks(shard, list(suspects.values()))
             standing = self._standing()
-            moved = self._told_since(suspects)
+            moved = self._changed_since(suspects)
             for name, suspect in tuple(suspects.items()):
-                found = held[suspect.key]
-                if name in moved or found is None:
+                stored = stored_tasks[suspect.key]
+                if name in moved or stored is None:
                     continue
                 del suspects[name]
-                what = self._judged(suspect, found, standing)
+                what = self._difference(suspect, stored, standing)
                 if what is not None:
                     findings.append(Finding(shard, suspect.home, suspect.key, what))
         return findings
 
-    def _held(self, shard: int, suspects: Sequence[_Suspect]) -> dict[TaskKey, _Found | None]:
-        """Return what the store has of these tasks; None of those that changed while it was read."""
-        found: dict[TaskKey, _Found | None] = {}
+    def _stored_tasks(self, shard: int, suspects: Sequence[_Suspect]) -> dict[TaskKey, _StoredTask | None]:
+        """Return record and entries of these tasks; None for a task that changed while it was read."""
+        stored_tasks: dict[TaskKey, _StoredTask | None] = {}
         for first in range(0, len(suspects), _CHUNK):
             chunk = suspects[first : first + _CHUNK]
             keys = [suspect.key for suspect in chunk]
             before = self._store.records_of(keys)
             own = [entry_of(record, shard) for record in before]
-            asked = [entry[:2] for entry in own if entry is not None]
-            asked += [entry for suspect in chunk for entry in suspect.entries]
-            scores = dict(zip(asked, self._store.scores(asked), strict=True))
+            entries = [entry[:2] for entry in own if entry is not None]
+            entries += [entry for suspect in chunk for entry in suspect.entries]
+            scores = dict(zip(entries, self._store.scores(entries), strict=True))
             after = self._store.records_of(keys)
-            for suspect, record, entry, again in zip(chunk, before, own, after, strict=True):
+            for suspect, record, entry, record_after in zip(chunk, before, own, after, strict=True):
                 others = suspect.entries - ({entry[:2]} if entry is not None else set())
-                found[suspect.key] = _Found(
+                stored_tasks[suspect.key] = _StoredTask(
                     record,
                     is_indexed=entry is None or scores[entry[:2]] == entry[2],
                     has_others=any(scores[other] is not None for other in others),
                 )
-                if record != again:
-                    found[suspect.key] = None
-        return found
+                if record != record_after:
+                    stored_tasks[suspect.key] = None
+        return stored_tasks
 
-    def _told_since(self, suspects: Mapping[bytes, _Suspect]) -> set[bytes]:
-        """Read the changelog on to its end; return those of which it was told something, and note what."""
+    def _changed_since(self, suspects: Mapping[bytes, _Suspect]) -> set[bytes]:
+        """Read the new changelog messages; update these tasks, and return the keys of those that changed."""
         moved: set[bytes] = set()
         self._changelog.extend()
-        while (found := self._changelog.read()) is not None:
-            for message in found:
+        while (messages := self._changelog.read()) is not None:
+            for message in messages:
                 suspect = suspects.get(message.key)
                 if suspect is not None:
                     moved.add(message.key)
-                    suspect.told = None if message.value is None else read_entry(message.value).record
+                    suspect.expected = None if message.value is None else read_entry(message.value).record
         return moved
 
-    def _judged(self, suspect: _Suspect, found: _Found, standing: Standing) -> Difference | None:
-        told, record = suspect.told, found.record
-        if record is None and told is not None:
+    def _difference(self, suspect: _Suspect, stored: _StoredTask, standing: Standing) -> Difference | None:
+        expected, record = suspect.expected, stored.record
+        if record is None and expected is not None:
             return Difference.MISSING
-        if record != told and record is not None and not self._is_moving(record, standing):
-            is_going = told is None and _is_past(record, standing.now_ms)
+        if record != expected and record is not None and not self._is_moving(record, standing):
+            is_going = expected is None and _is_past(record, standing.now_ms)
             if not is_going:
-                return Difference.UNEXPECTED if told is None else Difference.STALE
-        if found.has_others and record is None:
+                return Difference.UNEXPECTED if expected is None else Difference.STALE
+        if stored.has_others and record is None:
             return Difference.UNEXPECTED
-        return Difference.UNINDEXED if found.has_others or not found.is_indexed else None
+        return Difference.UNINDEXED if stored.has_others or not stored.is_indexed else None
 
     def _is_moving(self, record: Record, standing: Standing) -> bool:
-        """Whether the event that made the record what it is has not been committed yet."""
-        source = _made_by(record)
+        """Whether the last event that changed the record is not committed yet."""
+        source = _last_source(record)
         if source.incarnation != self._scope.incarnation:
             return False
         return source.offset >= standing.committed.get(source.partition, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What the store has of a task, all at one moment."""
+class _StoredTask:
+    """Record and index entries of a task in the store, at one moment."""
 
     record: Record | None
     is_indexed: bool
-    """Whether the index entry of the record is there."""
+    """Whether the index entry of the record exists."""
     has_others: bool
-    """Whether it has another index entry besides."""
+    """Whether the task has another index entry."""
 
 
-def _made_by(record: Record) -> Source:
-    """Return the event that changed the record last."""
+def _last_source(record: Record) -> Source:
+    """Return the source of the event that changed the record last."""
     closing = record.state.closing
     return record.started_by if closing is None else parse_source(closing.source)
 
 
 def _is_past(record: Record, now_ms: int) -> bool:
-    """Whether the retention has passed: told to be gone, and about to go."""
+    """Whether the retention is over: the tombstone is written, and the removal follows."""
     closing = record.state.closing
     return closing is not None and closing.remove_at_ms <= now_ms

@@ -1,4 +1,4 @@
-"""What a loop is made of, and what it asks of each part."""
+"""The components of a loop, and the Protocol of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.worker.changelog import Changelog
 from runner.worker.delivery import DeliveryMode
 from runner.worker.event_log import EventLog
 from runner.worker.prefetch import Prefetch
-from runner.worker.process import Lap, Send
+from runner.worker.process import PhaseEnded, Send
 from runner.worker.restorer import Restorer
 from runner.worker.result import BatchResult
 from runner.worker.retention import Retention
@@ -22,39 +22,39 @@ from runner.worker.timers import Timers
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much the loop takes at once, and how long it waits."""
+class LoopLimits:
+    """Sizes of a batch, and times the loop waits."""
 
     batch_events: int = 2000
     batch_bytes: int = 8 * 1024 * 1024
     poll_seconds: float = 0.1
     retry_seconds: float = 0.25
-    """Between two tries while something does not answer."""
+    """Between two attempts to recover from an outage."""
     verify_seconds: float = 5.0
-    """Between two looks whether the store still holds what it must."""
+    """Between two checks that the store is complete."""
     paused_seconds: float = 5.0
-    """Until a home that could not go on is tried again; poison stays paused."""
+    """Until a paused home is tried again; one paused for poison in a row is not."""
     poison_per_minute: int = 0
-    """Dead letters of one home in a minute, after which it waits for the next; 0: no bound."""
+    """Dead letters of one home in a minute, after which the home is paused until the next; 0: no bound."""
 
 
-class Observer(Protocol):
-    """Is told what the loop does: metrics, health and log. Must not raise."""
+class LoopObserver(Protocol):
+    """Receives what the loop does, for metrics, health and log; must not raise."""
 
     def phase_ended(self, part: str) -> object:
-        """A part of the loop ended."""
+        """A phase of the loop ended."""
         ...
 
-    def processed(self, batch: Batch, done: BatchResult, timers: int, seconds: float) -> None:
-        """A batch and its timers were committed; ``seconds`` is what the delivery took."""
+    def processed(self, batch: Batch, result: BatchResult, timers: int, seconds: float) -> None:
+        """A batch and its timers were committed; ``seconds`` is the time of the delivery."""
         ...
 
     def delivered(self) -> None:
-        """Kafka has taken what was sent."""
+        """Kafka has committed a transaction."""
         ...
 
     def aborted(self, error: TransientError) -> None:
-        """A batch was abandoned; it comes again."""
+        """A batch was aborted; its events are redelivered."""
         ...
 
     def recovered(self) -> None:
@@ -62,11 +62,11 @@ class Observer(Protocol):
         ...
 
     def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
-        """The open homes, and those that are paused."""
+        """The set of open homes, or of paused ones, changed."""
         ...
 
     def paused(self, home: int, reason: str) -> None:
-        """A home cannot go on."""
+        """A home was paused."""
         ...
 
     def removed(self, records: int) -> None:
@@ -75,31 +75,31 @@ class Observer(Protocol):
 
 
 class BatchProcessor(Protocol):
-    """Steps 2 to 5: what a batch comes to, applied."""
+    """Steps 2 to 5 of the loop: a batch is decoded, decided and applied."""
 
-    def run(self, batch: Batch, runs: Mapping[int, int], phase_ended: Lap, send: Send) -> BatchResult:
-        """Return what is to be delivered besides what was sent; a TransientError if nothing of it may be."""
+    def run(self, batch: Batch, runs: Mapping[int, int], phase_ended: PhaseEnded, send: Send) -> BatchResult:
+        """Return the result to deliver besides what was sent; TransientError: nothing may be delivered."""
         ...
 
 
 class Positions(KnownOffsets, Protocol):
-    """Where it is kept how far this loop has come, besides the group's offsets."""
+    """Committed offsets as the store keeps them, besides those of the group."""
 
     def ping(self) -> None:
-        """Return if what the batches need answers."""
+        """Return if the store answers; StoreUnavailable otherwise."""
         ...
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
-        """Note what was committed."""
+        """Store committed offsets."""
         ...
 
 
 def nobody_else() -> None:
-    """Ask or tell nobody: log and store are all that is needed."""
+    """Do nothing: the loop needs log and store only."""
 
 
 class RequestsTopic(Protocol):
-    """What is known of the requests topic; never waits for the broker."""
+    """Partitions of the requests topic, as last known; never waits for the broker."""
 
     def has_home(self, partition: int) -> bool:
         """Whether the topic that was opened, and no later one of its name, has this partition.
@@ -111,7 +111,7 @@ class RequestsTopic(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What a loop is made of."""
+    """The components of one loop."""
 
     log: EventLog
     topic: RequestsTopic
@@ -123,11 +123,11 @@ class Components:
     time: StoreClock
     incarnation: int
     prefetch: Prefetch | None = None
-    """Decodes what waits while a batch is confirmed; None: nobody does."""
+    """Decodes the backlog while a batch is committed; None: no prefetch."""
     changelog: Changelog | None = None
     ping: Callable[[], object] = nobody_else
-    """Asks whoever else a batch failed for; TransientError if there is still no answer."""
+    """Asks other servers a batch may have failed for; TransientError if one still does not answer."""
     assigned: Callable[[], object] = nobody_else
-    """Is told of homes that were assigned, before the first of them is read. May raise FatalError."""
+    """Called when homes are assigned, before the first of them is read. May raise FatalError."""
     restorer: Restorer | None = None
-    """Verifies what the store holds before it is relied on; None: nobody does."""
+    """Verifies that the store is complete before a home is read; None: not verified."""

@@ -1,7 +1,7 @@
-"""Why Kafka cannot be reached, in words a person can act on.
+"""Connectivity: why Kafka cannot be reached, and what a person can do about it.
 
-librdkafka tells a call only that no broker answered; why, it complains of on the side. The complaints
-are remembered here, and put beside what there is to do about them.
+A call of librdkafka fails with no more than that no broker answered; the reason comes in an error callback.
+The last error is kept here, and named together with its remedy.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _REMEDIES: Final = (
 )
 _OTHERWISE: Final = "check kafka.brokers, or start it"
 
-Found = TypeVar("Found")
+Answer = TypeVar("Answer")
 
 
 class Polled(Protocol):
-    """A client of librdkafka; it hands complaints over inside ``poll``."""
+    """A client of librdkafka; its error callback runs inside ``poll``."""
 
     def poll(self, timeout: float) -> Any:
         """Serve callbacks."""
@@ -44,55 +44,55 @@ class Polled(Protocol):
 
 
 class LastError:
-    """The last complaint of a client; given to it as ``error_cb``."""
+    """The last error of a client; passed to it as ``error_cb``."""
 
     def __init__(self) -> None:
         self.last = ""
         self.is_final = False
 
     def __call__(self, error: KafkaError) -> None:
-        """Remember it."""
+        """Keep an error that names a reason."""
         if error.name() != _NOT_A_REASON:
             self.last = error.str()
             self.is_final = error.code() in LASTING
 
 
 def first_answer(
-    ask: Callable[[float], Found], client: Polled, complaints: LastError, seconds: float
-) -> Found:
-    """Return what ``ask`` gets, asked again until the time is over or the broker has refused.
+    ask: Callable[[float], Answer], client: Polled, last_error: LastError, seconds: float
+) -> Answer:
+    """Return the answer of ``ask``, repeated until the time is over or the broker has refused.
 
     ``ask`` takes its time-out in seconds. Raises the KafkaException of the last try.
     """
-    give_up = monotonic_seconds() + seconds
+    deadline = monotonic_seconds() + seconds
     while True:
         try:
             return ask(min(_SLICE_SECONDS, seconds))
         except KafkaException:
             client.poll(0)
-            if complaints.is_final or monotonic_seconds() > give_up:
+            if last_error.is_final or monotonic_seconds() > deadline:
                 raise
 
 
 def unreachable(
     brokers: str, reason: str, properties: Mapping[str, Any], *, is_final: bool = False
 ) -> LogUnavailable:
-    """Return the error for brokers that do not answer: what they said, and the way out.
+    """Return the error for brokers that do not answer: the reason, and the way out.
 
-    ``is_final``: they refuse, and will go on to.
+    ``is_final``: the brokers refuse, which does not pass by itself.
     """
-    said = reason.lower()
-    if "certificate" in said:
+    text = reason.lower()
+    if "certificate" in text:
         reason = certificate_fault(brokers, str(properties.get("ssl.ca.location", ""))) or reason
-    remedy = next((remedy for word, remedy in _REMEDIES if word in _without_address(said)), _OTHERWISE)
+    remedy = next((remedy for word, remedy in _REMEDIES if word in _without_address(text)), _OTHERWISE)
     kind = LogRefused if is_final else LogUnavailable
     return kind(f"Kafka at {brokers} does not answer ({reason}); {remedy}")
 
 
 def certificate_fault(brokers: str, ca_file: str) -> str | None:
-    """Return what is wrong with the certificate of the first broker; None where that cannot be told.
+    """Return the fault in the certificate of the first broker; None where it is not known.
 
-    librdkafka only says that there is something.
+    librdkafka reports only that there is one.
     """
     host, _, port = brokers.partition(",")[0].strip().rpartition(":")
     try:
@@ -108,6 +108,6 @@ def certificate_fault(brokers: str, ca_file: str) -> str | None:
         return None
 
 
-def _without_address(said: str) -> str:
-    """Every complaint begins with the protocol and address of its broker: ``sasl_ssl://…: ``."""
-    return said.partition("bootstrap: ")[2] or said
+def _without_address(text: str) -> str:
+    """Return an error text without the protocol and address that begin it: ``sasl_ssl://…: ``."""
+    return text.partition("bootstrap: ")[2] or text

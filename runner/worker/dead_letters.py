@@ -1,4 +1,4 @@
-"""Dead letters: messages that can never be handled, byte for byte, with where from and why."""
+"""Dead letters: messages that can never be handled, byte for byte, with their source and the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OFFSET = "dead-letter-offset"
 REASON = "dead-letter-reason"
 MESSAGE = "dead-letter-message"
 HEADERS = (TOPIC, PARTITION, OFFSET, REASON, MESSAGE)
-"""What is added to the headers of the message, in this order."""
+"""Headers added to those of the message, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class DeadLetterBox:
     limit_bytes: int | None
     """Largest message the topic takes; None: there is no such topic."""
 
-    def letter(self, message: Message, reason: str, text: str) -> OutgoingMessage:
-        """Return the dead letter of a message: same key, value and headers, and ours added.
+    def dead_letter(self, message: Message, reason: str, text: str) -> OutgoingMessage:
+        """Return the dead letter of a message: the same key, value and headers, and the five headers above.
 
-        Raises EventError 13020 if the topic does not take it: the message must wait then.
+        Raises EventError 13020 if the topic does not take one of this size: the home must be paused then.
         """
         headers = (
             *message.headers,

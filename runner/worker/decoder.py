@@ -1,7 +1,7 @@
-"""Steps before any I/O: a message is decoded, and what its event asks for is found out.
+"""Decoding, before any I/O: a message becomes an event in flight with a plan, or poison.
 
-What cannot be answered is poison and will be dead-lettered; what is not for this runner is left
-without reply or effect.
+A message that can never be answered is poison and will be dead-lettered. An event for another runner is
+ignored: it gets no reply and has no effect.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _JSON: Final = JsonCodec()
 
 @dataclass(frozen=True, slots=True)
 class ProcessingSettings:
-    """What a process is set up with; all of it plain data or pure look-ups."""
+    """The settings of batch processing; plain data and pure look-ups only."""
 
     policy: Policy
     codec: Codec
@@ -46,21 +46,21 @@ class ProcessingSettings:
     poison_limit: int
     """Consecutive poison messages after which a home is paused; 0: never."""
     slice_events: int = SLICE_EVENTS
-    """How much of a batch is decided at once. What was decided is on its way to the brokers meanwhile."""
+    """Events of a batch that are decided together; messages of the slice before are being sent meanwhile."""
     batch_seconds: float = inf
-    """How long events may be decoded, and again decided, before the others wait for the next batch."""
+    """Time for decoding, and again for deciding, after which the rest of the batch is deferred."""
     batch_bytes: int = 8 * 1_048_576
-    """What their patterns may give together before the others wait; four times as much is sent of it."""
+    """Bytes that patterns may produce in a batch before the rest is deferred; four times as much is sent."""
 
     @property
     def widest(self) -> ProcessingSettings:
-        """The same, within the widest limits: for what was decided under others."""
+        """The same settings within the widest limits: for events that were decided under other limits."""
         return replace(self, policy=self.policy.within(WIDEST))
 
 
 @dataclass(slots=True)
 class InFlight:
-    """One message on its way through a batch."""
+    """One message in flight through a batch: its plan or poison, then its decision."""
 
     message: Message
     source: Source
@@ -69,143 +69,145 @@ class InFlight:
     poison: PoisonError | None = None
     decision: Decision | None = None
     change: OutgoingMessage | None = None
-    """The message of the changelog: the task as this event left it; None if it changed none."""
+    """The changelog message: the record after this event; None if the event changed none."""
     redelivered: bool = False
 
     @property
     def is_over_limit(self) -> bool:
-        """Whether a limit refuses it that may have been another one when it was read before."""
+        """Whether the event is over a limit that may have been higher when it was decided before."""
         if self.poison is not None:
             return self.poison.over_limit
         plan = self.plan
         return isinstance(plan, ImmediateAnswer) and plan.error is not None and plan.error.over_limit
 
 
-Decoded: TypeAlias = Callable[[Message], InFlight | None]
+TakePrefetched: TypeAlias = Callable[[Message], InFlight | None]
 
 
 class BatchDecoder:
-    """The messages of a batch, a slice at a time; the next is decoded while somebody else works."""
+    """Decodes the messages of a batch by slices; the next slice is decoded while the store works."""
 
     def __init__(
         self,
         messages: Sequence[Message],
         settings: ProcessingSettings,
         budget: BatchBudget,
-        decoded: Decoded = lambda _: None,
+        take_prefetched: TakePrefetched = lambda _: None,
     ) -> None:
-        """``budget``: what does not fit waits for the next batch, but for the first message.
+        """``budget``: events beyond it are left for the next batch, but never the first one.
 
-        ``decoded`` gives the items of messages that were decoded before.
+        ``take_prefetched`` returns the event of a message that was prefetched.
         """
-        self._decoded = decoded
+        self._take_prefetched = take_prefetched
         self._messages = messages
         self._settings = settings
         self._budget = budget
-        self._taken = 0
-        self._ahead: list[InFlight] = []
+        self._position = 0
+        self._prefetched: list[InFlight] = []
         self._is_full = False
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more can be taken."""
-        return self._is_full or self._taken == len(self._messages)
+        """Whether all messages are taken, or the budget is exhausted."""
+        return self._is_full or self._position == len(self._messages)
 
     @property
-    def left(self) -> Sequence[Message]:
-        """What was not taken."""
-        return self._messages[self._taken :]
+    def remaining(self) -> Sequence[Message]:
+        """The messages that were not taken."""
+        return self._messages[self._position :]
 
     def take(self) -> list[InFlight]:
-        """Return the next slice; a TransientError where its encoding cannot be looked up for now."""
+        """Return the next slice, decoded; TransientError where a schema cannot be looked up for now."""
         self._is_full = not self._decode(self._settings.slice_events)
-        taken, self._ahead = self._ahead, []
-        self._taken += len(taken)
-        return taken
+        items, self._prefetched = self._prefetched, []
+        self._position += len(items)
+        return items
 
     def prefetch(self) -> None:
-        """Decode half of the next slice, as far as that needs nobody else."""
-        half = len(self._ahead) + (self._settings.slice_events + 1) // 2
-        # What cannot be looked up now is asked for again where it is needed.
+        """Decode half of the next slice, as far as no schema has to be looked up."""
+        half = len(self._prefetched) + (self._settings.slice_events + 1) // 2
+        # A schema that cannot be looked up now is looked up again when the slice is taken.
         with suppress(TransientError):
             self._decode(min(half, self._settings.slice_events))
 
     def _decode(self, count: int) -> bool:
-        """Decode until so many are ahead; whether there was room for them."""
-        prefetch = self._ahead
-        for message in self._messages[self._taken + len(prefetch) : self._taken + count]:
-            if self._budget.is_exhausted and (prefetch or self._taken):
+        """Decode until so many are prefetched; return whether the budget sufficed."""
+        prefetched = self._prefetched
+        for message in self._messages[self._position + len(prefetched) : self._position + count]:
+            if self._budget.is_exhausted and (prefetched or self._position):
                 return False
-            item = self._decoded(message) or decode_message(message, self._settings)
+            item = self._take_prefetched(message) or decode_message(message, self._settings)
             charge_to(item, self._budget)
-            prefetch.append(item)
+            prefetched.append(item)
         return True
 
 
 def decode_message(message: Message, settings: ProcessingSettings) -> InFlight:
-    """Return the item of a message: planned, ignored, or poison.
+    """Return the event of a message: planned, ignored, or poison.
 
-    Raises TransientError where its encoding cannot be looked up for now, and nothing else.
+    Raises TransientError where a schema cannot be looked up for now, and nothing else.
     """
     source = Source(settings.incarnation, message.partition, message.offset)
     item = InFlight(message, source)
     try:
-        item.plan = _planned(message, source, settings)
+        item.plan = _plan_of(message, source, settings)
     except PoisonError as error:
         item.poison = error
     return item
 
 
 def charge_to(item: InFlight, budget: BatchBudget) -> None:
-    """Note what the patterns of an event have given."""
+    """Charge the bytes that the patterns of an event have produced to the budget."""
     if isinstance(item.plan, TaskPlan) and item.plan.task_input.encoded is not None:
         budget.charge(len(item.plan.task_input.encoded))
 
 
 def limit_poison(
-    items: Sequence[InFlight], progress: BatchState, counted: dict[int, int], limit: int
+    items: Sequence[InFlight], batch_state: BatchState, counts: dict[int, int], limit: int
 ) -> None:
-    """Block a home after the poison message that makes ``limit`` in a row; 0: never.
+    """Pause a home after ``limit`` poison messages in a row; 0: never.
 
-    ``counted`` are those before these items, by home; they are counted on.
+    ``counts`` are the poison messages in a row before these items, by home; updated.
     """
     for item in items:
         home = item.message.partition
         if item.poison is None:
-            counted[home] = 0
+            counts[home] = 0
             continue
-        counted[home] = counted.get(home, 0) + 1
-        if counted[home] >= limit > 0:
-            progress.pause(home, item.message.offset + 1, f"{limit} poison messages in a row")
+        counts[home] = counts.get(home, 0) + 1
+        if counts[home] >= limit > 0:
+            batch_state.pause(home, item.message.offset + 1, f"{limit} poison messages in a row")
 
 
-def note_leftovers(
+def collect_leftovers(
     messages: Sequence[Message],
     items: Sequence[InFlight],
-    progress: BatchState,
+    batch_state: BatchState,
     runs: Mapping[int, int],
     limit: int,
-    done: BatchResult,
+    result: BatchResult,
 ) -> None:
-    """Note what a batch leaves behind: homes that cannot go on, and messages that wait for the next.
+    """Add paused homes, poison counts and deferred messages to the result of a batch.
 
-    ``items`` are those of the messages that were looked at.
+    ``items`` are the messages that were decoded.
     """
-    done.poison_runs = poison_runs(items, progress, runs)
-    done.paused = progress.paused
-    done.poisoned = {home for home in done.paused if limit and done.poison_runs[home] >= limit}
-    done.held = [
+    result.poison_runs = poison_runs(items, batch_state, runs)
+    result.paused = batch_state.paused
+    result.poisoned = {home for home in result.paused if limit and result.poison_runs[home] >= limit}
+    result.deferred = [
         message
         for message in messages
-        if progress.is_deferred(message) and message.partition not in done.paused
+        if batch_state.is_deferred(message) and message.partition not in result.paused
     ]
 
 
-def poison_runs(items: Sequence[InFlight], progress: BatchState, before: Mapping[int, int]) -> dict[int, int]:
+def poison_runs(
+    items: Sequence[InFlight], batch_state: BatchState, before: Mapping[int, int]
+) -> dict[int, int]:
     """Return the consecutive poison messages at the end of this batch, by home."""
-    runs = {home: before.get(home, 0) for home in progress.base_offsets}
+    runs = {home: before.get(home, 0) for home in batch_state.base_offsets}
     for item in items:
-        if not progress.is_deferred(item.message):
+        if not batch_state.is_deferred(item.message):
             home = item.message.partition
             runs[home] = runs[home] + 1 if item.poison is not None else 0
     return runs
@@ -219,7 +221,7 @@ def require_size(value: bytes, limit_bytes: int) -> None:
         )
 
 
-def _planned(message: Message, source: Source, settings: ProcessingSettings) -> Plan | None:
+def _plan_of(message: Message, source: Source, settings: ProcessingSettings) -> Plan | None:
     value = message.value
     if value is None:
         raise PoisonError("TOMBSTONE", "the message has no value")
@@ -231,7 +233,7 @@ def _planned(message: Message, source: Source, settings: ProcessingSettings) -> 
     event = read_event(sections, text, settings.rules)
     incoming = Incoming(event, source, message.key, value, message.headers, message.timestamp_ms)
     if settings.rules and incoming.is_timer:
-        # Our own timers are complete: rules are for what comes from outside.
+        # Metadata rules are for events from outside; a timer is complete as the worker sent it.
         incoming = structs.replace(incoming, event=read_event(sections, text))
     if not is_addressed(incoming.event, settings.policy):
         return None

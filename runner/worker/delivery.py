@@ -1,15 +1,15 @@
-"""How a batch reaches the log: in one transaction, or in order and maybe twice.
+"""Delivery of a batch to the log: in one transaction, or in order and perhaps twice.
 
 Exactly once                              At least once
-1 begin                                   1 produce every emit
-2 produce every emit                      2 flush: all acknowledged
-3 send the offsets with the membership    3 commit the offsets
+1 begin                                   1 produce every message
+2 produce every message                   2 flush: all acknowledged
+3 send offsets with group metadata        3 commit the offsets
 4 commit: all of it is seen, or nothing
 
-What is decided goes on its way while the rest of the batch is still processed (``send``), so that the
-brokers work at the same time; and while they confirm, more can be done (``meanwhile``). If a step
-fails, nothing after it happens; the batch comes again from the committed offsets, and the kept
-decisions in the store make its answers the same (design, rule 4).
+Messages are sent while the rest of the batch is still processed (``send``), so that the brokers work
+at the same time; other work overlaps with their confirmation (``meanwhile``). If a step fails, nothing
+after it happens: the batch is redelivered from the committed offsets, and the kept decisions in the
+store make its answers the same (design, rule 4).
 """
 
 from __future__ import annotations
@@ -29,61 +29,61 @@ class Delivery(Protocol):
     LogUnavailable, from any method: nothing of the batch may be relied on, and nothing more is sent.
     """
 
-    def send(self, emits: Sequence[OutgoingMessage]) -> None:
-        """Put messages on their way."""
+    def send(self, messages: Sequence[OutgoingMessage]) -> None:
+        """Send messages; they are confirmed by ``finish``."""
         ...
 
     def finish(
         self,
-        emits: Sequence[OutgoingMessage],
+        messages: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
         group_metadata: Any,
         meanwhile: Step = no_step,
     ) -> None:
-        """Send the last messages; return once all is confirmed, and the offsets with it.
+        """Send the last messages; return once all messages and the offsets are confirmed.
 
         ``meanwhile`` must not touch the log.
         """
         ...
 
     def abort(self) -> None:
-        """Take back what was sent, as far as that is possible."""
+        """Abort what was sent, as far as the mode can."""
         ...
 
 
 DeliveryMode: TypeAlias = Callable[[EventLog], Delivery]
-"""One way of handing batches to the log; called for each."""
+"""Makes the delivery of one batch."""
 
 
 class ExactlyOnce:
-    """Emits and offsets in one Kafka transaction, which begins with the first of them."""
+    """Messages and offsets go into one Kafka transaction, which begins with the first message."""
 
     def __init__(self, log: EventLog, overlap: Overlap = run_in_sequence) -> None:
         self._log = log
         self._overlap = overlap
         self._has_begun = False
 
-    def send(self, emits: Sequence[OutgoingMessage]) -> None:
-        """Produce inside the transaction."""
+    def send(self, messages: Sequence[OutgoingMessage]) -> None:
+        """Produce messages inside the transaction."""
         if not self._has_begun:
             self._log.begin()
             self._has_begun = True
         try:
-            for emit in emits:
-                self._log.produce(emit)
+            for message in messages:
+                self._log.produce(message)
         except TransientError:
             self.abort()
             raise
 
     def finish(
         self,
-        emits: Sequence[OutgoingMessage],
+        messages: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
         group_metadata: Any,
         meanwhile: Step = no_step,
     ) -> None:
-        """Commit all, or abort and raise LogUnavailable."""
-        self.send(emits)
+        """Commit messages and offsets, or abort and raise LogUnavailable."""
+        self.send(messages)
         try:
             self._overlap(lambda: self._commit(offsets, group_metadata), meanwhile)
         except TransientError:
@@ -96,34 +96,34 @@ class ExactlyOnce:
         self._log.commit()
 
     def abort(self) -> None:
-        """Abort, unless nothing was begun."""
+        """Abort the transaction if one was begun."""
         if self._has_begun:
             self._has_begun = False
             self._log.abort()
 
 
 class AtLeastOnce:
-    """For brokers without transactions: a crash between the steps sends the batch again."""
+    """Messages first and offsets after, without a transaction: a crash between sends the batch again."""
 
     def __init__(self, log: EventLog, overlap: Overlap = run_in_sequence) -> None:
         self._log = log
         self._overlap = overlap
 
-    def send(self, emits: Sequence[OutgoingMessage]) -> None:
-        """Produce."""
-        for emit in emits:
-            self._log.produce(emit)
+    def send(self, messages: Sequence[OutgoingMessage]) -> None:
+        """Produce messages."""
+        for message in messages:
+            self._log.produce(message)
 
     def finish(
         self,
-        emits: Sequence[OutgoingMessage],
+        messages: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
         group_metadata: Any,
         meanwhile: Step = no_step,
     ) -> None:
-        """Send all, and only then move the offsets."""
+        """Send all messages, and commit the offsets after they are acknowledged."""
         del group_metadata  # only a transaction can check it
-        self.send(emits)
+        self.send(messages)
         self._overlap(lambda: self._commit(offsets), meanwhile)
 
     def _commit(self, offsets: Mapping[int, int]) -> None:
@@ -132,4 +132,4 @@ class AtLeastOnce:
             self._log.commit_offsets(offsets)
 
     def abort(self) -> None:
-        """Leave what was sent: it cannot be taken back, and will be sent again."""
+        """Do nothing: what was sent stays, and will be sent again."""

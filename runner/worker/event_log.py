@@ -1,4 +1,4 @@
-"""The partitioned log as the worker sees it: what it reads from, writes to and commits in.
+"""The partitioned log as a Protocol: the loop reads from it, writes to it and commits in it.
 
 Kafka keeps to this Protocol (``kafka_log``), and so does the model of it in ``tests/simulation``:
 the loop is the same code in both.
@@ -30,37 +30,37 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class AssignmentListener(Protocol):
-    """Is told, inside ``poll`` only, which partitions come and go."""
+    """Receives assigned and revoked partitions, inside ``poll`` only."""
 
     def assigned(self, partitions: Collection[int]) -> None:
-        """These partitions are ours from now on; nothing is read before ``read_from``."""
+        """This worker owns these partitions from now on; nothing is read before ``read_from``."""
         ...
 
     def revoked(self, partitions: Collection[int]) -> None:
-        """These partitions are no longer ours."""
+        """This worker no longer owns these partitions."""
         ...
 
 
 class EventLog(Protocol):
-    """One consumer and one producer, owned by one thread (another waits for a commit in its stead).
+    """One consumer and one producer, owned by one thread (a second one may wait for a commit).
 
     Methods block for as long as their time-outs say. They raise LogUnavailable (abort, rewind, try
     again), Fenced or PositionUnknown (exit); nothing else.
     """
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return what is there, waiting for the first; runs rebalance callbacks; none: empty."""
+        """Return the messages at hand, waiting for the first; runs rebalance callbacks."""
         ...
 
     def read_from(self, positions: Mapping[int, int]) -> dict[int, int]:
         """Begin reading newly assigned partitions at these offsets (-1: the earliest kept).
 
-        Returns the offsets, with the earliest found out.
+        Returns the offsets, with -1 replaced.
         """
         ...
 
     def rewind(self, positions: Mapping[int, int]) -> None:
-        """Read on from these offsets, whatever was read since."""
+        """Read these partitions again from these offsets."""
         ...
 
     def pause(self, partitions: Collection[int]) -> None:
@@ -76,14 +76,14 @@ class EventLog(Protocol):
         ...
 
     def group_metadata(self) -> Any:
-        """Return the proof of membership (group metadata) for what was polled; None: there is none now."""
+        """Return the group metadata of the last poll, which proves membership; None: not a member now."""
         ...
 
     def begin(self) -> None:
         """Open a transaction."""
         ...
 
-    def produce(self, emit: OutgoingMessage) -> None:
+    def produce(self, message: OutgoingMessage) -> None:
         """Send a message, inside the transaction if one is open."""
         ...
 
@@ -92,11 +92,11 @@ class EventLog(Protocol):
         ...
 
     def commit(self) -> None:
-        """Commit the transaction; returns only once it is confirmed."""
+        """Commit the transaction; return once the commit is confirmed."""
         ...
 
     def abort(self) -> None:
-        """Abort the transaction; what it sent is never seen by ``read_committed`` readers."""
+        """Abort the transaction; ``read_committed`` readers never see its messages."""
         ...
 
     def flush(self) -> None:
@@ -104,5 +104,5 @@ class EventLog(Protocol):
         ...
 
     def commit_offsets(self, offsets: Mapping[int, int]) -> None:
-        """Commit offsets by themselves (at-least-once)."""
+        """Commit offsets outside a transaction (at least once)."""
         ...

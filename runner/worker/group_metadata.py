@@ -1,9 +1,9 @@
-"""How a consumer is a member of its group, and whose membership group metadata proves: its, or nobody's.
+"""Group metadata: whether it proves a membership, which a zombie lacks.
 
-librdkafka gives it as bytes: ``CGMDv2:``, the generation (or member epoch, KIP-848) as a native
+librdkafka returns group metadata as bytes: ``CGMDv2:``, the generation (or member epoch, KIP-848) as a native
 32-bit number, then group, member and, where there is one, instance, each closed by a zero byte.
-A broker takes the offsets of a transaction unchecked where generation and member are empty: that is
-for consumers without a group, and what a consumer gives that has lost its session.
+A broker takes the offsets of a transaction unchecked where generation and member are empty: this is
+meant for consumers without a group, and is also what a consumer returns that has lost its session.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _GENERATION: Final = Struct("=i")
 
 
 def is_member(metadata: bytes | None) -> bool:
-    """Whether a broker will compare this with its group, and refuse it once it is outdated.
+    """Whether a broker checks this group metadata, and refuses it once it is outdated.
 
-    FatalError where the client's layout is another.
+    FatalError where the client returns it in another form.
     """
     if metadata is None:
         return False
@@ -37,6 +37,6 @@ def is_member(metadata: bytes | None) -> bool:
 
 
 def is_incremental(consumer_properties: Mapping[str, Any]) -> bool:
-    """Whether rebalances tell what changes; otherwise all is taken away and given anew."""
+    """Whether a rebalance names the partitions that change; otherwise it revokes and assigns all."""
     strategy = consumer_properties.get("partition.assignment.strategy")
     return strategy == "cooperative-sticky" or consumer_properties.get("group.protocol") == "consumer"

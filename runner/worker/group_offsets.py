@@ -1,4 +1,4 @@
-"""The group's committed offsets, asked for before the worker joins."""
+"""Reads the committed offsets of a group before the worker joins it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _PASSING: Final = frozenset(
 
 
 class Committed(NamedTuple):
-    """A committed offset of a group, and what was noted with it (see ``kafka_log``)."""
+    """A committed offset of a group, with its commit metadata."""
 
     offset: int
-    note: str
+    metadata: str
 
 
 def group_offsets(
@@ -37,27 +37,27 @@ def group_offsets(
 ) -> dict[int, Committed]:
     """Return the group's committed offsets on a topic, by partition; empty if there are none.
 
-    Asked as a consumer that never joins: the admin client's call ends the process where the
+    A consumer that never joins asks for them: the admin client's call ends the process where the
     coordinator is not ready (librdkafka issue 5040). A coordinator that is still loading, as just
     after the broker's start, is asked again. LogUnavailable after ASK_SECONDS, FatalError where the
     group is not allowed.
     """
     consumer = Consumer({**properties, "group.id": group, "enable.auto.commit": False})
     places = [TopicPartition(topic, partition) for partition in range(partitions)]
-    give_up = monotonic_seconds() + ASK_SECONDS
+    deadline = monotonic_seconds() + ASK_SECONDS
     try:
         while True:
             try:
-                found = consumer.committed(places, _TRY_SECONDS)
+                answers = consumer.committed(places, _TRY_SECONDS)
                 return {
                     place.partition: Committed(place.offset, place.metadata or "")
-                    for place in found
+                    for place in answers
                     if place.offset >= 0
                 }
             except KafkaException as error:
                 _require_allowed(consumer, group)
                 reason = error.args[0]
-                if reason.name() not in _PASSING or monotonic_seconds() > give_up:
+                if reason.name() not in _PASSING or monotonic_seconds() > deadline:
                     raise unreachable(f"Kafka does not tell the group's offsets: {reason}", error) from error
                 sleep(_PAUSE_SECONDS)
     finally:
@@ -65,9 +65,9 @@ def group_offsets(
 
 
 def _require_allowed(consumer: Consumer, group: str) -> None:
-    """FatalError where it was not; the call itself only runs out of time."""
-    told = consumer.poll(0)
-    error = None if told is None else told.error()
+    """FatalError where the client may not read the group: the call itself only times out."""
+    event = consumer.poll(0)
+    error = None if event is None else event.error()
     refused = None if error is None else refusal(error, group)
     if refused is not None:
         raise refused

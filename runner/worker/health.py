@@ -134,7 +134,7 @@ class HealthState:
         if not log_up:
             reasons.append("Kafka does not take what is sent, the log says why")
         if paused:
-            reasons.append(f"paused, the log says why: partitions {_listed(paused)}")
+            reasons.append(f"paused, the log says why: partitions {_joined(paused)}")
         reasons += [f"{what}: {why}" for what, why in troubles]
         return Readiness(assigned, store_up, paused, age, tuple(reasons))
 
@@ -279,5 +279,5 @@ def _json(status: HTTPStatus, body: dict[str, Any]) -> _Page:
     return _Page(status, _JSON, json.dumps(body).encode() + b"\n")
 
 
-def _listed(partitions: tuple[int, ...]) -> str:
+def _joined(partitions: tuple[int, ...]) -> str:
     return ", ".join(str(partition) for partition in partitions)

@@ -1,4 +1,4 @@
-"""Reads the changelog from Kafka: one partition at a time, from its beginning to where it ends now."""
+"""Reads the changelog from Kafka: one partition at a time, from its beginning to its present end."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ WAIT_SECONDS: Final = 0.05
 _AT_ONCE_BYTES: Final = 4_194_304
 _FIRST: Final = 0
 _AHEAD_KBYTES: Final = 16_384
-"""What is fetched before it is asked for; the client would take four times as much."""
+"""Bytes the client fetches in advance; its default is four times as much."""
 _PASSING: Final = frozenset({"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"})
 
 
 class KafkaChangelog:
-    """The FeedReader Protocol over Apache Kafka. Connects when it is first needed."""
+    """The ChangelogReader over Apache Kafka; connects at its first use."""
 
     def __init__(self, topic: str, properties: Mapping[str, Any], group: str) -> None:
-        """``group``: one that this user may read; nobody joins it, and nothing is committed.
+        """``group``: a group that this user may read; it is not joined, and nothing is committed.
 
-        The client asks who coordinates it, and gives nothing at all where that is not allowed.
+        The client asks for the coordinator of the group, and reads nothing where that is not allowed.
         """
         self._topic = topic
         self._properties = {**properties, "group.id": group, "enable.auto.commit": False}
@@ -39,7 +39,7 @@ class KafkaChangelog:
         self._reached = 0
 
     def is_empty(self, shards: int) -> bool:
-        """Whether nothing was ever written to it. Raises LogUnavailable."""
+        """Whether nothing was ever written to the changelog. Raises LogUnavailable."""
         for self._partition in range(shards):
             self.extend()
             if self._end > 0:
@@ -47,7 +47,7 @@ class KafkaChangelog:
         return True
 
     def begin(self, shard: int) -> None:
-        """Go to the first message; the end is that of all messages, of open transactions as well."""
+        """Start at the first message; the end includes messages of open transactions."""
         self._partition, self._reached = shard, 0
         self.extend()
         try:
@@ -56,7 +56,7 @@ class KafkaChangelog:
             raise unreachable(f"the changelog cannot be read: {error.args[0]}", error) from error
 
     def extend(self) -> None:
-        """Let the end be where it is by now; ``read`` goes on from where it is."""
+        """Move the end to the present end of the partition; ``read`` goes on where it stopped."""
         try:
             self._end = self._latest()
         except KafkaException as error:
@@ -66,43 +66,43 @@ class KafkaChangelog:
         """Return the next messages, waiting a little for the first."""
         if self._reached >= self._end:
             return None
-        found: list[ChangelogRecord] = []
+        records: list[ChangelogRecord] = []
         for message in self._next():
             error = message.error()
             if error is None:
-                found.append(_told(message))
+                records.append(_changelog_record(message))
                 self._reached = (message.offset() or 0) + 1
             elif error.name() == "_PARTITION_EOF":
-                # Where nothing follows any more: markers and what was aborted have no messages.
+                # The end may lie behind the last message: markers and aborted messages are not read.
                 self._reached = max(self._reached, message.offset() or 0)
             elif error.name() not in _PASSING:
                 raise LogUnavailable(f"the changelog cannot be read: {error}")
-        return found
+        return records
 
     def close(self) -> None:
-        """Let go of the connections; the next ``begin`` makes others."""
+        """Close the clients; the next ``begin`` makes others."""
         for client in (self._consumer, self._watcher):
             if client is not None:
                 client.close()
         self._consumer, self._watcher = None, None
 
     def _next(self) -> Sequence[Message]:
-        """Return all that is here; waits for the first, but never for more."""
+        """Return the messages at hand; waits for the first only."""
         reader = self._reader()
         return reader.consume(STRETCH, 0.0) or reader.consume(1, WAIT_SECONDS)
 
     def _latest(self) -> int:
-        """Return where the partition ends, for readers of all messages.
+        """Return the end offset of the partition, open transactions included.
 
-        The admin client answers the same, but now and then three seconds late.
+        The admin client returns the same, but now and then three seconds late.
         """
         if self._watcher is None:
             self._watcher = Consumer({**self._properties, "isolation.level": "read_uncommitted"})
         place = TopicPartition(self._topic, self._partition)
-        found = self._watcher.get_watermark_offsets(place, ASK_SECONDS)
-        if found is None:
+        watermarks = self._watcher.get_watermark_offsets(place, ASK_SECONDS)
+        if watermarks is None:
             raise LogUnavailable(f"the changelog cannot be read: no answer within {ASK_SECONDS:g} s")
-        return int(found[1])
+        return int(watermarks[1])
 
     def _reader(self) -> Consumer:
         if self._consumer is None:
@@ -113,9 +113,9 @@ class KafkaChangelog:
                     "enable.partition.eof": True,
                     # Compaction and deletion move the first message.
                     "auto.offset.reset": "earliest",
-                    # The end is told by a fetch that finds nothing: it must not wait for more.
+                    # The end is reported by an empty fetch, which must not wait for messages.
                     "fetch.wait.max.ms": 10,
-                    # A second by default: as long as it would fetch nothing once that much waits.
+                    # A second by default, in which nothing is fetched after the queue was full.
                     "fetch.queue.backoff.ms": 2,
                     "queued.max.messages.kbytes": _AHEAD_KBYTES,
                     "max.partition.fetch.bytes": _AT_ONCE_BYTES,
@@ -124,7 +124,7 @@ class KafkaChangelog:
         return self._consumer
 
 
-def _told(message: Message) -> ChangelogRecord:
+def _changelog_record(message: Message) -> ChangelogRecord:
     home = None
     try:
         headers: Any = message.headers() or ()
@@ -133,7 +133,7 @@ def _told(message: Message) -> ChangelogRecord:
                 home = int(value)
                 break
     except (SystemError, TypeError, ValueError) as error:
-        # Names that are no UTF-8 are a SystemError of the library, or a UnicodeDecodeError; no value is None.
+        # A name that is not UTF-8 is a SystemError or UnicodeDecodeError of the library; no value is None.
         place = f"{message.topic()}/{message.partition()}@{message.offset()}"
         raise ChangelogUnreadable(f"{place} is not a message of the changelog: {error}") from error
     return ChangelogRecord(message.key() or b"", message.value(), home)

@@ -83,7 +83,7 @@ class KafkaLog:
         clients = logging.getLogger("librdkafka")
         self._topic = topic
         self._topic_id = topic_id
-        self._note = commit_metadata(topic_id, incarnation)
+        self._commit_metadata = commit_metadata(topic_id, incarnation)
         self._listener = listener
         self._transactional = "transactional.id" in producer_properties
         self._producer = Producer({**producer_properties, "delivery.report.only.error": True}, logger=clients)
@@ -99,7 +99,7 @@ class KafkaLog:
         self._has_joined = False
         self._failures: list[KafkaError] = []
         self._failure = ""
-        self._written: set[str] = set()
+        self._topics_written: set[str] = set()
         self._open = False
 
     def start(self, seconds: float = UNCONFIRMED_SECONDS) -> None:
@@ -133,10 +133,10 @@ class KafkaLog:
         """Return what is there, waiting for the first."""
         self._producer.poll(0)
         first = self._consumer.poll(timeout_seconds)
-        found = [] if first is None else [first]
-        if found and max_messages > 1:
-            found += self._consumer.consume(max_messages - 1, 0.0)
-        return [self._message(each) for each in found if self._is_message(each)]
+        messages = [] if first is None else [first]
+        if messages and max_messages > 1:
+            messages += self._consumer.consume(max_messages - 1, 0.0)
+        return [self._message(each) for each in messages if self._is_message(each)]
 
     def read_from(self, positions: Mapping[int, int]) -> dict[int, int]:
         """Begin reading at these offsets; EARLIEST is found out."""
@@ -171,12 +171,12 @@ class KafkaLog:
 
         Offsets of an earlier topic of this name are none. Those without an id were set by a person.
         """
-        asked = [TopicPartition(self._topic, partition) for partition in partitions]
-        found = self._guarded(lambda: self._consumer.committed(asked, IO_SECONDS))
-        for place in found:
+        places = [TopicPartition(self._topic, partition) for partition in partitions]
+        answers = self._guarded(lambda: self._consumer.committed(places, IO_SECONDS))
+        for place in answers:
             if place.error is not None:
                 raise LogUnavailable(f"no committed offset of {place.partition}: {place.error}")
-        return {place.partition: self._offset(place) for place in found}
+        return {place.partition: self._offset(place) for place in answers}
 
     def homes(self) -> int:
         """Return how many partitions the topic has, as the broker says now.
@@ -208,24 +208,24 @@ class KafkaLog:
         self._guarded(self._producer.begin_transaction)
         self._open = True
 
-    def produce(self, emit: OutgoingMessage) -> None:
+    def produce(self, message: OutgoingMessage) -> None:
         """Queue a message; a full queue means that the broker does not keep up."""
         try:
-            self._queue(emit)
+            self._queue(message)
         except BufferError:
             raise LogUnavailable("the producer queue is full: Kafka does not keep up") from None
         except KafkaException as error:
             if _reason(error).code() != KafkaError._UNKNOWN_PARTITION:
                 raise self._unavailable(error) from error
             # Added a moment ago: the consumer's side may know a home that the producer does not.
-            self._guarded(lambda: self._producer.list_topics(emit.stream, IO_SECONDS))
-            self._guarded(lambda: self._queue(emit))
+            self._guarded(lambda: self._producer.list_topics(message.stream, IO_SECONDS))
+            self._guarded(lambda: self._queue(message))
 
     def send_offsets(self, offsets: Mapping[int, int], group_metadata: Any) -> None:
         """Put the offsets into the transaction; a stale membership is refused by the broker."""
         if group_metadata is None:
             raise LogUnavailable("the group has taken the partitions away")
-        places = self._marked(offsets)
+        places = self._places_to_commit(offsets)
         self._guarded(lambda: self._producer.send_offsets_to_transaction(places, group_metadata, IO_SECONDS))
 
     def commit(self) -> None:
@@ -250,26 +250,26 @@ class KafkaLog:
 
     def commit_offsets(self, offsets: Mapping[int, int]) -> None:
         """Commit offsets by themselves."""
-        places = self._marked(offsets)
+        places = self._places_to_commit(offsets)
         self._guarded(lambda: self._consumer.commit(offsets=places, asynchronous=False))
 
     def _begin_to_write(self, seconds: float) -> None:
-        give_up = monotonic() + seconds
+        deadline = monotonic() + seconds
         while True:
             try:
                 self._producer.init_transactions(_SLICE_SECONDS)
                 return
             except KafkaException as error:
                 reason = _reason(error)
-                if not reason.retriable() or monotonic() > give_up:
+                if not reason.retriable() or monotonic() > deadline:
                     raise refusal(reason, self._group) or self._unavailable(error) from error
 
     def _require_joined(self) -> None:
         """Wait until the group has us: a client waits in silence for ever where its protocol is unknown."""
-        give_up = monotonic() + JOIN_SECONDS
+        deadline = monotonic() + JOIN_SECONDS
         while self.group_metadata() is None:
             self.poll(1, 0.1)
-            if monotonic() > give_up:
+            if monotonic() > deadline:
                 raise never_taken_in(self._group, JOIN_SECONDS)
 
     # -- callbacks of librdkafka, inside poll ----------------------------------------------------
@@ -282,29 +282,29 @@ class KafkaLog:
         else:
             # All of it: who lost its session before it was told of the last one is told of the next at once.
             if self._owned:
-                self._give_up(self._owned)
+                self._release(self._owned)
             consumer.assign([])
-        found = [place.partition for place in places]
-        self._owned.update(found)
-        self._listener.assigned(found)
+        partitions = [place.partition for place in places]
+        self._owned.update(partitions)
+        self._listener.assigned(partitions)
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Also of what was lost: it is somebody else's already."""
-        gone = {place.partition for place in places}
-        reading = self._assigned & gone
-        self._give_up(gone)
+        released = {place.partition for place in places}
+        reading = self._assigned & released
+        self._release(released)
         # All at once is given back by the client; part of it only by name, and only what is read.
         if self._incremental:
             consumer.incremental_unassign(self._places(dict.fromkeys(reading, 0)))
 
-    def _give_up(self, partitions: Collection[int]) -> None:
-        gone = set(partitions)
+    def _release(self, partitions: Collection[int]) -> None:
+        released = set(partitions)
         # In librdkafka a pause outlives the assignment: taken back later, it would still hold.
-        self.resume(gone)
-        self._owned -= gone
-        self._assigned -= gone
-        self._read -= gone
-        self._listener.revoked(gone)
+        self.resume(released)
+        self._owned -= released
+        self._assigned -= released
+        self._read -= released
+        self._listener.revoked(released)
 
     def _on_delivery(self, error: KafkaError | None, message: KafkaMessage) -> None:
         if error is not None:
@@ -317,27 +317,27 @@ class KafkaLog:
     def _forget_failures(self) -> tuple[list[KafkaError], str]:
         failures, failure = self._failures, self._failure
         self._failures, self._failure = [], ""
-        self._written.clear()
+        self._topics_written.clear()
         return failures, failure
 
-    def _queue(self, emit: OutgoingMessage) -> None:
+    def _queue(self, message: OutgoingMessage) -> None:
         # -1 is the client's word for: by the hash of the key.
-        partition = -1 if emit.partition is None else emit.partition
+        partition = -1 if message.partition is None else message.partition
         report = self._on_delivery
-        self._written.add(emit.stream)
+        self._topics_written.add(message.stream)
         self._producer.produce(
-            emit.stream, emit.value, emit.key, partition, report, headers=list(emit.headers)
+            message.stream, message.value, message.key, partition, report, headers=list(message.headers)
         )
 
     # -- messages and errors ---------------------------------------------------------------------
 
-    def _is_message(self, found: KafkaMessage) -> bool:
-        error = found.error()
+    def _is_message(self, message: KafkaMessage) -> bool:
+        error = message.error()
         if error is None:
             return True
         if error.code() in GONE:
             raise PositionUnknown(
-                f"{self._topic}/{found.partition()} does not hold the next offset any more ({error}): "
+                f"{self._topic}/{message.partition()} does not hold the next offset any more ({error}): "
                 "messages were deleted before they were read, or the topic was made again; "
                 "restart, or set the group's offset with kafka-consumer-groups --reset-offsets"
             )
@@ -350,21 +350,23 @@ class KafkaLog:
             _log.warning("consumer_error", reason=failed_fetch(self._topic, error))
         return False
 
-    def _message(self, found: KafkaMessage) -> Message:
+    def _message(self, message: KafkaMessage) -> Message:
         # The library types these as optional: only an event that is no message lacks them.
-        partition: Any = found.partition()
-        offset: Any = found.offset()
+        partition: Any = message.partition()
+        offset: Any = message.offset()
         if partition in self._assigned:
             self._read.add(partition)
         try:
-            given: Any = found.headers() or ()
-            headers = tuple((name, value or b"") for name, value in given)
+            pairs: Any = message.headers() or ()
+            headers = tuple((name, value or b"") for name, value in pairs)
         except (SystemError, UnicodeDecodeError) as error:
             # The library's word for a header name that is not UTF-8; an interpreter that is warm may
             # notice it one step later, and then without the former round the latter.
             reason = f"a header name cannot be read, all headers are left out: {error.__cause__ or error}"
-            return Message(partition, offset, found.key(), found.value(), (), reason, _timestamp_ms(found))
-        return Message(partition, offset, found.key(), found.value(), headers, "", _timestamp_ms(found))
+            return Message(
+                partition, offset, message.key(), message.value(), (), reason, _timestamp_ms(message)
+            )
+        return Message(partition, offset, message.key(), message.value(), headers, "", _timestamp_ms(message))
 
     def _earliest(self, partition: int) -> int:
         place = TopicPartition(self._topic, partition)
@@ -374,8 +376,10 @@ class KafkaLog:
     def _places(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, p, offset) for p, offset in offsets.items()]
 
-    def _marked(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
-        return [TopicPartition(self._topic, p, offset, self._note) for p, offset in offsets.items()]
+    def _places_to_commit(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
+        return [
+            TopicPartition(self._topic, p, offset, self._commit_metadata) for p, offset in offsets.items()
+        ]
 
     def _offset(self, place: TopicPartition) -> int | None:
         if place.offset == OFFSET_INVALID:
@@ -393,7 +397,7 @@ class KafkaLog:
             raise self._unavailable(error) from error
 
     def _until_answered(self, call: Callable[[], Any]) -> None:
-        give_up = monotonic() + UNCONFIRMED_SECONDS
+        deadline = monotonic() + UNCONFIRMED_SECONDS
         while True:
             try:
                 call()
@@ -402,7 +406,7 @@ class KafkaLog:
                 reason = _reason(error)
                 if not reason.retriable() or reason.txn_requires_abort():
                     raise self._unavailable(error) from error
-                if monotonic() > give_up:
+                if monotonic() > deadline:
                     raise Fenced(f"the transaction stayed unconfirmed: {reason}") from error
 
     def _unavailable(self, error: KafkaException) -> LogUnavailable | Fenced:
@@ -410,12 +414,12 @@ class KafkaLog:
         refused = is_too_large([*self._failures, reason])
         if reason.fatal() or reason.code() == KafkaError._FENCED:
             return Fenced(f"the producer was fenced or failed for good: {reason}")
-        why = self._failure or failed_transaction(self._written, reason)
+        why = self._failure or failed_transaction(self._topics_written, reason)
         return LogUnavailable(f"Kafka refused the batch: {why}", refused=refused)
 
 
-def _timestamp_ms(found: KafkaMessage) -> int | None:
-    kind, moment_ms = found.timestamp()
+def _timestamp_ms(message: KafkaMessage) -> int | None:
+    kind, moment_ms = message.timestamp()
     return None if kind == TIMESTAMP_NOT_AVAILABLE or moment_ms < 0 else moment_ms
 
 

@@ -1,7 +1,7 @@
-"""A second look at events that a limit refuses: what was decided while the limit was higher stands.
+"""Kept decisions win over a lowered limit: an event that was decided under a higher one keeps its answer.
 
-Costs a round trip in a batch that has such an event, and nothing in any other (docs/design.md, "Limits that
-may change").
+Costs a round trip in a batch that has an event over a limit, and nothing in any other (docs/design.md,
+"Limits that may change").
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from runner.worker.decoder import InFlight, ProcessingSettings, decode_message
 
 
 class Decisions(Protocol):
-    """Where decisions are kept, each in the shard of its task."""
+    """The store of kept decisions, each in the shard of its task."""
 
     @property
     def shards(self) -> int:
@@ -30,18 +30,24 @@ class Decisions(Protocol):
         ...
 
     def load(
-        self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]], whole: Completeness | None = None
+        self,
+        incarnation: int,
+        reads: Sequence[tuple[TaskKey, Source]],
+        completeness: Completeness | None = None,
     ) -> Loaded:
         """Return records and kept decisions of events."""
         ...
 
 
 def honour_kept_decisions(
-    items: Iterable[InFlight], settings: ProcessingSettings, store: Decisions, whole: Completeness | None
+    items: Iterable[InFlight],
+    settings: ProcessingSettings,
+    store: Decisions,
+    completeness: Completeness | None,
 ) -> None:
-    """Take in anew, within the widest limits, those that were decided before.
+    """Decode events over a limit again, within the widest limits, if they have a kept decision.
 
-    Which task such an event is about cannot be told before it is read, so every shard is asked.
+    The task of such an event is not known before it is decoded, so every shard is asked.
     StoreUnavailable if the store does not answer.
     """
     refused = [item for item in items if not isinstance(item.plan, TaskPlan) and item.is_over_limit]
@@ -49,19 +55,19 @@ def honour_kept_decisions(
         return
     keys = _key_of_each_shard(store)
     kept = store.load(
-        settings.incarnation, [(key, item.source) for item in refused for key in keys], whole
+        settings.incarnation, [(key, item.source) for item in refused for key in keys], completeness
     ).kept
     for item in refused:
         if item.source in kept:
-            again = decode_message(item.message, settings.widest)
-            item.plan, item.poison = again.plan, again.poison
+            replanned = decode_message(item.message, settings.widest)
+            item.plan, item.poison = replanned.plan, replanned.poison
 
 
 def _key_of_each_shard(store: Decisions) -> list[TaskKey]:
-    """Return a key in every shard; whether there is such a task does not matter."""
-    found: dict[int, TaskKey] = {}
+    """Return one key in every shard; the task need not exist."""
+    keys: dict[int, TaskKey] = {}
     numbers = count()
-    while len(found) < store.shards:
+    while len(keys) < store.shards:
         key = TaskKey("", str(next(numbers)))
-        found.setdefault(store.shard(key.id), key)
-    return list(found.values())
+        keys.setdefault(store.shard(key.id), key)
+    return list(keys.values())

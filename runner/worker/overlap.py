@@ -1,4 +1,4 @@
-"""How a call that waits for the brokers is waited for: something else is done beside it, or after it."""
+"""Overlapping a blocking call with short steps: in a second thread, or one after the other."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 Step: TypeAlias = Callable[[], bool]
-"""Does a little of something that can wait; whether any of it is left. It must not raise."""
+"""Does a little work and returns whether more is left; must not raise."""
 
 Overlap: TypeAlias = Callable[[Callable[[], None], Step], None]
-"""Makes a call, and does more meanwhile; returns, or raises what the call raised, once the call is over."""
+"""Makes a call and runs steps meanwhile; returns, or raises the error of the call, once the call is over."""
 
 
 def no_step() -> bool:
-    """Only wait."""
+    """Do nothing: there is no work to overlap."""
     return False
 
 
 def run_in_sequence(call: Callable[[], None], more: Step) -> None:
-    """Make the call, then do all that is left: for one thread, and for tests, where order must be known."""
+    """Make the call, then run all steps: for one thread, and for tests that need a fixed order."""
     call()
     while more():
         pass
 
 
 class OverlapThread:
-    """Makes the call in a thread of its own, for as long as it takes.
+    """Makes the call in a second thread while the steps run in the first.
 
-    Whoever owns what is called must not touch it meanwhile: it has two threads, one at a time.
+    The steps must not touch the object that is called: two threads use it, one at a time.
     """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="overlap")
 
     def __call__(self, call: Callable[[], None], more: Step) -> None:
-        """Do more until the call is over, or nothing is left of it."""
+        """Run steps until the call is over or no step is left; then wait for the call."""
         if more is no_step:
             call()
             return
-        waiting = self._thread.submit(call)
+        future = self._thread.submit(call)
         try:
-            while not waiting.done() and more():
+            while not future.done() and more():
                 pass
         finally:
             try:
-                waiting.result()
+                future.result()
             finally:
-                # Its error holds this frame, and this frame what waits: nobody looks for cycles here.
-                del waiting, more
+                # An error holds this frame, and the frame both names: a cycle, which is collected seldom.
+                del future, more

@@ -27,12 +27,12 @@ def missing_permissions(cluster: Cluster, operations: Mapping[str, Collection[st
 
     A broker hides what may not even be described: whether there is such a topic cannot be told.
     """
-    found = []
-    for name, wanted in operations.items():
+    lines = []
+    for name, needed in operations.items():
         topic = cluster.topics.get(name)
         allowed = topic.operations if topic is not None else None
         hidden = name in cluster.forbidden
-        missing = [each for each in wanted if hidden or (allowed and each not in allowed)]
+        missing = [each for each in needed if hidden or (allowed and each not in allowed)]
         if missing:
-            found.append(f"{' and '.join(each.title() for each in missing)} on topic {name}")
-    return found
+            lines.append(f"{' and '.join(each.title() for each in missing)} on topic {name}")
+    return lines

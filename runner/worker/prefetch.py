@@ -1,8 +1,8 @@
-"""Messages that wait for the next batch, decoded while the brokers confirm this one.
+"""Prefetch: messages of the next batch are decoded while the brokers confirm the present one.
 
-Decoding only: nothing is changed by it, and nobody is asked, but for the registry where a schema is new.
-What is read of the store, or written to it, waits until this batch is committed. A message that is
-dropped (its home revoked, its batch abandoned) comes again as another object, and is decoded again.
+Decoding has no effects, and no server is asked but the registry where a schema is new. The store is read
+and written only after the present batch is committed. A message that is dropped (its home revoked, its
+batch aborted) is polled again as another object, and decoded again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from runner.worker.event_log import Message
 from runner.worker.overlap import Step, no_step
 
 STEP_SECONDS: Final = 0.001
-"""How long it decodes between two looks whether the brokers have answered; one event may take longer."""
+"""Length of a step, after which the commit is checked for its end; one event may take longer."""
 
 
 class Prefetch:
-    """Decodes what waits, within the bounds of a batch, and hands it over once; for one thread."""
+    """Decodes messages within the budget of a batch and returns each once; for one thread."""
 
     def __init__(self, settings: ProcessingSettings, ticker: Ticker) -> None:
         self._settings = settings
@@ -30,28 +30,26 @@ class Prefetch:
         self._items: dict[tuple[int, int], InFlight] = {}
 
     def start(self, waiting: Sequence[Message]) -> Step:
-        """Return what decodes these messages, a step at a time. What was not handed over is forgotten."""
+        """Return the step that decodes these messages; events prefetched before are dropped."""
         self._items.clear()
         if not waiting:
             return no_step
-        left, budget = (
-            iter(waiting),
-            BatchBudget(self._ticker, self._settings.batch_seconds, self._settings.batch_bytes),
-        )
-        return lambda: self._step(left, budget)
+        remaining = iter(waiting)
+        budget = BatchBudget(self._ticker, self._settings.batch_seconds, self._settings.batch_bytes)
+        return lambda: self._step(remaining, budget)
 
     def take(self, message: Message) -> InFlight | None:
-        """Return the item of this very message, if it was decoded already."""
+        """Return the decoded event of this very message object; None if it was not prefetched."""
         item = self._items.pop((message.partition, message.offset), None)
         return item if item is not None and item.message is message else None
 
-    def _step(self, left: Iterator[Message], budget: BatchBudget) -> bool:
+    def _step(self, remaining: Iterator[Message], budget: BatchBudget) -> bool:
         until = self._ticker() + STEP_SECONDS
-        for message in left:
+        for message in remaining:
             try:
                 item = decode_message(message, self._settings)
             except TransientError:
-                # What cannot be looked up now is asked for again where it is needed.
+                # A schema that cannot be looked up now is looked up again when the slice is taken.
                 return False
             self._items[message.partition, message.offset] = item
             charge_to(item, budget)

@@ -1,7 +1,7 @@
-"""The middle of the worker: a batch of messages becomes changes in the store and messages to send.
+"""Batch processing: messages of a batch become changes in the store and messages to send.
 
-Steps 2 to 5 of the loop, without Kafka: decode, load, decide, apply. What it returns has been
-applied; the loop delivers it and commits. If that fails, the same messages come again and find
+Steps 2 to 5 of the loop, without Kafka: decode, load, decide, apply. Everything in the result has been
+applied; the loop delivers it and commits. If that fails, the same events are redelivered and get
 their kept decisions.
 """
 
@@ -38,38 +38,38 @@ from runner.worker.batch_state import BatchState
 from runner.worker.budget import BatchBudget
 from runner.worker.changelog import Changelog
 from runner.worker.dead_letters import DeadLetterBox
-from runner.worker.decoder import BatchDecoder, InFlight, ProcessingSettings, limit_poison, note_leftovers
+from runner.worker.decoder import BatchDecoder, InFlight, ProcessingSettings, collect_leftovers, limit_poison
 from runner.worker.event_log import Message
 from runner.worker.kept_decisions import honour_kept_decisions
 from runner.worker.prefetch import Prefetch
 from runner.worker.result import BatchResult
 
 MAX_ATTEMPTS: Final = 30
-"""How often a shard is decided again: every conflict means that somebody else got on."""
+"""Most attempts on a shard: every conflict means that another worker has made progress."""
 
 SENT_TO_READ: Final = 4
-"""How much more may be sent than read: a reply, a resumed event and the changelog have the event in them."""
+"""Bytes sent for each byte read, at most: reply, resumed event and changelog contain the event."""
 
 EMITS_BEFORE_PERIOD: Final = 10_000
-"""With so much to send, a pass over a period, which sends a chunk of its own, waits for the next batch."""
+"""Messages of a batch beyond which a TimeoutBetween, which sends a chunk of its own, is deferred."""
 
 UNANSWERABLE: Final = "UNANSWERABLE"
-"""Why an event is a dead letter although it can be read: not even a FAIL can be delivered."""
+"""Reason of a dead letter that can be read but not answered: not even a FAIL can be delivered."""
 
 DEAD_LETTER: Final = "DEAD"
 """Status of a decision that only makes a dead letter."""
 
 _COUNTED: Final = frozenset({*TASK_ACTIONS, TIMEOUT_BETWEEN})
 
-Lap = Callable[[str], object]
-"""Told when a part of the loop ends, for the split of its time."""
+PhaseEnded = Callable[[str], object]
+"""Called when a phase of the loop ends, for phase timing."""
 
 Send = Callable[[Sequence[OutgoingMessage]], object]
-"""Puts messages on their way before the batch is through."""
+"""Sends messages before the batch is processed to its end."""
 
 
 class ShardedStore(Store, Protocol):
-    """A store that says where a task lies."""
+    """A store that names the shard of a task."""
 
     def shard(self, task_id: str) -> int:
         """Return the shard of an id."""
@@ -77,7 +77,7 @@ class ShardedStore(Store, Protocol):
 
 
 class Process:
-    """Processes batches against one store. Keeps nothing between batches but what was decoded ahead."""
+    """Processes batches against one store; only prefetched events are kept between batches."""
 
     def __init__(
         self,
@@ -88,77 +88,79 @@ class Process:
         changelog: Changelog | None = None,
         ticker: Ticker = monotonic_seconds,
     ) -> None:
-        """``changelog`` gets every change of a task; None: nobody does."""
+        """``changelog`` makes a message for every change of a task; None: there is no changelog."""
         self.prefetch = Prefetch(settings, ticker)
-        """For whoever waits between two batches."""
+        """Used by the loop while it waits for a commit."""
         self._ticker = ticker
         self._settings = settings
         self._store = store
         self._topics = topics
         self._dead_letters = dead_letters
         self._changelog = changelog
-        self._keeps_marks = changelog is not None and changelog.restores
+        self._keeps_applied_offsets = changelog is not None and changelog.restores
         self._renderer = Renderer(settings.policy, topics)
-        self._again = Renderer(settings.policy.within(WIDEST), topics)
-        """For what was decided before, perhaps within other limits."""
+        self._replay_renderer = Renderer(settings.policy.within(WIDEST), topics)
+        """For kept decisions, which may have been made under other limits."""
 
     def run(
         self,
         batch: Batch,
         runs: Mapping[int, int],
-        phase_ended: Lap = lambda _: None,
+        phase_ended: PhaseEnded = lambda _: None,
         send: Send | None = None,
     ) -> BatchResult:
-        """Return what a batch came to, applied; of its messages those that were not sent on the way.
+        """Return the result of a batch, applied, with the messages that ``send`` has not sent yet.
 
-        ``runs`` are the consecutive poison messages before it, by home. Raises StoreUnavailable,
-        Superseded, or what ``send`` does: nothing of the batch may be delivered then.
+        ``runs`` are the consecutive poison messages before the batch, by home. Raises StoreUnavailable,
+        Superseded, or an error of ``send``: nothing of the batch may be delivered then.
         """
-        progress, items = BatchState(batch), list[InFlight]()
-        done = BatchResult(items)
+        batch_state, all_items = BatchState(batch), list[InFlight]()
+        result = BatchResult(all_items)
         decoder = BatchDecoder(_by_home(batch), self._settings, self._budget(1), self.prefetch.take)
-        counted = dict(runs)
+        poison_counts = dict(runs)
         while not decoder.is_over:
-            if send is not None and done.emits:
-                emits, done.emits = done.emits, []
-                send(emits)
-            taken = decoder.take()
-            honour_kept_decisions(taken, self._settings, self._store, self._whole(progress))
-            limit_poison(taken, progress, counted, self._settings.poison_limit)
+            if send is not None and result.outgoing:
+                messages, result.outgoing = result.outgoing, []
+                send(messages)
+            items = decoder.take()
+            honour_kept_decisions(items, self._settings, self._store, self._completeness(batch_state))
+            limit_poison(items, batch_state, poison_counts, self._settings.poison_limit)
             phase_ended("decode")
-            self._settle_tasks(taken, progress, decoder, phase_ended)
-            self._finish_all(taken, progress, done)
+            self._decide_and_apply(items, batch_state, decoder, phase_ended)
+            self._finish_all(items, batch_state, result)
             phase_ended("decide")
-            items += taken
-        progress.defer_all(decoder.left)
-        done.now_ms, done.conflicts = progress.now_ms, progress.conflicts
-        note_leftovers(batch.messages, items, progress, runs, self._settings.poison_limit, done)
+            all_items += items
+        batch_state.defer_all(decoder.remaining)
+        result.now_ms, result.conflicts = batch_state.now_ms, batch_state.conflicts
+        collect_leftovers(batch.messages, all_items, batch_state, runs, self._settings.poison_limit, result)
         phase_ended("decide")
-        return done
+        return result
 
-    def _settle_tasks(
-        self, items: list[InFlight], progress: BatchState, decoder: BatchDecoder, phase_ended: Lap
+    def _decide_and_apply(
+        self, items: list[InFlight], batch_state: BatchState, decoder: BatchDecoder, phase_ended: PhaseEnded
     ) -> None:
-        """Load, decide and apply until every shard has taken its call."""
-        progress.decide_next(item.message for item in items)
-        asked = TaskWork.of(items)
-        whole = self._whole(progress)
-        # Where marks are kept, every shard is told in the end how far the batch goes: what it lacks
-        # shows by that.
+        """Load, decide and apply until every shard has applied its call."""
+        batch_state.decide_next(item.message for item in items)
+        work = TaskWork.of(items)
+        completeness = self._completeness(batch_state)
+        # Where applied offsets are kept, the last slice advances them in every shard: a shard that
+        # falls behind is known by that to have lost something.
         is_last = decoder.is_over
-        everywhere = set(range(self._store.shards)) if self._keeps_marks and is_last else set()
+        all_shards = set(range(self._store.shards)) if self._keeps_applied_offsets and is_last else set()
         for attempt in range(MAX_ATTEMPTS):
-            reads = [(each.plan.key, each.item.source) for each in asked]
-            loaded = self._store.load(self._settings.incarnation, reads, whole, decoder.prefetch)
-            progress.now_ms = loaded.now_ms
-            progress.remember_tokens(loaded.shard_tokens)
+            reads = [(each.plan.key, each.item.source) for each in work]
+            loaded = self._store.load(self._settings.incarnation, reads, completeness, decoder.prefetch)
+            batch_state.now_ms = loaded.now_ms
+            batch_state.remember_tokens(loaded.shard_tokens)
             phase_ended("load")
-            # What was applied in the first attempt is done; only that one may leave something out.
+            # Only the first attempt may defer events: later ones repeat what it has decided.
             budget = self._budget(SENT_TO_READ) if attempt == 0 else None
-            shards = self._decide_all(asked, loaded, progress, budget)
+            shards = self._decide_all(work, loaded, batch_state, budget)
             calls = [
-                self._call(shard, shards.get(shard, []), loaded, progress, in_all=shard in everywhere)
-                for shard in everywhere.union(shards)
+                self._shard_call(
+                    shard, shards.get(shard, []), loaded, batch_state, in_all=shard in all_shards
+                )
+                for shard in all_shards.union(shards)
             ]
             calls = [call for call in calls if call.homes]
             phase_ended("decide")
@@ -168,71 +170,71 @@ class Process:
                 raise Superseded("a later batch of one of these homes has been seen in the store")
             if Verdict.LOST in verdicts:
                 raise StoreLost("a shard lacks what was committed of one of these homes")
-            again = {
+            conflict_shards = {
                 call.shard
                 for call, verdict in zip(calls, verdicts, strict=True)
                 if verdict is Verdict.CONFLICT
             }
-            if not again:
+            if not conflict_shards:
                 return
-            progress.conflicts += len(again)
-            asked = [each for each in asked if self._store.shard(each.plan.key.id) in again]
-            everywhere &= again
+            batch_state.conflicts += len(conflict_shards)
+            work = [each for each in work if self._store.shard(each.plan.key.id) in conflict_shards]
+            all_shards &= conflict_shards
         raise StoreUnavailable(f"records kept changing through {MAX_ATTEMPTS} attempts")
 
-    def _whole(self, progress: BatchState) -> Completeness | None:
-        return Completeness(progress.base_offsets) if self._keeps_marks else None
+    def _completeness(self, batch_state: BatchState) -> Completeness | None:
+        return Completeness(batch_state.base_offsets) if self._keeps_applied_offsets else None
 
     def _budget(self, times: int) -> BatchBudget:
         return BatchBudget(self._ticker, self._settings.batch_seconds, times * self._settings.batch_bytes)
 
     def _decide_all(
-        self, asked: list[TaskWork], loaded: Loaded, progress: BatchState, budget: BatchBudget | None
+        self, work: list[TaskWork], loaded: Loaded, batch_state: BatchState, budget: BatchBudget | None
     ) -> dict[int, list[TaskWork]]:
         """Decide events in order, at least one; those on one task build on each other."""
         current: dict[TaskKey, Record | None] = dict(loaded.records)
         shards: dict[int, list[TaskWork]] = defaultdict(list)
-        for each in asked:
+        for each in work:
             each.item.decision = None
-            if progress.is_deferred(each.item.message):
+            if batch_state.is_deferred(each.item.message):
                 continue
             if budget is not None and shards and budget.is_exhausted:
-                progress.defer(each.item.message.partition, each.item.message.offset)
+                batch_state.defer(each.item.message.partition, each.item.message.offset)
                 continue
-            decision = self._decided(each, current[each.plan.key], loaded, progress)
+            decision = self._decision(each, current[each.plan.key], loaded, batch_state)
             if decision is None:
                 continue
             each.item.decision = decision
             if budget is not None:
-                for emit in decision.emits:
-                    budget.charge(len(emit.value or b""))
+                for message in decision.emits:
+                    budget.charge(len(message.value or b""))
             if decision.record is not None:
                 current[each.plan.key] = decision.record
             shards[self._store.shard(each.plan.key.id)].append(each)
         return shards
 
-    def _decided(
-        self, each: TaskWork, record: Record | None, loaded: Loaded, progress: BatchState
+    def _decision(
+        self, each: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
     ) -> Decision | None:
-        """Return the answer to one event; None if its home is cut before it."""
+        """Return the decision on one event; None if the event is deferred."""
         message = each.item.message
         kept = loaded.kept.get(each.item.source)
         each.item.redelivered = kept is not None
         if kept is not None:
-            return self._replayed(each, record, kept, progress)
+            return self._kept_decision(each, record, kept, batch_state)
         decision: Decision | None
         try:
             decision = decide(each.plan, record, loaded.now_ms, self._settings.policy, self._renderer)
-            decision = self._told(each, decision, loaded.now_ms)
+            decision = self._with_changelog_message(each, decision, loaded.now_ms)
         except EventError as error:
-            return self._buried(each.item, UNANSWERABLE, error.message, progress)
-        if _replaces(decision, record) and not progress.is_first(message):
-            # A new generation takes away what redelivery of earlier events would need.
-            progress.defer(message.partition, message.offset)
+            return self._dead_letter(each.item, UNANSWERABLE, error.message, batch_state)
+        if _replaces(decision, record) and not batch_state.is_first(message):
+            # A new generation overwrites what redelivery of earlier events would need.
+            batch_state.defer(message.partition, message.offset)
             return None
         return decision
 
-    def _told(self, each: TaskWork, decision: Decision, now_ms: int) -> Decision:
+    def _with_changelog_message(self, each: TaskWork, decision: Decision, now_ms: int) -> Decision:
         """Return the decision with its changelog message; FAIL instead where the topic does not take it."""
         each.item.change = None
         if self._changelog is None or decision.record is None:
@@ -243,31 +245,31 @@ class Process:
             return refuse(each.plan.incoming, error, each.plan.key, now_ms, self._renderer)
         return decision
 
-    def _replayed(
-        self, each: TaskWork, record: Record | None, kept: Outcome, progress: BatchState
+    def _kept_decision(
+        self, each: TaskWork, record: Record | None, kept: Outcome, batch_state: BatchState
     ) -> Decision | None:
         if isinstance(kept, Dropped) and not each.plan.incoming.is_timer:
-            return self._buried(each.item, UNANSWERABLE, kept.reason, progress)
+            return self._dead_letter(each.item, UNANSWERABLE, kept.reason, batch_state)
         try:
             if self._changelog is not None and record is not None:
-                each.item.change = self._changelog.left_by(record, each.item.source)
-            return replay(each.plan, record, kept, self._again)
+                each.item.change = self._changelog.change_by(record, each.item.source)
+            return replay(each.plan, record, kept, self._replay_renderer)
         except EventError as error:
-            # It has been applied already and must be sent as it was: its topic has to return.
+            # The event has been applied and must get its first answer: the topic has to come back.
             message = each.item.message
-            progress.pause(message.partition, message.offset, error.message)
+            batch_state.pause(message.partition, message.offset, error.message)
             return None
 
-    def _call(
-        self, shard: int, asked: list[TaskWork], loaded: Loaded, progress: BatchState, *, in_all: bool
+    def _shard_call(
+        self, shard: int, work: list[TaskWork], loaded: Loaded, batch_state: BatchState, *, in_all: bool
     ) -> ShardCall:
-        """Return the call of one shard: redelivered events have been written by an earlier one.
+        """Return the call of one shard; redelivered events were written by an earlier call.
 
-        ``in_all``: it is told how far every home of the batch goes.
+        ``in_all``: the call advances the applied offset of every home of the batch.
         """
         kept: dict[int, list[tuple[int, Outcome]]] = defaultdict(list)
         after: dict[TaskKey, Record | None] = {}
-        for each in asked:
+        for each in work:
             decision = each.item.decision
             if each.item.redelivered or decision is None:
                 continue
@@ -277,166 +279,170 @@ class Process:
         homes = tuple(
             HomeCall(
                 home,
-                progress.base_offsets[home],
+                batch_state.base_offsets[home],
                 tuple(kept.get(home, ())),
-                decided_up_to=progress.decided_up_to(home) if self._keeps_marks else None,
+                decided_up_to=batch_state.decided_up_to(home) if self._keeps_applied_offsets else None,
             )
-            for home in (progress.base_offsets if in_all else kept)
+            for home in (batch_state.base_offsets if in_all else kept)
         )
         changes = tuple(Change(key, loaded.records[key], record) for key, record in after.items())
         return ShardCall(
-            shard, self._settings.incarnation, homes, changes, shard_token=progress.shard_token(shard)
+            shard, self._settings.incarnation, homes, changes, shard_token=batch_state.shard_token(shard)
         )
 
-    def _finish_all(self, items: list[InFlight], progress: BatchState, done: BatchResult) -> None:
-        """Collect what a slice came to."""
+    def _finish_all(self, items: list[InFlight], batch_state: BatchState, result: BatchResult) -> None:
+        """Add the events of a slice to the result."""
         changes: dict[bytes | None, OutgoingMessage] = {}
         for item in items:
-            if not progress.is_deferred(item.message):
-                self._finish(item, progress, changes, done)
-        done.emits += changes.values()
+            if not batch_state.is_deferred(item.message):
+                self._finish(item, batch_state, changes, result)
+        result.outgoing += changes.values()
 
     def _finish(
         self,
         item: InFlight,
-        progress: BatchState,
+        batch_state: BatchState,
         changes: dict[bytes | None, OutgoingMessage],
-        done: BatchResult,
+        result: BatchResult,
     ) -> None:
-        """Collect what one event came to, or cut its home where it can neither go on nor away."""
+        """Add one event to the result, or pause its home if it can be neither answered nor dead-lettered."""
         message = item.message
         if item.poison is not None:
-            emits = self._dead(item, item.poison.reason, str(item.poison), progress, done)
+            messages = self._poison_messages(item, item.poison.reason, str(item.poison), batch_state, result)
         elif item.plan is None:
-            done.counts["ignored", "IGNORED"] += 1
-            emits = ()
+            result.counts["ignored", "IGNORED"] += 1
+            messages = ()
         elif isinstance(item.plan, PeriodPlan):
-            emits = self._period(item, item.plan, progress, done)
+            messages = self._period_messages(item, item.plan, batch_state, result)
         else:
-            emits = self._answered(item, item.plan, progress, done)
-        if emits is None:
+            messages = self._answer_messages(item, item.plan, batch_state, result)
+        if messages is None:
             return
-        done.emits += emits
+        result.outgoing += messages
         if item.change is not None:
             # The last change of a task in a slice is all that the changelog needs of it.
             changes[item.change.key] = item.change
-        done.positions[message.partition] = message.offset + 1
+        result.positions[message.partition] = message.offset + 1
 
-    def _answered(
-        self, item: InFlight, asked: TaskPlan | ImmediateAnswer, progress: BatchState, done: BatchResult
+    def _answer_messages(
+        self, item: InFlight, plan: TaskPlan | ImmediateAnswer, batch_state: BatchState, result: BatchResult
     ) -> tuple[OutgoingMessage, ...] | None:
-        if isinstance(asked, ImmediateAnswer):
-            item.decision = self._settled(item, asked, progress)
+        if isinstance(plan, ImmediateAnswer):
+            item.decision = self._immediate_decision(item, plan, batch_state)
         if item.decision is None:
             return None
-        self._note(item, asked, item.decision, done)
+        self._collect_decision(item, plan, item.decision, result)
         return item.decision.emits
 
-    def _settled(self, item: InFlight, asked: ImmediateAnswer, progress: BatchState) -> Decision | None:
+    def _immediate_decision(
+        self, item: InFlight, plan: ImmediateAnswer, batch_state: BatchState
+    ) -> Decision | None:
         try:
-            return answer_without_record(asked, progress.now_ms, self._renderer)
+            return answer_without_record(plan, batch_state.now_ms, self._renderer)
         except EventError as error:
-            return self._buried(item, UNANSWERABLE, error.message, progress)
+            return self._dead_letter(item, UNANSWERABLE, error.message, batch_state)
 
-    def _period(
-        self, item: InFlight, asked: PeriodPlan, progress: BatchState, done: BatchResult
+    def _period_messages(
+        self, item: InFlight, plan: PeriodPlan, batch_state: BatchState, result: BatchResult
     ) -> tuple[OutgoingMessage, ...] | None:
-        page = Page(self._settings.policy.period_chunk, asked.cursor)
-        if len(done.emits) > EMITS_BEFORE_PERIOD:
-            progress.defer(item.message.partition, item.message.offset)
+        page = Page(self._settings.policy.period_chunk, plan.cursor)
+        if len(result.outgoing) > EMITS_BEFORE_PERIOD:
+            batch_state.defer(item.message.partition, item.message.offset)
             return None
-        period = (asked.from_ms, asked.to_ms)
-        # As the store counts them: a home that another worker has just opened is among them.
+        period = (plan.from_ms, plan.to_ms)
+        # Counted by the store: a home that another worker has just opened is among them.
         homes = self._store.homes()
-        now, due = self._store.due_between(asked.domains, homes, period, page)
+        now, due = self._store.due_between(plan.domains, homes, period, page)
         try:
-            emits = decide_period(asked, due, now, self._settings.policy, self._renderer)
+            messages = decide_period(plan, due, now, self._settings.policy, self._renderer)
         except EventError as error:
-            return self._answered(item, ImmediateAnswer(asked.incoming, error), progress, done)
+            return self._answer_messages(item, ImmediateAnswer(plan.incoming, error), batch_state, result)
         if due.cursor is None:
-            self._store.note_timeout(asked.domains, now if asked.to_ms is None else asked.to_ms)
-        done.counts[TIMEOUT_BETWEEN, "SUCCESS" if due.cursor is None else "CONTINUED"] += 1
-        return emits
+            self._store.note_timeout(plan.domains, now if plan.to_ms is None else plan.to_ms)
+        result.counts[TIMEOUT_BETWEEN, "SUCCESS" if due.cursor is None else "CONTINUED"] += 1
+        return messages
 
-    def _dead(
-        self, item: InFlight, reason: str, text: str, progress: BatchState, done: BatchResult
+    def _poison_messages(
+        self, item: InFlight, reason: str, text: str, batch_state: BatchState, result: BatchResult
     ) -> tuple[OutgoingMessage, ...] | None:
-        decision = self._buried(item, reason, text, progress)
+        decision = self._dead_letter(item, reason, text, batch_state)
         if decision is None:
             return None
-        done.dead[reason] += 1
-        done.buried[item.message.partition] += 1
-        done.refused.append((item.source, reason, text))
+        result.dead_letter_reasons[reason] += 1
+        result.dead_lettered[item.message.partition] += 1
+        result.refused.append((item.source, reason, text))
         return decision.emits
 
-    def _buried(self, item: InFlight, reason: str, text: str, progress: BatchState) -> Decision | None:
-        """Return the dead letter; None, and its home paused, if no topic takes it."""
+    def _dead_letter(
+        self, item: InFlight, reason: str, text: str, batch_state: BatchState
+    ) -> Decision | None:
+        """Return the decision with the dead letter; None, and the home paused, if no topic takes one."""
         limit = self._topics.limit_bytes(self._dead_letters)
         box = DeadLetterBox(self._dead_letters, self._settings.policy.requests, limit)
         try:
-            letter = box.letter(item.message, reason, text)
+            dead_letter = box.dead_letter(item.message, reason, text)
         except EventError as error:
-            progress.pause(item.message.partition, item.message.offset, error.message)
+            batch_state.pause(item.message.partition, item.message.offset, error.message)
             return None
-        return Decision(Dropped(text), (letter,), None, DEAD_LETTER)
+        return Decision(Dropped(text), (dead_letter,), None, DEAD_LETTER)
 
-    def _note(
-        self, item: InFlight, asked: TaskPlan | ImmediateAnswer, decision: Decision, done: BatchResult
+    def _collect_decision(
+        self, item: InFlight, plan: TaskPlan | ImmediateAnswer, decision: Decision, result: BatchResult
     ) -> None:
-        """Tell timers, retention, metrics and log what they need to know."""
-        action = asked.incoming.event.action
+        """Add a decision to the result, for timers, retention, metrics and log."""
+        action = plan.incoming.event.action
         if action in PERIOD_ACTIONS:
             action = TIMEOUT_BETWEEN
-        done.counts[action if action in _COUNTED else "unknown", decision.status] += 1
-        done.redelivered += item.redelivered
+        result.counts[action if action in _COUNTED else "unknown", decision.status] += 1
+        result.redelivered += item.redelivered
         if decision.status == DEAD_LETTER and isinstance(decision.outcome, Dropped):
-            done.dead[UNANSWERABLE] += 1
-            done.buried[item.message.partition] += 1
-            done.refused.append((item.source, UNANSWERABLE, decision.outcome.reason))
-        if isinstance(asked, TaskPlan):
-            self._note_task(TaskWork(item, asked), decision.outcome, done)
+            result.dead_letter_reasons[UNANSWERABLE] += 1
+            result.dead_lettered[item.message.partition] += 1
+            result.refused.append((item.source, UNANSWERABLE, decision.outcome.reason))
+        if isinstance(plan, TaskPlan):
+            self._collect_task(TaskWork(item, plan), decision.outcome, result)
 
-    def _note_task(self, each: TaskWork, outcome: Outcome, done: BatchResult) -> None:
+    def _collect_task(self, each: TaskWork, outcome: Outcome, result: BatchResult) -> None:
         key, home = each.plan.key, each.item.message.partition
         match outcome:
             case Acknowledged(deadline_ms=int() as deadline_ms):
-                done.deadlines.append((key, home, deadline_ms))
+                result.deadlines.append((key, home, deadline_ms))
             case Closed(now_ms=now_ms):
                 remove_at = now_ms + self._settings.policy.domains[key.domain].retention_ms
-                done.removals.append((key, home, remove_at))
+                result.removals.append((key, home, remove_at))
             case _:
                 pass
         if each.item.message.headers and each.plan.incoming.is_timer:
-            self._note_timer(each, outcome, done)
+            self._collect_timer(each, outcome, result)
 
-    def _note_timer(self, each: TaskWork, outcome: Outcome, done: BatchResult) -> None:
-        mark = parse_token(each.plan.incoming.header(TIMER) or "")
-        if mark is None:
+    def _collect_timer(self, each: TaskWork, outcome: Outcome, result: BatchResult) -> None:
+        token = parse_token(each.plan.incoming.header(TIMER) or "")
+        if token is None:
             return
         home = each.item.message.partition
-        task = DueTask(each.plan.key, home, mark.started_by, mark.deadline_ms, mark.epoch)
+        task = DueTask(each.plan.key, home, token.started_by, token.deadline_ms, token.epoch)
         match outcome:
             case Closed():
-                done.fired.append(task)
+                result.timed_out.append(task)
             case Dropped(reason=reason) if reason:
-                done.undeliverable.append(task)
-                done.refused.append((each.item.source, "NOT_RESUMED", reason))
+                result.undeliverable.append(task)
+                result.refused.append((each.item.source, "NOT_RESUMED", reason))
             case _:
-                done.spent.append(task)
+                result.stale.append(task)
 
 
 def _by_home(batch: Batch) -> list[Message]:
-    """Return the messages a home at a time: fewer places in the store are touched by two slices.
+    """Return the messages ordered by home, so that fewer keys of the store are touched by two slices.
 
-    Order counts within a home only. The home that has waited longest comes first: what an earlier batch
-    had no time for must not wait for ever.
+    Order matters within a home only. The home that has waited longest comes first: events that earlier
+    batches deferred must not wait for ever.
     """
     turns = {home: turn for turn, home in enumerate(batch.base_offsets)}
     return sorted(batch.messages, key=lambda message: turns[message.partition])
 
 
 class TaskWork:
-    """An item that asks for one task."""
+    """An event in flight that is about one task, with its plan."""
 
     __slots__ = ("item", "plan")
 
@@ -446,7 +452,7 @@ class TaskWork:
 
     @classmethod
     def of(cls, items: list[InFlight]) -> list[TaskWork]:
-        """Return those of the items that ask for a task, in their order."""
+        """Return the work of the events that are about a task, in their order."""
         return [cls(item, item.plan) for item in items if isinstance(item.plan, TaskPlan)]
 
 

@@ -33,7 +33,7 @@ class Reporter:
         self._tracer = tracer or NoTraces()
         self._clock = LoopClock(metrics)
         self._down = False
-        self._refused = 0
+        self._refusals = 0
         """Batches in a row that Kafka did not take."""
         self._open: frozenset[int] = frozenset()
         health.set_store(up=True)
@@ -46,28 +46,28 @@ class Reporter:
         if part == "poll":
             self._health.tick(self._ticker())
 
-    def processed(self, batch: Batch, done: BatchResult, timers: int, seconds: float) -> None:
+    def processed(self, batch: Batch, result: BatchResult, timers: int, seconds: float) -> None:
         """Count what a batch came to, and log what was buried or could not be resumed."""
         metrics = self._metrics
-        self._tracer.processed(done)
+        self._tracer.processed(result)
         metrics.count_transaction("committed")
         metrics.commit_seconds.observe(seconds)
         metrics.batch_events.observe(len(batch.messages))
         metrics.timers_sent.inc(timers)
-        if done.counts:
-            metrics.count_events(done.counts)
-            metrics.forwarded.inc(sum(n for (_, status), n in done.counts.items() if status == "FORWARDED"))
-        metrics.redelivered.inc(done.redelivered)
-        metrics.conflicts.inc(done.conflicts)
-        metrics.count_dead_letters(done.dead)
-        for task in done.fired:
-            metrics.timer_lateness_seconds.observe(max(0, done.now_ms - task.deadline_ms) / 1000)
-        for source, what, why in done.refused:
+        if result.counts:
+            metrics.count_events(result.counts)
+            metrics.forwarded.inc(sum(n for (_, status), n in result.counts.items() if status == "FORWARDED"))
+        metrics.redelivered.inc(result.redelivered)
+        metrics.conflicts.inc(result.conflicts)
+        metrics.count_dead_letters(result.dead_letter_reasons)
+        for task in result.timed_out:
+            metrics.timer_lateness_seconds.observe(max(0, result.now_ms - task.deadline_ms) / 1000)
+        for source, what, why in result.refused:
             _log.warning("not_handled", source=str(source), what=what, why=why)
 
     def delivered(self) -> None:
         """Note that Kafka takes what is sent."""
-        self._refused = 0
+        self._refusals = 0
         self._health.set_log(up=True)
 
     def aborted(self, error: TransientError) -> None:
@@ -77,8 +77,8 @@ class Reporter:
             self._health.set_store(up=False)
             self._metrics.store_up.set(0)
         if isinstance(error, LogUnavailable):
-            self._refused += 1
-            self._health.set_log(up=self._refused < REFUSED_IN_A_ROW)
+            self._refusals += 1
+            self._health.set_log(up=self._refusals < REFUSED_IN_A_ROW)
         if isinstance(error, SchemasUnavailable):
             self._health.set_trouble(_REGISTRY, str(error))
         log_it = _log.debug if self._down else _log.warning

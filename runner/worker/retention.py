@@ -1,9 +1,9 @@
-"""Removes closed records whose retention is over, as the owner of their home.
+"""Retention: the owner of a home removes its closed records once their retention is over.
 
-Goes through the same script as every other change, with the committed offset as its base: the store
-refuses while a decision on the home is kept that redelivery may still ask for, and a zombie's
-removal, or a zombie's change after a removal, finds the floor raised. Where the changes of tasks are
-told to others (``changelog``), they hear of a removal before it happens: that is why it has two steps.
+A removal goes through the same script as every other change, with the committed offset as its base. The
+store refuses it while a kept decision of the home may still be needed by redelivery. A zombie's removal,
+or its change after a removal, is fenced. With a changelog, the tombstone is committed before the removal:
+hence the two steps ``due`` and ``remove``.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from runner.worker.schedule import Schedule
 from runner.worker.store_clock import StoreClock
 
 PAUSE_MS: Final = 1000
-"""Time between two passes: removal is never urgent."""
+"""Time between two passes: a removal is never urgent."""
 
 BUSY_PAUSE_MS: Final = 50
-"""Time between two passes while there is more to remove than fits into one."""
+"""Time between two passes while more records are due than fit into one."""
 
 CHUNK: Final = 500
-"""Records of one pass, about: events wait for as long as it takes."""
+"""Records of one pass, about: events wait until it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Retention:
         *,
         has_changelog: bool = False,
     ) -> None:
-        """``has_changelog``: what goes is told to the changelog, and so must be sure to be there."""
+        """``has_changelog``: tombstones are written, so records are read from complete shards only."""
         self._has_changelog = has_changelog
         self._store = store
         self._policy = policy
@@ -70,20 +70,20 @@ class Retention:
         self._not_before_ms = 0
 
     def assign(self, homes: Collection[int]) -> None:
-        """Take over these homes and let go of all others."""
+        """Own exactly these homes."""
         self._schedule.assign(homes)
 
     def schedule(self, removals: Iterable[tuple[TaskKey, int, int]]) -> None:
-        """Note records that were just closed: (task, home, epoch ms of their removal)."""
+        """Schedule the removal of records that were just closed: (task, home, epoch ms)."""
         for key, home, remove_at_ms in removals:
             shard = self._store.shard(key.id)
             self._schedule.schedule(Index(IndexKind.REMOVALS, key.domain, shard, home), remove_at_ms)
 
     def due(self, positions: Mapping[int, int]) -> Removals:
-        """Return closed records of these homes that have had their time, at most once a second.
+        """Return closed records of these homes whose retention is over, at most once a second.
 
         ``positions`` are the committed offsets of the open homes: only records whose closing is
-        committed are given. Call it only while no batch is between apply and commit, and ``remove``
+        committed are returned. Call it only while no batch is between apply and commit, and ``remove``
         before the next one. Raises StoreUnavailable.
         """
         now_ms = self._time.now_ms()
@@ -94,15 +94,15 @@ class Retention:
             return NOTHING
         self._not_before_ms = now_ms + PAUSE_MS
         try:
-            return self._settled(self._found(indexes), positions)
+            return self._removable(self._due_entries(indexes), positions)
         except BaseException:
-            self._again(indexes, now_ms + PAUSE_MS)
+            self._schedule_all(indexes, now_ms + PAUSE_MS)
             raise
 
     def remove(self, removals: Removals, positions: Mapping[int, int]) -> int:
-        """Remove what ``due`` gave, and return how many records went.
+        """Remove the records that ``due`` returned, and return how many were removed.
 
-        What is still there, whatever the reason, is found again a second later. Raises
+        A record that stays, for whatever reason, is due again a second later. Raises
         StoreUnavailable, or Superseded.
         """
         calls: dict[tuple[int, int], list[Change]] = defaultdict(list)
@@ -121,43 +121,43 @@ class Retention:
             self._not_before_ms = now_ms + BUSY_PAUSE_MS
         return removed
 
-    def _found(self, indexes: list[Index]) -> list[tuple[Index, TaskKey, int]]:
-        """Return index, task and revision of the entries whose moment has come."""
+    def _due_entries(self, indexes: list[Index]) -> list[tuple[Index, TaskKey, int]]:
+        """Return index, task and revision of the index entries that are due."""
         due = self._store.due(indexes, CHUNK // len(indexes) + 1)
         self._time.observe(due.now_ms)
-        found: list[tuple[Index, TaskKey, int]] = []
+        entries: list[tuple[Index, TaskKey, int]] = []
         for index in indexes:
-            entries = due.by_index[index]
-            for member, _ in entries.entries:
+            page = due.by_index[index]
+            for member, _ in page.entries:
                 revision, task_id = parse_removal(index, member)
-                found.append((index, TaskKey(index.domain, task_id), revision))
-            if entries.next_ms is not None:
-                self._schedule.schedule(index, entries.next_ms)
-            if entries.entries:
+                entries.append((index, TaskKey(index.domain, task_id), revision))
+            if page.next_ms is not None:
+                self._schedule.schedule(index, page.next_ms)
+            if page.entries:
                 self._schedule.schedule(index, due.now_ms + PAUSE_MS)
-        return found
+        return entries
 
-    def _settled(self, found: list[tuple[Index, TaskKey, int]], positions: Mapping[int, int]) -> Removals:
-        """Return the records of these entries that redelivery cannot ask for any more."""
-        if not found:
+    def _removable(self, entries: list[tuple[Index, TaskKey, int]], positions: Mapping[int, int]) -> Removals:
+        """Return the records of these entries that redelivery cannot need any more."""
+        if not entries:
             return NOTHING
-        reads = [(key, Source(self._incarnation, index.home, -1)) for index, key, _ in found]
-        # After a loss a record may be back that was removed, and its task started anew in another home:
-        # to tell that it goes would take the new one from the changelog.
-        whole = Completeness(dict(positions)) if self._has_changelog else None
-        records = self._store.load(self._incarnation, reads, whole).records
+        reads = [(key, Source(self._incarnation, index.home, -1)) for index, key, _ in entries]
+        # After a loss a removed record may be back while its task was started again in another home: the
+        # tombstone of the old record would delete the new one from the changelog.
+        completeness = Completeness(dict(positions)) if self._has_changelog else None
+        records = self._store.load(self._incarnation, reads, completeness).records
         return Removals(
             tuple(
                 (index, record)
-                for index, key, revision in found
+                for index, key, revision in entries
                 if (record := records[key]) is not None
                 and record.revision == revision
-                and self._is_settled(record, positions[index.home])
+                and self._is_closing_committed(record, positions[index.home])
             )
         )
 
-    def _is_settled(self, record: Record, position: int) -> bool:
-        """Whether the closing of a record is committed."""
+    def _is_closing_committed(self, record: Record, position: int) -> bool:
+        """Whether the event that closed a record is committed."""
         if record.state.closing is None:
             return False
         source = parse_source(record.state.closing.source)
@@ -168,13 +168,13 @@ class Retention:
         call = HomeCall(home, positions[home], require_none_kept=True)
         return ShardCall(shard, self._incarnation, (call,), tuple(changes))
 
-    def _again(self, indexes: Collection[Index], moment_ms: int) -> None:
+    def _schedule_all(self, indexes: Collection[Index], moment_ms: int) -> None:
         for index in indexes:
             self._schedule.schedule(index, moment_ms)
 
 
 class NoRetention(Retention):
-    """For a loop that keeps no records."""
+    """Retention of a loop that keeps no records: nothing is removed."""
 
     def assign(self, homes: Collection[int]) -> None:
         """Own nothing."""

@@ -1,8 +1,8 @@
-"""When to look at which index next: the moments known in the homes of this worker, earliest first.
+"""The schedule: the next moment of each index in the homes of a worker, earliest first.
 
-An index is asked only when its moment has come, so an idle worker asks nothing. The agenda may be
-early (a task was closed in the meantime), never late: every new entry is reported to it, and an
-index that was just taken over is due at once.
+An index is queried only when its moment has come, so an idle worker queries nothing. A moment may be
+early (the task ended in the meantime), never late: every new entry is scheduled, and an index of a
+home that was just assigned is due at once.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final
 from runner.store.calls import Index, IndexKind
 
 SLACK: Final = 64
-"""Outdated moments that are held whatever happens; beyond, they are at most as many as the others."""
+"""Outdated moments that may always stay in the heap; beyond them, at most as many as current ones."""
 
 
 class Schedule:
-    """The next moment of each index of one kind in the homes that are owned, epoch ms of the store."""
+    """The next moment of each index of one kind in the owned homes, in epoch ms of the store."""
 
     def __init__(self, kind: IndexKind, domains: Collection[str], shards: int) -> None:
         self._kind = kind
@@ -30,7 +30,7 @@ class Schedule:
         self._count = 0
 
     def assign(self, homes: Collection[int]) -> None:
-        """Take over these homes, to be looked at at once, and let go of all others."""
+        """Own exactly these homes; the indexes of new ones are due at once."""
         gained = frozenset(homes) - self._homes
         self._homes = frozenset(homes)
         self._next = {index: ms for index, ms in self._next.items() if index.home in self._homes}
@@ -44,7 +44,7 @@ class Schedule:
         return index.home in self._homes
 
     def schedule(self, index: Index, moment_ms: int) -> None:
-        """Look at an index at this moment at the latest; nothing if its home is not owned."""
+        """Make an index due at this moment at the latest; ignored if its home is not owned."""
         known = self._next.get(index)
         if not self.owns(index) or (known is not None and known <= moment_ms):
             return
@@ -55,7 +55,7 @@ class Schedule:
             self._push(index, moment_ms)
 
     def next_ms(self) -> int | None:
-        """Return the earliest moment; None: nothing is expected."""
+        """Return the earliest moment; None: nothing is scheduled."""
         while self._heap:
             moment_ms, _, index = self._heap[0]
             if self._next.get(index) == moment_ms:
@@ -64,7 +64,7 @@ class Schedule:
         return None
 
     def pop_due(self, now_ms: int) -> list[Index]:
-        """Return, and forget, the indexes whose moment has come, the longest due first."""
+        """Remove and return the indexes whose moment has come, the longest due first."""
         due: list[Index] = []
         while (moment_ms := self.next_ms()) is not None and moment_ms <= now_ms:
             index = heapq.heappop(self._heap)[2]
@@ -73,7 +73,7 @@ class Schedule:
         return due
 
     def __len__(self) -> int:
-        """Return how many moments are held, outdated ones included."""
+        """Return the number of moments in the heap, outdated ones included."""
         return len(self._heap)
 
     def _push(self, index: Index, moment_ms: int) -> None:
@@ -81,7 +81,7 @@ class Schedule:
         heapq.heappush(self._heap, (moment_ms, self._count, index))
 
     def _forget_outdated(self) -> None:
-        """Begin anew with what counts: an index looked at again and again leaves a moment every time."""
+        """Rebuild the heap from the current moments: every change of a moment leaves an outdated one."""
         self._heap.clear()
         for index, moment_ms in self._next.items():
             self._push(index, moment_ms)

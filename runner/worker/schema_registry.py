@@ -54,7 +54,7 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
+class _SchemaRefusal:
     """What is wrong with the schema of an id, and until when that holds; None: for good."""
 
     reason: str
@@ -70,9 +70,9 @@ class SchemaRegistry:
         self._client = client
         self._ticker = ticker
         self._register = register
-        self._kept: OrderedDict[int, WriterSchema | _Refused] = OrderedDict()
+        self._kept: OrderedDict[int, WriterSchema | _SchemaRefusal] = OrderedDict()
         self._spent_seconds = 0.0
-        self._unanswered: int | None = None
+        self._unreachable_id: int | None = None
 
     def writer(self, schema_id: int) -> WriterSchema:
         """Return the schema of an id.
@@ -82,8 +82,8 @@ class SchemaRegistry:
         """
         known = self._kept.get(schema_id)
         if known is None or self._is_over(known):
-            known = self._asked(schema_id)
-        if isinstance(known, _Refused):
+            known = self._answer_for(schema_id)
+        if isinstance(known, _SchemaRefusal):
             raise PoisonError(known.reason, known.text)
         return known
 
@@ -92,49 +92,49 @@ class SchemaRegistry:
         ours = _schema(avro_schema.text())
         if self._register:
             return self._answer(lambda: self._client.register_schema(subject, ours), subject)
-        found = self._answer(lambda: self._client.lookup_schema(subject, ours), subject)
-        return int(found.schema_id)
+        registered = self._answer(lambda: self._client.lookup_schema(subject, ours), subject)
+        return int(registered.schema_id)
 
     def ping(self) -> None:
         """Return if the registry answers what it did not answer last; SchemasUnavailable otherwise."""
-        if self._unanswered is not None:
-            self._asked(self._unanswered)
+        if self._unreachable_id is not None:
+            self._answer_for(self._unreachable_id)
 
     def close(self) -> None:
         """End the connections."""
         self._client.close()
 
-    def _asked(self, schema_id: int) -> WriterSchema | _Refused:
+    def _answer_for(self, schema_id: int) -> WriterSchema | _SchemaRefusal:
         began = self._ticker()
         try:
-            answer = self._looked_up(schema_id)
+            answer = self._lookup(schema_id)
         except SchemasUnavailable:
-            self._unanswered = schema_id
+            self._unreachable_id = schema_id
             raise
-        self._unanswered = None
+        self._unreachable_id = None
         self._keep(schema_id, answer)
         self._spend(self._ticker() - began)
         return answer
 
-    def _looked_up(self, schema_id: int) -> WriterSchema | _Refused:
+    def _lookup(self, schema_id: int) -> WriterSchema | _SchemaRefusal:
         began = self._ticker()
         try:
-            found = self._client.get_schema(schema_id)
+            schema = self._client.get_schema(schema_id)
         except Exception as error:
             if not _is_unknown(error):
                 raise SchemasUnavailable(
-                    f"the schema registry gives no schema {schema_id}: {_said(error)}"
+                    f"the schema registry gives no schema {schema_id}: {_reason(error)}"
                 ) from error
             # As many as are kept can be asked for meanwhile: a batch of unknown ids has an end.
             now = self._ticker()
             end = now + max(UNKNOWN_SECONDS, MAX_KEPT * (now - began))
-            return _Refused("UNKNOWN_SCHEMA", f"the registry has no schema with id {schema_id}", end)
+            return _SchemaRefusal("UNKNOWN_SCHEMA", f"the registry has no schema with id {schema_id}", end)
         try:
-            return _accepted(found)
+            return _writer_schema(schema)
         except PoisonError as error:
-            return _Refused(error.reason, f"schema {schema_id}: {error}")
+            return _SchemaRefusal(error.reason, f"schema {schema_id}: {error}")
 
-    def _keep(self, schema_id: int, answer: WriterSchema | _Refused) -> None:
+    def _keep(self, schema_id: int, answer: WriterSchema | _SchemaRefusal) -> None:
         self._kept[schema_id] = answer
         self._kept.move_to_end(schema_id)
         if len(self._kept) > MAX_KEPT:
@@ -148,9 +148,9 @@ class SchemaRegistry:
                 "the schema registry answers slowly; the batch begins again with what it said"
             )
 
-    def _is_over(self, known: WriterSchema | _Refused) -> bool:
+    def _is_over(self, known: WriterSchema | _SchemaRefusal) -> bool:
         return (
-            isinstance(known, _Refused)
+            isinstance(known, _SchemaRefusal)
             and known.until_seconds is not None
             and known.until_seconds <= self._ticker()
         )
@@ -162,22 +162,22 @@ class SchemaRegistry:
             status = getattr(error, "http_status_code", 0)
             if any(isinstance(each, ssl.SSLCertVerificationError) for each in chain(error)):
                 raise FatalError(
-                    f"the schema registry's certificate is refused: {_said(error)}; "
+                    f"the schema registry's certificate is refused: {_reason(error)}; "
                     "check ssl.ca.location in schemaRegistry.properties, and the certificate"
                 ) from error
             if not 400 <= status < 500 or status in {408, 429}:
-                raise SchemasUnavailable(f"the schema registry does not answer: {_said(error)}") from error
+                raise SchemasUnavailable(f"the schema registry does not answer: {_reason(error)}") from error
             raise FatalError(self._refusal(subject, status, error)) from error
 
     def _refusal(self, subject: str, status: int, error: Exception) -> str:
-        said = f"the schema registry refuses our schema for subject {subject!r}: {_said(error)}"
+        text = f"the schema registry refuses our schema for subject {subject!r}: {_reason(error)}"
         if status in {401, 403}:
-            return f"{said}; check schemaRegistry.properties, or what this user may do"
+            return f"{text}; check schemaRegistry.properties, or what this user may do"
         if status == 404 and not self._register:
-            return f"{said}; register schemas/envelope.avsc there, or set schemaRegistry.register to true"
+            return f"{text}; register schemas/envelope.avsc there, or set schemaRegistry.register to true"
         if status == 404:
-            return f"{said}; check schemaRegistry.url"
-        return f"{said}; make what is registered there compatible with schemas/envelope.avsc"
+            return f"{text}; check schemaRegistry.url"
+        return f"{text}; make what is registered there compatible with schemas/envelope.avsc"
 
 
 def connect(settings: Mapping[str, Any]) -> Client:
@@ -200,13 +200,13 @@ def _schema(text: str) -> Any:
     return Schema(text, "AVRO")
 
 
-def _accepted(found: Any) -> WriterSchema:
-    kind = found.schema_type or "AVRO"
+def _writer_schema(schema: Any) -> WriterSchema:
+    kind = schema.schema_type or "AVRO"
     if kind != "AVRO":
         raise PoisonError("SCHEMA_MISMATCH", f"it is a schema of {str(kind)[:20]}, not of Avro")
-    if found.references:
+    if schema.references:
         raise PoisonError("SCHEMA_MISMATCH", "it refers to other schemas, which are not read")
-    return writer_schema.accept(found.schema_str or "")
+    return writer_schema.accept(schema.schema_str or "")
 
 
 def _is_unknown(error: Exception) -> bool:
@@ -215,5 +215,5 @@ def _is_unknown(error: Exception) -> bool:
     return status == 404 and isinstance(code, int) and 40400 <= code <= 40499
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return f"{clause(mask_url(str(error))[:200])} ({type(error).__name__})"

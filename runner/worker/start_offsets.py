@@ -1,11 +1,10 @@
-"""Where to begin reading a home partition that was just assigned.
+"""Start offsets: where reading of a home begins once it is assigned.
 
-Kafka's committed offset, or what the store knows to be committed if that is further: a group's
-offsets may be deleted (they expire when it is idle) or moved back, and neither may replay what has
-been answered. The store knows it from a note made after every commit and, should that have been
-lost with its worker, from the floor: the offset at which the last batch it has seen began. A
-partition the store has never seen a commit of begins at the earliest message; so does one that was
-added to the topic, from which nobody has read before the store knew of it.
+A home begins at the committed offset of the group, or at the one in the store if that is higher: a group's
+offsets may be deleted (they expire when the group is idle) or moved back, and neither may repeat events
+that were answered. The store gets the committed offset after every commit. Should that have been lost
+with a worker, the fence is used: the highest base offset of a batch of the home. A home of which the store
+has seen no commit begins at its earliest message; so does one that was just added to the topic.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ EARLIEST: Final = -1
 
 
 class GroupOffsets(Protocol):
-    """What the group says."""
+    """The committed offsets of the group."""
 
     def committed(self, partitions: Collection[int]) -> Mapping[int, int | None]:
         """Return the committed offsets. Raises LogUnavailable."""
@@ -27,46 +26,46 @@ class GroupOffsets(Protocol):
 
 
 class KnownOffsets(Protocol):
-    """What is known of committed offsets besides what the group says."""
+    """Committed offsets as the store knows them."""
 
     def committed(self, incarnation: int) -> dict[int, int]:
-        """Return the offsets known to be committed, by partition; EARLIEST: none yet."""
+        """Return the committed offsets by partition; EARLIEST: nothing is committed yet."""
         ...
 
     def add_homes(self, incarnation: int, homes: int) -> None:
-        """Note that the topic has so many partitions now: of those that are new, nothing is committed."""
+        """Store the number of partitions of the topic; nothing is committed of new ones."""
         ...
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
-        """Return offsets below which everything is committed, where such are known."""
+        """Return the fences: offsets below which everything is committed, where known."""
         ...
 
 
 def start_offsets(
     partitions: Collection[int], log: GroupOffsets, store: KnownOffsets, incarnation: int
 ) -> dict[int, int]:
-    """Return where each partition begins; EARLIEST: at the first message kept.
+    """Return the start offset of each partition; EARLIEST: its first message.
 
     ``partitions`` are known to be of the topic of this incarnation.
 
-    Raises LogUnavailable, StoreUnavailable, or PositionUnknown where neither knows.
+    Raises LogUnavailable, StoreUnavailable, or PositionUnknown where neither has an offset.
     """
     committed = log.committed(partitions)
-    noted = store.committed(incarnation)
-    if not noted.keys() >= set(partitions):
-        # Added to the topic since the store was opened, or lost by the store: that it can tell apart.
+    stored = store.committed(incarnation)
+    if not stored.keys() >= set(partitions):
+        # Added to the topic since the store was opened, or lost by the store: the store can tell which.
         store.add_homes(incarnation, max(partitions) + 1)
-        noted = store.committed(incarnation)
+        stored = store.committed(incarnation)
     # A home in which nothing was committed begins at its first message, which need not be at offset 0.
     fences = {home: fence or EARLIEST for home, fence in store.fences(incarnation, partitions).items()}
     return {
-        partition: _furthest(partition, [known.get(partition) for known in (committed, noted, fences)])
+        partition: _furthest(partition, [known.get(partition) for known in (committed, stored, fences)])
         for partition in partitions
     }
 
 
-def _furthest(partition: int, told: Collection[int | None]) -> int:
-    offsets = [offset for offset in told if offset is not None]
+def _furthest(partition: int, candidates: Collection[int | None]) -> int:
+    offsets = [offset for offset in candidates if offset is not None]
     if offsets:
         return max(offsets)
     raise PositionUnknown(

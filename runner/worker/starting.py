@@ -1,7 +1,7 @@
-"""The start of a worker: who does not answer yet is waited for, until the time is over.
+"""The start of a worker: servers that do not answer yet are waited for, within a time limit.
 
-Only what passes by itself is waited for. What a person must mend (a password, a certificate, a topic, a
-foreign key space) ends the start at once.
+Only faults that pass by themselves are waited for. A fault that a person must mend (a password, a
+certificate, a topic, a foreign key space) ends the start at once.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from runner.worker.health import HealthState
 Answer = TypeVar("Answer")
 
 PAUSE_SECONDS: Final = 0.25
-"""Between two tries."""
+"""Between two attempts."""
 
 _log: Final = log.get("worker")
 
 
 class Start:
-    """Asks again until there is an answer, for as long as a start may take in all."""
+    """Repeats a question until it is answered, within the time limit of the whole start."""
 
     def __init__(
         self,
@@ -40,38 +40,38 @@ class Start:
         explain: Callable[[TransientError], str],
         ticker: Ticker,
     ) -> None:
-        """``explain`` gives what is said of an error to somebody who does not wait for it any longer."""
-        self._give_up = ticker() + seconds
+        """``explain`` returns the text of an error that ends the start."""
+        self._deadline = ticker() + seconds
         self._health = health
         self._pause = pause
         self._explain = explain
         self._ticker = ticker
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
 
     def answered(self, ask: Callable[[], Answer]) -> Answer:
-        """Return what ``ask`` gets; it may be called any number of times.
+        """Return the answer of ``ask``, which may be called any number of times.
 
-        Raises what it raises of other kinds; FatalError or LogUnavailable for who refuses, and for who has
-        not answered when the time is over.
+        Raises FatalError or LogUnavailable where a server refuses, or has not answered within the time
+        limit; errors of ``ask`` that are not transient pass through.
         """
         while True:
             self._health.tick(self._ticker())
             try:
-                found = ask()
+                answer = ask()
             except TransientError as error:
-                left_seconds = self._give_up - self._ticker()
+                left_seconds = self._deadline - self._ticker()
                 if isinstance(error, StoreRefused | LogRefused) or left_seconds <= 0:
                     raise self._final(error) from error
                 self._wait_for(error, left_seconds)
             else:
                 self._health.set_waiting(None)
-                return found
+                return answer
 
     def _wait_for(self, error: TransientError, left_seconds: float) -> None:
         reason = self._explain(error)
         whom = _whom(error)
-        if whom not in self._said:
-            self._said.add(whom)
+        if whom not in self._reported:
+            self._reported.add(whom)
             _log.warning("waiting", what=whom, reason=reason, seconds=round(left_seconds))
         self._health.set_waiting(f"the start waits for {whom}: {reason}")
         self._pause(min(PAUSE_SECONDS, left_seconds))

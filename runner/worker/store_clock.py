@@ -1,4 +1,4 @@
-"""What time it is in the store, between two answers of it: only to know when to ask again."""
+"""The estimated time of the store between two of its answers, used to schedule queries."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from runner.clock import Ticker
 
 
 class StoreClock:
-    """The last time the store gave, carried on by a clock that only measures durations.
+    """The last time of the store, carried on by a monotonic clock.
 
-    An estimate: it decides when to look, never what is due. That is compared in the store.
+    The estimate decides when to query, never what is due: the store compares that by its own time.
     """
 
     def __init__(self, ticker: Ticker) -> None:
@@ -16,10 +16,10 @@ class StoreClock:
         self._ahead_ms: float | None = None
 
     def observe(self, now_ms: int) -> None:
-        """Take a time that the store gave just now; 0 is none."""
+        """Set the time that the store has just returned; 0: it returned none."""
         if now_ms:
             self._ahead_ms = now_ms - self._ticker() * 1000
 
     def now_ms(self) -> int | None:
-        """Return the estimate, epoch ms; None before the store was ever asked."""
+        """Return the estimate, epoch ms; None before the first answer of the store."""
         return None if self._ahead_ms is None else int(self._ticker() * 1000 + self._ahead_ms)

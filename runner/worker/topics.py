@@ -176,17 +176,19 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
         if cluster.is_mock:
             # It answers for metadata and nothing else, and its topics have no ids.
             return replace(cluster, topics=_listed(listed.topics, names))
-        asked = admin.describe_topics(
+        futures = admin.describe_topics(
             TopicCollection(list(names)), include_authorized_operations=True, request_timeout=ASK_SECONDS
         )
-        found = {name: _described(future) for name, future in asked.items()}
+        descriptions = {name: _described(future) for name, future in futures.items()}
     except (KafkaException, TimeoutError) as error:
-        raise unreachable(f"Kafka does not answer: {_said(error)}", error) from error
-    forbidden = frozenset(name for name, topic in found.items() if topic is _FORBIDDEN)
-    there = {name: topic for name, topic in found.items() if topic is not None and name not in forbidden}
-    settings = _settings(admin, list(there))
+        raise unreachable(f"Kafka does not answer: {_reason(error)}", error) from error
+    forbidden = frozenset(name for name, topic in descriptions.items() if topic is _FORBIDDEN)
+    described = {
+        name: topic for name, topic in descriptions.items() if topic is not None and name not in forbidden
+    }
+    settings = _settings(admin, list(described))
     topics = {
-        name: _told(topic, *settings.get(name, (USUAL_LIMIT_BYTES, ""))) for name, topic in there.items()
+        name: _topic(topic, *settings.get(name, (USUAL_LIMIT_BYTES, ""))) for name, topic in described.items()
     }
     return replace(cluster, topics=topics, forbidden=forbidden)
 
@@ -208,11 +210,11 @@ def require_topics(cluster: Cluster, needed: Collection[str], *, exactly_once: b
 
 def _remainder(number: str, divisor: int) -> int:
     """Return the remainder of a number of any length: int() refuses thousands of digits at once."""
-    rest = 0
+    remainder = 0
     for first in range(0, len(number), _DIGITS_AT_ONCE):
         part = number[first : first + _DIGITS_AT_ONCE]
-        rest = (rest * 10 ** len(part) + int(part)) % divisor
-    return rest
+        remainder = (remainder * 10 ** len(part) + int(part)) % divisor
+    return remainder
 
 
 def _listed(topics: Mapping[str, Any], names: Collection[str]) -> dict[str, Topic]:
@@ -236,7 +238,7 @@ def _described(future: Any) -> Any:
         raise
 
 
-def _told(topic: Any, limit_bytes: int, cleanup_policy: str) -> Topic:
+def _topic(topic: Any, limit_bytes: int, cleanup_policy: str) -> Topic:
     operations = frozenset(operation.name for operation in topic.authorized_operations or ())
     return Topic(str(topic.topic_id), len(topic.partitions), limit_bytes, operations, cleanup_policy)
 
@@ -246,15 +248,18 @@ def _settings(admin: AdminClient, names: list[str]) -> dict[str, tuple[int, str]
     if not names:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    found = {}
+    settings = {}
     for resource, future in admin.describe_configs(resources, request_timeout=ASK_SECONDS).items():
         try:
-            told = future.result(ASK_SECONDS)
-            found[resource.name] = int(told["max.message.bytes"].value), str(told["cleanup.policy"].value)
+            values = future.result(ASK_SECONDS)
+            settings[resource.name] = (
+                int(values["max.message.bytes"].value),
+                str(values["cleanup.policy"].value),
+            )
         except (KafkaException, TimeoutError, KeyError, TypeError) as error:
-            _log.warning("topic_limit_unknown", topic=resource.name, reason=_said(error))
-    return found
+            _log.warning("topic_limit_unknown", topic=resource.name, reason=_reason(error))
+    return settings
 
 
-def _said(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     return str(error.args[0]) if error.args else f"no answer within {ASK_SECONDS:.0f} s"

@@ -14,7 +14,7 @@ class Tracer(Protocol):
         """A part of the loop ended."""
         ...
 
-    def processed(self, done: BatchResult) -> None:
+    def processed(self, result: BatchResult) -> None:
         """A batch was committed: all laps since the last poll are its own."""
         ...
 
@@ -25,5 +25,5 @@ class NoTraces:
     def phase_ended(self, part: str) -> None:
         """Do nothing."""
 
-    def processed(self, done: BatchResult) -> None:
+    def processed(self, result: BatchResult) -> None:
         """Do nothing."""

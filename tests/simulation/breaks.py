@@ -139,11 +139,11 @@ class AllFirst(BatchState):
 class ReplacesAtOnce(Process):
     """Starts a new generation in the batch that closed the last one."""
 
-    def _decided(
-        self, each: TaskWork, record: Record | None, loaded: Loaded, progress: BatchState
+    def _decision(
+        self, each: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
     ) -> Decision | None:
-        progress.__class__ = AllFirst
-        return super()._decided(each, record, loaded, progress)
+        batch_state.__class__ = AllFirst
+        return super()._decision(each, record, loaded, batch_state)
 
 
 class RemembersNoRounds(Process):
@@ -151,15 +151,15 @@ class RemembersNoRounds(Process):
 
     most = 0
 
-    def _decided(
-        self, each: TaskWork, record: Record | None, loaded: Loaded, progress: BatchState
+    def _decision(
+        self, each: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
     ) -> Decision | None:
         if record is not None and each.item.source not in loaded.kept:
             identities = record.state.previous_identities
             identities = identities[len(identities) - self.most :]
             state = structs.replace(record.state, previous_identities=identities)
             record = structs.replace(record, state=state)
-        return super()._decided(each, record, loaded, progress)
+        return super()._decision(each, record, loaded, batch_state)
 
 
 class RemembersFewRounds(RemembersNoRounds):
@@ -171,14 +171,14 @@ class RemembersFewRounds(RemembersNoRounds):
 class TrustsTimers(Process):
     """Lets a timer end whatever is open under its id, generation and deadline aside."""
 
-    def _decided(
-        self, each: TaskWork, record: Record | None, loaded: Loaded, progress: BatchState
+    def _decision(
+        self, each: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
     ) -> Decision | None:
         if each.plan.incoming.is_timer and record is not None and record.is_open:
             state = record.state
             mark = TimerToken(record.started_by, state.deadline_ms or 0, state.epoch)
             each = TaskWork(each.item, _marked(each.plan, str(mark), state.deadline_ms))
-        return super()._decided(each, record, loaded, progress)
+        return super()._decision(each, record, loaded, batch_state)
 
 
 def _marked(plan: TaskPlan, mark: str, deadline_ms: int | None) -> TaskPlan:
@@ -193,9 +193,9 @@ class ReadsHalf(Restorer):
     """Restores from what the changelog holds up to the first open transaction."""
 
     def _read(self, shard: Any) -> None:
-        before = len(shard.last.told)
+        before = len(shard.snapshot.values)
         super()._read(shard)
-        if shard.phase == "read" and len(shard.last.told) == before:
+        if shard.phase == "read" and len(shard.snapshot.values) == before:
             shard.phase = "write"
 
 
@@ -253,16 +253,16 @@ class OffsetsFirst:
 class TellsWhatStands(Changelog):
     """Tells the record as later events left it, when an event is redelivered."""
 
-    def left_by(self, record: Record, source: Source) -> OutgoingMessage | None:
+    def change_by(self, record: Record, source: Source) -> OutgoingMessage | None:
         """Return the record as it stands."""
-        changed = super().left_by(record, source)
+        changed = super().change_by(record, source)
         return None if changed is None else self.changed(record)
 
 
 class TellsOnce(Changelog):
     """Tells nothing when an event is redelivered."""
 
-    def left_by(self, record: Record, source: Source) -> OutgoingMessage | None:
+    def change_by(self, record: Record, source: Source) -> OutgoingMessage | None:
         """Return nothing."""
         del record, source
         return None
@@ -271,7 +271,7 @@ class TellsOnce(Changelog):
 class RemovesUncommitted(Retention):
     """Tells that a record is gone before its closing is committed."""
 
-    def _is_settled(self, record: Record, position: int) -> bool:
+    def _is_closing_committed(self, record: Record, position: int) -> bool:
         del position
         return not record.is_open
 
@@ -299,8 +299,8 @@ class CountsOnce(Restorer):
 
     _first = 0
 
-    def _asked(self) -> int:
-        homes = super()._asked()
+    def _home_count(self) -> int:
+        homes = super()._home_count()
         self._first = self._first or homes
         return self._first
 
@@ -308,7 +308,7 @@ class CountsOnce(Restorer):
 class TrustsItself(Restorer):
     """Verifies homes up to where it has come itself, whoever has come further."""
 
-    def _asked(self) -> int:
+    def _home_count(self) -> int:
         return self._group.homes()
 
 

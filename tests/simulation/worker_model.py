@@ -16,7 +16,7 @@ from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
 from runner.errors import FatalError
 from runner.worker.changelog import Changelog
-from runner.worker.components import Components, Limits
+from runner.worker.components import Components, LoopLimits
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import DeliveryMode, ExactlyOnce
 from runner.worker.loop import Loop
@@ -245,7 +245,7 @@ class WorkerProcess:
             changelog=changelog,
             restorer=self._restorer,
         )
-        limits = Limits(
+        limits = LoopLimits(
             batch_events=profile.batch_events,
             poll_seconds=profile.poll_seconds,
             retry_seconds=0.03,

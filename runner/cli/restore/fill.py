@@ -29,7 +29,7 @@ from runner.envelope.codec import JsonCodec
 from runner.errors import EventError, FatalError, StoreMismatch, StoreUnavailable
 from runner.store.calls import FILLING, LISTS, NONE, HomeCall, Phase, Restoring, ShardCall, Verdict
 from runner.worker.changelog import Changelog
-from runner.worker.filler import Extent, Filled, Filler
+from runner.worker.filler import Filled, Filler, FillExtent
 from runner.worker.start_offsets import start_offsets
 from runner.worker.topics import KafkaTopicCatalog
 
@@ -49,7 +49,7 @@ def fill_changelog(place: Place, *, as_json: bool, connect: Connect = connect_wr
         homes = range(place.homes())
         positions = start_offsets(homes, place, place.store, incarnation)
         bases = {home: max(offset, 0) for home, offset in positions.items()}
-        filled = _fill(place, Extent(tuple(place.config.domains), incarnation, bases), connect)
+        filled = _fill(place, FillExtent(tuple(place.config.domains), incarnation, bases), connect)
         _mark(place, incarnation, bases, token)
         place.require_nobody()
         _require(place.store.change_changelog(token, place.changelog_id), place.changelog_id)
@@ -71,7 +71,7 @@ def _filling(place: Place) -> Iterator[str]:
         raise
 
 
-def _fill(place: Place, extent: Extent, connect: Connect) -> Filled:
+def _fill(place: Place, extent: FillExtent, connect: Connect) -> Filled:
     topics = KafkaTopicCatalog(place.cluster, {}, JsonCodec())
     changelog = Changelog(str(place.config.topics.tasks), topics, place.store.shard)
     writer = ChangelogWriter(connect(place.config).client)

@@ -22,7 +22,7 @@ from runner.errors import FatalError, StoreMismatch, StoreUnavailable
 from runner.store.calls import LISTS, KeySpace
 from runner.store.redis_store import RedisStore
 from runner.worker.commit_metadata import incarnation_of, topic_of
-from runner.worker.comparison import Comparison, Scope, Standing
+from runner.worker.comparison import Comparison, ComparisonScope, Standing
 from runner.worker.group_offsets import Committed, group_offsets
 from runner.worker.kafka_changelog import KafkaChangelog
 from runner.worker.topics import Cluster, ask_cluster, require_topics
@@ -130,7 +130,7 @@ class Place:
         StoreMismatch where the store is another's, FatalError where it does not know the topic.
         """
         if self.store.key_space() is None:
-            notes = [told.note for told in self._offsets(_LAST_COMMITTED).values()]
+            notes = [told.metadata for told in self._offsets(_LAST_COMMITTED).values()]
             return max((incarnation_of(note, self.topic_id) for note in notes), default=0) or 1
         return self.incarnation_in(self.require_space())
 
@@ -146,7 +146,7 @@ class Place:
 
     def comparison(self, incarnation: int) -> Comparison:
         """Return what compares the store with the changelog."""
-        scope = Scope(tuple(self.config.domains), self.homes(), incarnation)
+        scope = ComparisonScope(tuple(self.config.domains), self.homes(), incarnation)
         return Comparison(self.store, self.changelog, scope, self._standing)
 
     def _standing(self) -> Standing:
@@ -157,7 +157,7 @@ class Place:
         properties = {**client_properties(config), **more}
         found = group_offsets(properties, config.kafka.group, config.topics.requests, self.homes())
         # Those without an id were set by a person; those with another are of an earlier topic.
-        return {p: told for p, told in found.items() if topic_of(told.note) in {"", self.topic_id}}
+        return {p: told for p, told in found.items() if topic_of(told.metadata) in {"", self.topic_id}}
 
 
 @contextmanager

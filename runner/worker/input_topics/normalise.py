@@ -42,7 +42,7 @@ def normalise(message: Message, topic: InputTopic, topic_id: str) -> Sections | 
     meta = _command_meta(fields, topic) if topic.is_command else dict(topic.meta)
     if meta is None:
         return None
-    request_id = _given_id(message, payload, topic)
+    request_id = _request_id(message, payload, topic)
     if request_id is None:
         request_id = f"{topic.topic}:{topic_id}:{message.partition}@{message.offset}"
         if message.timestamp_ms is not None:
@@ -80,14 +80,14 @@ def _claims(message: Message, topic: InputTopic) -> dict[str, Any]:
     return {"sub": topic.user if user is None else user, "roles": names_in(listed)}
 
 
-def _given_id(message: Message, payload: bytes, topic: InputTopic) -> str | None:
+def _request_id(message: Message, payload: bytes, topic: InputTopic) -> str | None:
     """Return the request id that the sender gave; None where there is none that can be read."""
     if topic.request_id_path is None:
         return _header(message, topic.request_id_header)
     try:
         values = decode(payload)
-        found = read(topic.request_id_path, node=values, payload=values, event=dict)
-        return None if found is MISSING else as_text(found, "the request id")
+        value = read(topic.request_id_path, node=values, payload=values, event=dict)
+        return None if value is MISSING else as_text(value, "the request id")
     except (ValueError, RecursionError, EventError):
         return None
 
@@ -106,9 +106,9 @@ def _command_meta(fields: Sections, topic: InputTopic) -> dict[str, Any] | None:
     if command != TIMEOUT_COMMAND or any(name != meta["handler"] and not is_blank(name) for name in named):
         return None
     for field in ("domain", "deployments"):
-        said = _plain(fields, field)
-        if said and not is_blank(said):
-            meta[field] = said
+        value = _plain(fields, field)
+        if value and not is_blank(value):
+            meta[field] = value
     return meta
 
 

@@ -25,11 +25,11 @@ from runner.tasks.source import Source
 from runner.worker.assignment import Batch
 from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetterBox
-from runner.worker.decoder import InFlight, ProcessingSettings, limit_poison, note_leftovers
+from runner.worker.decoder import InFlight, ProcessingSettings, collect_leftovers, limit_poison
 from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
 from runner.worker.input_topics.normalise import event_headers, normalise
-from runner.worker.process import Lap, Send
+from runner.worker.process import PhaseEnded, Send
 from runner.worker.result import BatchResult
 
 MADE: Final = "EVENT"
@@ -38,7 +38,7 @@ LEFT_ALONE: Final = "IGNORED"
 _JSON: Final = JsonCodec()
 
 
-class Records(Protocol):
+class RecordLookup(Protocol):
     """Where the records of tasks are looked up."""
 
     def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
@@ -47,7 +47,7 @@ class Records(Protocol):
 
 
 @dataclass(slots=True)
-class _Made:
+class _Event:
     """An event that was made of a payload, as it will stand on ``requests``."""
 
     message: Message
@@ -70,116 +70,120 @@ class InputProcess:
         self,
         topic: InputTopic,
         topic_id: str,
-        terms: ProcessingSettings,
-        records: Records,
+        settings: ProcessingSettings,
+        records: RecordLookup,
         topics: TopicCatalog,
         dead_letters: str,
     ) -> None:
         """``terms`` are those under which the events will be read from ``requests``."""
         self._topic = topic
         self._topic_id = topic_id
-        self._terms = terms
+        self._settings = settings
         self._records = records
         self._topics = topics
         self._dead_letters = dead_letters
         # Nothing was ever read there: a task id made of it, or a decision kept for it, is none.
-        self._nowhere = Source(terms.incarnation, 0, -1)
+        self._nowhere = Source(settings.incarnation, 0, -1)
 
     def run(
         self,
         batch: Batch,
         runs: Mapping[int, int],
-        phase_ended: Lap = lambda _: None,
+        phase_ended: PhaseEnded = lambda _: None,
         send: Send | None = None,
     ) -> BatchResult:
         """Return the events and dead letters of a batch; StoreUnavailable if Redis does not answer."""
         del send  # all of it goes at the end: there is little to wait for on the way
-        progress = BatchState(batch)
+        batch_state = BatchState(batch)
         items = [
             InFlight(message, Source(0, message.partition, message.offset)) for message in batch.messages
         ]
-        made = [self._taken(item) for item in items]
-        limit_poison(items, progress, dict(runs), self._terms.poison_limit)
+        events = [self._event_or_poison(item) for item in items]
+        limit_poison(items, batch_state, dict(runs), self._settings.poison_limit)
         phase_ended("decode")
-        self._find_homes([one for one in made if one is not None and one.task is not None])
+        self._find_homes([event for event in events if event is not None and event.task is not None])
         phase_ended("load")
-        done = BatchResult()
-        for item, one in zip(items, made, strict=True):
-            if not progress.is_deferred(item.message):
-                self._finish(item, one, progress, done)
-        note_leftovers(batch.messages, items, progress, runs, self._terms.poison_limit, done)
+        result = BatchResult()
+        for item, event in zip(items, events, strict=True):
+            if not batch_state.is_deferred(item.message):
+                self._finish(item, event, batch_state, result)
+        collect_leftovers(batch.messages, items, batch_state, runs, self._settings.poison_limit, result)
         phase_ended("decide")
-        return done
+        return result
 
-    def _taken(self, item: InFlight) -> _Made | None:
+    def _event_or_poison(self, item: InFlight) -> _Event | None:
         try:
-            return self._made(item.message)
+            return self._event(item.message)
         except PoisonError as error:
             item.poison = error
             return None
 
-    def _made(self, message: Message) -> _Made | None:
+    def _event(self, message: Message) -> _Event | None:
         """Return the event of a message; PoisonError where ``requests`` could not take or give it."""
-        terms, requests = self._terms, self._terms.policy.requests
-        _require_size(len(message.value or b""), terms.policy.limits.event_bytes)
+        settings, requests = self._settings, self._settings.policy.requests
+        _require_size(len(message.value or b""), settings.policy.limits.event_bytes)
         sections = normalise(message, self._topic, self._topic_id)
         if sections is None:
             return None
         value = self._topics.encode(requests, sections)
         # Read as the worker will read it: what would be poison there is poison here.
-        _require_size(len(value), terms.policy.limits.event_bytes)
-        text = terms.codec.to_json(value)
-        event = read_event(_JSON.decode(text), text, terms.rules)
+        _require_size(len(value), settings.policy.limits.event_bytes)
+        text = settings.codec.to_json(value)
+        event = read_event(_JSON.decode(text), text, settings.rules)
         require_answerable(event)
-        asked = plan(Incoming(event, self._nowhere, None, value), terms.policy)
-        task = asked.key if isinstance(asked, TaskPlan) else None
-        made = _Made(message, value, event.request_id, event_headers(message, self._topic), task)
-        size = len(made.key) + len(value) + OVERHEAD_BYTES + size_of(made.headers)
+        task_plan = plan(Incoming(event, self._nowhere, None, value), settings.policy)
+        task = task_plan.key if isinstance(task_plan, TaskPlan) else None
+        made_event = _Event(message, value, event.request_id, event_headers(message, self._topic), task)
+        size = len(made_event.key) + len(value) + OVERHEAD_BYTES + size_of(made_event.headers)
         limit = self._topics.limit_bytes(requests)
         _require_size(size, size if limit is None else limit)
-        return made
+        return made_event
 
-    def _find_homes(self, made: list[_Made]) -> None:
+    def _find_homes(self, events: list[_Event]) -> None:
         """Note where the tasks of these events live, as far as there are any."""
-        if not made:
+        if not events:
             return
-        keys = dict.fromkeys(one.task for one in made if one.task is not None)
-        found = self._records.load(self._terms.incarnation, [(key, self._nowhere) for key in keys])
-        for one in made:
-            record = None if one.task is None else found.records[one.task]
-            one.home = None if record is None else record.state.home
+        keys = dict.fromkeys(event.task for event in events if event.task is not None)
+        loaded = self._records.load(self._settings.incarnation, [(key, self._nowhere) for key in keys])
+        for event in events:
+            record = None if event.task is None else loaded.records[event.task]
+            event.home = None if record is None else record.state.home
 
-    def _finish(self, item: InFlight, made: _Made | None, progress: BatchState, done: BatchResult) -> None:
+    def _finish(
+        self, item: InFlight, event: _Event | None, batch_state: BatchState, result: BatchResult
+    ) -> None:
         """Collect what a message came to, or cut its partition where it can neither go on nor away."""
         message = item.message
         if item.poison is not None:
-            letter = self._buried(item, item.poison, progress, done)
-            if letter is None:
+            dead_letter = self._dead_letter(item, item.poison, batch_state, result)
+            if dead_letter is None:
                 return
-            done.emits.append(letter)
-        elif made is None:
-            done.counts[self._topic.name, LEFT_ALONE] += 1
+            result.outgoing.append(dead_letter)
+        elif event is None:
+            result.counts[self._topic.name, LEFT_ALONE] += 1
         else:
-            requests = self._terms.policy.requests
-            done.emits.append(OutgoingMessage(requests, made.key, made.value, made.headers, made.home))
-            done.counts[self._topic.name, MADE] += 1
-        done.positions[message.partition] = message.offset + 1
+            requests = self._settings.policy.requests
+            result.outgoing.append(
+                OutgoingMessage(requests, event.key, event.value, event.headers, event.home)
+            )
+            result.counts[self._topic.name, MADE] += 1
+        result.positions[message.partition] = message.offset + 1
 
-    def _buried(
-        self, item: InFlight, why: PoisonError, progress: BatchState, done: BatchResult
+    def _dead_letter(
+        self, item: InFlight, why: PoisonError, batch_state: BatchState, result: BatchResult
     ) -> OutgoingMessage | None:
         """Return the dead letter; None, and its partition paused, if no topic takes it."""
         limit = self._topics.limit_bytes(self._dead_letters)
         box = DeadLetterBox(self._dead_letters, self._topic.topic, limit)
         try:
-            letter = box.letter(item.message, why.reason, str(why))
+            dead_letter = box.dead_letter(item.message, why.reason, str(why))
         except EventError as error:
-            progress.pause(item.message.partition, item.message.offset, error.message)
+            batch_state.pause(item.message.partition, item.message.offset, error.message)
             return None
-        done.dead[why.reason] += 1
-        done.buried[item.message.partition] += 1
-        done.refused.append((item.source, why.reason, str(why)))
-        return letter
+        result.dead_letter_reasons[why.reason] += 1
+        result.dead_lettered[item.message.partition] += 1
+        result.refused.append((item.source, why.reason, str(why)))
+        return dead_letter
 
 
 def _require_size(size: int, limit: int) -> None:

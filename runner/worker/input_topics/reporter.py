@@ -40,15 +40,15 @@ class InputReporter:
         """Show that somebody is at work, be it waiting."""
         self.alive.tick(self._ticker())
 
-    def processed(self, batch: Batch, done: BatchResult, timers: int, seconds: float) -> None:
+    def processed(self, batch: Batch, result: BatchResult, timers: int, seconds: float) -> None:
         """Count what the messages of a batch came to."""
         del batch, timers, seconds
-        for (_, result), count in done.counts.items():
-            self._metrics.count_input(self._name, result.lower(), count)
-        if done.dead:
-            self._metrics.count_input(self._name, "dead_letter", done.dead.total())
-            self._metrics.count_dead_letters(done.dead)
-        for source, what, why in done.refused:
+        for (_, status), count in result.counts.items():
+            self._metrics.count_input(self._name, status.lower(), count)
+        if result.dead_letter_reasons:
+            self._metrics.count_input(self._name, "dead_letter", result.dead_letter_reasons.total())
+            self._metrics.count_dead_letters(result.dead_letter_reasons)
+        for source, what, why in result.refused:
             place = f"{source.partition}@{source.offset}"
             _log.warning("not_handled", input=self._name, source=place, what=what, why=why)
 

@@ -28,7 +28,7 @@ class Place:
 def of_request(item: InFlight, place: Place) -> Attributes:
     """Return what the span of a message that was read says."""
     message = item.message
-    said: Attributes = {
+    attributes: Attributes = {
         "messaging.system": "kafka",
         "messaging.operation.name": "process",
         "messaging.operation.type": "process",
@@ -39,12 +39,12 @@ def of_request(item: InFlight, place: Place) -> Attributes:
         "runner.redelivered": item.redelivered,
     }
     if message.key is not None:
-        said["messaging.kafka.message.key"] = _text(message.key)
+        attributes["messaging.kafka.message.key"] = _text(message.key)
     if message.value is None:
-        said["messaging.kafka.message.tombstone"] = True
+        attributes["messaging.kafka.message.tombstone"] = True
     else:
-        said["messaging.message.body.size"] = len(message.value)
-    return said | _of_event(item)
+        attributes["messaging.message.body.size"] = len(message.value)
+    return attributes | _of_event(item)
 
 
 def of_resumed(emit: OutgoingMessage) -> Attributes:
@@ -93,18 +93,18 @@ def _of_event(item: InFlight) -> Attributes:
     if plan is None:
         return {"runner.status": "DEAD" if item.poison is not None else "IGNORED"}
     event = plan.incoming.event
-    said: Attributes = {
+    attributes: Attributes = {
         "messaging.message.conversation_id": _short(event.request_id),
         "runner.action": _short(event.action),
         "runner.timer": plan.incoming.is_timer,
     }
     if decision is not None:
-        said["runner.status"] = decision.status
+        attributes["runner.status"] = decision.status
     elif isinstance(plan, PeriodPlan):
-        said["runner.status"] = "SUCCESS"
+        attributes["runner.status"] = "SUCCESS"
     if isinstance(plan, TaskPlan):
-        said |= {"runner.task.id": _short(plan.key.id), "runner.task.domain": _short(plan.key.domain)}
-    return said
+        attributes |= {"runner.task.id": _short(plan.key.id), "runner.task.domain": _short(plan.key.domain)}
+    return attributes
 
 
 def _text(value: bytes) -> str:

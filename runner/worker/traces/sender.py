@@ -45,19 +45,19 @@ class Sender(SpanProcessor):
         self._exporter = exporter
         self._endpoint = endpoint
         self._count = count
-        self._room = queue_spans
+        self._queue_spans = queue_spans
         self._every_seconds = every_seconds
         self._waiting: deque[ReadableSpan] = deque()
         self._wake = threading.Event()
         self._stopping = False
-        self._away = False
+        self._is_away = False
         self._words = _LastWords()
         self._thread = threading.Thread(target=self._run, name="traces", daemon=True)
         self._thread.start()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take a span, or drop it where too many wait."""
-        if self._stopping or len(self._waiting) >= self._room:
+        if self._stopping or len(self._waiting) >= self._queue_spans:
             self._count("dropped", 1)
             return
         self._waiting.append(span)
@@ -92,17 +92,17 @@ class Sender(SpanProcessor):
         try:
             return self._exporter.export(spans) is SpanExportResult.SUCCESS
         except Exception as error:  # noqa: BLE001 - whatever the exporter meets, the next spans are tried
-            self._words.said.append(str(error))
+            self._words.lines.append(str(error))
             return False
 
     def _tell(self, *, away: bool) -> None:
         """Say once that the collector does not take spans, and once that it does again."""
         if away:
-            log_it = _log.debug if self._away else _log.warning
-            log_it("spans_not_sent", endpoint=self._endpoint, reason=self._words.taken())
-        elif self._away:
+            log_it = _log.debug if self._is_away else _log.warning
+            log_it("spans_not_sent", endpoint=self._endpoint, reason=self._words.pop_text())
+        elif self._is_away:
             _log.info("spans_sent_again")
-        self._away = away
+        self._is_away = away
 
 
 class _LastWords(logging.Handler):
@@ -110,20 +110,20 @@ class _LastWords(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: deque[str] = deque(maxlen=2)
+        self.lines: deque[str] = deque(maxlen=2)
         self._logger = logging.getLogger("opentelemetry")
         self._logger.addHandler(self)
         self._logger.propagate = False
 
     def emit(self, record: Any) -> None:
         """Keep the line."""
-        self.said.append(record.getMessage())
+        self.lines.append(record.getMessage())
 
-    def taken(self) -> str:
+    def pop_text(self) -> str:
         """Return what was kept, which is forgotten."""
-        said = " ".join(self.said)
-        self.said.clear()
-        return said
+        lines = " ".join(self.lines)
+        self.lines.clear()
+        return lines
 
     def close(self) -> None:
         """Let OpenTelemetry's lines go their usual way again."""

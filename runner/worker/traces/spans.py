@@ -82,18 +82,20 @@ class Spans:
             self._steps.append(_Step(part, self._last_ns, now_ns))
         self._last_ns = now_ns
 
-    def processed(self, done: BatchResult) -> None:
+    def processed(self, result: BatchResult) -> None:
         """Make the spans of a batch; whatever goes wrong with that stays here."""
         try:
-            self._record(done)
+            self._record(result)
         except Exception:  # noqa: BLE001 - a span is never worth a worker, whatever an event held
             if not self._failed:
                 _log.exception("spans_failed")
             self._failed = True
 
-    def _record(self, done: BatchResult) -> None:
+    def _record(self, result: BatchResult) -> None:
         finished = [
-            item for item in done.items if item.message.offset < done.positions.get(item.message.partition, 0)
+            item
+            for item in result.items
+            if item.message.offset < result.positions.get(item.message.partition, 0)
         ]
         if not self._steps or not finished:
             return

@@ -37,7 +37,7 @@ def check(data: bytes) -> None:
         assert (again.positions, again.held) == (done.positions, done.held)
         assert not done.paused
         check_positions(waiting, done)
-        for emit in done.emits:
+        for emit in done.outgoing:
             check_emit(emit, waiting)
         waiting = done.held
         harness.ticker.advance(draw.number(8) * 10)
@@ -54,7 +54,7 @@ def message(harness: Harness, draw: Draw) -> Message:
 
 def check_positions(waiting: Sequence[Message], done: BatchResult) -> None:
     """What is not held is done with, and something is."""
-    held = {(each.partition, each.offset) for each in done.held}
+    held = {(each.partition, each.offset) for each in done.deferred}
     passed = [each for each in waiting if (each.partition, each.offset) not in held]
     assert passed
     expected: dict[int, int] = {}

@@ -35,7 +35,7 @@ def seen(
 
 def buried(headers: tuple[tuple[str, bytes], ...] = (), value: bytes | None = b"odd") -> OutgoingMessage:
     message = Message(2, 40, b"k", value, headers)
-    return DeadLetterBox("dlq", "requests", 1_000_000).letter(message, "NOT_JSON", "no JSON")
+    return DeadLetterBox("dlq", "requests", 1_000_000).dead_letter(message, "NOT_JSON", "no JSON")
 
 
 def letter(time_ms: int | None, reason: str = "NOT_JSON", offset: int = 0) -> Letter:

@@ -8,7 +8,7 @@ import pytest
 
 from runner.config import Config
 from runner.metrics import Metrics
-from runner.worker.components import Limits
+from runner.worker.components import LoopLimits
 from runner.worker.health import LIVE_WITHIN_SECONDS
 from runner.worker.topics import EVERY_SECONDS
 from runner.worker.watchdog import STUCK_SECONDS
@@ -73,8 +73,8 @@ def test_the_words_for_times_are_those_of_the_code() -> None:
     assert Config().task.retention_seconds == 7 * 24 * 3600
     assert Config().worker.shutdown_seconds + 10 == pod()["terminationGracePeriodSeconds"]
     assert EVERY_SECONDS == 30
-    assert Limits().paused_seconds == 5
-    assert Limits().retry_seconds == 1 / 4
+    assert LoopLimits().paused_seconds == 5
+    assert LoopLimits().retry_seconds == 1 / 4
 
 
 def test_every_file_that_is_linked_exists() -> None:

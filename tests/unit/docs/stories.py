@@ -111,7 +111,7 @@ class Runner:
         offset = self._input_offsets[name]
         self._input_offsets[name] += 1
         message = Message(partition, offset, b"k-9", value, headers, timestamp_ms=self.now_ms)
-        made = self._inputs[name].run(Batch((message,), {partition: offset}), {}).emits
+        made = self._inputs[name].run(Batch((message,), {partition: offset}), {}).outgoing
         sent = list(made)
         for emit in made:
             sent += self.receive(emit.value or b"", emit.partition or 0, emit.key or b"", emit.headers)
@@ -133,7 +133,7 @@ class Runner:
         offset = self._offsets[partition]
         self._offsets[partition] += 1
         message = Message(partition, offset, key, value, headers, timestamp_ms=self.now_ms)
-        return self._process.run(Batch((message,), {partition: offset}), {}).emits
+        return self._process.run(Batch((message,), {partition: offset}), {}).outgoing
 
 
 def shown(emit: OutgoingMessage) -> tuple[str, Any]:

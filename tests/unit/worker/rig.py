@@ -20,7 +20,7 @@ from runner.store.calls import Ownership
 from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
 from runner.worker.changelog import Changelog
-from runner.worker.components import Components, Limits
+from runner.worker.components import Components, LoopLimits
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from runner.worker.event_log import Message
@@ -263,7 +263,7 @@ class Worker:
         harness: Harness | None = None,
         *,
         homes: Iterable[int] = (0, 1),
-        limits: Limits | None = None,
+        limits: LoopLimits | None = None,
         delivery: DeliveryMode | None = None,
         timers: type[Timers] = Timers,
         settings: TimerSettings | None = None,

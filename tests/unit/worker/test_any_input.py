@@ -49,18 +49,18 @@ def handled(
     assert harness.another().run(batch([message, good]), {}).emits == done.emits, (
         "redelivered, it says the same"
     )
-    assert done.held == []
+    assert done.deferred == []
     assert done.paused == {}
     assert done.positions == {home: good.offset + 1}
-    *before, last = done.emits
+    *before, last = done.outgoing
     assert (sent(last).request_id, sent(last).status) == (GOOD, "ACK")
-    done.emits[:] = before
+    done.outgoing[:] = before
     return message, done
 
 
 def what_became_of(message: Message, done: BatchResult) -> str:
     """Say what the emits of one message are; anything else than the expected is an error."""
-    kinds = [_kind(emit, message) for emit in done.emits]
+    kinds = [_kind(emit, message) for emit in done.outgoing]
     if kinds == ["dead letter"]:
         return "buried"
     if "reply" in kinds:

@@ -28,7 +28,7 @@ def test_an_assigned_home_waits_to_be_opened_and_holds_nothing_until_then() -> N
     assignment.assigned([0, 1])
     assignment.add(messages(0, 0, 1))
     assert assignment.pending == {0, 1}
-    assert assignment.held == 0
+    assert assignment.backlog_count == 0
     assignment.opened({0: 7})
     assert assignment.pending == {1}
     assert assignment.positions == {0: 7}
@@ -95,7 +95,7 @@ def test_a_message_of_a_revoked_home_that_was_still_in_flight_is_dropped() -> No
     assignment = opened(p0=0)
     assignment.revoked([0])
     assignment.add(messages(0, 0, 1))
-    assert assignment.held == 0
+    assert assignment.backlog_count == 0
 
 
 def test_a_home_revoked_before_it_was_opened_is_not_pending_any_more() -> None:
@@ -137,7 +137,7 @@ def test_messages_of_a_blocked_home_are_dropped_and_come_again_after_it() -> Non
     assignment = opened(p0=0)
     assignment.paused[0] = "why"
     assignment.add(messages(0, 0, 1))
-    assert assignment.held == 0
+    assert assignment.backlog_count == 0
     del assignment.paused[0]
     assignment.add(messages(0, 0, 1))
     assert taken(assignment) == [(0, 0), (0, 1)]
@@ -147,8 +147,8 @@ def test_what_is_put_back_comes_first_and_in_its_order() -> None:
     assignment = opened(p0=0, p1=0)
     assignment.add([*messages(0, 0, 1), *messages(1, 0), *messages(0, 2)])
     batch = assignment.take(3, 999)
-    assignment.hold(batch.messages[1:])
-    assert assignment.held == 3
+    assignment.put_back(batch.messages[1:])
+    assert assignment.backlog_count == 3
     assert taken(assignment) == [(0, 1), (1, 0), (0, 2)]
 
 
@@ -162,20 +162,20 @@ def test_a_commit_moves_only_homes_that_are_still_open() -> None:
 def test_the_bytes_that_are_held_follow_what_comes_goes_and_is_put_back() -> None:
     assignment = opened(p0=0, p1=0)
     assignment.add([*messages(0, 0, 1, size=10), *messages(1, 0, size=100)])
-    assert assignment.held_bytes == 120
+    assert assignment.backlog_bytes == 120
     batch = assignment.take(1, 1_000)
-    assert assignment.held_bytes == 110
-    assignment.hold(batch.messages)
-    assert assignment.held_bytes == 120
+    assert assignment.backlog_bytes == 110
+    assignment.put_back(batch.messages)
+    assert assignment.backlog_bytes == 120
     assignment.revoked([1])
-    assert assignment.held_bytes == 20
+    assert assignment.backlog_bytes == 20
     assignment.rewound([0])
-    assert assignment.held_bytes == 0
+    assert assignment.backlog_bytes == 0
 
 
 def test_what_waits_is_looked_at_in_the_order_it_is_taken_and_stays() -> None:
     assignment = opened(p0=0)
     assignment.add(messages(0, 0, 1, 2))
     assert [message.offset for message in assignment.waiting(2, 1_000)] == [0, 1]
-    assert assignment.held == 3
+    assert assignment.backlog_count == 3
     assert len(assignment.waiting(3, 25)) == len(taken(assignment, 3, 25)) == 2

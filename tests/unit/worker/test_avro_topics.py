@@ -15,7 +15,7 @@ from runner.clock import ManualTicker
 from runner.envelope import avro_schema
 from runner.envelope.avro import AvroCodec, ConfluentCodec
 from runner.envelope.codec import Codec, JsonCodec
-from runner.worker.components import Limits
+from runner.worker.components import LoopLimits
 from runner.worker.schema_registry import SchemaRegistry
 from runner.worker.topics import KafkaTopicCatalog
 from tests.unit.worker.input_topics.bench import input_process
@@ -92,7 +92,7 @@ def test_the_answer_to_another_stream_has_the_encoding_of_that_stream() -> None:
     estate = Estate()
     [ack] = estate.harness.handle(
         estate.requests(event("StartTask", meta={"responseStream": "orders-out"}))
-    ).emits
+    ).outgoing
     assert ack.stream == "orders-out"
     assert json.loads(ack.value or b"")["result"]["status"] == "ACK"
 

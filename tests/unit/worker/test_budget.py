@@ -46,9 +46,9 @@ def worked_off(process: Process, messages: list[Message]) -> list[list[OutgoingM
         done = process.run(batch(taken), {})
         assert done.positions, "a batch without progress would go on for ever"
         assert not done.paused
-        waiting = deque(done.held)
+        waiting = deque(done.deferred)
         assert len(waiting) < len(taken)
-        batches.append(done.emits)
+        batches.append(done.outgoing)
     return batches
 
 

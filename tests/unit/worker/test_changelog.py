@@ -32,7 +32,7 @@ def told(emits: list[OutgoingMessage]) -> list[OutgoingMessage]:
 
 def told_by(done: BatchResult) -> list[Record | None]:
     """The records that a batch tells, in order."""
-    return [None if emit.value is None else read_entry(emit.value).record for emit in told(done.emits)]
+    return [None if emit.value is None else read_entry(emit.value).record for emit in told(done.outgoing)]
 
 
 def test_a_start_and_an_end_are_told_as_the_records_they_leave() -> None:

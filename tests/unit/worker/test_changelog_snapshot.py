@@ -36,10 +36,10 @@ def read(kept: ChangelogSnapshot, changelog: list[ChangelogRecord]) -> tuple[dic
         reads += 1
         for first in range(0, len(changelog), 10):
             kept.take(changelog[first : first + 10])
-            most = max(most, len(kept.told))
-        assert not found.keys() & kept.told.keys()
-        found |= kept.told
-        if not kept.go_on():
+            most = max(most, len(kept.values))
+        assert not found.keys() & kept.values.keys()
+        found |= kept.values
+        if not kept.next_part():
             return found, reads, most
 
 

@@ -11,7 +11,7 @@ from runner.tasks.changelog import changelog_key, encode_entry
 from runner.tasks.record import Record
 from runner.tasks.source import Source
 from runner.worker.changelog_snapshot import ChangelogRecord
-from runner.worker.comparison import TRIES, Comparison, Difference, Finding, Scope, Standing
+from runner.worker.comparison import TRIES, Comparison, ComparisonScope, Difference, Finding, Standing
 from tests.contract.samples import DOMAINS, NOW, PAST, closed, key_in, opened
 
 HOMES = 2
@@ -88,7 +88,7 @@ class Bench:
 
     def compare(self) -> list[tuple[str, Difference]]:
         """Return what differs, by the id of the task."""
-        scope = Scope(DOMAINS, HOMES, 1)
+        scope = ComparisonScope(DOMAINS, HOMES, 1)
         standing = Standing(COMMITTED, NOW)
         comparison = Comparison(self.store, self.changelog, scope, lambda: standing, self.limit_bytes)
         return [_told(finding) for finding in comparison.shard(0).findings]

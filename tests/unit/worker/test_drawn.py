@@ -38,7 +38,7 @@ def again(harness: Harness, *messages: Message) -> BatchResult:
 
 def drawn_by(done: BatchResult) -> dict[str, Any]:
     """What the answers to a start and a command tell of it, by the pattern that drew it."""
-    resumed, answered = (sent(emit).value["payload"] for emit in done.emits[-2:])
+    resumed, answered = (sent(emit).value["payload"] for emit in done.outgoing[-2:])
     return {"input": resumed["mine"], "start": answered["stored"], "output": answered["shown"]}
 
 
@@ -57,7 +57,7 @@ def test_redelivered_events_draw_the_same_again() -> None:
     first = harness.run(*messages)
     second = again(harness, *messages)
     assert second.redelivered == 2
-    assert second.emits == first.emits
+    assert second.outgoing == first.outgoing
 
 
 def test_an_event_whose_record_is_stored_draws_the_same_when_only_it_comes_again() -> None:

@@ -115,7 +115,7 @@ def handled(harness: Harness, value: bytes, headers: Headers) -> BatchResult:
 def test_at_the_limit_an_event_passes(what: str) -> None:
     limits = one_limit(what)
     done = handled(middle_within(limits), *ASKED[what](small(what)))
-    assert statuses(done.emits) == ["ACK"]
+    assert statuses(done.outgoing) == ["ACK"]
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -138,8 +138,8 @@ def handled_with_next(harness: Harness, value: bytes, headers: Headers) -> Batch
 def test_an_event_of_one_byte_more_is_a_dead_letter() -> None:
     limits = one_limit("event_bytes")
     done = handled(middle_within(limits), *ASKED["event_bytes"](limits.event_bytes + 1))
-    assert [emit.stream for emit in done.emits] == [DEAD_LETTERS]
-    assert done.dead == {"TOO_LARGE": 1}
+    assert [emit.stream for emit in done.outgoing] == [DEAD_LETTERS]
+    assert done.dead_letter_reasons == {"TOO_LARGE": 1}
 
 
 @pytest.mark.parametrize("with_changelog", [False, True])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from runner.errors import LogUnavailable, PositionUnknown, StoreUnavailable
-from runner.worker.components import Limits
+from runner.worker.components import LoopLimits
 from runner.worker.delivery import AtLeastOnce
 from runner.worker.timers import NoTimers
 from tests.unit.worker.opened import answered, opened, proceed, start
@@ -60,7 +60,7 @@ def test_a_home_nobody_knows_the_position_of_ends_the_process() -> None:
 
 @pytest.mark.parametrize("events", [1, 3, 100])
 def test_everything_is_answered_once_and_in_order_whatever_the_size_of_batches(events: int) -> None:
-    worker = Worker(homes=(0, 1), limits=Limits(batch_events=events))
+    worker = Worker(homes=(0, 1), limits=LoopLimits(batch_events=events))
     for n in range(20):
         worker.log.append(start(f"task-{n}"), home=n % 2)
     worker.until_idle()
@@ -99,7 +99,7 @@ def test_forwarded_events_are_answered_at_their_home() -> None:
 
 
 def test_an_idle_worker_waits_as_long_as_it_may_and_asks_nothing() -> None:
-    worker = opened(Worker(homes=(0,), limits=Limits(poll_seconds=2.0)))
+    worker = opened(Worker(homes=(0,), limits=LoopLimits(poll_seconds=2.0)))
     asked, before = len(worker.store.asked), worker.ticker()
     assert not worker.loop.step()
     assert worker.ticker() - before == 2.0
@@ -120,7 +120,7 @@ def test_with_at_least_once_delivery_everything_is_answered_too() -> None:
 
 
 def test_a_deadline_ends_the_wait_and_the_task_times_out() -> None:
-    worker = opened(Worker(homes=(0,), limits=Limits(poll_seconds=60.0)))
+    worker = opened(Worker(homes=(0,), limits=LoopLimits(poll_seconds=60.0)))
     worker.log.append(start("a", timeout=1500))
     worker.step()
     before = worker.ticker()

@@ -9,7 +9,7 @@ import pytest
 
 from runner.errors import LogUnavailable, StoreUnavailable
 from runner.worker.changelog_snapshot import ChangelogRecord
-from runner.worker.components import Limits
+from runner.worker.components import LoopLimits
 from runner.worker.restorer import Extent, Restorer
 from tests.unit.worker.opened import answered, opened, proceed, start
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Harness, Worker, event, topics
@@ -60,7 +60,7 @@ def test_a_home_paused_for_poison_goes_on_where_it_is_assigned_anew() -> None:
 
 def flooded(poison_per_minute: int, homes: tuple[int, ...] = (0,)) -> Worker:
     """A worker that takes two messages at a time of nine, every other of which is poison."""
-    limits = Limits(batch_events=2, poison_per_minute=poison_per_minute)
+    limits = LoopLimits(batch_events=2, poison_per_minute=poison_per_minute)
     worker = opened(Worker(homes=homes, limits=limits))
     for number in range(9):
         worker.log.append(start(f"good {number}") if number % 2 else b"poison")
@@ -151,7 +151,7 @@ def test_timers_of_a_blocked_home_wait_until_it_goes_on() -> None:
 
 
 def test_a_home_revoked_in_the_middle_is_dropped_and_comes_back_where_it_was_committed() -> None:
-    worker = opened(Worker(homes=(0, 1), limits=Limits(batch_events=2)))
+    worker = opened(Worker(homes=(0, 1), limits=LoopLimits(batch_events=2)))
     for n in range(6):
         worker.log.append(start(f"a-{n}"), home=0)
         worker.log.append(start(f"b-{n}"), home=1)
@@ -167,7 +167,7 @@ def test_a_home_revoked_in_the_middle_is_dropped_and_comes_back_where_it_was_com
 
 
 def test_homes_that_come_and_go_leave_the_others_alone() -> None:
-    worker = opened(Worker(homes=(0, 1), limits=Limits(batch_events=2)))
+    worker = opened(Worker(homes=(0, 1), limits=LoopLimits(batch_events=2)))
     for n in range(6):
         for home in range(3):
             worker.log.append(start(f"{home}-{n}"), home=home)
@@ -286,7 +286,7 @@ def test_a_home_revoked_while_it_is_restored_leaves_nothing_to_be_restored() -> 
 
 
 def test_a_home_that_was_just_added_waits_until_its_topic_is_known_and_the_others_go_on() -> None:
-    worker = opened(Worker(homes=(0,), limits=Limits(poll_seconds=2.0)))
+    worker = opened(Worker(homes=(0,), limits=LoopLimits(poll_seconds=2.0)))
     worker.log.requests[HOMES] = []
     early = worker.log.append(event("StartTask", "early", "req-early"), HOMES)
     worker.log.assign(HOMES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.errors import Fenced, LogUnavailable, StoreUnavailable, Superseded
-from runner.worker.components import Limits
+from runner.worker.components import LoopLimits
 from tests.unit.worker.opened import answered, opened, proceed, start
 from tests.unit.worker.rig import Worker
 
@@ -39,7 +39,7 @@ def test_an_outage_of_the_store_is_waited_for_while_polling_goes_on() -> None:
 
 
 def test_while_the_store_is_down_it_is_asked_at_a_measured_pace() -> None:
-    worker = opened(Worker(homes=(0,), limits=Limits(retry_seconds=0.25)))
+    worker = opened(Worker(homes=(0,), limits=LoopLimits(retry_seconds=0.25)))
     worker.faults.always(DOWN, *(f"store.{call}" for call in STORE_CALLS))
     worker.log.append(start("a"))
     worker.step()
@@ -79,7 +79,7 @@ def test_each_call_of_the_log_may_fail_and_every_event_is_answered_once(call: st
 
 def test_nothing_is_skipped_where_the_log_does_not_step_back_at_first() -> None:
     """Messages read on from the wrong place must not be taken for the next ones."""
-    worker = opened(Worker(homes=(0,), limits=Limits(batch_events=2)))
+    worker = opened(Worker(homes=(0,), limits=LoopLimits(batch_events=2)))
     for n in range(6):
         worker.log.append(start(f"task-{n}"))
     worker.faults.once("log.commit", LogUnavailable("no answer"))
@@ -155,7 +155,7 @@ def test_the_event_to_blame_for_a_refusal_blocks_its_home_and_the_others_go_on()
 
 
 def test_once_the_one_to_blame_is_found_the_others_go_in_batches_again() -> None:
-    worker = opened(Worker(homes=(0, 1), limits=Limits(paused_seconds=1e9)))
+    worker = opened(Worker(homes=(0, 1), limits=LoopLimits(paused_seconds=1e9)))
     worker.log.refused = b"culprit"
     worker.log.append(start("culprit"))
     worker.log.append(start("a"), home=1)
@@ -169,7 +169,7 @@ def test_once_the_one_to_blame_is_found_the_others_go_in_batches_again() -> None
 
 
 def test_a_blocked_home_goes_on_when_what_stood_in_its_way_is_gone() -> None:
-    worker = opened(Worker(homes=(0, 1), limits=Limits(paused_seconds=5.0)))
+    worker = opened(Worker(homes=(0, 1), limits=LoopLimits(paused_seconds=5.0)))
     worker.log.refused = b"culprit"
     for name in ("culprit", "b"):
         worker.log.append(start(name))

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from runner.envelope.codec import JsonCodec
 from runner.errors import LogUnavailable, StoreUnavailable
-from runner.worker.components import Limits
+from runner.worker.components import LoopLimits
 from runner.worker.delivery import ExactlyOnce
 from runner.worker.event_log import Message
 from runner.worker.overlap import Step, no_step
@@ -169,7 +169,7 @@ def test_nothing_is_decoded_ahead_of_what_is_left_of_a_batch() -> None:
 
 
 def test_no_more_is_read_ahead_than_a_batch_may_hold() -> None:
-    worker = Worker(homes=(0,), limits=Limits(batch_events=10, batch_bytes=1))
+    worker = Worker(homes=(0,), limits=LoopLimits(batch_events=10, batch_bytes=1))
     for number in range(40):
         worker.log.append(start(f"t{number}"))
     worker.step(2)
@@ -190,8 +190,8 @@ class CountingTimers(Timers):
         super().caught_up()
 
 
-@pytest.mark.parametrize("limits", [Limits(batch_events=3), Limits(batch_events=30, batch_bytes=500)])
-def test_a_worker_that_lags_does_not_say_that_the_log_was_read_to_its_end(limits: Limits) -> None:
+@pytest.mark.parametrize("limits", [LoopLimits(batch_events=3), LoopLimits(batch_events=30, batch_bytes=500)])
+def test_a_worker_that_lags_does_not_say_that_the_log_was_read_to_its_end(limits: LoopLimits) -> None:
     CountingTimers.caught_up_times = 0
     worker = Worker(homes=(0,), limits=limits, timers=CountingTimers)
     for number in range(20):

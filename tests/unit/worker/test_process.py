@@ -29,7 +29,7 @@ def test_the_answers_of_a_batch_come_in_the_order_of_each_homes_messages() -> No
     answered = [sent(emit).request_id for emit in done.emits]
     assert answered == [f"req-{n}" for home in range(3) for n in range(home, 12, 3)]
     assert done.positions == {0: 4, 1: 4, 2: 4}
-    assert done.held == []
+    assert done.deferred == []
     assert done.paused == {}
 
 
@@ -50,7 +50,7 @@ def test_what_is_decided_is_sent_before_the_next_slice_and_the_rest_is_returned(
 
     done = process.run(batch(messages), {}, send=send)
     assert sendings == [[f"req-{n}" for n in range(5)], [f"req-{n}" for n in range(5, 10)]]
-    assert [sent(emit).request_id for emit in done.emits] == ["req-10", "req-11"]
+    assert [sent(emit).request_id for emit in done.outgoing] == ["req-10", "req-11"]
     assert done.positions == {0: 12}
 
 
@@ -76,7 +76,7 @@ def test_a_home_that_was_cut_stays_cut_in_the_slices_after() -> None:
     again = [harness.message(start(f"req-{n}", f"task-{n % 2}")) for n in (3, 4, 5)]
     done = process.run(batch(again), {}, send=lambda _: None)
     assert done.positions == {0: again[0].offset + 1}
-    assert done.held == again[1:]
+    assert done.deferred == again[1:]
 
 
 def test_events_of_one_task_build_on_each_other_within_a_batch() -> None:
@@ -105,8 +105,8 @@ def test_the_same_batch_comes_to_the_same_one_message_at_a_time() -> None:
     values = [proceed("early"), start(), proceed(), proceed(), event("TimeoutTask", request_id="late")]
     together, apart = Harness(), Harness()
     done = together.run(*(together.message(value) for value in values))
-    emits = [emit for value in values for emit in apart.handle(value).emits]
-    assert done.emits == emits
+    emits = [emit for value in values for emit in apart.handle(value).outgoing]
+    assert done.outgoing == emits
     assert together.record() == apart.record()
 
 
@@ -140,7 +140,7 @@ def test_poison_is_buried_in_its_place_and_the_next_is_handled() -> None:
     done = harness.run(harness.message(start()), harness.message(b"\xff"), harness.message(proceed()))
     assert [emit.stream for emit in done.emits] == ["responses", DEAD_LETTERS, "responses", "responses"]
     assert done.positions == {0: 3}
-    assert done.dead == {"NOT_UTF8": 1}
+    assert done.dead_letter_reasons == {"NOT_UTF8": 1}
     [(source, what, why)] = done.refused
     assert (str(source), what) == ("1/0@1", "NOT_UTF8")
     assert why
@@ -210,7 +210,7 @@ def test_a_timer_whose_task_cannot_be_resumed_says_so_and_the_task_stays_open() 
     done = harness.handle(event("TimeoutTask"), headers=timer_of(harness.record()))
     assert done.emits == []
     assert [task.key.id for task in done.undeliverable] == ["task-1"]
-    assert (done.fired, done.spent) == ([], [])
+    assert (done.timed_out, done.stale) == ([], [])
     assert [what for _, what, _ in done.refused] == ["NOT_RESUMED"]
     assert status_of(harness.record()) is Status.OPEN
 

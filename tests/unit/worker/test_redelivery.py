@@ -104,8 +104,8 @@ def test_only_the_shard_in_conflict_is_decided_again() -> None:
     harness.faults.before("store.apply", lambda: again(harness, theirs))
     done = harness.run(*mine)
     assert done.conflicts == 1
-    assert statuses(done.emits).count("ACK") == 3
-    assert [sent(emit).request_id for emit in done.emits if emit.stream == "responses"] == [
+    assert statuses(done.outgoing).count("ACK") == 3
+    assert [sent(emit).request_id for emit in done.outgoing if emit.stream == "responses"] == [
         ids[shard] for shard in ids if shard != 0
     ]
 
@@ -139,7 +139,7 @@ def test_a_closed_task_is_replaced_only_by_the_first_event_of_a_batch() -> None:
     first = harness.run(*messages, elsewhere)
     assert statuses(first.emits) == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
     assert first.positions == {0: 2, 1: 1}
-    assert first.held == messages[2:]
+    assert first.deferred == messages[2:]
     assert first.paused == {}
     second = harness.run(*first.held)
     assert [sent(emit).request_id for emit in second.emits] == ["new", "new", "new-2"]

@@ -57,7 +57,7 @@ BATCH = Batch(tuple(Message(0, offset, None, b"") for offset in range(5)), {0: 0
 def test_a_batch_is_counted(bench: Bench) -> None:
     done = BatchResult(now_ms=10_000, redelivered=2, conflicts=1)
     done.counts.update({("StartTask", "ACK"): 3, ("ProceedTask", "FORWARDED"): 2, ("unknown", "FAIL"): 1})
-    done.dead["NOT_JSON"] = 2
+    done.dead_letter_reasons["NOT_JSON"] = 2
     bench.reporter.processed(BATCH, done, timers=4, seconds=0.02)
     assert bench.number("events_total", action="StartTask", status="ACK") == 3
     assert bench.number("events_total", action="other", status="FAIL") == 1
@@ -75,7 +75,7 @@ def test_lateness_is_that_of_timers_that_fired_and_never_negative(bench: Bench) 
     task = DueTask(TaskKey("orders", "t"), 0, Source(1, 0, 0), 9_000)
     early = DueTask(TaskKey("orders", "t"), 0, Source(1, 0, 0), 11_000)
     forged = DueTask(TaskKey("orders", "t"), 0, Source(1, 0, 0), -(10**4000))
-    done = BatchResult(now_ms=10_000, fired=[task, early], spent=[forged], undeliverable=[forged])
+    done = BatchResult(now_ms=10_000, timed_out=[task, early], stale=[forged], undeliverable=[forged])
     bench.reporter.processed(BATCH, done, timers=0, seconds=0)
     assert bench.number("timer_lateness_seconds_count") == 2
     assert bench.number("timer_lateness_seconds_sum") == pytest.approx(1.0)

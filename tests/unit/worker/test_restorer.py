@@ -208,9 +208,9 @@ def test_the_next_chunk_is_decoded_while_one_is_written() -> None:
     class Store(MemoryStore):
         def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
             if calls[0].changes:
-                before = len(bench.restorer._left[0].last.told)
+                before = len(bench.restorer._pending[0].snapshot.values)
                 on_wait()
-                left.append((before, len(bench.restorer._left[0].last.told)))
+                left.append((before, len(bench.restorer._pending[0].snapshot.values)))
             return super().apply(calls)
 
     bench = Bench(Store, (2, 2))

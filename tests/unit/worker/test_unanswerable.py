@@ -53,7 +53,7 @@ def test_a_replay_whose_topic_is_gone_blocks_its_home_and_no_other() -> None:
     assert set(done.paused) == {0}
     assert "responses" in done.paused[0]
     assert done.positions == {1: 1}
-    assert done.held == []
+    assert done.deferred == []
     assert done.poisoned == set()
     assert [sent(emit).request_id for emit in done.emits] == ["c"]
     harness.topics.cluster = topics()

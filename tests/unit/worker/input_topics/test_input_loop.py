@@ -9,7 +9,7 @@ import pytest
 
 from runner.actions.policy import Policy
 from runner.errors import Fenced, LogUnavailable, StoreUnavailable, TransientError
-from runner.worker.components import Components, Limits
+from runner.worker.components import Components, LoopLimits
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from runner.worker.input_topics.positions import EveryPartition, InputPositions
 from runner.worker.loop import Loop
@@ -29,7 +29,7 @@ class InputWorker:
         harness: Harness | None = None,
         *,
         delivery: DeliveryMode | None = None,
-        limits: Limits | None = None,
+        limits: LoopLimits | None = None,
     ) -> None:
         self.harness = harness or Harness()
         self.faults, self.ticker = self.harness.faults, self.harness.ticker
@@ -167,7 +167,7 @@ def test_poison_without_end_pauses_its_partition_for_good() -> None:
         worker.log.append(b"no json", 0)
     worker.put("task-0", "task-1")
     worker.step()
-    worker.ticker.advance(10 * Limits().paused_seconds)
+    worker.ticker.advance(10 * LoopLimits().paused_seconds)
     worker.step()
     assert worker.sent == Counter(["task-1"])
     assert worker.recorder.paused_homes == {0}

@@ -110,7 +110,7 @@ def test_an_event_is_written_as_requests_is_read() -> None:
     came = Process(terms, harness.store, catalog, DEAD_LETTERS).run(
         batch([harness.message(emit.value, 3, emit.headers)]), {}
     )
-    assert statuses(came.emits) == ["PROCEEDED", "SUCCESS"]
+    assert statuses(came.outgoing) == ["PROCEEDED", "SUCCESS"]
 
 
 def test_metadata_rules_hold_for_the_way_home_as_they_will_for_the_event() -> None:
@@ -119,7 +119,7 @@ def test_metadata_rules_hold_for_the_way_home_as_they_will_for_the_event() -> No
     ruled = Harness(rules=rules)
     ruled.store = harness.store
     done = run(ruled, message({"process": {"id": "task-1"}}), topic=input_topic(meta={"domain": None}))
-    assert done.emits[0].partition == 3
+    assert done.outgoing[0].partition == 3
 
 
 def test_poison_is_buried_byte_for_byte_in_its_place_and_says_where_it_stood() -> None:
@@ -139,7 +139,7 @@ def test_poison_is_buried_byte_for_byte_in_its_place_and_says_where_it_stood() -
     }
     assert emit.stream == "requests"
     assert done.positions == {2: 9}
-    assert done.dead == {"NOT_JSON": 1}
+    assert done.dead_letter_reasons == {"NOT_JSON": 1}
 
 
 @pytest.mark.parametrize("spare", [-1, 0])
@@ -175,11 +175,11 @@ def test_a_dead_letter_that_nobody_takes_stops_its_partition_and_no_other() -> N
         message({"taskId": "b"}, partition=1, offset=6),
         message({"taskId": "c"}, partition=2, offset=9),
     )
-    assert [value_of(emit)["payload"]["taskId"] for emit in done.emits] == ["a", "c"]
+    assert [value_of(emit)["payload"]["taskId"] for emit in done.outgoing] == ["a", "c"]
     assert done.positions == {1: 5, 2: 10}
     assert list(done.paused) == [1]
     assert done.poisoned == set()
-    assert done.dead == {}
+    assert done.dead_letter_reasons == {}
 
 
 def test_poison_without_end_stops_its_partition_for_good() -> None:

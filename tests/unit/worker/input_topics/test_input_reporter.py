@@ -34,7 +34,7 @@ def test_messages_are_counted_by_what_they_came_to() -> None:
     bench = Bench()
     done = BatchResult()
     done.counts.update({("desk", "EVENT"): 3, ("desk", "IGNORED"): 2})
-    done.dead["NOT_JSON"] = 1
+    done.dead_letter_reasons["NOT_JSON"] = 1
     done.refused.append((Source(0, 2, 7), "NOT_JSON", "why"))
     bench.reporter.processed(BATCH, done, timers=0, seconds=0.1)
     for result, count in (("event", 3), ("ignored", 2), ("dead_letter", 1)):
