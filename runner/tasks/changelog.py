@@ -1,8 +1,8 @@
-"""The changelog: every committed change of a task as one message of a compacted topic.
+"""The changelog: every committed change of a task is one message of a compacted topic.
 
-Key: domain and id of the task. Value: the whole record after the change, as JSON, or nothing once
-it was removed. A shard is a partition, so all messages about a task stand in one, and since a home
-has one writer, in the order of the changes. docs/protocol.md describes it for those who read it.
+Key: domain and id of the task. Value: the whole record after the change, as JSON, or no value (a
+tombstone) once it was removed. A shard is a partition, so all messages of a task are in one partition and,
+since a home has one writer, in the order of the changes. docs/protocol.md describes it for its readers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from runner.errors import ChangelogUnreadable
 from runner.tasks.record import Record, TaskKey, TaskStart, TaskState, read_start
 
 FORMAT: Final = 1
-"""Version of the value; a reader refuses one it does not know."""
+"""Version of the value; a reader refuses a version it does not know."""
 
 REVISION: Final = "revision"
 SOURCE: Final = "source"
@@ -46,18 +46,18 @@ _NO_START: Final = TaskStart(event=msgspec.Raw(b"null"))
 
 
 def changelog_key(key: TaskKey) -> bytes:
-    """Return the key of the messages about a task: ``domain:id``, a colon in the domain as %3A."""
+    """Return the key of the messages of a task: ``domain:id``, a colon in the domain as %3A."""
     return f"{key.domain.replace('%', '%25').replace(':', '%3A')}:{key.id}".encode()
 
 
 def encode_entry(record: Record) -> bytes:
-    """Return the value of the message about a change."""
+    """Return the value of the message of a change."""
     key = record.key
     return _encode(Entry(FORMAT, key.domain, key.id, record.revision, record.state, record.start))
 
 
 def read_entry(value: bytes) -> Entry:
-    """Return what ``encode_entry`` wrote. Raises FeedUnreadable."""
+    """Return the entry that ``encode_entry`` wrote. Raises ChangelogUnreadable for any other value."""
     try:
         entry = _entry(value)
     except (ValueError, TypeError, RecursionError) as error:
@@ -71,7 +71,7 @@ def _entry(value: bytes) -> Entry:
     try:
         return _decoder.decode(value)
     except msgspec.DecodeError:
-        # What a sender wrote may be JSON that the parser refuses.
+        # The starting event may be JSON that the parser refuses.
         fields = split(value)
         start = fields.pop("start", msgspec.Raw())
         entry = _decoder.decode(encode({**fields, "start": _NO_START}))
@@ -79,7 +79,7 @@ def _entry(value: bytes) -> Entry:
 
 
 def entry_headers(record: Record) -> tuple[tuple[str, bytes], ...]:
-    """Return the headers of the message about a change.
+    """Return the headers of the message of a change.
 
     Revision; source of the StartTask of this generation; home partition; source of the event that
     made the change.

@@ -1,4 +1,4 @@
-"""A task as the deadline index knows it: enough to tell it to time out, without reading its record."""
+"""A due task: an entry of a deadline index has all that a timer needs, without the record."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DueTask:
 
 
 def parse_member(member: str, domain: str, home: int, deadline_ms: int) -> DueTask:
-    """Return the task of an index entry and its score. Raises StoreUnreadable for what is no entry."""
+    """Return the task of an index entry and its score. Raises StoreUnreadable for any other text."""
     source, _, rest = member.partition(";")
     epoch, _, task_id = rest.partition(";")
     try:
@@ -36,7 +36,7 @@ def parse_member(member: str, domain: str, home: int, deadline_ms: int) -> DueTa
 
 
 def unreadable_entry(member: str, domain: str, home: int) -> StoreUnreadable:
-    """Return the error for what stands in an index and was not put there by this runner."""
+    """Return the error for an index entry that no runner has written."""
     return StoreUnreadable(
         f"Redis holds {member[:100]!r} in an index of domain {domain!r} on home {home}; "
         "take it out (ZREM), or restore Redis"
@@ -45,7 +45,7 @@ def unreadable_entry(member: str, domain: str, home: int) -> StoreUnreadable:
 
 @dataclass(frozen=True, slots=True)
 class DuePage:
-    """A bounded stretch of the due tasks of a period; ``cursor`` leads to the next, None: the end."""
+    """A page of the due tasks of a period; ``cursor`` leads to the next page, None: the end."""
 
     tasks: tuple[DueTask, ...]
     cursor: str | None

@@ -1,4 +1,4 @@
-"""The record of a task: what is stored, in which states, and what may follow which.
+"""The record of a task: its parts, its states, and the transitions between them.
 
             StartTask
                 │
@@ -28,7 +28,7 @@ from runner.tasks.source import Source, parse_source
 
 
 class Status(Enum):
-    """Where a task is in its life; everything but OPEN is terminal for its generation."""
+    """The state of a task; every state but OPEN ends its generation."""
 
     OPEN = "OPEN"
     PROCEEDED = "PROCEEDED"
@@ -92,7 +92,7 @@ class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TaskKey(NamedTuple):
-    """What names a record: domain and task id. Equal ids in two domains are two tasks."""
+    """The key of a record: domain and task id. Equal ids in two domains are two tasks."""
 
     domain: str
     id: str
@@ -108,7 +108,7 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether the task still waits."""
+        """Whether the task is open."""
         return self.state.status is Status.OPEN
 
     @property
@@ -117,7 +117,7 @@ class Record(msgspec.Struct, frozen=True):
         return parse_source(self.state.source)
 
     def starting_event(self) -> Event:
-        """Return the stored starting event. Raises StoreUnreadable where it is none."""
+        """Return the stored starting event. Raises StoreUnreadable where it cannot be read."""
         try:
             event = stored_event(bytes(self.start.event))
             require_answerable(event)
@@ -126,7 +126,7 @@ class Record(msgspec.Struct, frozen=True):
         return event
 
     def data(self, started: Event) -> Any:
-        """Return the stored data as plain JSON values; ``started`` is the starting event, read once."""
+        """Return the stored data as plain JSON values; ``started`` is the starting event."""
         if not isinstance(self.start.data, msgspec.Raw):
             return started.payload
         try:
@@ -136,10 +136,10 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def record_after(record: Record, source: str) -> Record | None:
-    """Return the record as the event at ``source`` left it; None if that event did not change it.
+    """Return the record after the event at ``source``; None if that event did not change it.
 
-    Later events on the same generation may have changed it since: with the one transition there is,
-    what an earlier one left can be told from what a later one made of it.
+    A later event may have ended the generation since: as that is the only transition, the record before
+    it follows from the record after it.
     """
     closing = record.state.closing
     if closing is not None and closing.source == source:
@@ -152,7 +152,7 @@ def record_after(record: Record, source: str) -> Record | None:
     return Record(record.key, record.revision - 1, as_opened, record.start)
 
 
-# TypeError: a part is not there at all.
+# TypeError: a part is missing.
 _UNREADABLE: Final = (ValueError, TypeError, RecursionError)
 _state_decoder: Final = msgspec.json.Decoder(TaskState)
 _start_decoder: Final = msgspec.json.Decoder(TaskStart)
@@ -161,7 +161,7 @@ encode_part: Final = msgspec.json.Encoder().encode
 
 
 def read_record(key: TaskKey, revision: int, state: bytes, start: bytes) -> Record:
-    """Return the record of what Redis holds; both parts as ``encode_part`` wrote them.
+    """Return the record that Redis holds; both parts as ``encode_part`` wrote them.
 
     Raises StoreUnreadable for anything else.
     """
@@ -176,7 +176,7 @@ def read_start(text: bytes) -> TaskStart:
     try:
         return _start_decoder.decode(text)
     except msgspec.DecodeError:
-        # What a sender wrote may be JSON that the parser refuses.
+        # Event and data may be JSON that the parser refuses.
         fields = split(text)
         raw = {name: fields.pop(name) for name in ("event", "data") if name in fields}
         start = _start_decoder.decode(encode({**fields, "event": None}))

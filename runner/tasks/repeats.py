@@ -1,7 +1,7 @@
-"""Repeats: a task remembers the last 64 events that started or ended it, over all its rounds.
+"""Repeats: a task remembers the last 64 events that started or ended it, over all its generations.
 
-The round at hand has its own two in the record: the starting event, and the identity in its closing.
-Those of the rounds before stand in ``TaskState.previous_identities``, each in 64 bits.
+Of the present generation the record has the starting event and, in its closing, the identity of the last.
+The identities of earlier generations are in ``TaskState.previous_identities``, 64 bits each.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from typing import Final
 from runner.tasks.record import Record, TaskKey
 
 REMEMBERED: Final = 64
-"""So many events of a task are known again when they are repeated."""
+"""Number of events of a task that are recognised when they are repeated."""
 
 _BYTES: Final = 8
 _CHARACTERS: Final = 11
-"""Of base64, without the padding."""
+"""Length of an identity in base64, without the padding."""
 
 
 def is_of_earlier_round(record: Record, identity: str) -> bool:
-    """Whether the event of this identity started or ended a round before the present one."""
+    """Whether the event of this identity started or ended an earlier generation."""
     digests = _earlier_digests(record)
-    # A record of an older version has them in full.
+    # A record of an older version has full identities.
     return bool(digests) and (_digest(identity, record.key) in digests or identity in digests)
 
 
 def after_round(record: Record) -> tuple[str, ...]:
-    """Return what the round that follows this closed one has as ``previous_identities``."""
+    """Return ``previous_identities`` of the generation that follows this closed one."""
     closing = record.state.closing
     own = [record.starting_event().identity(), *([] if closing is None else [closing.identity])]
     return (*_earlier_digests(record), *(_digest(identity, record.key) for identity in own))[1 - REMEMBERED :]
 
 
 def _earlier_digests(record: Record) -> tuple[str, ...]:
-    """Return those of the last 64 that are not of the present round, which has one, or two in the end."""
+    """Return the earlier identities among the last 64; the present generation has one, or two once closed."""
     own = 1 if record.is_open else 2
     return record.state.previous_identities[own - REMEMBERED :]
 

@@ -1,7 +1,7 @@
-"""The JSON Schema of a record as stored, for whoever reads the store.
+"""The JSON Schema of a stored record, made from the structs of ``record``.
 
-Beside ``record``, whose structs it describes; ``python -m runner.tasks.schema`` prints it.
-``schemas/record.schema.json`` is its output; a test compares the two.
+``python -m runner.tasks.schema`` prints it; ``schemas/record.schema.json`` is its output, which a test
+compares.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ANY_OBJECT: Final = {"type": "object"}
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema (2020-12) of both parts of a record, with the description of every field."""
+    """Return the schema (2020-12) of both parts of a record, with the description of every field."""
     (state, start), parts = msgspec.json.schema_components(
         [TaskState, TaskStart], ref_template="#/$defs/{name}"
     )
@@ -44,7 +44,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The schema as it stands in its file."""
+    """Return the text of the schema file."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Where an event stands in the log: the one name that redelivery keeps and a duplicate changes."""
+"""The source of an event: its place in the log, which redelivery keeps and a duplicate does not share."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _WRITTEN: Final = re.compile(r"(-?[0-9]{1,19})/(-?[0-9]{1,19})@(-?[0-9]{1,19})")
 
 
 class Source(NamedTuple):
-    """Partition and offset of one message, and which incarnation of the topic they belong to.
+    """Partition and offset of one message, and the incarnation of its topic.
 
-    ``incarnation`` counts the topics of this name that the store has seen (1 for the first): a
-    topic deleted and made again starts at offset 0, and must not look like redelivery.
+    ``incarnation`` counts the topics of this name that the store has seen (1 for the first): a topic that
+    was deleted and made again starts at offset 0, which must not be taken for redelivery.
     """
 
     incarnation: int
@@ -22,7 +22,7 @@ class Source(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        """``incarnation/partition@offset``, as it is stored and sent in headers."""
+        """Return ``incarnation/partition@offset``, as it is stored and sent in headers."""
         return f"{self.incarnation}/{self.partition}@{self.offset}"
 
 

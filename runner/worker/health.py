@@ -1,7 +1,7 @@
-"""What the worker shows of itself over HTTP: /metrics, /health/live and /health/ready.
+"""Health over HTTP: /metrics, /health/live and /health/ready.
 
-The loop writes into a ``HealthState``; the server reads it from threads of its own and never touches
-the loop, Kafka or Redis: a probe cannot slow the worker down, and a stuck worker still answers it.
+The loop writes into a ``HealthState``; the server reads it from separate threads and never uses the loop,
+Kafka or Redis: a probe cannot slow the worker down, and a stuck worker still answers it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from runner.clock import Ticker, monotonic_seconds
 from runner.config import ConfigError, Problem
 
 LIVE_WITHIN_SECONDS: Final = 30.0
-"""A loop silent for so long is not live. A commit may be asked for longer: a restart is safe then too."""
+"""Time without a round after which a loop is not live; a commit may take longer, and a restart is safe."""
 
 _JSON: Final = "application/json; charset=utf-8"
 _PATHS: Final = ("/metrics", "/health/live", "/health/ready")
@@ -37,7 +37,7 @@ _log: Final = log.get("health")
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """One moment's answer to: may this worker be counted on? ``reasons`` is empty only if it may."""
+    """Readiness at one moment; ``reasons`` is empty only if the worker is ready."""
 
     assigned_partitions: int
     store_up: bool
@@ -47,12 +47,12 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether there is no reason against it."""
         return not self.reasons
 
 
 class HealthState:
-    """What the loop says of itself; safe between its thread and those that ask.
+    """The state of a worker, written by its loop and read by other threads.
 
     It begins as started at ``now_seconds``, without partitions and without Redis. Seconds are those of
     one monotonic clock.
@@ -69,53 +69,53 @@ class HealthState:
         self._waits: str | None = None
 
     def tick(self, now_seconds: float) -> None:
-        """The loop has come round once more."""
+        """Record that the loop has completed a round."""
         with self._lock:
             self._ticked_seconds = now_seconds
 
     def set_assigned(self, partitions: int) -> None:
-        """How many partitions of requests are assigned to this worker."""
+        """Set the number of partitions of requests that are assigned to this worker."""
         with self._lock:
             self._assigned = partitions
 
     def set_store(self, up: bool) -> None:  # noqa: FBT001 - reads as a setter at its callers
-        """Whether Redis answered the last time it was asked."""
+        """Set whether Redis answered its last call."""
         with self._lock:
             self._store_up = up
 
     def set_log(self, up: bool) -> None:  # noqa: FBT001 - reads as a setter at its callers
-        """Whether Kafka takes what is sent; a single refusal is nothing unusual."""
+        """Set whether Kafka commits transactions; a single refusal is not unusual."""
         with self._lock:
             self._log_up = up
 
     def set_paused(self, partitions: Iterable[int]) -> None:
-        """Partitions that cannot go on: too much poison, or an answer that no topic takes.
+        """Set the paused partitions: too much poison, or an answer that no topic takes.
 
-        Pauses for backpressure pass by themselves and do not belong here.
+        Pauses for backpressure end by themselves and are not among them.
         """
         paused = tuple(sorted(partitions))
         with self._lock:
             self._paused = paused
 
     def set_trouble(self, what: str, why: str | None) -> None:
-        """Why something beside the loop cannot go on; None: it can."""
+        """Set the trouble of a part beside the loop; None: it has none."""
         with self._lock:
             self._troubles.pop(what, None)
             if why is not None:
                 self._troubles[what] = why
 
     def set_waiting(self, why: str | None) -> None:
-        """What the worker waits for before it begins: of all else nothing is known yet. None: it began."""
+        """Set what the start of the worker waits for, which is the only reason then; None: it has started."""
         with self._lock:
             self._waits = why
 
     def seconds_since_tick(self, now_seconds: float) -> float:
-        """Age of the last tick; never negative."""
+        """Return the age of the last tick; never negative."""
         with self._lock:
             return max(0.0, now_seconds - self._ticked_seconds)
 
     def readiness(self, now_seconds: float, live_within_seconds: float) -> Readiness:
-        """A consistent view of everything at one moment."""
+        """Return the readiness, consistent at one moment."""
         with self._lock:
             age = max(0.0, now_seconds - self._ticked_seconds)
             assigned, store_up, paused = self._assigned, self._store_up, self._paused
@@ -140,10 +140,10 @@ class HealthState:
 
 
 class HealthServer:
-    """Serves from the moment it is made until ``close``, in daemon threads.
+    """Serves health and metrics from its creation until ``close``, in daemon threads.
 
-    ``port`` 0 takes any free one; ``self.port`` is the one that is listened on. Raises ConfigError if
-    the address cannot be listened on. ``exposition`` gives the text of /metrics.
+    Port 0 takes any free one; ``self.port`` is the port that is listened on. Raises ConfigError if the
+    address cannot be listened on. ``exposition`` returns the text of /metrics.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class HealthServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stops listening and waits for the listening thread; calling it again does nothing."""
+        """Stop listening and wait for the listening thread; a second call does nothing."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -187,7 +187,7 @@ class _Page:
 
 @dataclass(frozen=True, slots=True)
 class _Pages:
-    """What each path shows, without any HTTP in it."""
+    """The page of each path, without HTTP."""
 
     state: HealthState
     exposition: Callable[[], bytes]
@@ -233,11 +233,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        """Binds without asking DNS for the host's own name, which may take seconds and is not used."""
+        """Bind without asking DNS for the host's own name, which may take seconds and is not used."""
         socketserver.TCPServer.server_bind(self)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Logs what went wrong with one request; a probe that hangs up early is nothing wrong."""
+        """Log the error of one request; a probe that hangs up early is none."""
         del request
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
@@ -257,7 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(page.body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
-        """Says nothing: probes come every few seconds."""
+        """Log nothing: probes come every few seconds."""
 
 
 def _listen(pages: _Pages, host: str, port: int) -> _Server:

@@ -1,4 +1,4 @@
-"""Errors of librdkafka: what passes, what does not, and what is said of it, with the way out."""
+"""Errors of librdkafka: which pass by themselves, which do not, and their text with the way out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LASTING: Final = frozenset(
         KafkaError.UNSUPPORTED_VERSION,
     }
 )
-"""What does not pass by waiting: the broker is there, and refuses."""
+"""Errors that waiting does not mend: the broker answers, and refuses."""
 _TOO_LARGE: Final = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_MSG}
 )
@@ -66,44 +66,44 @@ _REFUSALS: Final[Mapping[int, str]] = {
 
 
 def is_too_large(errors: Collection[KafkaError]) -> bool:
-    """Whether a message was refused for what it is, not for an outage."""
+    """Whether a message was refused for its size or content, not for an outage."""
     return any(error.code() in _TOO_LARGE for error in errors)
 
 
 def unreachable(text: str, error: BaseException) -> LogUnavailable:
-    """Return what to raise for a question that got no answer, by whether asking again is of any use."""
+    """Return the error for a call without an answer: LogRefused where repeating it is of no use."""
     reason = error.args[0] if error.args else None
     lasting = isinstance(reason, KafkaError) and reason.code() in LASTING
     return LogRefused(text) if lasting else LogUnavailable(text)
 
 
 def refusal(error: KafkaError, group: str) -> FatalError | None:
-    """Return what ends a worker that was refused so at its start; None for anything else."""
+    """Return the error that ends a worker refused at its start; None for other errors."""
     words = _REFUSALS.get(error.code())
     return None if words is None else FatalError(f"{words.format(group=group)} ({error.str()})")
 
 
 def never_taken_in(group: str, seconds: float) -> FatalError:
-    """Return what ends a worker whose group stayed silent: where the protocol is unknown, it always does."""
+    """Return the error that ends a worker whose group did not answer: its protocol may be unknown."""
     return FatalError(f"group {group!r} did not take this worker in within {seconds:.0f} s: {_PROTOCOL}")
 
 
 def failed_delivery(topic: str | None, error: KafkaError) -> str:
-    """Say why a message was not delivered."""
+    """Return the reason why a message was not delivered."""
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
         return _missing("Write", topic)
     return f"a message to {topic} was not delivered: {error.str()}"
 
 
 def failed_transaction(topics: Collection[str], error: KafkaError) -> str:
-    """Say why a transaction failed that wrote to these topics; the broker does not name the one."""
+    """Return the reason why a transaction on these topics failed; the broker does not name the one."""
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and topics:
         return _missing("Write", " or ".join(sorted(topics)))
     return str(error)
 
 
 def failed_fetch(topic: str, error: KafkaError) -> str:
-    """Say why nothing is read."""
+    """Return the reason why nothing is read."""
     return _missing("Read", topic) if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else error.str()
 
 

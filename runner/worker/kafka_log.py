@@ -1,8 +1,8 @@
-"""Kafka as the worker's log: one consumer and one producer of librdkafka, owned by one thread.
+"""Kafka as the event log: one consumer and one producer of librdkafka, owned by one thread.
 
-What an error of librdkafka means for the loop is decided here, once:
+Errors of librdkafka are translated here, and nowhere else:
 
-  retriable                    asked again, until a bound
+  retriable                    repeated, until a bound
   requires abort, or refused   LogUnavailable: abort, rewind, poll on
   fatal, fenced                Fenced: the process exits, a fresh one takes over
 """
@@ -46,25 +46,25 @@ from runner.worker.kafka_errors import (
 from runner.worker.start_offsets import EARLIEST
 
 IO_SECONDS: Final = 10.0
-"""One call to a broker, at most."""
+"""Longest call to a broker."""
 
 JOIN_SECONDS: Final = 20.0
-"""After which a group that has not let us in is taken for one that never will."""
+"""Time to join the group; after it the group is taken to refuse this worker for good."""
 
 _SLICE_SECONDS: Final = 1.0
-"""A call that waits longer than this is made again and again: a signal is only looked at in between."""
+"""Longest single wait of a call that is repeated: signals are handled between two waits."""
 
 CLOSE_SECONDS: Final = 1.0
-"""What the producer is given at the end for what it has left to do."""
+"""Time for the producer to finish at the end."""
 
 UNCONFIRMED_SECONDS: Final = 60.0
-"""How long a commit is asked again before the process gives up and a fresh one finds out."""
+"""How long a commit is repeated before the process exits and a fresh one finds out its outcome."""
 
 _log: Final = log.get("kafka")
 
 
 class KafkaLog:
-    """The EventLog Protocol over Apache Kafka. Rebalances are told to ``listener`` inside ``poll``."""
+    """The EventLog over Apache Kafka; ``listener`` receives rebalances inside ``poll``."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class KafkaLog:
         """Make the clients; nothing is sent before ``start``.
 
         ``topic_id`` is committed with every offset: Kafka keeps offsets by the topic's name alone, and
-        the client reads on in a topic that was made again as if nothing were.
+        the client reads on in a topic that was deleted and made again without an error.
         """
         clients = logging.getLogger("librdkafka")
         self._topic = topic
@@ -91,9 +91,9 @@ class KafkaLog:
         self._incremental = is_incremental(consumer_properties)
         self._probes = consumer_properties.get("group.protocol") == "consumer"
         self._owned: set[int] = set()
-        """As the group has told, whether read yet or not."""
+        """Partitions the group has assigned, whether read yet or not."""
         self._assigned: set[int] = set()
-        """Read, from where the loop said."""
+        """Partitions that are read, from the offsets of ``read_from``."""
         self._read: set[int] = set()
         self._group = str(consumer_properties.get("group.id", ""))
         self._has_joined = False
@@ -106,7 +106,7 @@ class KafkaLog:
         """Register the producer with its coordinator, then join the group.
 
         Raises LogUnavailable if no broker answers in ``seconds``, after which it may be called again;
-        FatalError if it refuses us.
+        FatalError if it refuses this worker.
         """
         if self._transactional:
             self._begin_to_write(seconds)
@@ -122,15 +122,15 @@ class KafkaLog:
     def close(self) -> None:
         """Leave the group, so that others take over at once, and close both clients."""
         self._consumer.close()
-        # A producer that was fenced refuses even this; the reason is on its way up already.
+        # A fenced producer refuses even this; that error has been raised already.
         with suppress(KafkaException):
             if self._open:
-                # Readers of the topics would wait for its end.
+                # Readers of the topics would wait for the end of the transaction.
                 self._producer.abort_transaction(CLOSE_SECONDS)
             self._producer.flush(CLOSE_SECONDS)
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return what is there, waiting for the first."""
+        """Return the messages at hand, waiting for the first."""
         self._producer.poll(0)
         first = self._consumer.poll(timeout_seconds)
         messages = [] if first is None else [first]
@@ -139,7 +139,7 @@ class KafkaLog:
         return [self._message(each) for each in messages if self._is_message(each)]
 
     def read_from(self, positions: Mapping[int, int]) -> dict[int, int]:
-        """Begin reading at these offsets; EARLIEST is found out."""
+        """Begin reading at these offsets; EARLIEST is replaced by the first offset of the partition."""
         began = {
             partition: self._earliest(partition) if offset == EARLIEST else offset
             for partition, offset in positions.items()
@@ -151,7 +151,7 @@ class KafkaLog:
         return began
 
     def rewind(self, positions: Mapping[int, int]) -> None:
-        """Read on from these offsets. What nothing was read of since needs no seek."""
+        """Read again from these offsets; a partition of which nothing was read since needs no seek."""
         for place in self._places({p: o for p, o in positions.items() if p in self._read}):
             self._guarded(lambda place=place: self._consumer.seek(place))  # type: ignore[misc]
             self._read.discard(place.partition)
@@ -167,9 +167,9 @@ class KafkaLog:
         self._guarded(lambda: self._consumer.resume(ours))
 
     def committed(self, partitions: Collection[int]) -> dict[int, int | None]:
-        """Return the group's committed offsets; pending transactions are waited for by the broker.
+        """Return the group's committed offsets; the broker waits for pending transactions.
 
-        Offsets of an earlier topic of this name are none. Those without an id were set by a person.
+        Offsets of an earlier topic of this name are None. Those without commit metadata were set by a person.
         """
         places = [TopicPartition(self._topic, partition) for partition in partitions]
         answers = self._guarded(lambda: self._consumer.committed(places, IO_SECONDS))
@@ -179,9 +179,9 @@ class KafkaLog:
         return {place.partition: self._offset(place) for place in answers}
 
     def homes(self) -> int:
-        """Return how many partitions the topic has, as the broker says now.
+        """Return the number of partitions of the topic, as the broker answers now.
 
-        LogUnavailable where it says of none: a topic that it does not know has not lost them.
+        LogUnavailable where it names none: a broker that does not know the topic yet is no proof of loss.
         """
         listed = self._guarded(lambda: self._consumer.list_topics(self._topic, IO_SECONDS))
         topic = listed.topics.get(self._topic)
@@ -265,7 +265,7 @@ class KafkaLog:
                     raise refusal(reason, self._group) or self._unavailable(error) from error
 
     def _require_joined(self) -> None:
-        """Wait until the group has us: a client waits in silence for ever where its protocol is unknown."""
+        """Wait until this worker is a member: with an unknown protocol the client waits for ever."""
         deadline = monotonic() + JOIN_SECONDS
         while self.group_metadata() is None:
             self.poll(1, 0.1)
@@ -276,11 +276,11 @@ class KafkaLog:
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._has_joined = True
-        # Nothing is fetched before the loop has found out where to begin.
+        # Nothing is fetched before the loop knows the start offsets.
         if self._incremental:
             consumer.incremental_assign([])
         else:
-            # All of it: who lost its session before it was told of the last one is told of the next at once.
+            # After a lost session the next assignment may come without a revocation of the last one.
             if self._owned:
                 self._release(self._owned)
             consumer.assign([])
@@ -289,17 +289,17 @@ class KafkaLog:
         self._listener.assigned(partitions)
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """Also of what was lost: it is somebody else's already."""
+        """Release revoked partitions, and lost ones, which another worker owns already."""
         released = {place.partition for place in places}
         reading = self._assigned & released
         self._release(released)
-        # All at once is given back by the client; part of it only by name, and only what is read.
+        # The client unassigns all partitions by itself; a part of them only by name, and only those read.
         if self._incremental:
             consumer.incremental_unassign(self._places(dict.fromkeys(reading, 0)))
 
     def _release(self, partitions: Collection[int]) -> None:
         released = set(partitions)
-        # In librdkafka a pause outlives the assignment: taken back later, it would still hold.
+        # In librdkafka a pause outlives the assignment: a partition assigned again would still be paused.
         self.resume(released)
         self._owned -= released
         self._assigned -= released
@@ -309,7 +309,7 @@ class KafkaLog:
     def _on_delivery(self, error: KafkaError | None, message: KafkaMessage) -> None:
         if error is not None:
             self._failures.append(error)
-            # Of a batch, hundreds fail alike; and what an abort throws away says nothing of the reason.
+            # Hundreds of a batch fail alike; and messages that an abort purges do not name the reason.
             if not self._failure and error.code() not in PURGED:
                 self._failure = failed_delivery(message.topic(), error)
                 _log.warning("not_delivered", topic=message.topic(), reason=self._failure)
@@ -321,7 +321,7 @@ class KafkaLog:
         return failures, failure
 
     def _queue(self, message: OutgoingMessage) -> None:
-        # -1 is the client's word for: by the hash of the key.
+        # -1: by the hash of the key.
         partition = -1 if message.partition is None else message.partition
         report = self._on_delivery
         self._topics_written.add(message.stream)
@@ -351,7 +351,7 @@ class KafkaLog:
         return False
 
     def _message(self, message: KafkaMessage) -> Message:
-        # The library types these as optional: only an event that is no message lacks them.
+        # Optional in the library's types: only an event that is not a message lacks them.
         partition: Any = message.partition()
         offset: Any = message.offset()
         if partition in self._assigned:
@@ -360,8 +360,8 @@ class KafkaLog:
             pairs: Any = message.headers() or ()
             headers = tuple((name, value or b"") for name, value in pairs)
         except (SystemError, UnicodeDecodeError) as error:
-            # The library's word for a header name that is not UTF-8; an interpreter that is warm may
-            # notice it one step later, and then without the former round the latter.
+            # A header name that is not UTF-8 is a SystemError in the library; a warm interpreter may raise
+            # the UnicodeDecodeError one step later, without the SystemError round it.
             reason = f"a header name cannot be read, all headers are left out: {error.__cause__ or error}"
             return Message(
                 partition, offset, message.key(), message.value(), (), reason, _timestamp_ms(message)

@@ -1,6 +1,6 @@
-"""What a worker must be allowed to do with its topics, and what it says where it is not.
+"""Permissions: the operations that a worker needs on its topics, and the error where one is missing.
 
-``docs/operations.md`` lists the same for those who grant it; a test grants exactly that list.
+``docs/operations.md`` lists them for those who grant them; a test grants exactly that list.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ WRITE: Final = "WRITE"
 
 
 def require_permissions(cluster: Cluster, operations: Mapping[str, Collection[str]]) -> None:
-    """FatalError, naming every topic and what must be allowed on it, unless all of that is."""
+    """FatalError unless all operations are allowed; it names every topic and what is missing on it."""
     missing = missing_permissions(cluster, operations)
     if missing:
         raise FatalError(f"no permission: {'; '.join(missing)}; allow it (kafka-acls --topic)")
 
 
 def missing_permissions(cluster: Cluster, operations: Mapping[str, Collection[str]]) -> list[str]:
-    """Return what is not allowed, a line a topic. Where the broker does not tell, nothing is missing.
+    """Return the missing permissions, a line a topic; none where the broker does not name operations.
 
-    A broker hides what may not even be described: whether there is such a topic cannot be told.
+    A broker hides topics that may not be described: whether such a topic exists is not known.
     """
     lines = []
     for name, needed in operations.items():

@@ -1,4 +1,4 @@
-"""What the loop does, as metrics, health and log events: the one observer of a real worker."""
+"""The observer of a worker: metrics, health and log events of its loop."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from runner.worker.result import BatchResult
 from runner.worker.tracer import NoTraces, Tracer
 
 REFUSED_IN_A_ROW: Final = 3
-"""After so many batches that Kafka did not take, it is no longer a rebalance that passes by."""
+"""Refused batches in a row after which the worker is not ready; fewer may be a rebalance."""
 
 _REGISTRY: Final = "schema registry"
 _log: Final = log.get("worker")
 
 
 class Reporter:
-    """Keeps the numbers of one worker; events are counted once per batch."""
+    """Updates metrics and health of one worker; events are counted once a batch."""
 
     def __init__(
         self, metrics: Metrics, health: HealthState, ticker: Ticker, tracer: Tracer | None = None
@@ -34,20 +34,20 @@ class Reporter:
         self._clock = LoopClock(metrics)
         self._down = False
         self._refusals = 0
-        """Batches in a row that Kafka did not take."""
+        """Batches in a row that Kafka refused."""
         self._open: frozenset[int] = frozenset()
         health.set_store(up=True)
         metrics.store_up.set(1)
 
     def phase_ended(self, part: str) -> None:
-        """Attribute the time since the last lap, and show that the loop is alive."""
+        """Attribute the time since the last phase, and show that the loop is alive."""
         self._clock.lap(cast("Part", part))
         self._tracer.phase_ended(part)
         if part == "poll":
             self._health.tick(self._ticker())
 
     def processed(self, batch: Batch, result: BatchResult, timers: int, seconds: float) -> None:
-        """Count what a batch came to, and log what was buried or could not be resumed."""
+        """Count the result of a batch, and log its dead letters and undeliverable timers."""
         metrics = self._metrics
         self._tracer.processed(result)
         metrics.count_transaction("committed")
@@ -66,12 +66,12 @@ class Reporter:
             _log.warning("not_handled", source=str(source), what=what, why=why)
 
     def delivered(self) -> None:
-        """Note that Kafka takes what is sent."""
+        """Record that Kafka commits transactions."""
         self._refusals = 0
         self._health.set_log(up=True)
 
     def aborted(self, error: TransientError) -> None:
-        """Say once what does not answer; it is asked again until it does."""
+        """Log an outage once, and show it until the store answers and reading goes on."""
         self._metrics.count_transaction("aborted")
         if isinstance(error, StoreUnavailable):
             self._health.set_store(up=False)
@@ -86,7 +86,7 @@ class Reporter:
         self._down = True
 
     def recovered(self) -> None:
-        """Say that reading goes on."""
+        """Log that reading goes on."""
         self._down = False
         self._health.set_store(up=True)
         self._health.set_trouble(_REGISTRY, None)
@@ -94,9 +94,9 @@ class Reporter:
         _log.info("reading_again")
 
     def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
-        """Note which homes are open, and which of them are paused."""
+        """Show the open homes, and the paused ones among them."""
         if not self._open.issuperset(opened):
-            # Kafka has just told where they begin: it may be long before there is a batch for it to take.
+            # Kafka has just returned their start offsets: it may be long before there is a batch to commit.
             self.delivered()
         self._open = frozenset(opened)
         self._health.set_assigned(len(opened))
@@ -106,28 +106,28 @@ class Reporter:
         _log.info("homes", open=sorted(opened), paused=sorted(paused))
 
     def paused(self, home: int, reason: str) -> None:
-        """Say why a home cannot go on."""
+        """Log why a home is paused."""
         _log.error("home_paused", home=home, reason=reason)
 
     def restoring(self, shards_left: int, records: int) -> None:
-        """Say how the restoring of what Redis has lost gets on."""
+        """Show the progress of restoring."""
         self._health.set_trouble("restoring what Redis has lost", f"{shards_left} shards are left")
         self._metrics.shards_restoring.set(shards_left)
         _log.warning("restoring", shards_left=shards_left, records=records)
 
     def restored(self, records: int) -> None:
-        """Say that Redis holds again what it had lost."""
+        """Log that Redis is complete again."""
         self.not_restored()
         self._metrics.records_restored.inc(records)
         _log.warning("restored", records=records)
 
     def not_restored(self) -> None:
-        """Note that nothing is being restored any more."""
+        """Show that no shard is being restored."""
         self._health.set_trouble("restoring what Redis has lost", None)
         self._metrics.shards_restoring.set(0)
 
     def removed(self, records: int) -> None:
-        """Count records that went after their retention."""
+        """Count records that were removed after their retention."""
         self._metrics.records_removed.inc(records)
 
     def event(self, name: str, **fields: Any) -> None:

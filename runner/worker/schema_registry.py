@@ -1,7 +1,7 @@
-"""The schema registry: which schema an id means, and which id ours has.
+"""The schema registry: the schema of an id, and the id of the runner's own schema.
 
-Schemas do not change under their id, so each is asked for once. What is learnt is kept, within bounds,
-also where the batch that asked for it is given up: so every batch gets on, however slow the registry is.
+The schema of an id never changes, so each is looked up once. Answers are kept, within bounds, also when the
+batch that needed them is aborted: so every attempt makes progress, however slow the registry is.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ T = TypeVar("T")
 _CHATTY: Final = ("httpx", "httpx2")
 
 MAX_KEPT: Final = 10_000
-"""Ids that are remembered, with their schema or with what is wrong with it."""
+"""Most ids that are kept, with their schema or its fault."""
 
 UNKNOWN_SECONDS: Final = 30.0
-"""How long an id is taken to be unknown, at least, before the registry is asked again."""
+"""Shortest time an unknown id is kept before the registry is asked again."""
 
 PATIENCE_SECONDS: Final = 10.0
-"""Spent on asking, after which the batch is given up: a loop that does not poll loses its partitions."""
+"""Time for look-ups, after which the batch is aborted: a loop that does not poll loses its partitions."""
 
 
 class Client(Protocol):
-    """What is used of confluent-kafka's SchemaRegistryClient."""
+    """The part of confluent-kafka's SchemaRegistryClient that is used."""
 
     def get_schema(self, schema_id: int) -> Any:
         """Return the schema of an id."""
@@ -55,7 +55,7 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _SchemaRefusal:
-    """What is wrong with the schema of an id, and until when that holds; None: for good."""
+    """The fault of the schema of an id, and until when it is kept; None: for good."""
 
     reason: str
     text: str
@@ -63,10 +63,10 @@ class _SchemaRefusal:
 
 
 class SchemaRegistry:
-    """The Schemas of ``ConfluentCodec``. Every call may block for as long as one request may take."""
+    """The Schemas of ``ConfluentCodec``; every call may block for as long as one request."""
 
     def __init__(self, client: Client, ticker: Ticker, *, register: bool) -> None:
-        """``register``: whether our schema may be added where it is missing."""
+        """``register``: whether the runner's schema may be registered where it is missing."""
         self._client = client
         self._ticker = ticker
         self._register = register
@@ -77,7 +77,7 @@ class SchemaRegistry:
     def writer(self, schema_id: int) -> WriterSchema:
         """Return the schema of an id.
 
-        Raises PoisonError UNKNOWN_SCHEMA or SCHEMA_MISMATCH, and SchemasUnavailable where there is no
+        Raises PoisonError UNKNOWN_SCHEMA or SCHEMA_MISMATCH, and SchemasUnavailable without an
         answer, or where answers take so long that the loop has to poll first.
         """
         known = self._kept.get(schema_id)
@@ -96,7 +96,7 @@ class SchemaRegistry:
         return int(registered.schema_id)
 
     def ping(self) -> None:
-        """Return if the registry answers what it did not answer last; SchemasUnavailable otherwise."""
+        """Return if the registry answers the last look-up that failed; SchemasUnavailable otherwise."""
         if self._unreachable_id is not None:
             self._answer_for(self._unreachable_id)
 
@@ -125,7 +125,7 @@ class SchemaRegistry:
                 raise SchemasUnavailable(
                     f"the schema registry gives no schema {schema_id}: {_reason(error)}"
                 ) from error
-            # As many as are kept can be asked for meanwhile: a batch of unknown ids has an end.
+            # Kept for as long as MAX_KEPT look-ups take, so that a batch of unknown ids comes to an end.
             now = self._ticker()
             end = now + max(UNKNOWN_SECONDS, MAX_KEPT * (now - began))
             return _SchemaRefusal("UNKNOWN_SCHEMA", f"the registry has no schema with id {schema_id}", end)
@@ -188,7 +188,7 @@ def connect(settings: Mapping[str, Any]) -> Client:
     from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 - an extra
 
     for name in _CHATTY:
-        # Every request, with its URL, and that may have a password.
+        # They log every request with its URL, which may contain a password.
         logging.getLogger(name).setLevel(logging.WARNING)
     client: Client = SchemaRegistryClient.new_client(dict(settings))
     return client
@@ -210,7 +210,7 @@ def _writer_schema(schema: Any) -> WriterSchema:
 
 
 def _is_unknown(error: Exception) -> bool:
-    """Whether the registry itself says so: a proxy before it may say 404 as well."""
+    """Whether the registry itself does not know the id: a proxy before it may answer 404 as well."""
     status, code = getattr(error, "http_status_code", None), getattr(error, "error_code", None)
     return status == 404 and isinstance(code, int) and 40400 <= code <= 40499
 

@@ -1,7 +1,7 @@
-"""What the worker must know of topics: do they exist, how large may a message be, which id has ours.
+"""Topics: which exist, the largest message of each, and the id of the requests topic.
 
-Asked of the broker at the start, every half a minute and when there is a new partition, by a thread of
-its own; the loop only looks at the last answer, and never waits for one.
+The broker is asked at the start, every half a minute and when there is a new partition, by a separate
+thread; the loop reads the last answer and never waits for one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from runner.worker.kafka_errors import unreachable
 ASK_SECONDS: Final = 10.0
 EVERY_SECONDS: Final = 30.0
 USUAL_LIMIT_BYTES: Final = 1_000_000
-"""Assumed where the broker does not tell: a little under Kafka's default."""
+"""Assumed where the broker does not answer it: a little under Kafka's default."""
 
 _FORBIDDEN: Final = object()
 _DIGITS_AT_ONCE: Final = 18
@@ -32,25 +32,25 @@ _log: Final = log.get("topics")
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic as the broker told."""
+    """One topic, as the broker described it."""
 
     id: str
     partitions: int
     limit_bytes: int
     operations: frozenset[str] = frozenset()
-    """What this client may do with it, as READ and WRITE; empty where the broker does not tell."""
+    """Operations this client is allowed, as READ and WRITE; empty where the broker does not name them."""
     cleanup_policy: str = ""
-    """``delete``, ``compact`` or both; empty where the broker does not tell."""
+    """``delete``, ``compact`` or both; empty where the broker does not name it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One answer of the broker; topics that do not exist are left out."""
+    """One answer of the broker; topics that do not exist are not in it."""
 
     id: str
     topics: Mapping[str, Topic] = field(default_factory=dict)
     forbidden: frozenset[str] = frozenset()
-    """Topics this client may not even see, if they exist."""
+    """Topics that this client may not describe; they may or may not exist."""
 
     @property
     def is_mock(self) -> bool:
@@ -59,7 +59,7 @@ class Cluster:
 
 
 class KafkaTopicCatalog:
-    """The Outlet of the actions: pure look-ups in the last answer."""
+    """The TopicCatalog of the actions: pure look-ups in the last answer of the broker."""
 
     def __init__(
         self, cluster: Cluster, codecs: Mapping[str, Codec], default: Codec, *, by_suffix: bool = False
@@ -91,7 +91,7 @@ class KafkaTopicCatalog:
 
 
 class TopicWatch:
-    """Keeps the outlet's answer fresh, and notices when the requests topic was made again."""
+    """Refreshes the topic catalogue, and notices when the requests topic was deleted or made again."""
 
     def __init__(
         self,
@@ -113,11 +113,11 @@ class TopicWatch:
         """Why the worker must exit; None while all is well."""
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Start the thread."""
         self._thread.start()
 
     def has_home(self, partition: int) -> bool:
-        """Whether the requests topic has this partition, by the last answer; if not, asks anew soon."""
+        """Whether the requests topic has this partition, by the last answer; if not, it is asked soon."""
         topic = self._topics.cluster.topics.get(self._requests)
         known = topic is not None and partition < topic.partitions
         if not known:
@@ -125,7 +125,7 @@ class TopicWatch:
         return known
 
     def close(self) -> None:
-        """Stop asking; returns when the thread has ended."""
+        """Stop the thread, and wait until it has ended."""
         self._closing.set()
         self._soon.set()
         self._thread.join(ASK_SECONDS)
@@ -143,14 +143,14 @@ class TopicWatch:
 
     def _compare(self, cluster: Cluster) -> None:
         if cluster.forbidden:
-            # They may well be there: what was known of them stays.
+            # They may exist: the last answer about them stays.
             _log.warning("topics_forbidden", topics=sorted(cluster.forbidden))
             return
         before = self._topics.cluster.topics.get(self._requests)
         now = cluster.topics.get(self._requests)
         if before is not None and (now is None or now.id != before.id):
             self.failed = f"topic {self._requests!r} was deleted or made again; restart the worker"
-            return  # What is known of another topic is of no use to this worker.
+            return  # The catalogue keeps describing the topic that was opened.
         if before is not None and now is not None and now.partitions < before.partitions:
             self.failed = (
                 f"topic {self._requests!r} has only {now.partitions} partitions now; restart the worker"
@@ -169,12 +169,12 @@ class TopicWatch:
 
 
 def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
-    """Return what the broker says of these topics; LogUnavailable if it does not answer in time."""
+    """Return the broker's answer about these topics; LogUnavailable without one in time."""
     try:
         listed = admin.list_topics(timeout=ASK_SECONDS)
         cluster = Cluster(str(listed.cluster_id))
         if cluster.is_mock:
-            # It answers for metadata and nothing else, and its topics have no ids.
+            # The mock broker answers metadata only, and its topics have no ids.
             return replace(cluster, topics=_listed(listed.topics, names))
         futures = admin.describe_topics(
             TopicCollection(list(names)), include_authorized_operations=True, request_timeout=ASK_SECONDS
@@ -194,7 +194,7 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
 
 
 def require_topics(cluster: Cluster, needed: Collection[str], *, exactly_once: bool) -> None:
-    """FatalError unless all topics exist and the broker can do what is asked of it."""
+    """FatalError unless all topics exist and the broker supports the delivery."""
     missing = [name for name in needed if name not in cluster.topics and name not in cluster.forbidden]
     if missing:
         raise FatalError(
@@ -218,7 +218,7 @@ def _remainder(number: str, divisor: int) -> int:
 
 
 def _listed(topics: Mapping[str, Any], names: Collection[str]) -> dict[str, Topic]:
-    """Return topics as metadata tells them: a topic that was only asked for has an error."""
+    """Return the topics in metadata; one that does not exist has an error there."""
     return {
         name: Topic("", len(topics[name].partitions), USUAL_LIMIT_BYTES)
         for name in names
@@ -244,7 +244,7 @@ def _topic(topic: Any, limit_bytes: int, cleanup_policy: str) -> Topic:
 
 
 def _settings(admin: AdminClient, names: list[str]) -> dict[str, tuple[int, str]]:
-    """Return max.message.bytes and cleanup.policy; topics whose settings may not be read are left out."""
+    """Return max.message.bytes and cleanup.policy of the topics whose settings may be read."""
     if not names:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]

@@ -1,4 +1,4 @@
-"""Who hears of batches for the sake of traces; by default nobody, at the price of an empty call a lap."""
+"""The tracer of a loop; by default it does nothing, at the price of an empty call a phase."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from runner.worker.result import BatchResult
 
 
 class Tracer(Protocol):
-    """Is told what the loop does. Must not raise, and waits for nobody."""
+    """Receives phases and batches of the loop; must not raise or block."""
 
     def phase_ended(self, part: str) -> None:
-        """A part of the loop ended."""
+        """A phase of the loop ended."""
         ...
 
     def processed(self, result: BatchResult) -> None:
-        """A batch was committed: all laps since the last poll are its own."""
+        """A batch was committed: the phases since the last poll are its own."""
         ...
 
 
 class NoTraces:
-    """Traces are off. Trace context is passed on all the same, by the actions."""
+    """The tracer where traces are off; the actions pass trace context on all the same."""
 
     def phase_ended(self, part: str) -> None:
         """Do nothing."""

@@ -1,8 +1,8 @@
-"""Ends a worker whose loop does not come round any more, so that a fresh process takes over.
+"""The watchdog ends a worker whose loop is stuck, so that a fresh process takes over.
 
-A call into the Kafka client may never return, whatever its time-out says: sending offsets after the
-group's coordinator has left the cluster (librdkafka issues 5456 and 5511). The client would go on
-beating its heart, and the partitions would stand still.
+A call into the Kafka client may never return, whatever its time-out: sending offsets after the group's
+coordinator has left the cluster (librdkafka issues 5456 and 5511). The client would go on sending
+heartbeats, and its partitions would stand still.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from runner.worker.health import HealthState
 from runner.worker.kafka_log import UNCONFIRMED_SECONDS
 
 STUCK_SECONDS: Final = UNCONFIRMED_SECONDS + 15.0
-"""Longer than any step waits that still knows what it waits for."""
+"""Longer than the longest time-out of a step."""
 
 _LOOKS: Final = 20
-"""How often it looks in that time."""
+"""Checks in that time."""
 
 _log: Final = log.get("watchdog")
 
 
 class Watchdog:
-    """Looks from a thread of its own; ends the process as ``kill -9`` would, which costs nothing."""
+    """Checks the loop from a separate thread; ends the process as ``kill -9`` would, which is safe."""
 
     def __init__(
         self,
@@ -45,16 +45,16 @@ class Watchdog:
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop looking: what takes time from now on is the end of the worker, which has its own limit."""
+        """Stop checking: the shutdown of the worker has a time limit of its own."""
         self._closing.set()
         self._thread.join()
 
     def look(self) -> None:
-        """End the process if the loop has not come round for too long."""
+        """End the process if the loop has completed no round for too long."""
         silent_seconds = self._state.seconds_since_tick(self._now())
         if silent_seconds > self._stuck_seconds:
             log.last_words(

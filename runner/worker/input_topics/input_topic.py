@@ -1,4 +1,4 @@
-"""One input topic: what the configuration adds to a payload to make an event of it."""
+"""An input topic: what the configuration adds to a payload to complete it to an event."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from runner.actions.timeout_between import TIMEOUT_COMMAND
 
 @dataclass(frozen=True, slots=True)
 class InputTopic:
-    """Plain data, made from the configuration by ``cli``."""
+    """The settings of one input topic, made from the configuration by ``cli``."""
 
     name: str
     topic: str
     meta: Mapping[str, Any]
     """The eventMeta of every event, but for ``requestTime``: action, domain, parameters and so on."""
     user: str = ""
-    """Who the caller is; empty: nobody. Never read from the payload, which anyone can write."""
+    """The caller; empty: nobody. Never read from the payload, which anyone can write."""
     roles: tuple[str, ...] = ()
     user_header: str | None = None
     roles_header: str | None = None

@@ -1,7 +1,7 @@
-"""A message that is only a payload becomes an event: pure, and the same event every time.
+"""Normalising: a bare payload becomes an event; pure, and the same event every time.
 
-The request id is the sender's, where the message has one, or made from the place of the message. So
-a message that is sent on twice is one request, and not two commands.
+The request id is the sender's where the message has one, or made from topic, partition and offset. So a
+message that is processed twice is one request, not two commands.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from runner.worker.event_log import Message
 from runner.worker.input_topics.input_topic import InputTopic
 
 INPUT: Final = "runner-input"
-"""Header of an event that was made from a message of an input topic: where that stands."""
+"""Header of an event made from an input topic: topic, partition and offset of the message."""
 
 _codec: Final = JsonCodec()
 
 
 def normalise(message: Message, topic: InputTopic, topic_id: str) -> Sections | None:
-    """Return the event of a message, as sections; None: a command that is for somebody else.
+    """Return the event of a message, as sections; None: a command for another runner.
 
-    ``topic_id`` tells the topic from an earlier one of its name. Raises PoisonError for what is no
-    JSON object, or has no readable headers.
+    ``topic_id`` tells the topic from an earlier one of its name. Raises PoisonError for a value
+    that is no JSON object, or for unreadable headers.
     """
     if message.value is None:
         raise PoisonError("TOMBSTONE", "the message has no value")
@@ -47,7 +47,7 @@ def normalise(message: Message, topic: InputTopic, topic_id: str) -> Sections | 
         request_id = f"{topic.topic}:{topic_id}:{message.partition}@{message.offset}"
         if message.timestamp_ms is not None:
             meta["requestTime"] = message.timestamp_ms
-    # A sender that names its request may repeat it: nothing in the event may tell the two apart.
+    # A sender that sets the request id may repeat the request: nothing in the event may differ then.
     return {
         "requestMeta": {"id": request_id, "channel": topic.name, "claims": _claims(message, topic)},
         "eventMeta": meta,
@@ -56,7 +56,7 @@ def normalise(message: Message, topic: InputTopic, topic_id: str) -> Sections | 
 
 
 def event_headers(message: Message, topic: InputTopic) -> Headers:
-    """Return the headers of the event: the trace, where it comes from and its time; no other is trusted."""
+    """Return the headers of the event: trace, source and time; no other header is trusted."""
     trace = tuple(header for header in message.headers if header[0] in TRACE_HEADERS)
     place = (INPUT, f"{topic.topic}/{message.partition}@{message.offset}".encode())
     moment_ms = message.timestamp_ms
@@ -73,7 +73,7 @@ def _fields(value: bytes) -> Sections:
 
 
 def _claims(message: Message, topic: InputTopic) -> dict[str, Any]:
-    """Return who the caller is; nobody is said outright, so that no payload can claim to be somebody."""
+    """Return the claims; an absent caller is written as such, so that no payload can set one."""
     user = _header(message, topic.user_header)
     roles = _header(message, topic.roles_header)
     listed = list(topic.roles) if roles is None else roles
@@ -81,7 +81,7 @@ def _claims(message: Message, topic: InputTopic) -> dict[str, Any]:
 
 
 def _request_id(message: Message, payload: bytes, topic: InputTopic) -> str | None:
-    """Return the request id that the sender gave; None where there is none that can be read."""
+    """Return the sender's request id; None where there is none that can be read."""
     if topic.request_id_path is None:
         return _header(message, topic.request_id_header)
     try:
@@ -93,7 +93,7 @@ def _request_id(message: Message, payload: bytes, topic: InputTopic) -> str | No
 
 
 def _header(message: Message, name: str | None) -> str | None:
-    """Return a header as text; None if it is not asked for, not there, blank, or no text."""
+    """Return a header as text; None if it is not configured, absent, blank, or not text."""
     text = None if name is None else header_text(message.headers, name)
     return text if text and text.strip() else None
 

@@ -1,6 +1,6 @@
-"""How far an input topic has been read: the group's committed offsets say it, and nothing else.
+"""Positions of an input topic: the group's committed offsets alone.
 
-The tasks are not touched here, so there is nothing in the store to compare with.
+The loop of an input topic changes no tasks, so the store keeps no offsets of it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from runner.worker.start_offsets import EARLIEST
 
 
 class InputPositions:
-    """The Positions of the loop of one input topic."""
+    """The Positions of the loop of one input topic; nothing is stored."""
 
     def __init__(self, partitions: int, ping: Callable[[], None]) -> None:
-        """``ping``: returns if the store answers, where homes are looked up."""
+        """``ping``: returns if the store answers, which is asked for the homes of tasks."""
         self._partitions = partitions
         self._ping = ping
 
@@ -23,28 +23,28 @@ class InputPositions:
         self._ping()
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
-        """Note nothing."""
+        """Store nothing."""
 
     def committed(self, incarnation: int) -> dict[int, int]:
-        """Return that reading begins at the first message where the group has no offset."""
+        """Return EARLIEST for every partition: without an offset it is read from its start."""
         del incarnation
         return dict.fromkeys(range(self._partitions), EARLIEST)
 
     def add_homes(self, incarnation: int, homes: int) -> None:
-        """Note that the topic has so many partitions now."""
+        """Remember the number of partitions of the topic."""
         del incarnation
         self._partitions = max(self._partitions, homes)
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
-        """Return none."""
+        """Return no fences."""
         del incarnation, partitions
         return {}
 
 
 class EveryPartition:
-    """An input topic: any partition is read; whether it was made again is asked elsewhere."""
+    """The topic of an input: every partition is read; ``is_stale`` of the thread checks the topic."""
 
     def has_home(self, partition: int) -> bool:
-        """Yes."""
+        """Return true."""
         del partition
         return True

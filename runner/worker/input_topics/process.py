@@ -1,7 +1,7 @@
-"""The middle of an input: a batch of payloads becomes events on ``requests``, at the homes of their tasks.
+"""Batch processing of an input topic: payloads become events on ``requests``, at the homes of their tasks.
 
-It keeps nothing and changes nothing in the store. The loop commits the events and the offsets of the
-payloads in one transaction; if that fails, the same payloads come again and make the same events.
+Nothing is changed in the store. The loop commits the events and the offsets of the payloads in one
+transaction; if that fails, the same payloads are redelivered and make the same events.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _JSON: Final = JsonCodec()
 
 
 class RecordLookup(Protocol):
-    """Where the records of tasks are looked up."""
+    """Loads the records of tasks."""
 
     def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
         """Return the records of these tasks, in one round trip; StoreUnavailable."""
@@ -48,7 +48,7 @@ class RecordLookup(Protocol):
 
 @dataclass(slots=True)
 class _Event:
-    """An event that was made of a payload, as it will stand on ``requests``."""
+    """An event made of a payload, as it is sent to ``requests``."""
 
     message: Message
     value: bytes
@@ -59,12 +59,12 @@ class _Event:
 
     @property
     def key(self) -> bytes:
-        """The sender's key, so that what it keeps in order stays in order; else the request id."""
+        """The sender's key, which keeps the sender's order; the request id where there is none."""
         return self.message.key or self.request_id.encode()
 
 
 class InputProcess:
-    """Makes events of the payloads of one input topic. Keeps nothing between batches."""
+    """Makes events of the payloads of one input topic; keeps nothing between batches."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class InputProcess:
         topics: TopicCatalog,
         dead_letters: str,
     ) -> None:
-        """``terms`` are those under which the events will be read from ``requests``."""
+        """``settings`` are those under which the events will be read from ``requests``."""
         self._topic = topic
         self._topic_id = topic_id
         self._settings = settings
         self._records = records
         self._topics = topics
         self._dead_letters = dead_letters
-        # Nothing was ever read there: a task id made of it, or a decision kept for it, is none.
+        # No event has this source: no task id is generated from it, and no decision kept for it.
         self._nowhere = Source(settings.incarnation, 0, -1)
 
     def run(
@@ -93,7 +93,7 @@ class InputProcess:
         send: Send | None = None,
     ) -> BatchResult:
         """Return the events and dead letters of a batch; StoreUnavailable if Redis does not answer."""
-        del send  # all of it goes at the end: there is little to wait for on the way
+        del send  # all messages are sent at the end: a batch is processed quickly
         batch_state = BatchState(batch)
         items = [
             InFlight(message, Source(0, message.partition, message.offset)) for message in batch.messages
@@ -119,14 +119,14 @@ class InputProcess:
             return None
 
     def _event(self, message: Message) -> _Event | None:
-        """Return the event of a message; PoisonError where ``requests`` could not take or give it."""
+        """Return the event of a message; PoisonError where ``requests`` could not take or return it."""
         settings, requests = self._settings, self._settings.policy.requests
         _require_size(len(message.value or b""), settings.policy.limits.event_bytes)
         sections = normalise(message, self._topic, self._topic_id)
         if sections is None:
             return None
         value = self._topics.encode(requests, sections)
-        # Read as the worker will read it: what would be poison there is poison here.
+        # Read as the worker reads it: an event that would be poison there is poison here.
         _require_size(len(value), settings.policy.limits.event_bytes)
         text = settings.codec.to_json(value)
         event = read_event(_JSON.decode(text), text, settings.rules)
@@ -140,7 +140,7 @@ class InputProcess:
         return made_event
 
     def _find_homes(self, events: list[_Event]) -> None:
-        """Note where the tasks of these events live, as far as there are any."""
+        """Set the home of each event whose task exists."""
         if not events:
             return
         keys = dict.fromkeys(event.task for event in events if event.task is not None)
@@ -152,7 +152,7 @@ class InputProcess:
     def _finish(
         self, item: InFlight, event: _Event | None, batch_state: BatchState, result: BatchResult
     ) -> None:
-        """Collect what a message came to, or cut its partition where it can neither go on nor away."""
+        """Add a message to the result, or pause its partition if it cannot be dead-lettered."""
         message = item.message
         if item.poison is not None:
             dead_letter = self._dead_letter(item, item.poison, batch_state, result)
@@ -172,7 +172,7 @@ class InputProcess:
     def _dead_letter(
         self, item: InFlight, why: PoisonError, batch_state: BatchState, result: BatchResult
     ) -> OutgoingMessage | None:
-        """Return the dead letter; None, and its partition paused, if no topic takes it."""
+        """Return the dead letter; None, and the partition paused, if no topic takes one."""
         limit = self._topics.limit_bytes(self._dead_letters)
         box = DeadLetterBox(self._dead_letters, self._topic.topic, limit)
         try:

@@ -1,4 +1,4 @@
-"""What the loop of an input topic does, as metrics, health and log events."""
+"""The observer of an input topic: metrics, health and log events of its loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log: Final = log.get("inputs")
 
 
 class InputReporter:
-    """The observer of one input topic. ``health`` is that of the worker; ``alive`` ticks for this loop."""
+    """Updates metrics and health for one input topic; ``alive`` ticks for its loop alone."""
 
     def __init__(self, name: str, metrics: Metrics, health: HealthState, ticker: Ticker) -> None:
         self.alive = HealthState(ticker())
@@ -30,18 +30,18 @@ class InputReporter:
         self._show()
 
     def phase_ended(self, part: str) -> None:
-        """Show that the loop is alive, and after a failure that it has come round once."""
+        """Show that the loop is alive, and that it has recovered once it completes a round."""
         if part == "poll":
             self.tick()
         elif part == "other" and self._down is not None:
             self.recovered()
 
     def tick(self) -> None:
-        """Show that somebody is at work, be it waiting."""
+        """Show that the thread is alive, even while it waits."""
         self.alive.tick(self._ticker())
 
     def processed(self, batch: Batch, result: BatchResult, timers: int, seconds: float) -> None:
-        """Count what the messages of a batch came to."""
+        """Count the results of a batch, and log its dead letters."""
         del batch, timers, seconds
         for (_, status), count in result.counts.items():
             self._metrics.count_input(self._name, status.lower(), count)
@@ -53,34 +53,34 @@ class InputReporter:
             _log.warning("not_handled", input=self._name, source=place, what=what, why=why)
 
     def delivered(self) -> None:
-        """Nothing is counted here."""
+        """Count nothing."""
 
     def aborted(self, error: TransientError) -> None:
-        """Say once what does not answer."""
+        """Log an outage once."""
         self._fail("batch_abandoned", error)
 
     def failed(self, error: RunnerError) -> None:
-        """Say once why the topic cannot be read; it is tried anew."""
+        """Log once why the topic cannot be read; its clients are made again."""
         self._fail("input_failed", error)
 
     def recovered(self) -> None:
-        """Say that reading goes on."""
+        """Log that reading goes on."""
         _log.info("reading_again", input=self._name)
         self._down = None
         self._show()
 
     def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
-        """Note which partitions are open, and which of them are paused."""
+        """Show the open partitions, and the paused ones among them."""
         self._paused = tuple(sorted(paused))
         self._show()
         _log.info("partitions", input=self._name, open=sorted(opened), paused=sorted(paused))
 
     def paused(self, home: int, reason: str) -> None:
-        """Say why a partition cannot go on."""
+        """Log why a partition is paused."""
         _log.error("partition_paused", input=self._name, partition=home, reason=reason)
 
     def removed(self, records: int) -> None:
-        """There are none here."""
+        """Do nothing: an input topic has no records."""
 
     def _fail(self, event: str, error: RunnerError) -> None:
         log_it = _log.warning if self._down is None else _log.debug

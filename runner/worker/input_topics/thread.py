@@ -1,8 +1,8 @@
-"""An input topic is read by a thread of its own, with clients of its own.
+"""The thread of an input topic: the topic is read by a thread and clients of its own.
 
-A call into the Kafka client may block for seconds, for what is wrong with this topic or its group
-alone; the tasks must not wait for that. Nothing is shared with the worker's loop but numbers. And
-whatever goes wrong here ends neither: the clients are closed, and after a pause made anew.
+A call into the Kafka client may block for seconds because of this topic or its group alone, and the tasks
+must not wait for that. Only metrics and health are shared with the worker's loop. An error ends neither the
+worker nor the thread: the clients are closed and, after a pause, made again.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from runner.worker.input_topics.reporter import InputReporter
 from runner.worker.loop import Loop
 
 AGAIN_SECONDS: Final = 5.0
-"""Between two tries to read a topic."""
+"""Between two attempts to read a topic."""
 
 CLOSE_SECONDS: Final = 10.0
-"""How long the batch in hand may take at the end; what is not committed then comes again."""
+"""Time for the last batch at the end; one that is not committed then is redelivered."""
 
 Opening = Callable[[], AbstractContextManager[Loop]]
-"""Makes clients and the loop over them, for the length of a block. Raises a RunnerError."""
+"""Makes the clients and their loop, for the length of a ``with`` statement. Raises a RunnerError."""
 
 
 class InputThread:
@@ -37,7 +37,7 @@ class InputThread:
         reporter: InputReporter,
         again_seconds: float = AGAIN_SECONDS,
     ) -> None:
-        """``is_stale``: whether the topic is another than the one that was opened."""
+        """``is_stale``: whether the topic was deleted or made again since it was opened."""
         self.name = name
         self.alive = reporter.alive
         self._opening = opening
@@ -48,21 +48,21 @@ class InputThread:
         self._thread = threading.Thread(target=self._run, name=f"input-{name}", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask it to finish the batch in hand; does not wait."""
+        """Ask the thread to finish the current batch; does not wait."""
         self._closing.set()
 
     def close(self) -> None:
-        """Stop, and wait until the group has been left."""
+        """Stop the thread, and wait until it has left the group."""
         self.stop()
         self._thread.join(CLOSE_SECONDS)
 
     @property
     def has_died(self) -> bool:
-        """Whether it ended although nobody asked it to: a mistake of ours, which a restart shows."""
+        """Whether the thread ended without ``stop``: a defect of the runner, shown by a restart."""
         return not self._thread.is_alive() and not self._closing.is_set()
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""What spans say: OpenTelemetry's names for messaging, and a few of ours."""
+"""Attributes of spans: OpenTelemetry's names for messaging, and a few of the runner."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from runner.worker.decoder import InFlight
 Attributes: TypeAlias = dict[str, str | int | bool]
 
 LONGEST: Final = 256
-"""Most characters of a text in a span: thousands of them may wait, and senders write what they like."""
+"""Most characters of a text in a span: thousands of spans may wait, and senders choose the texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the messages are read."""
+    """The topic and group that the messages are read from."""
 
     topic: str
     topic_id: str
-    """What tells the topic from an earlier one of its name."""
+    """The id of the topic, which an earlier topic of its name did not have."""
     group: str
 
 
 def of_request(item: InFlight, place: Place) -> Attributes:
-    """Return what the span of a message that was read says."""
+    """Return the attributes of the span of a message that was read."""
     message = item.message
     attributes: Attributes = {
         "messaging.system": "kafka",
@@ -48,7 +48,7 @@ def of_request(item: InFlight, place: Place) -> Attributes:
 
 
 def of_resumed(emit: OutgoingMessage) -> Attributes:
-    """Return what the span of a resumed event says."""
+    """Return the attributes of the span of a resumed event."""
     headers = {name: _text(value) for name, value in emit.headers}
     return {
         "messaging.system": "kafka",
@@ -64,7 +64,7 @@ def of_resumed(emit: OutgoingMessage) -> Attributes:
 
 
 def of_batch(events: int, place: Place) -> Attributes:
-    """Return what the span of a batch says."""
+    """Return the attributes of the span of a batch."""
     return {
         "messaging.system": "kafka",
         "messaging.destination.name": place.topic,
@@ -74,7 +74,7 @@ def of_batch(events: int, place: Place) -> Attributes:
 
 
 def error_of(item: InFlight) -> tuple[str, str] | None:
-    """Return (type, description) of what went wrong with an event; None: nothing."""
+    """Return (type, description) of the error of an event; None: it had none."""
     if item.poison is not None:
         return item.poison.reason, _short(str(item.poison))
     outcome = None if item.decision is None else item.decision.outcome
@@ -108,7 +108,7 @@ def _of_event(item: InFlight) -> Attributes:
 
 
 def _text(value: bytes) -> str:
-    # A character takes four bytes at the most; the rest need not be read.
+    # A character has four bytes at most; the rest need not be decoded.
     return _short(value[: 4 * LONGEST].decode("utf-8", "replace"))
 
 

@@ -1,6 +1,6 @@
-"""Sends spans to a collector, from a thread of its own; the loop never waits for it.
+"""Sends spans to a collector from a separate thread; the loop never waits for it.
 
-What waits is bounded: while the collector is away or slow, further spans are dropped and counted.
+The queue is bounded: while the collector is away or slow, further spans are dropped and counted.
 OpenTelemetry's own processor counts nothing, and waits for half a minute at the end.
 """
 
@@ -19,19 +19,19 @@ from runner import log
 from runner.metrics import SpanResult
 
 QUEUE_SPANS: Final = 8192
-"""Most spans that wait; some 35 MB."""
+"""Most spans in the queue; some 35 MB."""
 SEND_SPANS: Final = 512
 """Most spans in one request."""
 EVERY_SECONDS: Final = 1.0
 """Longest wait of a span while the collector answers."""
 LAST_SECONDS: Final = 2.0
-"""Spent at the end on what still waits."""
+"""Time at the end for the spans in the queue."""
 
 _log: Final = log.get("traces")
 
 
 class Sender(SpanProcessor):
-    """Takes ended spans from any thread. Never raises, never waits but in ``shutdown``."""
+    """Queues ended spans from any thread; never raises, and waits only in ``shutdown``."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Sender(SpanProcessor):
         queue_spans: int = QUEUE_SPANS,
         every_seconds: float = EVERY_SECONDS,
     ) -> None:
-        """``endpoint`` is named where it does not answer; ``count`` is told what became of spans."""
+        """``endpoint`` is named where it does not answer; ``count`` receives sent and dropped spans."""
         self._exporter = exporter
         self._endpoint = endpoint
         self._count = count
@@ -56,7 +56,7 @@ class Sender(SpanProcessor):
         self._thread.start()
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take a span, or drop it where too many wait."""
+        """Queue a span, or drop it where the queue is full."""
         if self._stopping or len(self._waiting) >= self._queue_spans:
             self._count("dropped", 1)
             return
@@ -65,11 +65,11 @@ class Sender(SpanProcessor):
             self._wake.set()
 
     def shutdown(self) -> None:
-        """Send what waits, for two seconds at most; then give up."""
+        """Send the queue within two seconds, and drop the rest."""
         self._stopping = True
         self._wake.set()
         self._thread.join(LAST_SECONDS)
-        # Ends the exporter's own waiting between two tries, and so the thread.
+        # Ends the exporter's own wait between two attempts, and so the thread.
         self._exporter.shutdown()
         self._thread.join(LAST_SECONDS)
         self._words.close()
@@ -96,7 +96,7 @@ class Sender(SpanProcessor):
             return False
 
     def _tell(self, *, away: bool) -> None:
-        """Say once that the collector does not take spans, and once that it does again."""
+        """Log once that the collector does not take spans, and once that it does again."""
         if away:
             log_it = _log.debug if self._is_away else _log.warning
             log_it("spans_not_sent", endpoint=self._endpoint, reason=self._words.pop_text())
@@ -106,7 +106,7 @@ class Sender(SpanProcessor):
 
 
 class _LastWords(logging.Handler):
-    """Keeps what OpenTelemetry last complained of, the cause and the end of it, for one line of ours."""
+    """Keeps the last two log lines of OpenTelemetry, for one line of the runner."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class _LastWords(logging.Handler):
         self.lines.append(record.getMessage())
 
     def pop_text(self) -> str:
-        """Return what was kept, which is forgotten."""
+        """Return the lines as one text, and drop them."""
         lines = " ".join(self.lines)
         self.lines.clear()
         return lines

@@ -1,4 +1,4 @@
-"""The spans of a worker: what became of each event, and what its batch took.
+"""The spans of a worker: one for each event, with the phases of its batch.
 
     request ──▶ process requests          one for each event, below the context of its traceparent
                   ├─ decode, load, decide, apply, commit      where the batch has one recorded event
@@ -6,8 +6,8 @@
     start   ──▶ send responses            the resumed event, in the trace of its StartTask,
                                           linked to the request that caused it
 
-They are made once a batch is committed, from the times noted on the way: an event costs nothing
-before its answer is out, and what was abandoned leaves no spans.
+Spans are made once a batch is committed, from the times of its phases: an event costs nothing before its
+answer is committed, and an aborted batch leaves no spans.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Step:
 
 
 class Spans:
-    """Makes the spans of one loop; used by its thread only."""
+    """Makes the spans of one loop; for its thread only."""
 
     def __init__(
         self,
@@ -59,8 +59,8 @@ class Spans:
     ) -> None:
         """Make spans for ``processor``.
 
-        ``sample`` is the share of requests without trace context that are recorded; ``now_ns`` gives the
-        time of day, which spans share with those of others.
+        ``sample`` is the share of requests without trace context that are recorded; ``now_ns`` is the
+        time of day, so that spans compare with those of other programs.
         """
         self._ids = Ids()
         provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=self._ids)
@@ -74,7 +74,7 @@ class Spans:
         self._failed = False
 
     def phase_ended(self, part: str) -> None:
-        """Note when a part of the loop ended; a poll begins a new batch, whatever became of the last."""
+        """Record the end of a phase; a poll begins a new batch, committed or not."""
         now_ns = self._now_ns()
         if part == "poll":
             self._steps.clear()
@@ -83,7 +83,7 @@ class Spans:
         self._last_ns = now_ns
 
     def processed(self, result: BatchResult) -> None:
-        """Make the spans of a batch; whatever goes wrong with that stays here."""
+        """Make the spans of a batch; an error is logged once and not raised."""
         try:
             self._record(result)
         except Exception:  # noqa: BLE001 - a span is never worth a worker, whatever an event held
@@ -106,7 +106,7 @@ class Spans:
             span.end(self._steps[-1].ended_ns)
 
     def _event(self, item: InFlight) -> Span | None:
-        """Return the span of an event, still open, or None; that of its resumed event is ended here."""
+        """Return the open span of an event, or None; the span of its resumed event is ended here."""
         parent = context_of(item.message.headers)
         resumed = resumed_by(item.decision)
         start = context_of(() if resumed is None else resumed.headers)
@@ -116,7 +116,7 @@ class Spans:
         return span
 
     def _is_wanted(self, item: InFlight, parent: SpanContext, start: SpanContext) -> bool:
-        """Whether an event is recorded: its own context decides, else that of the saga it resumes."""
+        """Whether an event is recorded: by its own context, or by that of the saga it resumes."""
         for context in (parent, start):
             if context.is_valid:
                 return context.trace_flags.sampled
@@ -142,7 +142,7 @@ class Spans:
         return span
 
     def _resumed(self, emit: OutgoingMessage, start: SpanContext, cause: SpanContext) -> None:
-        """Record a resumed event in the trace of its start; in that of its cause where the start had none."""
+        """Record a resumed event in the trace of its start, or of its cause where the start had none."""
         parent = start if start.is_valid else cause
         if not (parent.is_valid and parent.trace_flags.sampled):
             return
@@ -158,7 +158,7 @@ class Spans:
         span.end(commit.ended_ns)
 
     def _batch(self, spans: Sequence[Span], events: int) -> None:
-        """Record the steps: below the only event, or below a span of the batch, linked to and fro."""
+        """Record the phases: below the only event, or below a batch span linked with all events."""
         if len(spans) == 1:
             self._record_steps(spans[0].get_span_context())
             return
