@@ -60,7 +60,7 @@ def _field_docs() -> Iterator[tuple[str, str, str]]:
                         ast.AnnAssign(target=ast.Name(id=name)),
                         ast.Expr(value=ast.Constant(value=str(doc))),
                     ):
-                        yield node.name, stored[name], " ".join(said.split())
+                        yield node.name, stored[name], " ".join(doc.split())
 
 
 if __name__ == "__main__":

@@ -33,13 +33,13 @@ def check(data: bytes) -> None:
             return
         done = harness.process.run(batch(waiting), {})
         again = harness.another().run(batch(waiting), {})
-        assert again.emits == done.emits, "redelivered, it says something else"
-        assert (again.positions, again.held) == (done.positions, done.held)
+        assert again.outgoing == done.outgoing, "redelivered, it says something else"
+        assert (again.positions, again.deferred) == (done.positions, done.deferred)
         assert not done.paused
         check_positions(waiting, done)
         for emit in done.outgoing:
             check_emit(emit, waiting)
-        waiting = done.held
+        waiting = done.deferred
         harness.ticker.advance(draw.number(8) * 10)
     raise AssertionError("it does not come to an end")
 

@@ -297,7 +297,7 @@ class Worker:
                 changelog=self.harness.changelog,
                 restorer=restorer,
             ),
-            limits or Limits(),
+            limits or LoopLimits(),
             self.recorder,
             self.ticker,
         )

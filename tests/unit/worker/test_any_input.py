@@ -46,7 +46,7 @@ def handled(
     message = harness.message(value, home, headers, key)
     good = harness.message(event("StartTask", GOOD, GOOD), home)
     done = harness.process.run(batch([message, good]), {})
-    assert harness.another().run(batch([message, good]), {}).emits == done.emits, (
+    assert harness.another().run(batch([message, good]), {}).outgoing == done.outgoing, (
         "redelivered, it says the same"
     )
     assert done.deferred == []

@@ -63,8 +63,8 @@ def test_a_task_is_started_and_ended_and_its_record_is_json() -> None:
     assert json.loads(bytes(kept.start.event)) == json.loads(start)
 
     ended = estate.harness.handle(estate.requests(event("ProceedTask", request_id="req-2")))
-    [ack] = estate.read(began.emits)
-    resumed, done = estate.read(ended.emits)
+    [ack] = estate.read(began.outgoing)
+    resumed, done = estate.read(ended.outgoing)
     assert (ack["result"]["status"], resumed["result"]["status"]) == ("ACK", "PROCEEDED")
     assert resumed["payload"] == {"taskId": "task-1", "amount": 1}
     assert done["result"]["status"] == "SUCCESS"
@@ -76,7 +76,7 @@ def test_the_same_event_in_another_schema_is_a_duplicate() -> None:
     start = event("StartTask")
     first = estate.harness.handle(estate.requests(start))
     again = estate.harness.handle(estate.requests(start, UNSEEN), home=0)
-    assert statuses(first.emits) == statuses(again.emits) == ["ACK"]
+    assert statuses(first.outgoing) == statuses(again.outgoing) == ["ACK"]
 
 
 def test_what_is_for_another_home_keeps_its_bytes() -> None:
@@ -84,7 +84,7 @@ def test_what_is_for_another_home_keeps_its_bytes() -> None:
     estate.client.schemas[UNSEEN] = ours()
     estate.harness.handle(estate.requests(event("StartTask")), home=1)
     value = estate.requests(event("ProceedTask", request_id="req-2"), UNSEEN)
-    [forwarded] = estate.harness.handle(value, home=2).emits
+    [forwarded] = estate.harness.handle(value, home=2).outgoing
     assert (forwarded.stream, forwarded.partition, forwarded.value) == ("requests", 1, value)
 
 
@@ -104,15 +104,15 @@ def test_timers_and_continuations_are_in_the_encoding_of_requests() -> None:
         estate.harness.handle(estate.requests(task))
     estate.harness.ticker.advance(1)
     passing = estate.harness.handle(estate.requests(event("TimeoutBetween", None, "req-9")))
-    sent = [emit for emit in passing.emits if emit.stream == "requests"]
+    sent = [emit for emit in passing.outgoing if emit.stream == "requests"]
     assert len(sent) > 3
     assert all((emit.value or b"").startswith(b"\x00\x00\x00\x00\x05") for emit in sent)
     ends: list[str] = []
-    waiting = estate.harness.returned(passing.emits)
+    waiting = estate.harness.returned(passing.outgoing)
     while waiting:
         done = estate.harness.run(waiting.pop(0))
-        ends += statuses(done.emits)
-        waiting += estate.harness.returned(done.emits)
+        ends += statuses(done.outgoing)
+        waiting += estate.harness.returned(done.outgoing)
     assert sorted(ends) == ["SUCCESS"] + ["TIMEOUT"] * 5
 
 
@@ -125,7 +125,7 @@ def test_poison_is_buried_byte_for_byte_with_its_reason() -> None:
         (estate.requests(start, UNSEEN), "UNKNOWN_SCHEMA"),
         (estate.requests(b'{"payload":{}}'), "NOT_AN_ENVELOPE"),
     ):
-        [letter] = estate.harness.handle(value).emits
+        [letter] = estate.harness.handle(value).outgoing
         assert (letter.stream, letter.value) == (DEAD_LETTERS, value)
         assert dict(letter.headers)["dead-letter-reason"] == reason.encode()
     assert estate.harness.record() is None
@@ -134,17 +134,17 @@ def test_poison_is_buried_byte_for_byte_with_its_reason() -> None:
 def test_sizes_are_those_of_the_bytes_that_are_written() -> None:
     start = event("StartTask", payload={"text": "x" * 700})
     estate = Estate()
-    [ack] = estate.harness.handle(estate.requests(start)).emits
+    [ack] = estate.harness.handle(estate.requests(start)).outgoing
     size = len(ack.value or b"") + len(ack.key or b"") + sum(len(n) + len(v or b"") for n, v in ack.headers)
     for spare, status in ((-40, "FAIL"), (+600, "ACK")):
         tight = Estate(responses=size + spare)
-        [reply] = tight.harness.handle(tight.requests(start)).emits
+        [reply] = tight.harness.handle(tight.requests(start)).outgoing
         assert statuses([reply]) == [status]
 
 
 def test_a_registry_that_goes_away_holds_the_worker_and_nothing_is_lost_or_buried() -> None:
     estate = Estate()
-    worker = Worker(estate.harness, limits=Limits(retry_seconds=1.0))
+    worker = Worker(estate.harness, limits=LoopLimits(retry_seconds=1.0))
     worker.loop._parts = replace(worker.loop._parts, ping=estate.registry.ping)
     worker.step(3)
     estate.client.error = AWAY
@@ -175,7 +175,7 @@ def test_the_schema_has_no_field_that_is_left_out() -> None:
 def test_a_redelivered_event_is_answered_with_the_same_bytes(times: int) -> None:
     estate = Estate()
     message = estate.harness.message(estate.requests(event("StartTask")))
-    answers = [estate.harness.run(message).emits for _ in range(times + 1)]
+    answers = [estate.harness.run(message).outgoing for _ in range(times + 1)]
     assert all(emits == answers[0] for emits in answers)
 
 
@@ -183,8 +183,8 @@ def test_a_payload_of_an_input_becomes_an_event_in_the_encoding_of_requests() ->
     estate = Estate()
     estate.client.error = AWAY
     started = estate.harness.handle(estate.requests(event("StartTask")), home=2)
-    assert statuses(started.emits) == ["ACK"]
+    assert statuses(started.outgoing) == ["ACK"]
     payload = estate.harness.message(b'{"taskId": "task-1"}', home=1)
-    [made] = input_process(estate.harness).run(batch([payload]), {}).emits
+    [made] = input_process(estate.harness).run(batch([payload]), {}).outgoing
     assert (made.stream, made.partition) == ("requests", 2)
     assert estate.read([made])[0]["payload"] == {"taskId": "task-1"}

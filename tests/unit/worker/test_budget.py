@@ -100,7 +100,7 @@ def test_what_was_applied_and_is_cut_when_it_comes_again_gets_the_same_answer() 
     messages += [harness.message(event("ProceedTask", f"t{n}", f"p{n}")) for n in range(MANY)]
     first = harness.run(*messages)
     again = flat(worked_off(narrow(harness, seconds=5, size_bytes=3 * len(TEXT)), messages))
-    responses = [emit for emit in first.emits if emit.stream == "responses"]
+    responses = [emit for emit in first.outgoing if emit.stream == "responses"]
     assert [emit for emit in again if emit.stream == "responses"] == responses
 
 

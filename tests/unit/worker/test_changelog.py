@@ -61,7 +61,7 @@ def test_a_message_of_the_changelog_says_whose_it_is_in_key_headers_and_partitio
     harness.run(harness.message(start("other"), home=2))
     first = harness.message(start(), home=2)
     second = harness.message(proceed(), home=2)
-    (opened,) = told(harness.run(first).emits)
+    (opened,) = told(harness.run(first).outgoing)
     assert opened.key == b"orders:task-1"
     assert opened.partition == harness.store.shard("task-1")
     assert dict(opened.headers) == {
@@ -70,7 +70,7 @@ def test_a_message_of_the_changelog_says_whose_it_is_in_key_headers_and_partitio
         "home": b"2",
         "event": b"1/2@1",
     }
-    (closed,) = told(harness.run(second).emits)
+    (closed,) = told(harness.run(second).outgoing)
     assert dict(closed.headers) == {"revision": b"2", "source": b"1/2@1", "home": b"2", "event": b"1/2@2"}
 
 
@@ -85,7 +85,7 @@ def test_what_changes_nothing_tells_nothing() -> None:
     harness.handle(start())
     again = harness.handle(start())
     missing = harness.handle(proceed("other"))
-    assert [sent(emit).status for emit in (*again.emits, *missing.emits)] == ["ACK", "FAIL"]
+    assert [sent(emit).status for emit in (*again.outgoing, *missing.outgoing)] == ["ACK", "FAIL"]
 
 
 def test_a_redelivered_event_tells_the_task_as_that_event_left_it() -> None:
@@ -104,8 +104,8 @@ def test_a_redelivered_event_tells_the_task_as_that_event_left_it() -> None:
 def test_a_task_that_the_changelog_cannot_take_is_refused_before_it_is_stored() -> None:
     harness = Harness(with_changelog=True, cluster=topics(tasks=2000))
     done = harness.handle(start(payload={"text": "x" * 1200}))
-    assert sent(done.emits[0]).code == 13020
-    assert told(done.emits) == []
+    assert sent(done.outgoing[0]).code == 13020
+    assert told(done.outgoing) == []
     assert harness.record() is None
     assert told_by(harness.handle(start("small"))) == [harness.record("small")]
 
@@ -113,7 +113,7 @@ def test_a_task_that_the_changelog_cannot_take_is_refused_before_it_is_stored() 
 def test_a_task_that_was_taken_can_end() -> None:
     harness = Harness(with_changelog=True)
     batches = [harness.handle(start()), harness.handle(proceed())]
-    sizes = [len(emit.value or b"") for done in batches for emit in told(done.emits)]
+    sizes = [len(emit.value or b"") for done in batches for emit in told(done.outgoing)]
     assert 0 < sizes[1] - sizes[0] < CLOSING_BYTES
 
 
@@ -121,8 +121,8 @@ def test_without_its_topic_nothing_is_changed() -> None:
     harness = Harness(with_changelog=True)
     harness.handle(start())
     harness.topics.cluster = topics(tasks=None)
-    assert sent(harness.handle(start("other")).emits[0]).code == 13020
-    assert sent(harness.handle(proceed()).emits[0]).code == 13020
+    assert sent(harness.handle(start("other")).outgoing[0]).code == 13020
+    assert sent(harness.handle(proceed()).outgoing[0]).code == 13020
     harness.topics.cluster = topics()
     assert told_by(harness.handle(proceed("task-1", payload={"once": "more"}))) == [harness.record()]
 
@@ -184,7 +184,7 @@ def test_what_is_no_entry_is_refused(value: bytes, reason: str) -> None:
 
 def test_an_entry_of_a_later_format_is_refused_by_its_number() -> None:
     harness = Harness(with_changelog=True)
-    (emit,) = told(harness.handle(start()).emits)
+    (emit,) = told(harness.handle(start()).outgoing)
     later = json.loads(emit.value or b"") | {"format": FORMAT + 1}
     with pytest.raises(ChangelogUnreadable, match=f"format {FORMAT + 1}"):
         read_entry(json.dumps(later).encode())

@@ -64,7 +64,7 @@ def test_an_event_whose_record_is_stored_draws_the_same_when_only_it_comes_again
     harness = Harness()
     one, two = harness.message(start()), harness.message(proceed())
     first = harness.run(one, two)
-    assert again(harness, two).emits == first.emits[1:]
+    assert again(harness, two).outgoing == first.outgoing[1:]
 
 
 def test_an_event_that_is_decided_again_after_a_conflict_draws_the_same() -> None:
@@ -85,9 +85,9 @@ def test_a_forwarded_event_draws_at_home_what_it_drew_where_it_was_read_first() 
     message = harness.message(proceed(), home=1)
     planned = decode_message(message, harness.terms).plan
     done = harness.run(message)
-    assert statuses(done.emits) == []
+    assert statuses(done.outgoing) == []
     harness.ticker.advance(5)
-    drawn = drawn_by(harness.run(*harness.returned(done.emits)))
+    drawn = drawn_by(harness.run(*harness.returned(done.outgoing)))
     assert isinstance(planned, TaskPlan)
     assert drawn["input"] == planned.task_input.data["entered"]["mine"]
     assert drawn["input"][2] == drawn["output"][2] == NOW + 5000
@@ -97,8 +97,8 @@ def test_the_same_request_sent_again_is_another_event_and_draws_something_else()
     harness = Harness()
     first = harness.run(harness.message(start()), harness.message(proceed()))
     repeat = harness.handle(proceed())
-    shown = sent(repeat.emits[-1]).value["payload"]
-    assert statuses(repeat.emits) == ["SUCCESS"]
+    shown = sent(repeat.outgoing[-1]).value["payload"]
+    assert statuses(repeat.outgoing) == ["SUCCESS"]
     assert shown["stored"] == drawn_by(first)["start"]
     assert shown["shown"][0] != drawn_by(first)["output"][0]
 
@@ -117,7 +117,7 @@ def test_the_rest_of_a_period_has_the_limits_that_its_first_event_drew() -> None
     message = harness.message(value)
     first = decode_message(message, harness.terms).plan
     done = harness.run(message)
-    [rest] = [emit for emit in done.emits if "runner-period" in dict(emit.headers)]
+    [rest] = [emit for emit in done.outgoing if "runner-period" in dict(emit.headers)]
     harness.ticker.advance(60)
     [returned] = harness.returned([rest])
     continued = decode_message(returned, harness.terms).plan
@@ -131,6 +131,6 @@ def test_the_rest_of_a_period_has_the_limits_that_its_first_event_drew() -> None
 def test_a_message_without_a_timestamp_has_no_now_and_says_so() -> None:
     harness = Harness()
     message = Message(0, 0, b"key", start())
-    [emit] = harness.run(message).emits
+    [emit] = harness.run(message).outgoing
     assert sent(emit).code == 10011
     assert "no time is known" in json.loads(emit.value or b"")["result"]["error"]["message"]

@@ -12,7 +12,7 @@ from runner.store.calls import Change, HomeCall, Phase, Restoring, ShardCall
 from runner.tasks.record import Record
 from runner.worker.assignment import Batch
 from runner.worker.changelog_snapshot import LIMIT_BYTES, ChangelogRecord
-from runner.worker.filler import Extent, Filled, Filler
+from runner.worker.filler import Filled, Filler, FillExtent
 from tests.unit.worker.rig import HOMES, TASKS, Harness, event, topics
 from tests.unit.worker.test_changelog import proceed, start
 
@@ -54,7 +54,7 @@ def fill(
     """Fill the topic from all shards."""
     assert harness.changelog is not None
     known = {home: bases.get(home, 0) for home in range(HOMES)}
-    extent = Extent(("orders", "quiet"), incarnation, known)
+    extent = FillExtent(("orders", "quiet"), incarnation, known)
     filler = Filler(harness.store, topic, harness.changelog, extent, topic.take, limit)
     for shard in range(harness.store.shards):
         filler.shard(shard)
@@ -65,10 +65,12 @@ def busy() -> tuple[Harness, Topic]:
     """A history of tasks on three homes, in batches that are all committed, told as workers do."""
     harness, topic = Harness(with_changelog=True), Topic()
     for n in range(30):
-        topic.take(harness.handle(start(f"t-{n}", timeout=60_000 if n % 2 else None), home=n % HOMES).emits)
+        topic.take(
+            harness.handle(start(f"t-{n}", timeout=60_000 if n % 2 else None), home=n % HOMES).outgoing
+        )
     for n in range(0, 30, 3):
-        topic.take(harness.handle(proceed(f"t-{n}"), home=n % HOMES).emits)
-    topic.take(harness.handle(event("StartTask", "t-0", "again-0"), home=0).emits)
+        topic.take(harness.handle(proceed(f"t-{n}"), home=n % HOMES).outgoing)
+    topic.take(harness.handle(event("StartTask", "t-0", "again-0"), home=0).outgoing)
     return harness, topic
 
 
@@ -88,7 +90,7 @@ def test_what_is_right_already_is_not_written_again(limit: int) -> None:
     harness, topic = busy()
     before = dict(topic.last)
     del topic.last[b"orders:t-7"]
-    topic.take(harness.handle(proceed("t-1"), home=1).emits)
+    topic.take(harness.handle(proceed("t-1"), home=1).outgoing)
     stale = dict(topic.last) | {b"orders:t-1": before[b"orders:t-1"]}
     topic.last = stale
     topic.sizes.clear()

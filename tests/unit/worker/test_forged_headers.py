@@ -32,8 +32,8 @@ def passed(harness: Harness, first: Message) -> tuple[list[OutgoingMessage], int
         events += 1
         assert events < 50, "work without end"
         done = harness.run(waiting.pop())
-        emits += done.emits
-        continued = [emit for emit in done.emits if "runner-period" in dict(emit.headers)]
+        emits += done.outgoing
+        continued = [emit for emit in done.outgoing if "runner-period" in dict(emit.headers)]
         waiting += harness.returned(continued)
     return emits, events
 
@@ -105,7 +105,7 @@ def test_a_period_a_runner_might_have_written_ends_with_one_reply(name: str) -> 
 def test_a_period_on_another_action_means_nothing() -> None:
     harness = Harness()
     done = harness.handle(event("StartTask"), headers=(("runner-period", period()),))
-    assert statuses(done.emits) == ["ACK"]
+    assert statuses(done.outgoing) == ["ACK"]
 
 
 MARKS = [
@@ -128,8 +128,8 @@ def test_a_timer_that_matches_no_task_does_nothing_and_says_nothing(mark: bytes)
     harness = Harness()
     harness.handle(event("StartTask", timeout=60_000))
     done = harness.handle(event("TimeoutTask"), headers=(("runner-timer", mark),))
-    assert done.emits == []
-    assert done.fired == []
+    assert done.outgoing == []
+    assert done.timed_out == []
     assert done.positions == {0: 2}
     assert done.counts == {("TimeoutTask", "DROPPED"): 1}
     record = harness.record()
@@ -142,14 +142,14 @@ def test_an_event_that_says_it_was_forwarded_often_enough_is_refused(hops: bytes
     harness = Harness()
     harness.handle(event("StartTask"), home=2)
     done = harness.handle(event("ProceedTask"), home=1, headers=(("runner-hops", hops),))
-    assert [sent(emit).code for emit in done.emits] == [13020]
+    assert [sent(emit).code for emit in done.outgoing] == [13020]
 
 
 @pytest.mark.parametrize("hops", [b"", b"-1", b"x", b"\xff", "²".encode(), "٣".encode(), b"1e9"])
 def test_hops_no_runner_wrote_count_as_none(hops: bytes) -> None:
     harness = Harness()
     harness.handle(event("StartTask"), home=2)
-    [emit] = harness.handle(event("ProceedTask"), home=1, headers=(("runner-hops", hops),)).emits
+    [emit] = harness.handle(event("ProceedTask"), home=1, headers=(("runner-hops", hops),)).outgoing
     assert (emit.stream, emit.partition) == ("requests", 2)
     assert dict(emit.headers)["runner-hops"] == b"1"
 
@@ -158,5 +158,5 @@ def test_hops_no_runner_wrote_count_as_none(hops: bytes) -> None:
 def test_an_origin_no_runner_wrote_is_answered(origin: bytes) -> None:
     harness = Harness()
     done = harness.handle(event("StartTask", None), headers=(("runner-origin", origin),))
-    assert statuses(done.emits) == ["ACK"]
+    assert statuses(done.outgoing) == ["ACK"]
     assert len(harness.store.records()) == 1

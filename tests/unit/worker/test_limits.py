@@ -122,7 +122,7 @@ def test_at_the_limit_an_event_passes(what: str) -> None:
 def test_one_more_is_refused_and_the_next_event_is_handled(what: str) -> None:
     limits = one_limit(what)
     harness = middle_within(limits)
-    refused, taken = (sent(e) for e in handled_with_next(harness, *ASKED[what](small(what) + 1)).emits)
+    refused, taken = (sent(e) for e in handled_with_next(harness, *ASKED[what](small(what) + 1)).outgoing)
     assert (refused.status, refused.code) == ("FAIL", NOT_CONVERTIBLE)
     assert str(small(what)) in refused.value["result"]["error"]["message"]
     assert taken.status == "ACK"
@@ -152,9 +152,9 @@ def test_what_was_decided_stands_although_the_limit_was_lowered_since(
     value, headers = ASKED[what](small(what) + 1)
     message = harness.message(value, headers=headers)
     first = harness.run(message)
-    assert statuses(first.emits) == ["ACK"]
+    assert statuses(first.outgoing) == ["ACK"]
     again = within(harness, one_limit(what)).run(batch([message]), {})
-    assert again.emits == first.emits
+    assert again.outgoing == first.outgoing
     assert again.positions == first.positions
     assert not again.paused
 
@@ -175,9 +175,9 @@ def test_a_task_is_resumed_although_the_limits_were_lowered_between_apply_and_re
         event("ProceedTask", None, "p", payload=payload, enrichPath="decision", **parameters)
     )
     first = harness.run(closing)
-    assert statuses(first.emits) == ["PROCEEDED", "SUCCESS"]
+    assert statuses(first.outgoing) == ["PROCEEDED", "SUCCESS"]
     again = within(harness, SMALL).run(batch([closing]), {})
-    assert again.emits == first.emits
+    assert again.outgoing == first.outgoing
     assert not again.paused
 
 
@@ -185,8 +185,8 @@ def test_what_a_limit_refused_is_decided_anew_where_the_limit_was_raised_before_
     harness = middle_within(SMALL)
     value, headers = ASKED["headers"](SMALL.headers + 1)
     message = harness.message(value, headers=headers)
-    assert statuses(harness.run(message).emits) == ["FAIL"]
-    assert statuses(within(harness, WIDEST).run(batch([message]), {}).emits) == ["ACK"]
+    assert statuses(harness.run(message).outgoing) == ["FAIL"]
+    assert statuses(within(harness, WIDEST).run(batch([message]), {}).outgoing) == ["ACK"]
 
 
 def test_a_new_event_beyond_a_lowered_limit_is_refused_among_those_that_come_again() -> None:
@@ -196,20 +196,20 @@ def test_a_new_event_beyond_a_lowered_limit_is_refused_among_those_that_come_aga
     ]
     first = harness.run(*messages[:3])
     again = within(harness, SMALL).run(batch(messages), {})
-    assert statuses(again.emits) == ["ACK", "ACK", "ACK", "FAIL"]
-    assert again.emits[:3] == first.emits
+    assert statuses(again.outgoing) == ["ACK", "ACK", "ACK", "FAIL"]
+    assert again.outgoing[:3] == first.outgoing
 
 
 def test_a_task_with_a_longer_id_than_is_allowed_now_can_still_be_ended() -> None:
     harness = middle_within(WIDEST)
     harness.handle(start(task_id="x" * 100))
     ended = harness.message(event("ProceedTask", "x" * 100, "p"))
-    assert statuses(within(harness, SMALL).run(batch([ended]), {}).emits) == ["PROCEEDED", "SUCCESS"]
+    assert statuses(within(harness, SMALL).run(batch([ended]), {}).outgoing) == ["PROCEEDED", "SUCCESS"]
 
 
 @pytest.mark.parametrize("name", ["x", "traceparent", "runner-origin", "event-kind"])
 def test_a_hundred_thousand_headers_are_a_fail_that_has_none_of_them(name: str) -> None:
-    refused, taken = handled_with_next(Harness(), start(), ((name, b"0" * 8),) * 100_000).emits
+    refused, taken = handled_with_next(Harness(), start(), ((name, b"0" * 8),) * 100_000).outgoing
     assert (sent(refused).code, sent(taken).status) == (NOT_CONVERTIBLE, "ACK")
     assert [header for header, _ in refused.headers] == ["event-kind", "event-status"]
 
@@ -219,7 +219,7 @@ def test_an_event_at_the_limit_of_headers_is_still_taken_when_it_was_sent_on() -
     harness.handle(start(), home=2)
     headers = with_headers(SMALL.headers, SMALL.header_bytes)
     forwarded = harness.run(harness.message(event("ProceedTask", request_id="p"), 1, headers))
-    assert statuses(harness.run(*harness.returned(forwarded.emits)).emits) == ["PROCEEDED", "SUCCESS"]
+    assert statuses(harness.run(*harness.returned(forwarded.outgoing)).outgoing) == ["PROCEEDED", "SUCCESS"]
 
 
 def test_a_pass_over_tasks_with_the_longest_ids_there_can_be_is_not_refused_on_its_way() -> None:
@@ -231,8 +231,8 @@ def test_a_pass_over_tasks_with_the_longest_ids_there_can_be_is_not_refused_on_i
     ended: list[str] = []
     while pages:
         done = harness.run(*pages)
-        ended += statuses(done.emits)
-        pages = harness.returned(done.emits)
+        ended += statuses(done.outgoing)
+        pages = harness.returned(done.outgoing)
     assert ended.count("TIMEOUT") == 10
     assert [s for s in ended if s != "TIMEOUT"] == ["SUCCESS"]
 
@@ -241,7 +241,7 @@ def test_a_flood_of_events_beyond_a_limit_asks_the_store_once_a_batch() -> None:
     harness = middle_within(SMALL)
     flood = [harness.message(padded(SMALL.event_bytes + 1)) for _ in range(50)]
     done = harness.run(*flood)
-    assert done.dead == {"TOO_LARGE": 50}
+    assert done.dead_letter_reasons == {"TOO_LARGE": 50}
     assert harness.store.asked.count("load") == 2
 
 

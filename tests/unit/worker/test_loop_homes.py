@@ -37,7 +37,7 @@ def test_the_limit_of_poison_pauses_a_home_for_good_and_the_others_go_on() -> No
 
 
 def test_runs_of_poison_are_counted_across_batches() -> None:
-    worker = opened(Worker(Harness(poison_limit=3), homes=(0,), limits=Limits(batch_events=1)))
+    worker = opened(Worker(Harness(poison_limit=3), homes=(0,), limits=LoopLimits(batch_events=1)))
     for value in (b"1", b"2", start("a"), b"3", b"4", b"5", b"6"):
         worker.log.append(value)
     worker.step(12)
@@ -115,7 +115,7 @@ def test_without_a_limit_poison_never_stops_a_home() -> None:
 
 
 def test_a_home_without_room_for_its_dead_letter_waits_and_is_tried_again() -> None:
-    worker = opened(Worker(homes=(0, 1), limits=Limits(paused_seconds=5.0)))
+    worker = opened(Worker(homes=(0, 1), limits=LoopLimits(paused_seconds=5.0)))
     worker.harness.topics.cluster = topics(dead_letters=None)
     for value in (start("a"), b"poison", start("b")):
         worker.log.append(value)
@@ -133,7 +133,7 @@ def test_a_home_without_room_for_its_dead_letter_waits_and_is_tried_again() -> N
 
 
 def test_timers_of_a_blocked_home_wait_until_it_goes_on() -> None:
-    worker = opened(Worker(homes=(0,), limits=Limits(paused_seconds=5.0)))
+    worker = opened(Worker(homes=(0,), limits=LoopLimits(paused_seconds=5.0)))
     worker.harness.topics.cluster = topics(dead_letters=None)
     for value in (start("a", timeout=1000), b"poison"):
         worker.log.append(value)

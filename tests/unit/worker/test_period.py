@@ -24,16 +24,16 @@ def timers(emits: list[OutgoingMessage]) -> list[OutgoingMessage]:
 
 def sweep(harness: Harness, **meta: object) -> list[OutgoingMessage]:
     value = event("TimeoutBetween", None, "sweep", meta=meta)
-    return harness.handle(value).emits
+    return harness.handle(value).outgoing
 
 
 def test_a_command_is_carried_out_answered_and_counted_as_a_pass() -> None:
     harness = with_tasks(4)
     value = event("TIMEOUT", None, "command", payload={"toTime": NOW})
     first = harness.handle(value)
-    second = harness.run(*harness.returned(first.emits[-1:]))
-    assert (len(timers(first.emits)), len(timers(second.emits))) == (3, 1)
-    reply = sent(second.emits[-1])
+    second = harness.run(*harness.returned(first.outgoing[-1:]))
+    assert (len(timers(first.outgoing)), len(timers(second.outgoing))) == (3, 1)
+    reply = sent(second.outgoing[-1])
     assert (reply.status, reply.value["eventMeta"]["action"]) == ("SUCCESS", "TIMEOUT")
     assert reply.value["result"]["requested"] == 4
     assert second.counts == {("TimeoutBetween", "SUCCESS"): 1}
@@ -47,9 +47,9 @@ def test_a_pass_goes_in_chunks_with_one_reply_at_the_end() -> None:
     assert len(timers(first)) == 3
     assert statuses(first) == []
     assert harness.store.last_timeout("orders") is None, "not before the pass has ended"
-    second = harness.run(*harness.returned(first[-1:])).emits
+    second = harness.run(*harness.returned(first[-1:])).outgoing
     assert len(timers(second)) == 3
-    third = harness.run(*harness.returned(second[-1:])).emits
+    third = harness.run(*harness.returned(second[-1:])).outgoing
     assert len(timers(third)) == 1
     assert sent(third[-1]).value["result"]["requested"] == 7
     assert {emit.partition for emit in timers([*first, *second, *third])} == {0, 1}
@@ -60,7 +60,7 @@ def test_a_continuation_keeps_the_end_the_pass_began_with() -> None:
     harness = with_tasks(4)
     first = sweep(harness)
     harness.ticker.advance(3600)
-    second = harness.run(*harness.returned(first[-1:])).emits
+    second = harness.run(*harness.returned(first[-1:])).outgoing
     assert sent(second[-1]).value["result"]["requested"] == 4, (
         "what became due in the meantime is for the next"
     )
@@ -71,14 +71,14 @@ def test_the_tasks_told_time_out_and_nobody_is_answered_for_that() -> None:
     harness = with_tasks(2)
     emits = sweep(harness)
     done = harness.run(*harness.returned(timers(emits)))
-    assert [(sent(emit).kind, sent(emit).status) for emit in done.emits] == [("resume", "TIMEOUT")] * 2
-    assert {task.key.id for task in done.fired} == {"task-0", "task-1"}
+    assert [(sent(emit).kind, sent(emit).status) for emit in done.outgoing] == [("resume", "TIMEOUT")] * 2
+    assert {task.key.id for task in done.timed_out} == {"task-0", "task-1"}
 
 
 def test_a_pass_that_comes_again_sends_the_same() -> None:
     harness = with_tasks(7)
     message = harness.message(event("TimeoutBetween", None, "sweep"))
-    assert harness.run(message).emits == harness.run(message).emits
+    assert harness.run(message).outgoing == harness.run(message).outgoing
 
 
 def test_a_pass_whose_reply_has_no_topic_is_refused_and_tells_nobody() -> None:
@@ -94,8 +94,8 @@ def test_a_pass_nobody_can_be_told_of_is_buried() -> None:
     harness = with_tasks(7)
     harness.topics.cluster = topics(responses=None)
     done = harness.handle(event("TimeoutBetween", None, "sweep"))
-    assert [emit.stream for emit in done.emits] == [DEAD_LETTERS]
-    assert done.dead == {"UNANSWERABLE": 1}
+    assert [emit.stream for emit in done.outgoing] == [DEAD_LETTERS]
+    assert done.dead_letter_reasons == {"UNANSWERABLE": 1}
     assert done.counts == {("TimeoutBetween", "DEAD"): 1}
     assert harness.store.last_timeout("orders") is None
 
@@ -104,7 +104,7 @@ def test_a_continuation_that_grows_too_large_is_refused() -> None:
     harness = with_tasks(7)
     value = event("TimeoutBetween", None, "sweep", payload={"large": "x" * 4000})
     harness.topics.cluster = topics(requests=len(value) + 512 + 60)
-    [refused] = harness.handle(value).emits
+    [refused] = harness.handle(value).outgoing
     assert sent(refused).code == 13020
 
 
@@ -115,7 +115,7 @@ def test_an_outage_in_the_middle_of_a_pass_is_passed_on_and_the_pass_made_again(
         harness.faults.once(f"store.{call}", StoreUnavailable("no answer"))
         with pytest.raises(StoreUnavailable):
             harness.run(message)
-    assert statuses(harness.run(message).emits) == ["SUCCESS"]
+    assert statuses(harness.run(message).outgoing) == ["SUCCESS"]
 
 
 def test_a_pass_reaches_homes_that_were_added() -> None:

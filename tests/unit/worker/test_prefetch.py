@@ -115,7 +115,7 @@ def test_what_cannot_be_looked_up_ends_it_and_is_left_to_the_batch() -> None:
 
 def test_the_next_batch_is_decoded_while_this_one_is_confirmed_and_not_again() -> None:
     harness, codec = counting()
-    worker = Worker(harness, homes=(0,), limits=Limits(batch_events=3))
+    worker = Worker(harness, homes=(0,), limits=LoopLimits(batch_events=3))
     for number in range(9):
         worker.log.append(start(f"t{number}"))
     worker.step(2)
@@ -128,7 +128,7 @@ def test_the_next_batch_is_decoded_while_this_one_is_confirmed_and_not_again() -
 
 def test_what_was_decoded_of_a_home_that_is_revoked_is_dropped_and_decoded_anew_when_it_comes_back() -> None:
     harness, codec = counting()
-    worker = Worker(harness, homes=(0,), limits=Limits(batch_events=2))
+    worker = Worker(harness, homes=(0,), limits=LoopLimits(batch_events=2))
     for number in range(4):
         worker.log.append(start(f"t{number}"))
     worker.step(2)
@@ -144,7 +144,7 @@ def test_what_was_decoded_of_a_home_that_is_revoked_is_dropped_and_decoded_anew_
 
 def test_what_was_decoded_behind_a_batch_that_failed_is_decoded_anew() -> None:
     harness, codec = counting()
-    worker = Worker(harness, homes=(0,), limits=Limits(batch_events=2), delivery=DECODED_FIRST)
+    worker = Worker(harness, homes=(0,), limits=LoopLimits(batch_events=2), delivery=DECODED_FIRST)
     for number in range(4):
         worker.log.append(start(f"t{number}"))
     worker.faults.once("log.commit", LogUnavailable("no answer"))
@@ -160,7 +160,7 @@ def test_nothing_is_decoded_ahead_of_what_is_left_of_a_batch() -> None:
         harness.terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog, harness.ticker
     )
     codec.takes = lambda: harness.ticker.advance(1.0)
-    worker = Worker(harness, homes=(0,), limits=Limits(batch_events=6))
+    worker = Worker(harness, homes=(0,), limits=LoopLimits(batch_events=6))
     for number in range(12):
         worker.log.append(start(f"t{number}"))
     worker.until_idle()

@@ -26,7 +26,7 @@ from tests.unit.worker.rig import (
 def test_the_answers_of_a_batch_come_in_the_order_of_each_homes_messages() -> None:
     harness = Harness()
     done = harness.run(*(harness.message(start(f"req-{n}", f"task-{n}"), home=n % 3) for n in range(12)))
-    answered = [sent(emit).request_id for emit in done.emits]
+    answered = [sent(emit).request_id for emit in done.outgoing]
     assert answered == [f"req-{n}" for home in range(3) for n in range(home, 12, 3)]
     assert done.positions == {0: 4, 1: 4, 2: 4}
     assert done.deferred == []
@@ -36,7 +36,7 @@ def test_the_answers_of_a_batch_come_in_the_order_of_each_homes_messages() -> No
 def test_the_home_that_has_waited_longest_comes_first() -> None:
     harness = Harness()
     done = harness.run(*(harness.message(start(f"req-{n}", f"task-{n}"), home=2 - n % 3) for n in range(6)))
-    assert [sent(emit).request_id for emit in done.emits] == [f"req-{n}" for n in (0, 3, 1, 4, 2, 5)]
+    assert [sent(emit).request_id for emit in done.outgoing] == [f"req-{n}" for n in (0, 3, 1, 4, 2, 5)]
 
 
 def test_what_is_decided_is_sent_before_the_next_slice_and_the_rest_is_returned() -> None:
@@ -63,7 +63,7 @@ def test_where_the_time_is_over_the_rest_waits_and_every_shard_is_told_how_far_t
     end = done.positions[0]
     assert 2 < end < 6
     assert done.positions == {0: end}
-    assert done.held == [each for each in messages if (each.partition, each.offset) >= (0, end)]
+    assert done.deferred == [each for each in messages if (each.partition, each.offset) >= (0, end)]
     assert harness.store.shards_behind(1, {0: end, 1: 0}) == []
     assert len(harness.store.shards_behind(1, {0: end + 1})) == harness.store.shards
 
@@ -86,7 +86,7 @@ def test_events_of_one_task_build_on_each_other_within_a_batch() -> None:
         for value in (proceed("early"), start(), start(), proceed(), proceed(), proceed("late"), start())
     ]
     done = harness.run(*messages)
-    assert [(sent(emit).request_id, sent(emit).status) for emit in done.emits] == [
+    assert [(sent(emit).request_id, sent(emit).status) for emit in done.outgoing] == [
         ("early", "FAIL"),
         ("req-1", "ACK"),
         ("req-1", "ACK"),
@@ -96,7 +96,7 @@ def test_events_of_one_task_build_on_each_other_within_a_batch() -> None:
         ("late", "FAIL"),
         ("req-1", "ACK"),
     ]
-    assert [sent(done.emits[n]).code for n in (0, 6)] == [10118, 10119]
+    assert [sent(done.outgoing[n]).code for n in (0, 6)] == [10118, 10119]
     assert status_of(harness.record()) is Status.PROCEEDED
     assert harness.store.asked == ["load", "apply"], "a batch is one load and one apply"
 
@@ -114,7 +114,7 @@ def test_a_task_lives_where_it_was_started_and_events_from_elsewhere_are_forward
     harness = Harness()
     harness.handle(start(), home=2)
     done = harness.handle(proceed(), home=1)
-    [forwarded] = done.emits
+    [forwarded] = done.outgoing
     assert (forwarded.stream, forwarded.partition, forwarded.value) == ("requests", 2, proceed())
     assert dict(forwarded.headers) == {
         "runner-origin": b"1/1@0",
@@ -122,14 +122,14 @@ def test_a_task_lives_where_it_was_started_and_events_from_elsewhere_are_forward
         "runner-hops": b"1",
     }
     assert done.counts == {("ProceedTask", "FORWARDED"): 1}
-    answered = harness.run(*harness.returned(done.emits))
-    assert statuses(answered.emits) == ["PROCEEDED", "SUCCESS"]
+    answered = harness.run(*harness.returned(done.outgoing))
+    assert statuses(answered.outgoing) == ["PROCEEDED", "SUCCESS"]
 
 
 def test_what_is_for_others_has_no_reply_and_no_effect_but_its_offset_is_passed() -> None:
     harness = Harness()
     done = harness.handle(event("StartTask", meta={"handler": "others"}))
-    assert done.emits == []
+    assert done.outgoing == []
     assert done.positions == {0: 1}
     assert done.counts == {("ignored", "IGNORED"): 1}
     assert harness.store.records() == []
@@ -138,7 +138,7 @@ def test_what_is_for_others_has_no_reply_and_no_effect_but_its_offset_is_passed(
 def test_poison_is_buried_in_its_place_and_the_next_is_handled() -> None:
     harness = Harness()
     done = harness.run(harness.message(start()), harness.message(b"\xff"), harness.message(proceed()))
-    assert [emit.stream for emit in done.emits] == ["responses", DEAD_LETTERS, "responses", "responses"]
+    assert [emit.stream for emit in done.outgoing] == ["responses", DEAD_LETTERS, "responses", "responses"]
     assert done.positions == {0: 3}
     assert done.dead_letter_reasons == {"NOT_UTF8": 1}
     [(source, what, why)] = done.refused
@@ -192,15 +192,15 @@ def test_a_timer_that_times_its_task_out_has_fired() -> None:
     harness.handle(start(timeout=MINUTE))
     timer = timer_of(harness.record())
     done = harness.handle(event("TimeoutTask", request_id="timer"), headers=timer)
-    assert statuses(done.emits) == ["TIMEOUT"]
-    assert [(task.key.id, task.home, task.deadline_ms) for task in done.fired] == [
+    assert statuses(done.outgoing) == ["TIMEOUT"]
+    assert [(task.key.id, task.home, task.deadline_ms) for task in done.timed_out] == [
         ("task-1", 0, NOW + MINUTE)
     ]
-    assert (done.spent, done.undeliverable) == ([], [])
+    assert (done.stale, done.undeliverable) == ([], [])
     spent = harness.handle(event("TimeoutTask", request_id="timer"), headers=timer)
-    assert spent.emits == []
-    assert spent.spent == done.fired
-    assert (spent.fired, spent.undeliverable) == ([], [])
+    assert spent.outgoing == []
+    assert spent.stale == done.timed_out
+    assert (spent.timed_out, spent.undeliverable) == ([], [])
 
 
 def test_a_timer_whose_task_cannot_be_resumed_says_so_and_the_task_stays_open() -> None:
@@ -208,7 +208,7 @@ def test_a_timer_whose_task_cannot_be_resumed_says_so_and_the_task_stays_open() 
     harness.handle(event("StartTask", meta={"responseStream": "orders-out"}, timeout=1))
     harness.topics.cluster = topics(orders_out=None)
     done = harness.handle(event("TimeoutTask"), headers=timer_of(harness.record()))
-    assert done.emits == []
+    assert done.outgoing == []
     assert [task.key.id for task in done.undeliverable] == ["task-1"]
     assert (done.timed_out, done.stale) == ([], [])
     assert [what for _, what, _ in done.refused] == ["NOT_RESUMED"]
@@ -218,5 +218,5 @@ def test_a_timer_whose_task_cannot_be_resumed_says_so_and_the_task_stays_open() 
 def test_the_mark_of_a_timer_on_another_action_means_nothing() -> None:
     harness = Harness()
     done = harness.handle(proceed(), headers=(("runner-timer", b"1/0@0;1;0"),))
-    assert statuses(done.emits) == ["FAIL"]
-    assert (done.fired, done.spent, done.undeliverable) == ([], [], [])
+    assert statuses(done.outgoing) == ["FAIL"]
+    assert (done.timed_out, done.stale, done.undeliverable) == ([], [], [])

@@ -41,7 +41,7 @@ def test_redelivered_events_send_the_same_again_although_the_store_has_moved_on(
     harness, messages, first = redelivered_history()
     records = harness.store.records()
     second = again(harness, *messages)
-    assert second.emits == first.emits
+    assert second.outgoing == first.outgoing
     assert second.positions == first.positions
     assert second.redelivered == 5, "only decisions on a task are kept"
     assert harness.store.records() == records
@@ -50,8 +50,10 @@ def test_redelivered_events_send_the_same_again_although_the_store_has_moved_on(
 def test_redelivered_events_say_the_same_whatever_the_time_and_the_size_of_their_batch() -> None:
     harness, messages, first = redelivered_history()
     harness.ticker.advance(3600)
-    second = [emit for message in messages[:4] for emit in harness.another().run(batch([message]), {}).emits]
-    assert second == first.emits[: len(second)]
+    second = [
+        emit for message in messages[:4] for emit in harness.another().run(batch([message]), {}).outgoing
+    ]
+    assert second == first.outgoing[: len(second)]
 
 
 def test_timers_are_told_of_redelivered_deadlines_too() -> None:
@@ -66,8 +68,8 @@ def test_a_batch_that_is_partly_redelivered_decides_only_the_rest() -> None:
     one, two = harness.message(start()), harness.message(proceed())
     first = harness.run(one)
     done = again(harness, one, two)
-    assert done.emits[: len(first.emits)] == first.emits
-    assert statuses(done.emits) == ["ACK", "PROCEEDED", "SUCCESS"]
+    assert done.outgoing[: len(first.outgoing)] == first.outgoing
+    assert statuses(done.outgoing) == ["ACK", "PROCEEDED", "SUCCESS"]
     assert done.redelivered == 1
 
 
@@ -77,7 +79,7 @@ def test_a_zombie_and_its_successor_end_up_with_the_same_answer() -> None:
     other: list[BatchResult] = []
     harness.faults.before("store.apply", lambda: other.append(again(harness, *messages)))
     done = harness.run(*messages)
-    assert done.emits == other[0].emits
+    assert done.outgoing == other[0].outgoing
     assert done.conflicts == 1
     assert done.redelivered == 2
     assert len(harness.store.records()) == 1
@@ -88,7 +90,7 @@ def test_where_two_homes_start_one_task_the_second_is_decided_again_and_forwarde
     mine, theirs = harness.message(start("mine"), home=0), harness.message(start("theirs"), home=1)
     harness.faults.before("store.apply", lambda: again(harness, theirs))
     done = harness.run(mine)
-    [forwarded] = done.emits
+    [forwarded] = done.outgoing
     assert (forwarded.stream, forwarded.partition) == ("requests", 1)
     record = harness.record()
     assert record is not None
@@ -137,12 +139,12 @@ def test_a_closed_task_is_replaced_only_by_the_first_event_of_a_batch() -> None:
     messages = [harness.message(value) for value in (start(), proceed(), start("new"), proceed("new-2"))]
     elsewhere = harness.message(start("other", "task-9"), home=1)
     first = harness.run(*messages, elsewhere)
-    assert statuses(first.emits) == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
+    assert statuses(first.outgoing) == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
     assert first.positions == {0: 2, 1: 1}
     assert first.deferred == messages[2:]
     assert first.paused == {}
-    second = harness.run(*first.held)
-    assert [sent(emit).request_id for emit in second.emits] == ["new", "new", "new-2"]
+    second = harness.run(*first.deferred)
+    assert [sent(emit).request_id for emit in second.outgoing] == ["new", "new", "new-2"]
     assert second.positions == {0: 4}
 
 
@@ -163,13 +165,13 @@ def test_a_crash_before_the_replacement_is_committed_gives_the_same_twice() -> N
     harness = Harness()
     messages = [harness.message(value) for value in (start(), proceed(), start("new"))]
     first = harness.run(*messages)
-    assert again(harness, *messages).emits == first.emits
-    second = harness.run(*first.held)
-    assert again(harness, *first.held).emits == second.emits
+    assert again(harness, *messages).outgoing == first.outgoing
+    second = harness.run(*first.deferred)
+    assert again(harness, *first.deferred).outgoing == second.outgoing
 
 
 def test_a_duplicate_on_a_closed_task_needs_no_cut() -> None:
     harness = Harness()
     done = harness.run(*(harness.message(value) for value in (start(), proceed(), start())))
-    assert statuses(done.emits) == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
-    assert done.held == []
+    assert statuses(done.outgoing) == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
+    assert done.deferred == []

@@ -48,7 +48,7 @@ class Bench:
     def decide(self, emits: list[OutgoingMessage]) -> None:
         """Let timers come back and be decided."""
         done = self.harness.run(*self.harness.returned(emits))
-        self.timers.release([*done.fired, *done.spent])
+        self.timers.release([*done.timed_out, *done.stale])
         self.timers.postpone(done.undeliverable)
 
     def drained(self) -> list[OutgoingMessage]:

@@ -23,9 +23,9 @@ from tests.unit.worker.rig import (
 def test_an_event_not_even_a_fail_can_answer_is_buried() -> None:
     harness = Harness(cluster=topics(responses=None))
     done = harness.run(harness.message(start()), harness.message(event("StartTask", meta={"domain": "?"})))
-    assert [(emit.stream, emit.value is not None) for emit in done.emits] == [(DEAD_LETTERS, True)] * 2
-    assert [dict(emit.headers)["dead-letter-reason"] for emit in done.emits] == [b"UNANSWERABLE"] * 2
-    assert done.dead == {"UNANSWERABLE": 2}
+    assert [(emit.stream, emit.value is not None) for emit in done.outgoing] == [(DEAD_LETTERS, True)] * 2
+    assert [dict(emit.headers)["dead-letter-reason"] for emit in done.outgoing] == [b"UNANSWERABLE"] * 2
+    assert done.dead_letter_reasons == {"UNANSWERABLE": 2}
     assert [what for _, what, _ in done.refused] == ["UNANSWERABLE"] * 2
     assert done.positions == {0: 2}
     assert harness.store.records() == []
@@ -38,8 +38,8 @@ def test_what_was_buried_stays_buried_when_it_comes_again() -> None:
     harness.topics.cluster = topics()
     harness.run(messages[1])
     second = again(harness, messages[0])
-    assert second.emits == first.emits
-    assert second.dead == {"UNANSWERABLE": 1}
+    assert second.outgoing == first.outgoing
+    assert second.dead_letter_reasons == {"UNANSWERABLE": 1}
     assert status_of(harness.record()) is Status.OPEN
 
 
@@ -55,9 +55,9 @@ def test_a_replay_whose_topic_is_gone_blocks_its_home_and_no_other() -> None:
     assert done.positions == {1: 1}
     assert done.deferred == []
     assert done.poisoned == set()
-    assert [sent(emit).request_id for emit in done.emits] == ["c"]
+    assert [sent(emit).request_id for emit in done.outgoing] == ["c"]
     harness.topics.cluster = topics()
-    assert [sent(emit).request_id for emit in again(harness, *mine).emits] == ["a", "b"]
+    assert [sent(emit).request_id for emit in again(harness, *mine).outgoing] == ["a", "b"]
 
 
 @pytest.mark.parametrize("limit", [None, 600])
@@ -70,17 +70,17 @@ def test_a_dead_letter_no_topic_takes_blocks_its_home_before_it(limit: int | Non
     assert set(done.paused) == {0}
     assert DEAD_LETTERS in done.paused[0]
     assert done.poison_runs == {0: 0, 1: 0}
-    assert done.dead == {}
+    assert done.dead_letter_reasons == {}
     harness.topics.cluster = topics()
     rest = again(harness, poison, two)
-    assert [emit.stream for emit in rest.emits] == [DEAD_LETTERS, "responses", "responses"]
+    assert [emit.stream for emit in rest.outgoing] == [DEAD_LETTERS, "responses", "responses"]
 
 
 def test_the_limit_of_poison_blocks_exactly_behind_the_last_one_it_allows() -> None:
     harness = Harness(poison_limit=2)
     messages = [harness.message(b"poison") for _ in range(3)]
     done = harness.run(*messages)
-    assert [emit.stream for emit in done.emits] == [DEAD_LETTERS] * 2
+    assert [emit.stream for emit in done.outgoing] == [DEAD_LETTERS] * 2
     assert done.positions == {0: 2}
     assert done.poisoned == {0}
     assert done.poison_runs == {0: 2}
@@ -93,8 +93,8 @@ def test_poison_behind_a_cut_is_counted_when_it_is_its_turn() -> None:
     messages = [harness.message(value) for value in values]
     done = harness.run(*messages)
     assert (done.paused, done.poisoned) == ({}, set())
-    assert done.held == messages[2:]
-    rest = harness.run(*done.held)
+    assert done.deferred == messages[2:]
+    rest = harness.run(*done.deferred)
     assert rest.poisoned == {0}
     assert rest.positions == {0: 5}
     assert harness.record("task-2") is None
@@ -116,7 +116,7 @@ def test_an_outage_of_the_store_is_passed_on(call: str) -> None:
     message = harness.message(start())
     with pytest.raises(StoreUnavailable):
         harness.run(message)
-    assert statuses(harness.run(message).emits) == ["ACK"]
+    assert statuses(harness.run(message).outgoing) == ["ACK"]
 
 
 def test_a_forwarded_event_that_would_be_too_large_is_refused_not_sent() -> None:
@@ -125,6 +125,6 @@ def test_a_forwarded_event_that_would_be_too_large_is_refused_not_sent() -> None
     value = event("ProceedTask", request_id="req-2", payload={"large": "x" * 4000})
     harness.topics.cluster = topics(requests=len(value) + 512)
     done = harness.handle(value, home=1)
-    [refused] = done.emits
+    [refused] = done.outgoing
     assert sent(refused).code == 13020
     assert isinstance(refused, OutgoingMessage)

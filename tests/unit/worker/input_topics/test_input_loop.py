@@ -49,7 +49,7 @@ class InputWorker:
             time=time,
             incarnation=1,
         )
-        self.loop = Loop(parts, limits or Limits(), self.recorder, self.ticker)
+        self.loop = Loop(parts, limits or LoopLimits(), self.recorder, self.ticker)
         self.log.listener = self.loop
         self.log.assign(0, 1)
 
@@ -155,7 +155,7 @@ def test_a_message_that_nobody_takes_pauses_its_partition_until_somebody_does() 
     assert worker.sent == Counter(["task-1"])
     assert worker.recorder.paused_homes == {0}
     harness.topics.cluster = topics()
-    worker.ticker.advance(Limits().paused_seconds)
+    worker.ticker.advance(LoopLimits().paused_seconds)
     worker.step()
     assert worker.sent == Counter(["task-0", "task-1"])
     assert [emit.value for emit in worker.log.sent if emit.stream == DEAD_LETTERS] == [b"no json"]

@@ -46,16 +46,16 @@ def run(harness: Harness, *messages: Message, topic: InputTopic | None = None) -
 def followed(harness: Harness, done: BatchResult) -> list[str]:
     """The statuses of all that comes of the events."""
     found = []
-    for emit in done.emits:
+    for emit in done.outgoing:
         came = harness.handle(emit.value, emit.partition or 0, emit.headers)
-        found += statuses(came.emits)
+        found += statuses(came.outgoing)
     return found
 
 
 def test_an_event_goes_to_the_home_of_its_task_with_the_senders_key() -> None:
     harness = with_task()
     done = run(harness, message({"taskId": "task-1"}, key=b"desk-5"))
-    (emit,) = done.emits
+    (emit,) = done.outgoing
     assert (emit.stream, emit.key, emit.partition) == ("requests", b"desk-5", 3)
     assert done.positions == {2: 8}
     assert done.counts == {("desk", "EVENT"): 1}
@@ -65,8 +65,8 @@ def test_an_event_goes_to_the_home_of_its_task_with_the_senders_key() -> None:
 def test_where_no_home_is_known_the_key_decides_and_the_runner_finds_the_way() -> None:
     harness = with_task()
     done = run(harness, message({"taskId": "nobody"}), message({"taskId": "nobody"}, offset=8, key=None))
-    assert [emit.partition for emit in done.emits] == [None, None]
-    assert [emit.key for emit in done.emits] == [b"key", b"answers:topic-9:2@8"]
+    assert [emit.partition for emit in done.outgoing] == [None, None]
+    assert [emit.key for emit in done.outgoing] == [b"key", b"answers:topic-9:2@8"]
 
 
 def test_homes_are_looked_up_once_for_a_batch() -> None:
@@ -94,8 +94,8 @@ def test_the_order_of_a_task_is_the_order_of_its_messages() -> None:
 def test_a_payload_that_claims_to_be_somebody_is_nobody_even_where_payloads_are_trusted() -> None:
     harness = with_task(taskRoles="manager")
     done = run(harness, message({"taskId": "task-1", "user": {"id": "eve", "roles": ["manager"]}}))
-    came = harness.handle(done.emits[0].value, 3)
-    assert sent(came.emits[0]).code == 14
+    came = harness.handle(done.outgoing[0].value, 3)
+    assert sent(came.outgoing[0]).code == 14
 
 
 def test_an_event_is_written_as_requests_is_read() -> None:
@@ -103,7 +103,7 @@ def test_an_event_is_written_as_requests_is_read() -> None:
     catalog = KafkaTopicCatalog(topics(), {"requests": codec}, JsonCodec())
     terms = replace(harness.terms, codec=codec)
     made = InputProcess(input_topic(), TOPIC_ID, terms, harness.store, catalog, DEAD_LETTERS)
-    (emit,) = made.run(batch([message({"taskId": "task-1"})]), {}).emits
+    (emit,) = made.run(batch([message({"taskId": "task-1"})]), {}).outgoing
     assert emit.partition == 3
     with pytest.raises(ValueError, match=r"utf-8|Expecting"):
         json.loads(emit.value or b"")
@@ -126,7 +126,7 @@ def test_poison_is_buried_byte_for_byte_in_its_place_and_says_where_it_stood() -
     harness = with_task()
     headers = (("a", b"\xff"), ("user", b"x"))
     done = run(harness, message(b"no json", headers=headers), message({"taskId": "task-1"}, offset=8))
-    letter, emit = done.emits
+    letter, emit = done.outgoing
     assert (letter.stream, letter.key, letter.value) == (DEAD_LETTERS, b"key", b"no json")
     assert letter.headers[:2] == headers
     said = {name: text.decode() for name, text in letter.headers[2:]}
@@ -145,25 +145,25 @@ def test_poison_is_buried_byte_for_byte_in_its_place_and_says_where_it_stood() -
 @pytest.mark.parametrize("spare", [-1, 0])
 def test_a_payload_must_fit_as_an_event(spare: int) -> None:
     probe = run(Harness(), message({"taskId": ""}))
-    room = 2048 - len(probe.emits[0].value or b"") + spare
+    room = 2048 - len(probe.outgoing[0].value or b"") + spare
     done = run(Harness(max_event_bytes=2048), message({"taskId": "x" * (room + 1)}))
-    assert done.dead == ({"TOO_LARGE": 1} if spare == 0 else {})
+    assert done.dead_letter_reasons == ({"TOO_LARGE": 1} if spare == 0 else {})
 
 
 def test_what_is_too_large_is_not_even_looked_at() -> None:
     done = run(Harness(max_event_bytes=2048), message(b"x" * 2049), message(b"x" * 2048, offset=8))
-    assert done.dead == {"TOO_LARGE": 1, "NOT_JSON": 1}
+    assert done.dead_letter_reasons == {"TOO_LARGE": 1, "NOT_JSON": 1}
 
 
 def test_what_requests_does_not_take_is_buried_and_not_sent_for_ever() -> None:
     done = run(Harness(cluster=topics(requests=3000)), message({"taskId": "x" * 2500}))
-    assert done.dead == {"TOO_LARGE": 1}
+    assert done.dead_letter_reasons == {"TOO_LARGE": 1}
 
 
 def test_a_payload_as_deep_as_an_event_may_be_is_too_deep_inside_of_one() -> None:
     deep, less_deep = (b'{"a":' * levels + b"1" + b"}" * levels for levels in (200, 199))
-    assert run(Harness(), message(deep)).dead == {"TOO_DEEP": 1}
-    assert run(Harness(), message(less_deep)).dead == {}
+    assert run(Harness(), message(deep)).dead_letter_reasons == {"TOO_DEEP": 1}
+    assert run(Harness(), message(less_deep)).dead_letter_reasons == {}
 
 
 def test_a_dead_letter_that_nobody_takes_stops_its_partition_and_no_other() -> None:
@@ -186,8 +186,8 @@ def test_poison_without_end_stops_its_partition_for_good() -> None:
     harness = Harness(poison_limit=3)
     messages = [message(b"x", offset=n) for n in range(5)]
     done = input_process(harness).run(batch(messages), {2: 1})
-    assert len(done.emits) == 2
-    assert (done.positions, done.poisoned, done.held) == ({2: 2}, {2}, [])
+    assert len(done.outgoing) == 2
+    assert (done.positions, done.poisoned, done.deferred) == ({2: 2}, {2}, [])
     assert done.poison_runs == {2: 3}
 
 
@@ -235,9 +235,9 @@ def check(value: bytes | None, headers: Headers, key: bytes | None, topic: Input
     given = message(value, headers=headers, key=key)
     good = message({"taskId": "open"}, offset=8, key=key)
     done = run(harness, given, good, topic=topic)
-    assert run(harness, given, good, topic=topic).emits == done.emits
-    assert (done.positions, done.held, done.paused) == ({2: 9}, [], {})
-    first = list(done.emits)
+    assert run(harness, given, good, topic=topic).outgoing == done.outgoing
+    assert (done.positions, done.deferred, done.paused) == ({2: 9}, [], {})
+    first = list(done.outgoing)
     if not topic.is_command:
         assert first.pop().stream == "requests"
     assert len(first) <= 1
@@ -247,8 +247,8 @@ def check(value: bytes | None, headers: Headers, key: bytes | None, topic: Input
             assert emit.headers[: len(headers)] == headers
             continue
         came = harness.handle(emit.value, emit.partition or 0, emit.headers)
-        assert came.dead == {}
-        answers = [each for each in came.emits if each.stream in {"responses", "orders-out"}]
+        assert came.dead_letter_reasons == {}
+        answers = [each for each in came.outgoing if each.stream in {"responses", "orders-out"}]
         assert answers or came.counts == {("ignored", "IGNORED"): 1}
     assert first or topic.is_command
 
