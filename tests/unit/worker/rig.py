@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import structs
@@ -105,8 +106,9 @@ def sent(emit: OutgoingMessage) -> Sent:
     kind, status = headers["event-kind"].decode(), headers["event-status"].decode()
     assert value["result"]["status"] == status
     request_id = value["requestMeta"]["id"]
+    # As the number was spelled: a float has only some of its digits.
     is_whole_number = isinstance(request_id, float) and request_id.is_integer()
-    assert str(int(request_id) if is_whole_number else request_id) == emit.key.decode()
+    assert str(int(Decimal(repr(request_id))) if is_whole_number else request_id) == emit.key.decode()
     return Sent(kind, status, emit.key.decode(), value)
 
 

@@ -210,12 +210,14 @@ def test_an_answer_that_only_is_late_is_waited_for() -> None:
 
 def test_a_signal_before_the_beginning_ends_it_where_it_is_and_a_later_one_is_noted() -> None:
     early = Stopping()
+    early.note()
     with pytest.raises(EndedEarly):
-        early.note()
+        early.interrupt()
     with pytest.raises(EndedEarly):
         early.pause(3600)
     later = Stopping()
     later.begun()
     assert not later.asked()
     later.note()
+    later.interrupt()
     assert later.asked()
