@@ -67,6 +67,9 @@ _REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
 )
 _UNDONE: Final[Sequence[tuple[Any, ...]]] = (("HSET", "a", "b"), ("DEL",))
 
+_SPOKEN: Final = {"feed": "changelog"}
+"""What a person reads for the name of a stored field."""
+
 
 class RedisStore:
     """The Store Protocol over a connection to Redis; for one thread."""
@@ -133,7 +136,7 @@ class RedisStore:
         if answer[0] == b"MISMATCH":
             _, name, stored, value = (part.decode() for part in answer)
             raise StoreMismatch(
-                f"the Redis key space belongs to {name} {stored}, this worker has {value}; "
+                f"the Redis key space belongs to {_SPOKEN.get(name, name)} {stored}, this worker has {value}; "
                 "use another redis.prefix, or the settings it was made with"
             )
         self._ownership, self._inherited = replace(ownership, incarnation=answer[1]), answer[3]

@@ -113,7 +113,7 @@ def test_a_registry_that_goes_away_is_waited_for_and_what_is_no_avro_is_buried(
 
 def test_without_a_registry_a_worker_says_so_and_ends(estate: Estate, fleets: Callable[..., Fleet]) -> None:
     estate.registry.stop()
-    worker = fleets(estate.site).one()
+    worker = fleets(estate.site).one({"RUNNER_WORKER__STARTSECONDS": "6"})
     assert worker.wait() == 1
     [event] = worker.events("exiting")
     assert "check schemaRegistry.url, or start the registry" in event["reason"]
