@@ -136,8 +136,8 @@ class RedisStore:
         if answer[0] == b"MISMATCH":
             _, name, stored, value = (part.decode() for part in answer)
             raise StoreMismatch(
-                f"the Redis key space belongs to {_SPOKEN.get(name, name)} {stored}, this worker has {value}; "
-                "use another redis.prefix, or the settings it was made with"
+                f"the Redis key space belongs to {_SPOKEN.get(name, name)} {stored}, this worker has "
+                f"{value}; use another redis.prefix, or the settings it was made with"
             )
         self._ownership, self._inherited = replace(ownership, incarnation=answer[1]), answer[3]
         return Opened(answer[1], created=bool(answer[2]))
