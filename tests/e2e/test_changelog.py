@@ -197,7 +197,7 @@ def test_what_cannot_be_is_refused_with_the_way_out(
         wait_until_drained(site)
         assert worker.events("restoring") == [], "Redis is believed to hold what it was filled from"
     _is_complete(terminal, len(earlier.OPEN | earlier.ENDED))
-    failed(terminal.run("worker", **off), REFUSED, "feed")
+    failed(terminal.run("worker", **off), REFUSED, "changelog")
     failed(terminal.run("worker", RUNNER_DELIVERY="at_least_once"), REFUSED, "set it to exactly_once")
 
 
