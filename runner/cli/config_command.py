@@ -8,7 +8,6 @@ from typing import Any
 
 import typer
 
-from runner.cli.codecs import build_codecs
 from runner.cli.event_settings import check_event_settings
 from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.screen import print_json, say, stderr, stdout
@@ -16,6 +15,7 @@ from runner.cli.trace_wiring import open_traces
 from runner.config import Config, ConfigError, check_properties
 from runner.config.dialect import dump
 from runner.config.redis_clients import check_tls_files
+from runner.kafka.codecs import build_codecs
 from runner.metrics import Metrics
 
 

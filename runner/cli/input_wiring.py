@@ -11,22 +11,22 @@ from runner.cli.log_wiring import Listener, make_log, topic_id
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.errors import FatalError, LogUnavailable
+from runner.kafka.topics import Cluster, KafkaTopicCatalog
 from runner.metrics import Metrics
 from runner.store.redis_store import RedisStore
 from runner.worker.components import Components, LoopLimits
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import DeliveryMode
 from runner.worker.health import HealthState
-from runner.worker.input_topics.input_topic import InputTopic
-from runner.worker.input_topics.positions import EveryPartition, InputPositions
-from runner.worker.input_topics.process import InputProcess
-from runner.worker.input_topics.reporter import InputReporter
-from runner.worker.input_topics.thread import InputThread
+from runner.worker.inputs.input_topic import InputTopic
+from runner.worker.inputs.positions import EveryPartition, InputPositions
+from runner.worker.inputs.process import InputProcess
+from runner.worker.inputs.reporter import InputReporter
+from runner.worker.inputs.thread import InputThread
 from runner.worker.loop import Loop
 from runner.worker.retention import NoRetention
 from runner.worker.store_clock import StoreClock
 from runner.worker.timers import NoTimers, TimerSettings
-from runner.worker.topics import Cluster, KafkaTopicCatalog
 
 
 @dataclass(frozen=True, slots=True)

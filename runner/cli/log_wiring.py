@@ -9,10 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 from runner.config import Config, consumer_properties, producer_properties
+from runner.kafka.kafka_log import KafkaLog
+from runner.kafka.topics import Cluster
 from runner.store.calls import Opened
-from runner.worker.kafka_log import KafkaLog
 from runner.worker.loop import Loop
-from runner.worker.topics import Cluster
 
 
 class Listener:

@@ -13,7 +13,7 @@ from runner.cli.wiring import topics_read
 from runner.config import Config
 from runner.config.sections import Limits
 from runner.errors import FatalError
-from runner.worker.topics import Cluster
+from runner.kafka.topics import Cluster
 
 DEAD_LETTER_BYTES: Final = 65_536
 """What a dead letter may add to its message, generously."""

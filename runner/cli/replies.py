@@ -9,11 +9,11 @@ from typing import Final
 from runner.actions.inputs import stream_of
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed
-from runner.cli.event_lines import EventLine
 from runner.cli.screen import plain
-from runner.cli.topic_message import REPLY, Sightings, TopicMessage
+from runner.client.event_lines import EventLine
 from runner.clock import Ticker, monotonic_seconds
 from runner.errors import EventError, FatalError
+from runner.kafka.topic_message import REPLY, Sightings, TopicMessage
 
 LONGEST_LIST: Final = 5
 _POLL_SECONDS: Final = 0.5

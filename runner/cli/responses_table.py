@@ -8,7 +8,7 @@ from rich.console import Console
 
 from runner.cli.screen import Column, Rows, plain, say, status_text
 from runner.cli.times import clock_time
-from runner.cli.topic_message import TopicMessage
+from runner.kafka.topic_message import TopicMessage
 
 FAIL: Final = "FAIL"
 _INDENT: Final = "  "

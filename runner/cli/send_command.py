@@ -12,22 +12,22 @@ import typer
 from confluent_kafka import Producer
 
 from runner.actions.policy import Policy
-from runner.cli.codecs import build_codecs
-from runner.cli.event_lines import EventLine, describe_bad, read_lines
-from runner.cli.homes import Homes
 from runner.cli.interruption import interruption
-from runner.cli.kafka_clients import Connection, connect_producer
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.progress import progress
 from runner.cli.replies import Replies, reply_topics
 from runner.cli.screen import say, stderr
 from runner.cli.send_report import SendReport, check_sent, say_interrupted
 from runner.cli.sending import Sending, send_all
-from runner.cli.topic_reader import TopicReader
 from runner.cli.wiring import build_policy, build_rules, connect_store
+from runner.client.event_lines import EventLine, describe_bad, read_lines
+from runner.client.homes import Homes
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.errors import FatalError
+from runner.kafka.clients import Connection, connect_producer
+from runner.kafka.codecs import build_codecs
+from runner.kafka.reader import TopicReader
 
 _STANDARD_INPUT: Final = Path("-")
 

@@ -11,8 +11,8 @@ from runner.cli.replies import Replies
 from runner.cli.responses_table import FAIL, ResponsesTable
 from runner.cli.screen import Column, Rows, plain, print_json, say, stderr, stdout
 from runner.cli.sending import NOT_SENT, Sending
-from runner.cli.topic_message import TopicMessage, described
 from runner.errors import FatalError
+from runner.kafka.topic_message import TopicMessage, described
 
 MANY: Final = 100
 """Events that fill a terminal: of more, only what went wrong is shown there."""

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from runner.cli.event_lines import EventLine
-from runner.cli.kafka_clients import Connection
 from runner.cli.progress import Step
+from runner.client.event_lines import EventLine
 from runner.errors import LogUnavailable
+from runner.kafka.clients import Connection
 
 ACKNOWLEDGE_SECONDS: Final = 30.0
 

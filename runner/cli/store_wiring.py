@@ -7,17 +7,17 @@ from contextlib import closing
 from dataclasses import replace
 from uuid import uuid4
 
+from runner.changelog.reader import KafkaChangelog
+from runner.changelog.restorer import Extent, Group, RestoreObserver, Restorer
 from runner.cli.log_wiring import topic_id
 from runner.config import Config
 from runner.config.clients import client_properties
 from runner.errors import FatalError, PositionUnknown
+from runner.kafka.commit_metadata import incarnation_of, topic_of
+from runner.kafka.group_offsets import group_offsets
+from runner.kafka.topics import Cluster
 from runner.store.calls import LISTS, Opened, Ownership
 from runner.store.redis_store import RedisStore
-from runner.worker.commit_metadata import incarnation_of, topic_of
-from runner.worker.group_offsets import group_offsets
-from runner.worker.kafka_changelog import KafkaChangelog
-from runner.worker.restorer import Extent, Group, RestoreObserver, Restorer
-from runner.worker.topics import Cluster
 
 
 def open_store(store: RedisStore, config: Config, cluster: Cluster, *, by_hand: bool = False) -> Opened:

@@ -10,9 +10,9 @@ import typer
 from runner.cli.options import AsJson, ConfigFile, moment_option, read_config
 from runner.cli.responses_table import ResponsesTable
 from runner.cli.screen import print_json, stdout
-from runner.cli.topic_message import Sightings, TopicMessage, described
-from runner.cli.topic_reader import TopicReader
 from runner.clock import Ticker, monotonic_seconds
+from runner.kafka.reader import TopicReader
+from runner.kafka.topic_message import Sightings, TopicMessage, described
 
 POLL_SECONDS: Final = 0.5
 

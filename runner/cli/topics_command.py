@@ -9,11 +9,11 @@ import typer
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from runner.cli.kafka_clients import ANSWER_SECONDS, Connection, connect_admin
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import print_json, say, stderr, stdout
 from runner.config import Config
 from runner.errors import FatalError
+from runner.kafka.clients import ANSWER_SECONDS, Connection, connect_admin
 
 PARTITIONS: Final = 12
 LARGEST_DEAD_LETTER_BYTES: Final = 64 * 1_048_576

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from runner import __version__
 from runner.config import Config, ConfigError, Problem
 from runner.metrics import Metrics
-from runner.worker.tracer import NoTraces, Tracer
+from runner.telemetry.tracer import NoTraces, Tracer
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -54,9 +54,9 @@ def _opened(
         OTLPSpanExporter,
     )
 
-    from runner.worker.traces.attributes import Place  # noqa: PLC0415 - the same
-    from runner.worker.traces.sender import Sender  # noqa: PLC0415 - the same
-    from runner.worker.traces.spans import Spans  # noqa: PLC0415 - the same
+    from runner.telemetry.traces.attributes import Place  # noqa: PLC0415 - the same
+    from runner.telemetry.traces.sender import Sender  # noqa: PLC0415 - the same
+    from runner.telemetry.traces.spans import Spans  # noqa: PLC0415 - the same
 
     sender = Sender(OTLPSpanExporter(endpoint), endpoint, metrics.count_spans)
     stack.callback(sender.shutdown)

@@ -20,13 +20,13 @@ from runner.config.redis_clients import (
 from runner.envelope.event import MetaRules
 from runner.envelope.limits import EventLimits
 from runner.errors import SchemasUnavailable, StoreRefused, StoreUnavailable, TransientError
+from runner.kafka.connectivity import LastError
+from runner.kafka.permissions import READ, WRITE
 from runner.store.connection.cluster import connect_cluster
 from runner.store.connection.command import Connection
 from runner.store.connection.single import connect, connect_sentinel
 from runner.store.connection.slots import Address
 from runner.store.redis_store import RedisStore
-from runner.worker.connectivity import LastError
-from runner.worker.permissions import READ, WRITE
 
 
 def build_policy(config: Config) -> Policy:

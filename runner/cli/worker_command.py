@@ -11,8 +11,8 @@ from typing import Final
 from confluent_kafka import KafkaException
 
 from runner import log
+from runner.changelog.writer import Changelog
 from runner.cli.changelog_wiring import settle_changelog
-from runner.cli.codecs import build_codecs
 from runner.cli.event_settings import check_event_settings
 from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
 from runner.cli.log_wiring import Listener, make_log, topic_id
@@ -35,28 +35,11 @@ from runner.config import Config, check_properties
 from runner.config.clients import client_properties
 from runner.config.redis_clients import check_tls_files
 from runner.errors import FatalError, PositionUnknown
-from runner.metrics import Metrics
-from runner.store.calls import Opened
-from runner.store.redis_store import RedisStore
-from runner.worker.changelog import Changelog
-from runner.worker.components import Components, LoopLimits, nobody_else
-from runner.worker.connectivity import LastError, first_answer, unreachable
-from runner.worker.decoder import ProcessingSettings
-from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
-from runner.worker.gc_pacer import GcPacer
-from runner.worker.health import HealthServer, HealthState
-from runner.worker.input_topics.thread import InputThread
-from runner.worker.kafka_log import KafkaLog
-from runner.worker.loop import Loop
-from runner.worker.overlap import OverlapThread
-from runner.worker.permissions import require_permissions
-from runner.worker.process import Process
-from runner.worker.reporter import Reporter
-from runner.worker.retention import Retention
-from runner.worker.starting import Start
-from runner.worker.store_clock import StoreClock
-from runner.worker.timers import NoTimers, Timers, TimerSettings
-from runner.worker.topics import (
+from runner.kafka.codecs import build_codecs
+from runner.kafka.connectivity import LastError, first_answer, unreachable
+from runner.kafka.kafka_log import KafkaLog
+from runner.kafka.permissions import require_permissions
+from runner.kafka.topics import (
     EVERY_SECONDS,
     Cluster,
     KafkaTopicCatalog,
@@ -64,6 +47,24 @@ from runner.worker.topics import (
     ask_cluster,
     require_topics,
 )
+from runner.metrics import Metrics
+from runner.store.calls import Opened
+from runner.store.redis_store import RedisStore
+from runner.telemetry.health_server import HealthServer
+from runner.telemetry.reporter import Reporter
+from runner.worker.components import Components, LoopLimits, nobody_else
+from runner.worker.decoder import ProcessingSettings
+from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
+from runner.worker.gc_pacer import GcPacer
+from runner.worker.health import HealthState
+from runner.worker.inputs.thread import InputThread
+from runner.worker.loop import Loop
+from runner.worker.overlap import OverlapThread
+from runner.worker.process import Process
+from runner.worker.retention import Retention
+from runner.worker.starting import Start
+from runner.worker.store_clock import StoreClock
+from runner.worker.timers import NoTimers, Timers, TimerSettings
 from runner.worker.watchdog import STUCK_SECONDS, Watchdog
 
 _TRY_SECONDS: Final = 5.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from runner.errors import StoreLost
+from runner.kafka.event_log import Message
 from runner.worker.assignment import Batch
-from runner.worker.event_log import Message
 
 
 class BatchState:

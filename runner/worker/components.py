@@ -6,17 +6,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from runner.changelog.restorer import Restorer
+from runner.changelog.writer import Changelog
 from runner.errors import TransientError
+from runner.kafka.event_log import EventLog
+from runner.kafka.start_offsets import KnownOffsets
 from runner.worker.assignment import Batch
-from runner.worker.changelog import Changelog
 from runner.worker.delivery import DeliveryMode
-from runner.worker.event_log import EventLog
 from runner.worker.prefetch import Prefetch
 from runner.worker.process import PhaseEnded, Send
-from runner.worker.restorer import Restorer
 from runner.worker.result import BatchResult
 from runner.worker.retention import Retention
-from runner.worker.start_offsets import KnownOffsets
 from runner.worker.store_clock import StoreClock
 from runner.worker.timers import Timers
 

@@ -8,7 +8,7 @@ from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import size_of
 from runner.actions.render import OVERHEAD_BYTES
 from runner.errors import UNDELIVERABLE, EventError
-from runner.worker.event_log import Message
+from runner.kafka.event_log import Message
 
 MAX_MESSAGE_CHARACTERS = 500
 

@@ -6,7 +6,7 @@ ignored: it gets no reply and has no effect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
@@ -14,20 +14,18 @@ from typing import Final, TypeAlias
 
 from msgspec import structs
 
-from runner.actions.decision import Decision, OutgoingMessage
 from runner.actions.incoming import Incoming
-from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan
+from runner.actions.plan import Plan, TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed, plan
 from runner.envelope.codec import Codec, JsonCodec
 from runner.envelope.event import MetaRules, read_event, require_answerable
 from runner.envelope.limits import WIDEST
 from runner.errors import PoisonError, TransientError
+from runner.kafka.event_log import Message
 from runner.tasks.source import Source
-from runner.worker.batch_state import BatchState
 from runner.worker.budget import BatchBudget
-from runner.worker.event_log import Message
-from runner.worker.result import BatchResult
+from runner.worker.in_flight import InFlight
 
 SLICE_EVENTS: Final = 500
 
@@ -56,29 +54,6 @@ class ProcessingSettings:
     def widest(self) -> ProcessingSettings:
         """The same settings within the widest limits: for events that were decided under other limits."""
         return replace(self, policy=self.policy.within(WIDEST))
-
-
-@dataclass(slots=True)
-class InFlight:
-    """One message in flight through a batch: its plan or poison, then its decision."""
-
-    message: Message
-    source: Source
-    plan: Plan | None = None
-    """None: ignored, or poison."""
-    poison: PoisonError | None = None
-    decision: Decision | None = None
-    change: OutgoingMessage | None = None
-    """The changelog message: the record after this event; None if the event changed none."""
-    redelivered: bool = False
-
-    @property
-    def is_over_limit(self) -> bool:
-        """Whether the event is over a limit that may have been higher when it was decided before."""
-        if self.poison is not None:
-            return self.poison.over_limit
-        plan = self.plan
-        return isinstance(plan, ImmediateAnswer) and plan.error is not None and plan.error.over_limit
 
 
 TakePrefetched: TypeAlias = Callable[[Message], InFlight | None]
@@ -160,57 +135,6 @@ def charge_to(item: InFlight, budget: BatchBudget) -> None:
     """Charge the bytes that the patterns of an event have produced to the budget."""
     if isinstance(item.plan, TaskPlan) and item.plan.task_input.encoded is not None:
         budget.charge(len(item.plan.task_input.encoded))
-
-
-def limit_poison(
-    items: Sequence[InFlight], batch_state: BatchState, counts: dict[int, int], limit: int
-) -> None:
-    """Pause a home after ``limit`` poison messages in a row; 0: never.
-
-    ``counts`` are the poison messages in a row before these items, by home; updated.
-    """
-    for item in items:
-        home = item.message.partition
-        if item.poison is None:
-            counts[home] = 0
-            continue
-        counts[home] = counts.get(home, 0) + 1
-        if counts[home] >= limit > 0:
-            batch_state.pause(home, item.message.offset + 1, f"{limit} poison messages in a row")
-
-
-def collect_leftovers(
-    messages: Sequence[Message],
-    items: Sequence[InFlight],
-    batch_state: BatchState,
-    runs: Mapping[int, int],
-    limit: int,
-    result: BatchResult,
-) -> None:
-    """Add paused homes, poison counts and deferred messages to the result of a batch.
-
-    ``items`` are the messages that were decoded.
-    """
-    result.poison_runs = poison_runs(items, batch_state, runs)
-    result.paused = batch_state.paused
-    result.poisoned = {home for home in result.paused if limit and result.poison_runs[home] >= limit}
-    result.deferred = [
-        message
-        for message in messages
-        if batch_state.is_deferred(message) and message.partition not in result.paused
-    ]
-
-
-def poison_runs(
-    items: Sequence[InFlight], batch_state: BatchState, before: Mapping[int, int]
-) -> dict[int, int]:
-    """Return the consecutive poison messages at the end of this batch, by home."""
-    runs = {home: before.get(home, 0) for home in batch_state.base_offsets}
-    for item in items:
-        if not batch_state.is_deferred(item.message):
-            home = item.message.partition
-            runs[home] = runs[home] + 1 if item.poison is not None else 0
-    return runs
 
 
 def require_size(value: bytes, limit_bytes: int) -> None:

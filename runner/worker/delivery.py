@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeAlias
 
 from runner.actions.decision import OutgoingMessage
 from runner.errors import TransientError
-from runner.worker.event_log import EventLog
+from runner.kafka.event_log import EventLog
 from runner.worker.overlap import Overlap, Step, no_step, run_in_sequence
 
 

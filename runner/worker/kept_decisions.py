@@ -14,7 +14,8 @@ from runner.actions.plan import TaskPlan
 from runner.store.calls import Completeness, Loaded
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
-from runner.worker.decoder import InFlight, ProcessingSettings, decode_message
+from runner.worker.decoder import ProcessingSettings, decode_message
+from runner.worker.in_flight import InFlight
 
 
 class Decisions(Protocol):

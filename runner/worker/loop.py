@@ -23,17 +23,17 @@ from contextlib import suppress
 from typing import Final
 
 from runner.actions.decision import OutgoingMessage
+from runner.changelog.writer import Changelog
 from runner.clock import Ticker
 from runner.errors import LogUnavailable, TransientError
+from runner.kafka.start_offsets import start_offsets
 from runner.worker.assignment import Assignment, Batch
-from runner.worker.changelog import Changelog
 from runner.worker.components import Components, LoopLimits, LoopObserver
 from runner.worker.delivery import Delivery
 from runner.worker.overlap import Step, no_step
 from runner.worker.poison_rate import PoisonRate
 from runner.worker.result import BatchResult
 from runner.worker.retention import Removals
-from runner.worker.start_offsets import start_offsets
 
 TOO_MUCH_POISON: Final = "more than {} dead letters in a minute; it goes on when that is over"
 

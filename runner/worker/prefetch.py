@@ -12,9 +12,10 @@ from typing import Final
 
 from runner.clock import Ticker
 from runner.errors import TransientError
+from runner.kafka.event_log import Message
 from runner.worker.budget import BatchBudget
-from runner.worker.decoder import InFlight, ProcessingSettings, charge_to, decode_message
-from runner.worker.event_log import Message
+from runner.worker.decoder import ProcessingSettings, charge_to, decode_message
+from runner.worker.in_flight import InFlight
 from runner.worker.overlap import Step, no_step
 
 STEP_SECONDS: Final = 0.001

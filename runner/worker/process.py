@@ -27,20 +27,22 @@ from runner.actions.registry import (
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
 from runner.actions.timer_token import parse_token
+from runner.changelog.writer import Changelog
 from runner.clock import Ticker, monotonic_seconds
 from runner.envelope.limits import WIDEST
 from runner.errors import EventError, StoreLost, StoreUnavailable, Superseded
+from runner.kafka.event_log import Message
 from runner.store.calls import Change, Completeness, HomeCall, Loaded, Page, ShardCall, Store, Verdict
 from runner.tasks.due import DueTask
 from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
 from runner.worker.batch_state import BatchState
 from runner.worker.budget import BatchBudget
-from runner.worker.changelog import Changelog
 from runner.worker.dead_letters import DeadLetterBox
-from runner.worker.decoder import BatchDecoder, InFlight, ProcessingSettings, collect_leftovers, limit_poison
-from runner.worker.event_log import Message
+from runner.worker.decoder import BatchDecoder, ProcessingSettings
+from runner.worker.in_flight import InFlight
 from runner.worker.kept_decisions import honour_kept_decisions
+from runner.worker.poison import collect_leftovers, limit_poison
 from runner.worker.prefetch import Prefetch
 from runner.worker.result import BatchResult
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from runner.actions.decision import OutgoingMessage
+from runner.kafka.event_log import Message
 from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
-from runner.worker.event_log import Message
-
-if TYPE_CHECKING:
-    from runner.worker.decoder import InFlight
+from runner.worker.in_flight import InFlight
 
 
 @dataclass(slots=True)

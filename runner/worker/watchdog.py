@@ -15,8 +15,8 @@ from typing import Final
 from runner import log
 from runner.clock import Ticker, monotonic_seconds
 from runner.errors import Fenced
+from runner.kafka.kafka_log import UNCONFIRMED_SECONDS
 from runner.worker.health import HealthState
-from runner.worker.kafka_log import UNCONFIRMED_SECONDS
 
 STUCK_SECONDS: Final = UNCONFIRMED_SECONDS + 15.0
 """Longer than the longest time-out of a step."""

@@ -14,7 +14,7 @@ from runner.store.connection.cluster import connect_cluster
 from runner.store.connection.command import Connection
 from runner.store.connection.single import connect, connect_sentinel
 from runner.store.connection.slots import Address
-from runner.store.memory_store import MemoryStore
+from runner.testing.memory_store import MemoryStore
 from tests.contract.samples import OWNERSHIP, SHARDS
 from tests.contract.subjects import ListedRedisStore, RestorableSubject, Subject
 from tests.servers.fixtures import REQUIRE_REDIS

@@ -7,12 +7,12 @@ from typing import Any, cast
 
 from confluent_kafka import Producer
 
-from runner.cli.kafka_clients import Connection
 from runner.cli.restore.fill import fill_changelog
 from runner.cli.restore.place import open_place
 from runner.cli.restore.writer import connect_writer
 from runner.config import load
 from runner.config.model import Config
+from runner.kafka.clients import Connection
 
 
 class DyingProducer:

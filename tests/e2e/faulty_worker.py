@@ -28,13 +28,13 @@ from runner.clock import Ticker, monotonic_seconds
 from runner.config import load
 from runner.config.model import Config
 from runner.errors import FatalError, TransientError
+from runner.kafka.event_log import EventLog
 from runner.store.calls import Completeness, Loaded, Phase, ShardCall, Verdict
 from runner.store.connection.command import OnWait, idle
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.worker.delivery import DeliveryMode
-from runner.worker.event_log import EventLog
 from runner.worker.overlap import Step, no_step
 
 FAULT: Final = "RUNNER_TEST_FAULT"

@@ -10,9 +10,9 @@ from confluent_kafka import Producer
 
 from runner.cli.dlq.letter import REPLAY_OF, REPLAYED, Place
 from runner.cli.dlq.replaying import Replay, connect_replayer
-from runner.cli.topic_reader import TopicReader
 from runner.config import load
 from runner.errors import FatalError
+from runner.kafka.reader import TopicReader
 from tests.e2e.site import Site
 from tests.e2e.terminal import Finished, Terminal
 from tests.e2e.typed import failed, rows

@@ -11,11 +11,11 @@ from typing import Final
 import pytest
 from confluent_kafka import Producer, cimpl
 
+from runner.changelog.reader import KafkaChangelog
 from runner.embedded import EmbeddedBroker
 from runner.errors import ChangelogUnreadable
-from runner.worker.event_log import Message
-from runner.worker.kafka_changelog import KafkaChangelog
-from runner.worker.kafka_log import KafkaLog
+from runner.kafka.event_log import Message
+from runner.kafka.kafka_log import KafkaLog
 from tests.waiting import WAIT_SECONDS
 
 TOPIC: Final = 1

@@ -7,7 +7,7 @@ import pytest
 
 from runner.config import consumer_properties, load, producer_properties
 from runner.errors import LogUnavailable
-from runner.worker.kafka_log import KafkaLog
+from runner.kafka.kafka_log import KafkaLog
 from tests.servers.kafka_server import KafkaServer
 from tests.waiting import until
 

@@ -15,18 +15,18 @@ from runner.actions.decision import Decision, OutgoingMessage
 from runner.actions.incoming import TIMER, Incoming
 from runner.actions.plan import TaskPlan
 from runner.actions.timer_token import TimerToken
+from runner.changelog.restorer import Restorer
+from runner.changelog.writer import Changelog
 from runner.errors import TransientError
+from runner.kafka.event_log import EventLog, Message
 from runner.store.calls import Loaded, Phase, ShardCall, Verdict
-from runner.store.memory_store import MemoryStore
 from runner.store.versions import revision_of, version_of
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
+from runner.testing.memory_store import MemoryStore
 from runner.worker.batch_state import BatchState
-from runner.worker.changelog import Changelog
-from runner.worker.event_log import EventLog, Message
 from runner.worker.overlap import Step, no_step
 from runner.worker.process import Process, TaskWork
-from runner.worker.restorer import Restorer
 from runner.worker.retention import Removals, Retention
 from tests.simulation.losses import Lost
 from tests.simulation.simulation import Rules

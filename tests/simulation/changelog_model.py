@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from runner.worker.changelog_snapshot import ChangelogRecord
+from runner.changelog.snapshot import ChangelogRecord
 from tests.simulation.load import header
 from tests.simulation.log_model import TASKS, Broker
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from runner.store.memory_store import MemoryStore
+from runner.testing.memory_store import MemoryStore
 
 _PARTS: Final = (
     "_tasks",

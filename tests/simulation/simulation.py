@@ -9,8 +9,8 @@ from random import Random
 from typing import Final
 
 from runner.store.calls import Ownership
-from runner.store.memory_store import MemoryStore
 from runner.tasks.record import TaskKey
+from runner.testing.memory_store import MemoryStore
 from tests.simulation.answers import read_answers
 from tests.simulation.changelog_check import check_changelog
 from tests.simulation.chaos import Chaos

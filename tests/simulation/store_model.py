@@ -13,10 +13,10 @@ from typing import Final, Protocol, TypeVar
 from runner.errors import StoreLost, StoreUnavailable
 from runner.store.calls import Completeness, Due, Index, Loaded, Opened, Ownership, Page, ShardCall, Verdict
 from runner.store.connection.command import OnWait, idle
-from runner.store.memory_store import MemoryStore
 from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
+from runner.testing.memory_store import MemoryStore
 from tests.simulation.chaos import Chaos, Fault
 from tests.simulation.log_client import Process
 from tests.simulation.scheduler import Scheduler

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from runner.store.calls import Index, Ownership, ShardCall, Verdict
 from runner.store.indexing import entry_of
-from runner.store.memory_store import MemoryStore
 from runner.store.versions import revision_of
 from runner.tasks.record import Record, TaskKey, read_record
+from runner.testing.memory_store import MemoryStore
 from tests.simulation.history import Violation
 from tests.simulation.losses import Lost
 

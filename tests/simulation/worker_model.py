@@ -12,17 +12,17 @@ from typing import Final
 import greenlet
 
 from runner.actions.policy import DomainPolicy, Policy
+from runner.changelog.restorer import Extent, Restorer
+from runner.changelog.writer import Changelog
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
 from runner.errors import FatalError
-from runner.worker.changelog import Changelog
 from runner.worker.components import Components, LoopLimits
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import DeliveryMode, ExactlyOnce
 from runner.worker.loop import Loop
 from runner.worker.overlap import Step
 from runner.worker.process import Process as Harness
-from runner.worker.restorer import Extent, Restorer
 from runner.worker.retention import Retention
 from runner.worker.store_clock import StoreClock
 from runner.worker.timers import Timers, TimerSettings

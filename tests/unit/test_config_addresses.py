@@ -15,7 +15,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from runner.cli.wiring import connect_redis
 from runner.config import Config, ConfigError, load, registry_settings
 from runner.config.clients import client_properties
-from runner.worker.schema_registry import connect
+from runner.kafka.schema_registry import connect
 
 HOSTS = {
     "good": ["h", "h.example", "h.example.", "h_1", "10.0.0.1", "hö.example", "H"],

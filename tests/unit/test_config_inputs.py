@@ -14,7 +14,7 @@ from runner.cli.wiring import topic_names
 from runner.config import Config, ConfigError, load
 from runner.config.sections import Input
 from runner.errors import FatalError
-from runner.worker.topics import Cluster, Topic
+from runner.kafka.topics import Cluster, Topic
 
 ROOT = Path(__file__).parents[2]
 USUAL = "action: ProceedTask, domain: default"

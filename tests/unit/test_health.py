@@ -19,7 +19,8 @@ from runner import log
 from runner.clock import ManualTicker
 from runner.config import ConfigError
 from runner.metrics import Metrics
-from runner.worker.health import HealthServer, HealthState
+from runner.telemetry.health_server import HealthServer
+from runner.worker.health import HealthState
 
 HOST = "127.0.0.1"
 

@@ -14,17 +14,17 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from runner.cli.bench.isolated_environment import DOMAIN, Workers, isolated_environment
 from runner.cli.bench.measuring import PROCEED, START, Figures, Load, Out, measure
-from runner.cli.codecs import build_codecs
-from runner.cli.kafka_clients import Connection, connect_producer
 from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.progress import progress
 from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
-from runner.cli.topic_message import TopicMessage
-from runner.cli.topic_reader import TopicReader
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.envelope.codec import Codec, JsonCodec
 from runner.errors import FatalError, LogUnavailable
+from runner.kafka.clients import Connection, connect_producer
+from runner.kafka.codecs import build_codecs
+from runner.kafka.reader import TopicReader
+from runner.kafka.topic_message import TopicMessage
 
 WARM_UP_TASKS: Final = 50
 WARM_UP_SECONDS: Final = 60.0

@@ -20,11 +20,11 @@ from typing import IO, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from runner.cli.kafka_clients import ANSWER_SECONDS, Connection, connect_admin
 from runner.cli.wiring import connect_store, required_topics
 from runner.config import Config, load
 from runner.embedded.subprocesses import start_tethered, stop
 from runner.errors import FatalError, StoreUnavailable
+from runner.kafka.clients import ANSWER_SECONDS, Connection, connect_admin
 from runner.store.calls import Page
 from runner.store.listing import TaskFilter, list_tasks
 from runner.tasks.record import TaskKey

@@ -14,9 +14,9 @@ import msgspec
 
 from runner.cli.progress import Step
 from runner.cli.responses_table import FAIL
-from runner.cli.topic_message import REPLY, Sightings
 from runner.clock import Ticker
 from runner.errors import FatalError
+from runner.kafka.topic_message import REPLY, Sightings
 
 START: Final = "StartTask"
 PROCEED: Final = "ProceedTask"

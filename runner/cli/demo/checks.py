@@ -16,8 +16,8 @@ from runner.cli.demo.story import (
     PURCHASE,
     SAGA_ID,
 )
-from runner.cli.topic_message import REPLY, RESUME, TopicMessage
 from runner.errors import FORBIDDEN
+from runner.kafka.topic_message import REPLY, RESUME, TopicMessage
 
 
 @dataclass(frozen=True, slots=True)

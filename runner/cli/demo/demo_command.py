@@ -18,17 +18,17 @@ from runner.cli.demo.people import People
 from runner.cli.demo.saga_engine import SagaEngine
 from runner.cli.demo.timeline import Timeline
 from runner.cli.embedded_runner import WHAT, embedded_runner
-from runner.cli.kafka_clients import connect_producer
 from runner.cli.options import ConfigFile, read_config
 from runner.cli.screen import plain, say, stderr, stdout
 from runner.cli.sending import ACKNOWLEDGE_SECONDS
-from runner.cli.topic_message import REPLY, TopicMessage
-from runner.cli.topic_reader import TopicReader
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.embedded.subprocesses import stop
 from runner.envelope.plain import encode
 from runner.errors import FatalError
+from runner.kafka.clients import connect_producer
+from runner.kafka.reader import TopicReader
+from runner.kafka.topic_message import REPLY, TopicMessage
 
 PARTITIONS: Final = 12
 STORY_SECONDS: Final = 40.0

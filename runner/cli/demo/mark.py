@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runner.cli.topic_message import TopicMessage
+from runner.kafka.topic_message import TopicMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from time import time
 from typing import Any, TypeAlias
 
 from runner.cli.demo.story import CLERK, DECISION, DIRECTOR, DOMAIN, ESCALATE, Person
-from runner.cli.topic_message import REPLY, TopicMessage
+from runner.kafka.topic_message import REPLY, TopicMessage
 
 Event: TypeAlias = dict[str, Any]
 

@@ -10,7 +10,7 @@ from time import time
 from typing import Any, TypeAlias
 
 from runner.cli.demo.story import APPROVE, DOMAIN, PURCHASE, SAGA_ID, Step
-from runner.cli.topic_message import RESUME, TopicMessage
+from runner.kafka.topic_message import RESUME, TopicMessage
 
 Event: TypeAlias = dict[str, Any]
 

@@ -11,7 +11,7 @@ from runner.actions.incoming import ORIGIN
 from runner.cli.responses_table import FAIL
 from runner.cli.screen import Column, Rows, say, status_text
 from runner.cli.times import clock_time
-from runner.cli.topic_message import TopicMessage
+from runner.kafka.topic_message import TopicMessage
 
 # Together no wider than the usual terminal.
 _COLUMNS: Final = (

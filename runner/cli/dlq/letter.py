@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.cli.topic_message import RawHeaders, TopicMessage
+from runner.kafka.topic_message import RawHeaders, TopicMessage
 from runner.worker import dead_letters as box
 
 REPLAYED: Final = "dead-letter-replayed"

@@ -14,9 +14,9 @@ from runner.cli.dlq.letter import Letter, Place, read_letter, replayed_place
 from runner.cli.options import moment_option
 from runner.cli.progress import progress
 from runner.cli.screen import stderr
-from runner.cli.topic_message import TopicMessage
-from runner.cli.topic_reader import TopicReader
 from runner.config import Config
+from runner.kafka.reader import TopicReader
+from runner.kafka.topic_message import TopicMessage
 
 Reasons = Annotated[
     list[str] | None,

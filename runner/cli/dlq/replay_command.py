@@ -12,13 +12,13 @@ import typer
 from runner.cli.dlq.letter import Letter, Place, original_headers, read_letter, replayed_place
 from runner.cli.dlq.reading import Reasons, Since, Until, Wanted, messages, replayed_places, wanted
 from runner.cli.dlq.replaying import Replay, Replayer, connect_replayer
-from runner.cli.kafka_clients import connect_consumer
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
-from runner.cli.topic_message import TopicMessage
 from runner.cli.wiring import topics_read
 from runner.config import Config
 from runner.errors import FatalError
+from runner.kafka.clients import connect_consumer
+from runner.kafka.topic_message import TopicMessage
 
 BATCH: Final = 100
 BATCH_BYTES: Final = 4_194_304

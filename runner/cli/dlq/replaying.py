@@ -10,11 +10,11 @@ from typing import Any, Final, NoReturn, Protocol
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from runner.cli.dlq.letter import REPLAY_OF, REPLAYED, Place
-from runner.cli.kafka_clients import Connection, connect_producer
 from runner.cli.sending import ACKNOWLEDGE_SECONDS
-from runner.cli.topic_message import RawHeaders
 from runner.config import Config
 from runner.errors import FatalError, LogUnavailable
+from runner.kafka.clients import Connection, connect_producer
+from runner.kafka.topic_message import RawHeaders
 
 _BY_KEY: Final = -1
 _TAKEN_OVER: Final = frozenset({"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"})

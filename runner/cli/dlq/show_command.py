@@ -15,10 +15,10 @@ from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, say, stdout
 from runner.cli.streams import write_bytes
 from runner.cli.times import moment
-from runner.cli.topic_message import TopicMessage
-from runner.cli.topic_reader import TopicReader
 from runner.config import Config
 from runner.errors import FatalError
+from runner.kafka.reader import TopicReader
+from runner.kafka.topic_message import TopicMessage
 
 LONGEST_VALUE: Final = 65_536
 """Bytes of a value that are shown; --raw and --json give all of it."""

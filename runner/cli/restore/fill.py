@@ -19,7 +19,8 @@ from uuid import uuid4
 
 from confluent_kafka import Producer
 
-from runner.cli.kafka_clients import Connection
+from runner.changelog.filler import Filled, Filler, FillExtent
+from runner.changelog.writer import Changelog
 from runner.cli.progress import progress
 from runner.cli.restore.place import Place
 from runner.cli.restore.writer import ChangelogWriter, connect_writer
@@ -27,11 +28,10 @@ from runner.cli.screen import print_json, say, stderr, stdout
 from runner.config import Config
 from runner.envelope.codec import JsonCodec
 from runner.errors import EventError, FatalError, StoreMismatch, StoreUnavailable
+from runner.kafka.clients import Connection
+from runner.kafka.start_offsets import start_offsets
+from runner.kafka.topics import KafkaTopicCatalog
 from runner.store.calls import FILLING, LISTS, NONE, HomeCall, Phase, Restoring, ShardCall, Verdict
-from runner.worker.changelog import Changelog
-from runner.worker.filler import Filled, Filler, FillExtent
-from runner.worker.start_offsets import start_offsets
-from runner.worker.topics import KafkaTopicCatalog
 
 Connect = Callable[[Config], Connection[Producer]]
 

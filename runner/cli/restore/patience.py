@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from runner.changelog.comparison import GrowingChangelog
+from runner.changelog.snapshot import ChangelogRecord
 from runner.clock import Ticker, monotonic_seconds
 from runner.errors import LogUnavailable
-from runner.worker.changelog_snapshot import ChangelogRecord
-from runner.worker.comparison import GrowingChangelog
 
 SILENCE_SECONDS: Final = 60.0
 """Much longer than a transaction of a dead worker stays open."""

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaException
 
+from runner.changelog.comparison import Comparison, ComparisonScope, Standing
+from runner.changelog.reader import KafkaChangelog
 from runner.cli.changelog_wiring import WAY_OUT
-from runner.cli.kafka_clients import ANSWER_SECONDS, connect_admin
 from runner.cli.log_wiring import topic_id
 from runner.cli.restore.patience import PatientChangelog
 from runner.cli.store_wiring import require_kept, require_partitions
@@ -19,13 +20,12 @@ from runner.cli.wiring import connect_store, said_with_remedy
 from runner.config import Config
 from runner.config.clients import client_properties
 from runner.errors import FatalError, StoreMismatch, StoreUnavailable
+from runner.kafka.clients import ANSWER_SECONDS, connect_admin
+from runner.kafka.commit_metadata import incarnation_of, topic_of
+from runner.kafka.group_offsets import Committed, group_offsets
+from runner.kafka.topics import Cluster, ask_cluster, require_topics
 from runner.store.calls import LISTS, KeySpace
 from runner.store.redis_store import RedisStore
-from runner.worker.commit_metadata import incarnation_of, topic_of
-from runner.worker.comparison import Comparison, ComparisonScope, Standing
-from runner.worker.group_offsets import Committed, group_offsets
-from runner.worker.kafka_changelog import KafkaChangelog
-from runner.worker.topics import Cluster, ask_cluster, require_topics
 
 _NO_GROUP: Final = "GROUP_ID_NOT_FOUND"
 _LAST_COMMITTED: Final[Mapping[str, Any]] = {"isolation.level": "read_uncommitted"}

@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import typer
 
+from runner.changelog.comparison import Compared, Difference, Finding
+from runner.changelog.restorer import Extent, Restorer
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.progress import Step, progress
 from runner.cli.restore import fill
@@ -16,9 +18,7 @@ from runner.cli.restore.place import Place, open_place
 from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
 from runner.cli.store_wiring import open_store
 from runner.errors import FatalError, StoreDiffers, Superseded
-from runner.worker.comparison import Compared, Difference, Finding
-from runner.worker.restorer import Extent, Restorer
-from runner.worker.start_offsets import start_offsets
+from runner.kafka.start_offsets import start_offsets
 
 EXAMPLES: Final = 10
 """Ids of tasks that are named of a place."""

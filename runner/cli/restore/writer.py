@@ -8,10 +8,10 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from runner.actions.decision import OutgoingMessage
-from runner.cli.kafka_clients import Connection, connect_producer
 from runner.cli.sending import ACKNOWLEDGE_SECONDS
 from runner.config import Config
 from runner.errors import FatalError, LogUnavailable
+from runner.kafka.clients import Connection, connect_producer
 
 _TAKEN_OVER: Final = frozenset({"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"})
 _AGAIN: Final = 'run "runner restore --fill-changelog" again: what it has written is kept'

@@ -14,9 +14,6 @@ import typer
 from rich.text import Text
 
 from runner.actions.policy import Policy
-from runner.cli.codecs import build_codecs
-from runner.cli.event_lines import EventLine, describe_bad, read_lines
-from runner.cli.kafka_clients import connect_producer
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.replies import Replies, reply_topics
 from runner.cli.responses_table import FAIL
@@ -24,13 +21,16 @@ from runner.cli.screen import plain, print_json, say, status_text, stderr, stdou
 from runner.cli.sending import Sending, send_all
 from runner.cli.task.finding import find_task, open_tasks
 from runner.cli.task.show_command import LONGEST_PAYLOAD
-from runner.cli.topic_message import TopicMessage, described
-from runner.cli.topic_reader import TopicReader
 from runner.cli.wiring import build_policy, build_rules
+from runner.client.event_lines import EventLine, describe_bad, read_lines
 from runner.config import Config
 from runner.envelope.names import names_in
 from runner.envelope.plain import BYTE_ORDER_MARK, decode, encode
 from runner.errors import FORBIDDEN, TASK_PROCEEDED, TASK_TIMED_OUT, FatalError
+from runner.kafka.clients import connect_producer
+from runner.kafka.codecs import build_codecs
+from runner.kafka.reader import TopicReader
+from runner.kafka.topic_message import TopicMessage, described
 from runner.tasks.record import Record
 
 _REQUEST_PATH: Final = re.compile(r"requestMeta(\.\w+)+", re.ASCII)

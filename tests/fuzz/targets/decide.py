@@ -23,11 +23,11 @@ from runner.actions.policy import Policy
 from runner.actions.registry import answer_without_record, decide, is_addressed, plan, refuse, replay
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
+from runner.changelog.codec import encode_entry, read_entry
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import read_event, require_answerable
 from runner.envelope.limits import USUAL, WIDEST, EventLimits
 from runner.errors import EventError, PoisonError
-from runner.tasks.changelog import encode_entry, read_entry
 from runner.tasks.due import DuePage, DueTask
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source

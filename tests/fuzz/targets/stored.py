@@ -25,17 +25,17 @@ from runner.actions.plan import TaskPlan
 from runner.actions.registry import decide, plan, replay
 from runner.actions.render import Renderer
 from runner.actions.timer_token import parse_token
+from runner.changelog.codec import changelog_key, encode_entry, entry_headers, read_entry
 from runner.errors import ChangelogUnreadable, EventError, StoreUnreadable
 from runner.store.calls import Index, IndexKind, Page
 from runner.store.indexing import parse_removal, task_id_of
 from runner.store.listing import BadCursor, TaskFilter, list_tasks
-from runner.store.memory_store import MemoryStore
 from runner.store.paging import IndexRange, page_between
 from runner.store.versions import revision_of
-from runner.tasks.changelog import changelog_key, encode_entry, entry_headers, read_entry
 from runner.tasks.due import parse_member
 from runner.tasks.record import Record, Status, TaskKey, encode_part, read_record
 from runner.tasks.source import parse_source
+from runner.testing.memory_store import MemoryStore
 from tests.fuzz.documented import check_refusal, check_said
 from tests.fuzz.draw import Draw
 from tests.fuzz.target import Target

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner.actions.decision import Decision
-from runner.tasks.changelog import encode_entry, read_entry
+from runner.changelog.codec import encode_entry, read_entry
 from runner.tasks.record import Record
 from tests.unit.actions.events import answer, code, envelope, incoming, reply, resumed, start, started
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from runner.cli.topic_message import TopicMessage
 from runner.envelope.plain import encode
+from runner.kafka.topic_message import TopicMessage
 from runner.tasks.record import Record, Status, TaskKey, TaskStart, TaskState
 
 EVENT = {

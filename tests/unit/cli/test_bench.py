@@ -11,10 +11,10 @@ import pytest
 
 from runner.cli.bench.isolated_environment import overrides
 from runner.cli.bench.measuring import PROCEED, START, Figures, Load, measure
-from runner.cli.topic_message import TopicMessage
 from runner.clock import ManualTicker
 from runner.config import Config, load
 from runner.errors import FatalError
+from runner.kafka.topic_message import TopicMessage
 from tests.unit.cli.builders import seen
 
 LOAD = Load("b", "orders", "user-task", tasks=7, in_flight=3, homes=4, payload_bytes=10)

@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from runner.cli.app import run
-from runner.cli.codecs import Codecs, build_codecs
-from runner.cli.event_lines import read_lines
-from runner.cli.topic_message import TopicMessage, described
 from runner.cli.wiring import said_with_remedy
+from runner.client.event_lines import read_lines
 from runner.clock import ManualTicker
 from runner.config import Config, ConfigError, load
 from runner.embedded.subprocesses import HOST, free_port
@@ -21,7 +19,9 @@ from runner.envelope.avro import AvroCodec, ConfluentCodec
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
 from runner.errors import SchemasUnavailable
-from runner.worker.schema_registry import SchemaRegistry
+from runner.kafka.codecs import Codecs, build_codecs
+from runner.kafka.schema_registry import SchemaRegistry
+from runner.kafka.topic_message import TopicMessage, described
 from tests.unit.worker.test_schema_registry import AWAY, ScriptedClient
 
 EVENT = {"requestMeta": {"id": "r"}, "eventMeta": {"action": "StartTask"}, "payload": {"a": 1}}
@@ -46,7 +46,7 @@ def test_every_topic_has_the_codec_that_is_configured() -> None:
 
 
 def test_json_alone_needs_nothing_of_avro() -> None:
-    code = "import sys; from runner.cli.codecs import build_codecs; from runner.config import load"
+    code = "import sys; from runner.kafka.codecs import build_codecs; from runner.config import load"
     unwanted = (
         "[name for name in sys.modules if name.split('.')[0] in {'fastavro', 'httpx2', 'httpx', 'authlib'}]"
     )

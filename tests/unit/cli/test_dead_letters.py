@@ -19,9 +19,9 @@ from runner.cli.dlq.letter import (
 )
 from runner.cli.dlq.reading import Found, Wanted
 from runner.cli.dlq.show_command import LONGEST_VALUE, value_lines
-from runner.cli.topic_message import TopicMessage
+from runner.kafka.event_log import Message
+from runner.kafka.topic_message import TopicMessage
 from runner.worker.dead_letters import DeadLetterBox
-from runner.worker.event_log import Message
 
 
 def seen(

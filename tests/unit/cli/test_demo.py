@@ -24,7 +24,7 @@ from runner.cli.demo.story import (
     SAGA_ID,
     STEPS,
 )
-from runner.cli.topic_message import TopicMessage
+from runner.kafka.topic_message import TopicMessage
 from tests.unit.cli.builders import seen
 
 STARTED, TIMED_OUT, ESCALATED, REFUSED, ACCEPTED, RESUMED = range(6)

@@ -19,7 +19,7 @@ from runner.cli.embedded_runner import (
     settings_for,
     worker_command,
 )
-from runner.cli.event_lines import read_lines
+from runner.client.event_lines import read_lines
 from runner.config import Config, ConfigError, load
 from runner.envelope.event import NO_RULES
 

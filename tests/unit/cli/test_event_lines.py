@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.cli.event_lines import LONGEST_LIST, BadLine, describe_bad, read_lines
+from runner.client.event_lines import LONGEST_LIST, BadLine, describe_bad, read_lines
 from runner.envelope.event import NO_RULES, MetaRules
 
 EVENT = b'{"requestMeta": {"id": "r-1"}, "eventMeta": {"action": "StartTask"}, "payload": {}}'

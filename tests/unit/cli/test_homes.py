@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from runner.actions.policy import Policy
-from runner.cli.event_lines import EventLine, read_lines
-from runner.cli.homes import Homes
+from runner.client.event_lines import EventLine, read_lines
+from runner.client.homes import Homes
 from runner.envelope.event import NO_RULES
 from runner.errors import StoreUnavailable
 from runner.tasks.record import Record, TaskKey

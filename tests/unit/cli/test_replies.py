@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from runner.actions.policy import Policy
-from runner.cli.event_lines import EventLine, read_lines
 from runner.cli.replies import Replies, reply_topics
 from runner.cli.send_report import SendReport
-from runner.cli.topic_message import TopicMessage
+from runner.client.event_lines import EventLine, read_lines
 from runner.clock import ManualTicker
 from runner.envelope.event import NO_RULES
 from runner.errors import FatalError
+from runner.kafka.topic_message import TopicMessage
 from tests.unit.cli.builders import Script, seen
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from runner.changelog.snapshot import ChangelogRecord
 from runner.cli.restore.patience import SILENCE_SECONDS, PatientChangelog
 from runner.clock import ManualTicker
 from runner.errors import LogUnavailable
-from runner.worker.changelog_snapshot import ChangelogRecord
 
 
 class ScriptedChangelog:

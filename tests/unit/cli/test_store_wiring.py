@@ -7,7 +7,7 @@ import pytest
 from runner.cli.store_wiring import require_kept, require_partitions
 from runner.config import Config, load
 from runner.errors import FatalError
-from runner.worker.topics import Cluster, Topic
+from runner.kafka.topics import Cluster, Topic
 
 
 def config(tasks: str | None) -> Config:

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from runner.cli.tail_command import POLL_SECONDS, follow
-from runner.cli.topic_message import described
 from runner.clock import ManualTicker
+from runner.kafka.topic_message import described
 from tests.unit.cli.builders import EVENT, Script, seen
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from confluent_kafka import Message
 
-from runner.cli.topic_message import read_sighting
 from runner.envelope.plain import encode
+from runner.kafka.topic_message import read_sighting
 from tests.unit.cli.builders import seen
 
 

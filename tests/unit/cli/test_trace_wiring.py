@@ -12,8 +12,8 @@ from runner.cli.trace_wiring import open_traces
 from runner.config import Config, ConfigError, load
 from runner.embedded.subprocesses import HOST, free_port
 from runner.metrics import Metrics
-from runner.worker.tracer import NoTraces
-from runner.worker.traces.spans import Spans
+from runner.telemetry.tracer import NoTraces
+from runner.telemetry.traces.spans import Spans
 
 
 def configured(**settings: str) -> Config:

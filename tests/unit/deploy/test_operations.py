@@ -7,10 +7,10 @@ import re
 import pytest
 
 from runner.config import Config
+from runner.kafka.topics import EVERY_SECONDS
 from runner.metrics import Metrics
 from runner.worker.components import LoopLimits
 from runner.worker.health import LIVE_WITHIN_SECONDS
-from runner.worker.topics import EVERY_SECONDS
 from runner.worker.watchdog import STUCK_SECONDS
 from tests.unit.deploy.log_calls import events
 from tests.unit.deploy.manifests import ROOT, pod, resource

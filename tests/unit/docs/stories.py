@@ -24,13 +24,13 @@ from runner.cli.input_wiring import build_inputs
 from runner.config import Config
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import NO_RULES
+from runner.kafka.event_log import Message
 from runner.store.calls import Ownership
-from runner.store.memory_store import MemoryStore
+from runner.testing.memory_store import MemoryStore
 from runner.worker.assignment import Batch
 from runner.worker.decoder import ProcessingSettings
-from runner.worker.event_log import Message
-from runner.worker.input_topics.input_topic import InputTopic
-from runner.worker.input_topics.process import InputProcess
+from runner.worker.inputs.input_topic import InputTopic
+from runner.worker.inputs.process import InputProcess
 from runner.worker.process import Process
 from runner.worker.store_clock import StoreClock
 from runner.worker.timers import Timers, TimerSettings

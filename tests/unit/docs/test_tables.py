@@ -10,12 +10,12 @@ from typing import Any
 from runner import errors
 from runner.actions import inputs
 from runner.actions.incoming import HOPS, MAX_HOPS, ORIGIN, PERIOD, TIME, TIMER, TRACE_HEADERS
+from runner.changelog.codec import changelog_key, encode_entry, entry_headers, read_entry
 from runner.cli.app import INTERRUPTED
 from runner.cli.stopping import STOPPED_LATE
 from runner.config import load
 from runner.envelope import codec, jsonpath, paths, units
-from runner.tasks.changelog import changelog_key, encode_entry, entry_headers, read_entry
-from runner.worker.input_topics.normalise import INPUT
+from runner.worker.inputs.normalise import INPUT
 from runner.worker.process import UNANSWERABLE
 from tests.unit.docs.pages import (
     PAGES,

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from runner.clock import Ticker
+from runner.kafka.event_log import Message
 from runner.tasks.record import Record, Status
-from runner.worker.event_log import Message
 from runner.worker.process import Process
 from runner.worker.result import BatchResult
 from tests.unit.worker.rig import (

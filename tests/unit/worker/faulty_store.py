@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from runner.store.calls import Completeness, Due, Index, Loaded, Page, ShardCall, Verdict
 from runner.store.connection.command import OnWait, idle
-from runner.store.memory_store import MemoryStore
 from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
+from runner.testing.memory_store import MemoryStore
 from tests.unit.worker.faults import Faults
 
 

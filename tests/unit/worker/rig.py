@@ -13,26 +13,26 @@ from msgspec import structs
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.actions.policy import DomainPolicy, Policy
+from runner.changelog.restorer import Restorer
+from runner.changelog.writer import Changelog
 from runner.clock import ManualTicker
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES, MetaRules
 from runner.errors import TransientError
+from runner.kafka.event_log import Message
+from runner.kafka.topics import Cluster, KafkaTopicCatalog, Topic
 from runner.store.calls import Ownership
 from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
-from runner.worker.changelog import Changelog
 from runner.worker.components import Components, LoopLimits
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
-from runner.worker.event_log import Message
 from runner.worker.loop import Loop
 from runner.worker.process import Process
-from runner.worker.restorer import Restorer
 from runner.worker.result import BatchResult
 from runner.worker.retention import Retention
 from runner.worker.store_clock import StoreClock
 from runner.worker.timers import Timers, TimerSettings
-from runner.worker.topics import Cluster, KafkaTopicCatalog, Topic
 from tests.unit.worker.faults import Faults
 from tests.unit.worker.faulty_store import FaultyStore
 from tests.unit.worker.scripted_log import ScriptedLog

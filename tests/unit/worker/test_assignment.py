@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from runner.kafka.event_log import Message
 from runner.worker.assignment import Assignment
-from runner.worker.event_log import Message
 
 
 def messages(home: int, *offsets: int, size: int = 10) -> list[Message]:

@@ -15,9 +15,9 @@ from runner.clock import ManualTicker
 from runner.envelope import avro_schema
 from runner.envelope.avro import AvroCodec, ConfluentCodec
 from runner.envelope.codec import Codec, JsonCodec
+from runner.kafka.schema_registry import SchemaRegistry
+from runner.kafka.topics import KafkaTopicCatalog
 from runner.worker.components import LoopLimits
-from runner.worker.schema_registry import SchemaRegistry
-from runner.worker.topics import KafkaTopicCatalog
 from tests.unit.worker.input_topics.bench import input_process
 from tests.unit.worker.rig import DEAD_LETTERS, MINUTE, Harness, Worker, batch, event, topics
 from tests.unit.worker.test_schema_registry import AWAY, ScriptedClient, ours

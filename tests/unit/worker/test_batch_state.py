@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from runner.kafka.event_log import Message
 from runner.worker.assignment import Batch
 from runner.worker.batch_state import BatchState
-from runner.worker.event_log import Message
 
 
 def message(home: int, offset: int) -> Message:

@@ -12,8 +12,8 @@ import pytest
 
 from runner.actions.decision import OutgoingMessage
 from runner.clock import ManualTicker
+from runner.kafka.event_log import Message
 from runner.worker.budget import BatchBudget
-from runner.worker.event_log import Message
 from runner.worker.process import EMITS_BEFORE_PERIOD, Process
 from tests.unit.worker.rig import DEAD_LETTERS, Harness, batch, event, sent, statuses
 

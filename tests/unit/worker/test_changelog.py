@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from runner.actions.decision import OutgoingMessage
+from runner.changelog.codec import FORMAT, changelog_key, read_entry
+from runner.changelog.writer import CLOSING_BYTES
 from runner.errors import ChangelogUnreadable, LogUnavailable
 from runner.store.calls import HomeCall, Phase, Restoring, ShardCall, Verdict
-from runner.tasks.changelog import FORMAT, changelog_key, read_entry
 from runner.tasks.record import Record, Status, TaskKey
 from runner.worker.assignment import Batch
-from runner.worker.changelog import CLOSING_BYTES
 from runner.worker.result import BatchResult
 from tests.unit.worker.rig import MINUTE, TASKS, Harness, Worker, batch, event, sent, topics
 

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Final
 
-from runner.worker.changelog_snapshot import ChangelogRecord, ChangelogSnapshot
+from runner.changelog.snapshot import ChangelogRecord, ChangelogSnapshot
 
 HOMES: Final = (1, 2)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from runner.changelog.codec import changelog_key, encode_entry
+from runner.changelog.comparison import TRIES, Comparison, ComparisonScope, Difference, Finding, Standing
+from runner.changelog.snapshot import ChangelogRecord
 from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall
 from runner.store.indexing import entry_of
-from runner.store.memory_store import MemoryStore
-from runner.tasks.changelog import changelog_key, encode_entry
 from runner.tasks.record import Record
 from runner.tasks.source import Source
-from runner.worker.changelog_snapshot import ChangelogRecord
-from runner.worker.comparison import TRIES, Comparison, ComparisonScope, Difference, Finding, Standing
+from runner.testing.memory_store import MemoryStore
 from tests.contract.samples import DOMAINS, NOW, PAST, closed, key_in, opened
 
 HOMES = 2

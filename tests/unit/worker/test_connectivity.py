@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from runner.worker.connectivity import LastError, first_answer, unreachable
+from runner.kafka.connectivity import LastError, first_answer, unreachable
 
 AWAY = KafkaException(KafkaError(KafkaError._TRANSPORT))
 

@@ -7,8 +7,8 @@ import pytest
 from runner.actions.incoming import size_of
 from runner.actions.render import OVERHEAD_BYTES
 from runner.errors import EventError
+from runner.kafka.event_log import Message
 from runner.worker.dead_letters import MAX_MESSAGE_CHARACTERS, DeadLetterBox
-from runner.worker.event_log import Message
 
 BOX = DeadLetterBox("dead-letters", "requests", 100_000)
 

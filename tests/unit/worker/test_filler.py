@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from runner.actions.decision import OutgoingMessage
+from runner.changelog.filler import Filled, Filler, FillExtent
+from runner.changelog.snapshot import LIMIT_BYTES, ChangelogRecord
 from runner.errors import EventError
 from runner.store.calls import Change, HomeCall, Phase, Restoring, ShardCall
 from runner.tasks.record import Record
 from runner.worker.assignment import Batch
-from runner.worker.changelog_snapshot import LIMIT_BYTES, ChangelogRecord
-from runner.worker.filler import Filled, Filler, FillExtent
 from tests.unit.worker.rig import HOMES, TASKS, Harness, event, topics
 from tests.unit.worker.test_changelog import proceed, start
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from runner.actions.decision import OutgoingMessage
+from runner.kafka.event_log import Message
 from runner.tasks.record import Status
-from runner.worker.event_log import Message
 from tests.unit.worker.rig import NOW, Harness, event, sent, statuses
 
 DUE = 10

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from runner.errors import FatalError
-from runner.worker.group_metadata import is_member
+from runner.kafka.group_metadata import is_member
 
 
 def metadata(generation: int, member: bytes) -> bytes:

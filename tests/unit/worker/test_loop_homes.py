@@ -7,10 +7,10 @@ from itertools import count
 
 import pytest
 
+from runner.changelog.restorer import Extent, Restorer
+from runner.changelog.snapshot import ChangelogRecord
 from runner.errors import LogUnavailable, StoreUnavailable
-from runner.worker.changelog_snapshot import ChangelogRecord
 from runner.worker.components import LoopLimits
-from runner.worker.restorer import Extent, Restorer
 from tests.unit.worker.opened import answered, opened, proceed, start
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Harness, Worker, event, topics
 

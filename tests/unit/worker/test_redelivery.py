@@ -7,7 +7,7 @@ import json
 import pytest
 
 from runner.errors import StoreUnavailable
-from runner.worker.event_log import Message
+from runner.kafka.event_log import Message
 from runner.worker.process import MAX_ATTEMPTS
 from runner.worker.result import BatchResult
 from tests.unit.worker.asked import again, proceed, start

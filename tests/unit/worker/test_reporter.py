@@ -6,14 +6,14 @@ import pytest
 
 from runner.clock import ManualTicker
 from runner.errors import LogUnavailable, SchemasUnavailable, StoreUnavailable, Superseded
+from runner.kafka.event_log import Message
 from runner.metrics import Metrics
 from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
+from runner.telemetry.reporter import Reporter
 from runner.worker.assignment import Batch
-from runner.worker.event_log import Message
 from runner.worker.health import HealthState
-from runner.worker.reporter import Reporter
 from runner.worker.result import BatchResult
 
 

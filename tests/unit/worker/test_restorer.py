@@ -6,16 +6,16 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
+from runner.changelog.codec import changelog_key, encode_entry
+from runner.changelog.restorer import Extent, Restorer
+from runner.changelog.snapshot import ChangelogRecord
 from runner.clock import ManualTicker
 from runner.errors import ChangelogUnreadable, StoreLost, Superseded
 from runner.store.calls import Change, Completeness, HomeCall, Ownership, Phase, Restoring, ShardCall, Verdict
 from runner.store.connection.command import OnWait, idle
-from runner.store.memory_store import MemoryStore
-from runner.tasks.changelog import changelog_key, encode_entry
 from runner.tasks.record import Record
 from runner.tasks.source import Source
-from runner.worker.changelog_snapshot import ChangelogRecord
-from runner.worker.restorer import Extent, Restorer
+from runner.testing.memory_store import MemoryStore
 from tests.contract.samples import DOMAINS, FUTURE, NOW, closed, indexes_equal_records, key_in, opened
 
 HOMES = 2

@@ -16,8 +16,8 @@ from runner.envelope import avro_schema
 from runner.envelope.avro import ConfluentCodec
 from runner.envelope.codec import JsonCodec
 from runner.errors import FatalError, PoisonError, SchemasUnavailable
-from runner.worker import schema_registry
-from runner.worker.schema_registry import (
+from runner.kafka import schema_registry
+from runner.kafka.schema_registry import (
     MAX_KEPT,
     PATIENCE_SECONDS,
     UNKNOWN_SECONDS,

@@ -30,9 +30,9 @@ from runner.errors import (
     StoreRefused,
     StoreUnavailable,
 )
+from runner.kafka.errors import unreachable
 from runner.store.connection.refusals import unavailable
 from runner.worker.health import HealthState
-from runner.worker.kafka_errors import unreachable
 from runner.worker.starting import PAUSE_SECONDS, Start
 
 SECONDS = 60

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
-from runner.worker.event_log import Message
-from runner.worker.input_topics.input_topic import InputTopic
-from runner.worker.input_topics.process import InputProcess
+from runner.kafka.event_log import Message
+from runner.worker.inputs.input_topic import InputTopic
+from runner.worker.inputs.process import InputProcess
 from tests.unit.worker.rig import DEAD_LETTERS, NOW, Harness
 
 TOPIC: Final = "answers"

@@ -11,7 +11,7 @@ from runner.actions.policy import Policy
 from runner.errors import Fenced, LogUnavailable, StoreUnavailable, TransientError
 from runner.worker.components import Components, LoopLimits
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
-from runner.worker.input_topics.positions import EveryPartition, InputPositions
+from runner.worker.inputs.positions import EveryPartition, InputPositions
 from runner.worker.loop import Loop
 from runner.worker.retention import NoRetention
 from runner.worker.store_clock import StoreClock

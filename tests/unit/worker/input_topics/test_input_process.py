@@ -15,12 +15,12 @@ from runner.envelope.avro import AvroCodec
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import MetaRules
 from runner.errors import StoreUnavailable
-from runner.worker.event_log import Message
-from runner.worker.input_topics.input_topic import InputTopic
-from runner.worker.input_topics.process import InputProcess
+from runner.kafka.event_log import Message
+from runner.kafka.topics import KafkaTopicCatalog
+from runner.worker.inputs.input_topic import InputTopic
+from runner.worker.inputs.process import InputProcess
 from runner.worker.process import Process
 from runner.worker.result import BatchResult
-from runner.worker.topics import KafkaTopicCatalog
 from tests.unit.worker.input_topics.bench import (
     TOPIC,
     TOPIC_ID,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from runner.clock import ManualTicker
 from runner.errors import Fenced, LogUnavailable
+from runner.kafka.event_log import Message
 from runner.metrics import Metrics
 from runner.tasks.source import Source
 from runner.worker.assignment import Batch
-from runner.worker.event_log import Message
 from runner.worker.health import HealthState
-from runner.worker.input_topics.reporter import InputReporter
+from runner.worker.inputs.reporter import InputReporter
 from runner.worker.result import BatchResult
 
 BATCH = Batch((Message(0, 0, None, b""),), {0: 0})

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from runner import log
 from runner.embedded.subprocesses import HOST, free_port
 from runner.metrics import SpanResult
-from runner.worker.traces.sender import SEND_SPANS, Sender
+from runner.telemetry.traces.sender import SEND_SPANS, Sender
 from tests.waiting import WAIT_SECONDS
 
 ROOM = 20

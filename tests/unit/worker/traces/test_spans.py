@@ -12,8 +12,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from runner.actions.incoming import Headers
 from runner.errors import LogUnavailable
-from runner.worker.traces.attributes import LONGEST
-from runner.worker.traces.context import context_of
+from runner.telemetry.traces.attributes import LONGEST
+from runner.telemetry.traces.context import context_of
 from tests.unit.worker.rig import MINUTE, event, sent
 from tests.unit.worker.traces.traced import (
     STEPS,

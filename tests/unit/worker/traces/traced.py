@@ -13,10 +13,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext
 
 from runner.actions.incoming import Headers
+from runner.telemetry.traces.attributes import Place
+from runner.telemetry.traces.spans import Spans
 from runner.worker.assignment import Batch
 from runner.worker.result import BatchResult
-from runner.worker.traces.attributes import Place
-from runner.worker.traces.spans import Spans
 from tests.unit.worker.opened import opened
 from tests.unit.worker.rig import Harness, Recorder, Worker
 

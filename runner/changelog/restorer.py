@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol
 
+from runner.changelog.codec import read_entry
+from runner.changelog.snapshot import ChangelogRecord, ChangelogSnapshot
 from runner.errors import ChangelogUnreadable, Superseded
 from runner.store.calls import (
     Change,
@@ -41,10 +43,8 @@ from runner.store.calls import (
     Verdict,
 )
 from runner.store.indexing import task_id_of
-from runner.tasks.changelog import read_entry
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
-from runner.worker.changelog_snapshot import ChangelogRecord, ChangelogSnapshot
 
 CHUNK: Final = 1000
 """Records of one round trip."""

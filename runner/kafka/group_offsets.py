@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from runner.clock import monotonic_seconds
-from runner.worker.kafka_errors import refusal, unreachable
-from runner.worker.topics import ASK_SECONDS
+from runner.kafka.errors import refusal, unreachable
+from runner.kafka.topics import ASK_SECONDS
 
 _TRY_SECONDS: Final = 3.0
 _PAUSE_SECONDS: Final = 0.2

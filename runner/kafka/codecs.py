@@ -11,7 +11,7 @@ from runner.config import Config, ConfigError, Problem, registry_settings
 from runner.envelope.codec import Codec, JsonCodec
 
 if TYPE_CHECKING:
-    from runner.worker.schema_registry import SchemaRegistry
+    from runner.kafka.schema_registry import SchemaRegistry
 
 INSTALL: Final = "pip install 'saga-task-runner[registry]'"
 
@@ -71,7 +71,7 @@ def _with_avro(config: Config, encodings: Mapping[str, str]) -> Codecs:
 
 
 def _connect(config: Config) -> SchemaRegistry:
-    from runner.worker.schema_registry import SchemaRegistry, connect  # noqa: PLC0415 - only where it is used
+    from runner.kafka.schema_registry import SchemaRegistry, connect  # noqa: PLC0415 - only where it is used
 
     try:
         client = connect(registry_settings(config))

@@ -12,7 +12,7 @@ from runner.actions.incoming import Incoming
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed, plan
-from runner.cli.event_lines import EventLine
+from runner.client.event_lines import EventLine
 from runner.errors import StoreUnavailable
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source

@@ -20,14 +20,14 @@ from enum import Enum
 from itertools import islice
 from typing import Final, Protocol
 
+from runner.changelog.codec import changelog_key, read_entry
+from runner.changelog.restorer import ChangelogReader
+from runner.changelog.snapshot import LIMIT_BYTES, ChangelogSnapshot
 from runner.store.calls import Index, IndexKind
 from runner.store.indexing import entry_of, task_id_of
 from runner.store.listing import IndexCursor, ListableStore
-from runner.tasks.changelog import changelog_key, read_entry
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
-from runner.worker.changelog_snapshot import LIMIT_BYTES, ChangelogSnapshot
-from runner.worker.restorer import ChangelogReader
 
 TRIES: Final = 8
 """Passes over the tasks that differ; one that changes every time is taken to be in use."""

@@ -18,7 +18,7 @@ from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config, check_properties, consumer_properties, producer_properties
 from runner.config.clients import client_properties
 from runner.errors import FatalError, LogUnavailable
-from runner.worker.connectivity import LastError, first_answer, unreachable
+from runner.kafka.connectivity import LastError, first_answer, unreachable
 
 ANSWER_SECONDS: Final = 10.0
 """How long a broker that is there may take to do what a command asks of it."""

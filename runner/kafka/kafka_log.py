@@ -29,10 +29,8 @@ from confluent_kafka import Message as KafkaMessage
 from runner import log
 from runner.actions.decision import OutgoingMessage
 from runner.errors import Fenced, LogUnavailable, PositionUnknown
-from runner.worker.commit_metadata import commit_metadata, topic_of
-from runner.worker.event_log import AssignmentListener, Message
-from runner.worker.group_metadata import is_incremental, is_member
-from runner.worker.kafka_errors import (
+from runner.kafka.commit_metadata import commit_metadata, topic_of
+from runner.kafka.errors import (
     GONE,
     PASSING,
     PURGED,
@@ -43,7 +41,9 @@ from runner.worker.kafka_errors import (
     never_taken_in,
     refusal,
 )
-from runner.worker.start_offsets import EARLIEST
+from runner.kafka.event_log import AssignmentListener, Message
+from runner.kafka.group_metadata import is_incremental, is_member
+from runner.kafka.start_offsets import EARLIEST
 
 IO_SECONDS: Final = 10.0
 """Longest call to a broker."""

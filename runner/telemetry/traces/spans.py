@@ -23,9 +23,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 
 from runner import __version__, log
 from runner.actions.decision import OutgoingMessage
-from runner.worker.decoder import InFlight
-from runner.worker.result import BatchResult
-from runner.worker.traces.attributes import (
+from runner.telemetry.traces.attributes import (
     Place,
     error_of,
     of_batch,
@@ -33,7 +31,9 @@ from runner.worker.traces.attributes import (
     of_resumed,
     resumed_by,
 )
-from runner.worker.traces.context import Ids, below, context_of, is_sampled, trace_of
+from runner.telemetry.traces.context import Ids, below, context_of, is_sampled, trace_of
+from runner.worker.in_flight import InFlight
+from runner.worker.result import BatchResult
 
 _NOT_STEPS: Final = frozenset({"poll", "timers", "other"})
 _log: Final = log.get("traces")

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from runner.clock import monotonic_seconds
 from runner.errors import LogRefused, LogUnavailable
-from runner.worker.kafka_errors import LASTING
+from runner.kafka.errors import LASTING
 
 _NOT_A_REASON: Final = "_ALL_BROKERS_DOWN"
 _SLICE_SECONDS: Final = 1.0

@@ -19,16 +19,18 @@ from runner.actions.render import OVERHEAD_BYTES
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import read_event, require_answerable
 from runner.errors import EventError, PoisonError
+from runner.kafka.event_log import Message
 from runner.store.calls import Loaded
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.worker.assignment import Batch
 from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetterBox
-from runner.worker.decoder import InFlight, ProcessingSettings, collect_leftovers, limit_poison
-from runner.worker.event_log import Message
-from runner.worker.input_topics.input_topic import InputTopic
-from runner.worker.input_topics.normalise import event_headers, normalise
+from runner.worker.decoder import ProcessingSettings
+from runner.worker.in_flight import InFlight
+from runner.worker.inputs.input_topic import InputTopic
+from runner.worker.inputs.normalise import event_headers, normalise
+from runner.worker.poison import collect_leftovers, limit_poison
 from runner.worker.process import PhaseEnded, Send
 from runner.worker.result import BatchResult
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from runner.errors import FatalError
-from runner.worker.topics import Cluster
+from runner.kafka.topics import Cluster
 
 READ: Final = "READ"
 WRITE: Final = "WRITE"

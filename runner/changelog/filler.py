@@ -17,14 +17,14 @@ from itertools import islice
 from typing import Final, Protocol
 
 from runner.actions.decision import OutgoingMessage
+from runner.changelog.codec import changelog_key, read_entry
+from runner.changelog.restorer import ChangelogReader
+from runner.changelog.snapshot import LIMIT_BYTES, ChangelogSnapshot
 from runner.store.calls import Index, IndexKind
 from runner.store.indexing import task_id_of
 from runner.store.listing import IndexCursor, ListableStore
-from runner.tasks.changelog import changelog_key, read_entry
 from runner.tasks.record import Record, TaskKey, record_after
 from runner.tasks.source import Source, parse_source
-from runner.worker.changelog_snapshot import LIMIT_BYTES, ChangelogSnapshot
-from runner.worker.restorer import ChangelogReader
 
 _CHUNK: Final = 100
 """Records read at a time: each may have a megabyte."""

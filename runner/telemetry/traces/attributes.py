@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from runner.actions.decision import Closed, Decision, OutgoingMessage, Refused
 from runner.actions.plan import PeriodPlan, TaskPlan
-from runner.worker.decoder import InFlight
+from runner.worker.in_flight import InFlight
 
 Attributes: TypeAlias = dict[str, str | int | bool]
 

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from runner import log
 from runner.envelope.codec import Codec, Sections
 from runner.errors import FatalError, LogUnavailable
-from runner.worker.kafka_errors import unreachable
+from runner.kafka.errors import unreachable
 
 ASK_SECONDS: Final = 10.0
 EVERY_SECONDS: Final = 30.0

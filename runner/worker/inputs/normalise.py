@@ -18,8 +18,8 @@ from runner.envelope.names import is_blank, names_in
 from runner.envelope.paths import MISSING, read
 from runner.envelope.plain import decode
 from runner.errors import EventError, PoisonError
-from runner.worker.event_log import Message
-from runner.worker.input_topics.input_topic import InputTopic
+from runner.kafka.event_log import Message
+from runner.worker.inputs.input_topic import InputTopic
 
 INPUT: Final = "runner-input"
 """Header of an event made from an input topic: topic, partition and offset of the message."""

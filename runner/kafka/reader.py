@@ -9,12 +9,12 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
-from runner.cli.codecs import build_codecs
-from runner.cli.kafka_clients import ANSWER_SECONDS, Connection, connect_consumer
-from runner.cli.topic_message import TopicMessage, read_sighting
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
 from runner.errors import FatalError
+from runner.kafka.clients import ANSWER_SECONDS, Connection, connect_consumer
+from runner.kafka.codecs import build_codecs
+from runner.kafka.topic_message import TopicMessage, read_sighting
 
 _END: Final = "_PARTITION_EOF"
 # The client goes on asking after any other error.

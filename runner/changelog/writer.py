@@ -13,8 +13,8 @@ from typing import Final
 from runner.actions.decision import OutgoingMessage
 from runner.actions.policy import TopicCatalog
 from runner.actions.render import OVERHEAD_BYTES
+from runner.changelog.codec import changelog_key, encode_entry, entry_headers
 from runner.errors import UNDELIVERABLE, EventError
-from runner.tasks.changelog import changelog_key, encode_entry, entry_headers
 from runner.tasks.record import Record, TaskKey, record_after
 from runner.tasks.source import Source
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from runner.worker.start_offsets import EARLIEST
+from runner.kafka.start_offsets import EARLIEST
 
 
 class InputPositions:

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from runner.changelog.codec import HOME
+from runner.changelog.snapshot import ChangelogRecord
 from runner.errors import ChangelogUnreadable, LogUnavailable
-from runner.tasks.changelog import HOME
-from runner.worker.changelog_snapshot import ChangelogRecord
-from runner.worker.kafka_errors import unreachable
+from runner.kafka.errors import unreachable
 
 ASK_SECONDS: Final = 10.0
 STRETCH: Final = 5000

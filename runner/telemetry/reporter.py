@@ -9,10 +9,10 @@ from runner import log
 from runner.clock import Ticker
 from runner.errors import LogUnavailable, SchemasUnavailable, StoreUnavailable, TransientError
 from runner.metrics import LoopClock, Metrics, Part
+from runner.telemetry.tracer import NoTraces, Tracer
 from runner.worker.assignment import Batch
 from runner.worker.health import HealthState
 from runner.worker.result import BatchResult
-from runner.worker.tracer import NoTraces, Tracer
 
 REFUSED_IN_A_ROW: Final = 3
 """Refused batches in a row after which the worker is not ready; fewer may be a rebalance."""

@@ -1,0 +1,1 @@
+"""Client: an event to the home of its task, and the reply to it."""

@@ -1,0 +1,1 @@
+"""Kafka: clients, consumer and producer, topics, errors; nothing of tasks."""

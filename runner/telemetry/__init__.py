@@ -1,0 +1,1 @@
+"""Telemetry: metrics, health and traces of a worker."""

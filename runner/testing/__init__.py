@@ -1,0 +1,1 @@
+"""Testing: the parts of a worker in memory, for tests without servers."""

@@ -1,0 +1,34 @@
+"""Events in flight: one message on its way through a batch, from its plan to its decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.actions.decision import Decision, OutgoingMessage
+from runner.actions.plan import ImmediateAnswer, Plan
+from runner.errors import PoisonError
+from runner.kafka.event_log import Message
+from runner.tasks.source import Source
+
+
+@dataclass(slots=True)
+class InFlight:
+    """One message in flight through a batch: its plan or poison, then its decision."""
+
+    message: Message
+    source: Source
+    plan: Plan | None = None
+    """None: ignored, or poison."""
+    poison: PoisonError | None = None
+    decision: Decision | None = None
+    change: OutgoingMessage | None = None
+    """The changelog message: the record after this event; None if the event changed none."""
+    redelivered: bool = False
+
+    @property
+    def is_over_limit(self) -> bool:
+        """Whether the event is over a limit that may have been higher when it was decided before."""
+        if self.poison is not None:
+            return self.poison.over_limit
+        plan = self.plan
+        return isinstance(plan, ImmediateAnswer) and plan.error is not None and plan.error.over_limit
