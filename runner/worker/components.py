@@ -14,8 +14,7 @@ from runner.kafka.start_offsets import KnownOffsets
 from runner.worker.assignment import Batch
 from runner.worker.delivery import DeliveryMode
 from runner.worker.prefetch import Prefetch
-from runner.worker.process import PhaseEnded, Send
-from runner.worker.result import BatchResult
+from runner.worker.result import BatchResult, PhaseEnded, Send
 from runner.worker.retention import Retention
 from runner.worker.store_clock import StoreClock
 from runner.worker.timers import Timers

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import size_of
+from runner.actions.policy import TopicCatalog
 from runner.actions.render import OVERHEAD_BYTES
 from runner.errors import UNDELIVERABLE, EventError
 from runner.kafka.event_log import Message
+from runner.worker.batch_state import BatchState
 
 MAX_MESSAGE_CHARACTERS = 500
 
@@ -21,33 +21,44 @@ HEADERS = (TOPIC, PARTITION, OFFSET, REASON, MESSAGE)
 """Headers added to those of the message, in this order."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetterBox:
-    """Makes dead letters for one topic."""
+class DeadLetters:
+    """Makes the dead letters of one topic of events."""
 
-    topic: str
-    requests: str
-    limit_bytes: int | None
-    """Largest message the topic takes; None: there is no such topic."""
+    def __init__(self, topic: str, source_topic: str, topics: TopicCatalog) -> None:
+        """``topic`` takes the dead letters of messages of ``source_topic``."""
+        self._topic = topic
+        self._source_topic = source_topic
+        self._topics = topics
 
-    def dead_letter(self, message: Message, reason: str, text: str) -> OutgoingMessage:
+    def message_or_pause(
+        self, message: Message, reason: str, text: str, batch_state: BatchState
+    ) -> OutgoingMessage | None:
+        """Return the dead letter of a message; None, and its home paused, if the topic does not take it."""
+        try:
+            return self.message(message, reason, text)
+        except EventError as error:
+            batch_state.pause(message.partition, message.offset, error.message)
+            return None
+
+    def message(self, message: Message, reason: str, text: str) -> OutgoingMessage:
         """Return the dead letter of a message: the same key, value and headers, and the five headers above.
 
         Raises EventError 13020 if the topic does not take one of this size: the home must be paused then.
         """
         headers = (
             *message.headers,
-            (TOPIC, self.requests.encode()),
+            (TOPIC, self._source_topic.encode()),
             (PARTITION, str(message.partition).encode()),
             (OFFSET, str(message.offset).encode()),
             (REASON, reason.encode()),
             (MESSAGE, text[:MAX_MESSAGE_CHARACTERS].encode("utf-8", "replace")),
         )
         size = len(message.key or b"") + len(message.value or b"") + OVERHEAD_BYTES + size_of(headers)
-        if self.limit_bytes is None or size > self.limit_bytes:
+        limit_bytes = self._topics.limit_bytes(self._topic)
+        if limit_bytes is None or size > limit_bytes:
             raise EventError(
                 UNDELIVERABLE,
-                f"topic {self.topic!r} does not take a dead letter of {size} bytes; "
+                f"topic {self._topic!r} does not take a dead letter of {size} bytes; "
                 "create it, or raise its max.message.bytes",
             )
-        return OutgoingMessage(self.topic, message.key, message.value, headers)
+        return OutgoingMessage(self._topic, message.key, message.value, headers)

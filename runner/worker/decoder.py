@@ -18,6 +18,7 @@ from runner.actions.incoming import Incoming
 from runner.actions.plan import Plan, TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed, plan
+from runner.clock import Ticker
 from runner.envelope.codec import Codec, JsonCodec
 from runner.envelope.event import MetaRules, read_event, require_answerable
 from runner.envelope.limits import WIDEST
@@ -54,6 +55,10 @@ class ProcessingSettings:
     def widest(self) -> ProcessingSettings:
         """The same settings within the widest limits: for events that were decided under other limits."""
         return replace(self, policy=self.policy.within(WIDEST))
+
+    def budget(self, ticker: Ticker, times: int = 1) -> BatchBudget:
+        """Return a full budget, with so many times the bytes."""
+        return BatchBudget(ticker, self.batch_seconds, times * self.batch_bytes)
 
 
 TakePrefetched: TypeAlias = Callable[[Message], InFlight | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.actions.decision import Decision, OutgoingMessage
-from runner.actions.plan import ImmediateAnswer, Plan
+from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan
 from runner.errors import PoisonError
 from runner.kafka.event_log import Message
 from runner.tasks.source import Source
@@ -32,3 +32,18 @@ class InFlight:
             return self.poison.over_limit
         plan = self.plan
         return isinstance(plan, ImmediateAnswer) and plan.error is not None and plan.error.over_limit
+
+
+class TaskWork:
+    """An event in flight that is about one task, with its plan."""
+
+    __slots__ = ("item", "plan")
+
+    def __init__(self, item: InFlight, plan: TaskPlan) -> None:
+        self.item = item
+        self.plan = plan
+
+    @classmethod
+    def of(cls, items: list[InFlight]) -> list[TaskWork]:
+        """Return the work of the events that are about a task, in their order."""
+        return [cls(item, item.plan) for item in items if isinstance(item.plan, TaskPlan)]

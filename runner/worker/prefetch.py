@@ -36,7 +36,7 @@ class Prefetch:
         if not waiting:
             return no_step
         remaining = iter(waiting)
-        budget = BatchBudget(self._ticker, self._settings.batch_seconds, self._settings.batch_bytes)
+        budget = self._settings.budget(self._ticker)
         return lambda: self._step(remaining, budget)
 
     def take(self, message: Message) -> InFlight | None:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from runner.actions.decision import OutgoingMessage
+from runner.actions.decision import Acknowledged, Closed, Dropped, Outcome, OutgoingMessage
+from runner.actions.incoming import TIMER
+from runner.actions.plan import TaskPlan
+from runner.actions.policy import DomainPolicy
+from runner.actions.timer_token import parse_token
 from runner.kafka.event_log import Message
 from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.worker.in_flight import InFlight
+
+PhaseEnded: TypeAlias = Callable[[str], object]
+"""Called when a phase of the loop ends, for phase timing."""
+
+Send: TypeAlias = Callable[[Sequence[OutgoingMessage]], object]
+"""Sends messages before the batch is processed to its end."""
 
 
 @dataclass(slots=True)
@@ -53,3 +64,37 @@ class BatchResult:
     redelivered: int = 0
     conflicts: int = 0
     now_ms: int = 0
+
+    def add_dead_letter(self, item: InFlight, reason: str, text: str) -> None:
+        """Count a dead letter, for metrics and log."""
+        self.dead_letter_reasons[reason] += 1
+        self.dead_lettered[item.message.partition] += 1
+        self.refused.append((item.source, reason, text))
+
+    def add_task(self, item: InFlight, plan: TaskPlan, outcome: Outcome, domain: DomainPolicy) -> None:
+        """Add what an event did to its task, for timers and retention."""
+        key, home = plan.key, item.message.partition
+        match outcome:
+            case Acknowledged(deadline_ms=int() as deadline_ms):
+                self.deadlines.append((key, home, deadline_ms))
+            case Closed(now_ms=now_ms):
+                self.removals.append((key, home, now_ms + domain.retention_ms))
+            case _:
+                pass
+        if item.message.headers and plan.incoming.is_timer:
+            self._add_timer(item, plan, outcome)
+
+    def _add_timer(self, item: InFlight, plan: TaskPlan, outcome: Outcome) -> None:
+        token = parse_token(plan.incoming.header(TIMER) or "")
+        if token is None:
+            return
+        home = item.message.partition
+        task = DueTask(plan.key, home, token.started_by, token.deadline_ms, token.epoch)
+        match outcome:
+            case Closed():
+                self.timed_out.append(task)
+            case Dropped(reason=reason) if reason:
+                self.undeliverable.append(task)
+                self.refused.append((item.source, "NOT_RESUMED", reason))
+            case _:
+                self.stale.append(task)

@@ -19,7 +19,7 @@ from runner.store.calls import Change, Completeness, HomeCall, Index, IndexKind,
 from runner.store.indexing import parse_removal
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
-from runner.worker.process import ShardedStore
+from runner.worker.attempts import ShardedStore
 from runner.worker.schedule import Schedule
 from runner.worker.store_clock import StoreClock
 

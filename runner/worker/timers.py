@@ -21,7 +21,7 @@ from runner.clock import Ticker
 from runner.store.calls import Due, Index, IndexKind
 from runner.tasks.due import DueTask, parse_member
 from runner.tasks.record import TaskKey
-from runner.worker.process import ShardedStore
+from runner.worker.attempts import ShardedStore
 from runner.worker.schedule import Schedule
 from runner.worker.store_clock import StoreClock
 

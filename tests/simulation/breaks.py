@@ -25,8 +25,10 @@ from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
 from runner.testing.memory_store import MemoryStore
 from runner.worker.batch_state import BatchState
+from runner.worker.decider import Decider
+from runner.worker.in_flight import TaskWork
 from runner.worker.overlap import Step, no_step
-from runner.worker.process import Process, TaskWork
+from runner.worker.process import Process
 from runner.worker.retention import Removals, Retention
 from tests.simulation.losses import Lost
 from tests.simulation.simulation import Rules
@@ -127,6 +129,17 @@ class RemovesUnsettled(MemoryStore):
         return super().apply_shard(structs.replace(call, homes=homes))
 
 
+def deciding_with(decider: type[Decider]) -> Callable[..., Process]:
+    """Give what makes a process whose decider breaks a rule."""
+
+    def made(*args: Any) -> Process:
+        process = Process(*args)
+        process._decider.__class__ = decider
+        return process
+
+    return made
+
+
 class AllFirst(BatchState):
     """Takes every event for the first of its home."""
 
@@ -136,30 +149,30 @@ class AllFirst(BatchState):
         return True
 
 
-class ReplacesAtOnce(Process):
+class ReplacesAtOnce(Decider):
     """Starts a new generation in the batch that closed the last one."""
 
-    def _decision(
-        self, each: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
+    def decision(
+        self, work: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
     ) -> Decision | None:
         batch_state.__class__ = AllFirst
-        return super()._decision(each, record, loaded, batch_state)
+        return super().decision(work, record, loaded, batch_state)
 
 
-class RemembersNoRounds(Process):
+class RemembersNoRounds(Decider):
     """Forgets what started and closed the generations before the present one."""
 
     most = 0
 
-    def _decision(
-        self, each: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
+    def decision(
+        self, work: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
     ) -> Decision | None:
-        if record is not None and each.item.source not in loaded.kept:
+        if record is not None and work.item.source not in loaded.kept:
             identities = record.state.previous_identities
             identities = identities[len(identities) - self.most :]
             state = structs.replace(record.state, previous_identities=identities)
             record = structs.replace(record, state=state)
-        return super()._decision(each, record, loaded, batch_state)
+        return super().decision(work, record, loaded, batch_state)
 
 
 class RemembersFewRounds(RemembersNoRounds):
@@ -168,17 +181,17 @@ class RemembersFewRounds(RemembersNoRounds):
     most = 8
 
 
-class TrustsTimers(Process):
+class TrustsTimers(Decider):
     """Lets a timer end whatever is open under its id, generation and deadline aside."""
 
-    def _decision(
-        self, each: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
+    def decision(
+        self, work: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
     ) -> Decision | None:
-        if each.plan.incoming.is_timer and record is not None and record.is_open:
+        if work.plan.incoming.is_timer and record is not None and record.is_open:
             state = record.state
             mark = TimerToken(record.started_by, state.deadline_ms or 0, state.epoch)
-            each = TaskWork(each.item, _marked(each.plan, str(mark), state.deadline_ms))
-        return super()._decision(each, record, loaded, batch_state)
+            work = TaskWork(work.item, _marked(work.plan, str(mark), state.deadline_ms))
+        return super().decision(work, record, loaded, batch_state)
 
 
 def _marked(plan: TaskPlan, mark: str, deadline_ms: int | None) -> TaskPlan:
@@ -343,17 +356,21 @@ BREAKS: Final[dict[str, Break]] = {
     "floor": Break("calls with an old base are taken", Rules(HasNoFloor)),
     "revision": Break("revisions are not compared", Rules(IgnoresRevisions)),
     "generation": Break("generations are not compared", Rules(TakesLaterForEarlier), 100_000),
-    "cut": Break("a batch is not cut before a replacement", Rules(makers=Makers(harness=ReplacesAtOnce))),
+    "cut": Break(
+        "a batch is not cut before a replacement", Rules(makers=Makers(harness=deciding_with(ReplacesAtOnce)))
+    ),
     "rounds": Break(
-        "what closed an earlier generation is not remembered", Rules(makers=Makers(harness=RemembersNoRounds))
+        "what closed an earlier generation is not remembered",
+        Rules(makers=Makers(harness=deciding_with(RemembersNoRounds))),
     ),
     "many-rounds": Break(
         "what closed a generation is remembered for four more only",
-        Rules(makers=Makers(harness=RemembersFewRounds)),
+        Rules(makers=Makers(harness=deciding_with(RemembersFewRounds))),
     ),
     "settled": Break("removal does not wait for its closing to be committed", Rules(RemovesUnsettled)),
     "timer": Break(
-        "a timer is not compared with the task it ends", Rules(makers=Makers(harness=TrustsTimers))
+        "a timer is not compared with the task it ends",
+        Rules(makers=Makers(harness=deciding_with(TrustsTimers))),
     ),
     "marks": Break("marks are not compared", Rules(HasNoMarks)),
     "verified": Break("what is missing is trusted before all homes are verified", Rules(TrustsWhatIsMissing)),

@@ -18,21 +18,20 @@ from runner.actions.registry import plan
 from runner.actions.render import OVERHEAD_BYTES
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import read_event, require_answerable
-from runner.errors import EventError, PoisonError
+from runner.errors import PoisonError
 from runner.kafka.event_log import Message
 from runner.store.calls import Loaded
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.worker.assignment import Batch
 from runner.worker.batch_state import BatchState
-from runner.worker.dead_letters import DeadLetterBox
+from runner.worker.dead_letters import DeadLetters
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.in_flight import InFlight
 from runner.worker.inputs.input_topic import InputTopic
 from runner.worker.inputs.normalise import event_headers, normalise
 from runner.worker.poison import collect_leftovers, limit_poison
-from runner.worker.process import PhaseEnded, Send
-from runner.worker.result import BatchResult
+from runner.worker.result import BatchResult, PhaseEnded, Send
 
 MADE: Final = "EVENT"
 LEFT_ALONE: Final = "IGNORED"
@@ -83,7 +82,7 @@ class InputProcess:
         self._settings = settings
         self._records = records
         self._topics = topics
-        self._dead_letters = dead_letters
+        self._dead_letters = DeadLetters(dead_letters, topic.topic, topics)
         # No event has this source: no task id is generated from it, and no decision kept for it.
         self._nowhere = Source(settings.incarnation, 0, -1)
 
@@ -157,9 +156,11 @@ class InputProcess:
         """Add a message to the result, or pause its partition if it cannot be dead-lettered."""
         message = item.message
         if item.poison is not None:
-            dead_letter = self._dead_letter(item, item.poison, batch_state, result)
+            reason, text = item.poison.reason, str(item.poison)
+            dead_letter = self._dead_letters.message_or_pause(message, reason, text, batch_state)
             if dead_letter is None:
                 return
+            result.add_dead_letter(item, reason, text)
             result.outgoing.append(dead_letter)
         elif event is None:
             result.counts[self._topic.name, LEFT_ALONE] += 1
@@ -170,22 +171,6 @@ class InputProcess:
             )
             result.counts[self._topic.name, MADE] += 1
         result.positions[message.partition] = message.offset + 1
-
-    def _dead_letter(
-        self, item: InFlight, why: PoisonError, batch_state: BatchState, result: BatchResult
-    ) -> OutgoingMessage | None:
-        """Return the dead letter; None, and the partition paused, if no topic takes one."""
-        limit = self._topics.limit_bytes(self._dead_letters)
-        box = DeadLetterBox(self._dead_letters, self._topic.topic, limit)
-        try:
-            dead_letter = box.dead_letter(item.message, why.reason, str(why))
-        except EventError as error:
-            batch_state.pause(item.message.partition, item.message.offset, error.message)
-            return None
-        result.dead_letter_reasons[why.reason] += 1
-        result.dead_lettered[item.message.partition] += 1
-        result.refused.append((item.source, why.reason, str(why)))
-        return dead_letter
 
 
 def _require_size(size: int, limit: int) -> None:

@@ -21,7 +21,8 @@ from runner.cli.dlq.reading import Found, Wanted
 from runner.cli.dlq.show_command import LONGEST_VALUE, value_lines
 from runner.kafka.event_log import Message
 from runner.kafka.topic_message import TopicMessage
-from runner.worker.dead_letters import DeadLetterBox
+from runner.worker.dead_letters import DeadLetters
+from tests.unit.actions.events import FakeOutlet
 
 
 def seen(
@@ -35,7 +36,7 @@ def seen(
 
 def buried(headers: tuple[tuple[str, bytes], ...] = (), value: bytes | None = b"odd") -> OutgoingMessage:
     message = Message(2, 40, b"k", value, headers)
-    return DeadLetterBox("dlq", "requests", 1_000_000).dead_letter(message, "NOT_JSON", "no JSON")
+    return DeadLetters("dlq", "requests", FakeOutlet(dlq=1_000_000)).message(message, "NOT_JSON", "no JSON")
 
 
 def letter(time_ms: int | None, reason: str = "NOT_JSON", offset: int = 0) -> Letter:

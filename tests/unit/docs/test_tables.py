@@ -15,8 +15,8 @@ from runner.cli.app import INTERRUPTED
 from runner.cli.stopping import STOPPED_LATE
 from runner.config import load
 from runner.envelope import codec, jsonpath, paths, units
+from runner.worker.decider import UNANSWERABLE
 from runner.worker.inputs.normalise import INPUT
-from runner.worker.process import UNANSWERABLE
 from tests.unit.docs.pages import (
     PAGES,
     PROTOCOL,

@@ -8,7 +8,7 @@ import pytest
 
 from runner.errors import StoreUnavailable
 from runner.kafka.event_log import Message
-from runner.worker.process import MAX_ATTEMPTS
+from runner.worker.attempts import MAX_ATTEMPTS
 from runner.worker.result import BatchResult
 from tests.unit.worker.asked import again, proceed, start
 from tests.unit.worker.rig import (

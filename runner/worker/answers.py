@@ -1,0 +1,119 @@
+"""Answers: the events of a decided slice become messages and positions in the result of the batch.
+
+An event that needs no record is answered here. An event that can be neither answered nor dead-lettered
+pauses its home.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runner.actions.decision import Dropped, OutgoingMessage
+from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
+from runner.actions.policy import Policy
+from runner.actions.registry import PERIOD_ACTIONS, TASK_ACTIONS, TIMEOUT_BETWEEN
+from runner.actions.timeout_between import decide_period
+from runner.errors import EventError, PoisonError
+from runner.store.calls import Page, Store
+from runner.worker.batch_state import BatchState
+from runner.worker.dead_letters import DeadLetters
+from runner.worker.decider import DEAD_LETTER, UNANSWERABLE, Decider
+from runner.worker.in_flight import InFlight
+from runner.worker.result import BatchResult
+
+EMITS_BEFORE_PERIOD: Final = 10_000
+"""Messages of a batch beyond which a TimeoutBetween, which sends a chunk of its own, is deferred."""
+
+_COUNTED: Final = frozenset({*TASK_ACTIONS, TIMEOUT_BETWEEN})
+
+
+class Answers:
+    """Adds the events of slices to the result of their batch."""
+
+    def __init__(self, policy: Policy, store: Store, decider: Decider, dead_letters: DeadLetters) -> None:
+        self._policy = policy
+        self._store = store
+        self._decider = decider
+        self._dead_letters = dead_letters
+
+    def add_all(self, items: list[InFlight], batch_state: BatchState, result: BatchResult) -> None:
+        """Add the events of a slice that are not deferred, in their order."""
+        changes: dict[bytes | None, OutgoingMessage] = {}
+        for item in items:
+            if not batch_state.is_deferred(item.message):
+                self._add(item, batch_state, changes, result)
+        result.outgoing += changes.values()
+
+    def _add(
+        self,
+        item: InFlight,
+        batch_state: BatchState,
+        changes: dict[bytes | None, OutgoingMessage],
+        result: BatchResult,
+    ) -> None:
+        """Add one event, or pause its home if it can be neither answered nor dead-lettered."""
+        if item.poison is not None:
+            messages = self._poison_messages(item, item.poison, batch_state, result)
+        elif item.plan is None:
+            result.counts["ignored", "IGNORED"] += 1
+            messages = ()
+        elif isinstance(item.plan, PeriodPlan):
+            messages = self._period_messages(item, item.plan, batch_state, result)
+        else:
+            messages = self._answer_messages(item, item.plan, batch_state, result)
+        if messages is None:
+            return
+        result.outgoing += messages
+        if item.change is not None:
+            # The last change of a task in a slice is all that the changelog needs of it.
+            changes[item.change.key] = item.change
+        result.positions[item.message.partition] = item.message.offset + 1
+
+    def _answer_messages(
+        self, item: InFlight, plan: TaskPlan | ImmediateAnswer, batch_state: BatchState, result: BatchResult
+    ) -> tuple[OutgoingMessage, ...] | None:
+        if isinstance(plan, ImmediateAnswer):
+            item.decision = self._decider.immediate_decision(item, plan, batch_state)
+        decision = item.decision
+        if decision is None:
+            return None
+        action = plan.incoming.event.action
+        if action in PERIOD_ACTIONS:
+            action = TIMEOUT_BETWEEN
+        result.counts[action if action in _COUNTED else "unknown", decision.status] += 1
+        result.redelivered += item.redelivered
+        if decision.status == DEAD_LETTER and isinstance(decision.outcome, Dropped):
+            result.add_dead_letter(item, UNANSWERABLE, decision.outcome.reason)
+        if isinstance(plan, TaskPlan):
+            result.add_task(item, plan, decision.outcome, self._policy.domains[plan.key.domain])
+        return decision.emits
+
+    def _period_messages(
+        self, item: InFlight, plan: PeriodPlan, batch_state: BatchState, result: BatchResult
+    ) -> tuple[OutgoingMessage, ...] | None:
+        if len(result.outgoing) > EMITS_BEFORE_PERIOD:
+            batch_state.defer(item.message.partition, item.message.offset)
+            return None
+        page = Page(self._policy.period_chunk, plan.cursor)
+        period = (plan.from_ms, plan.to_ms)
+        # Counted by the store: a home that another worker has just opened is among them.
+        homes = self._store.homes()
+        now, due = self._store.due_between(plan.domains, homes, period, page)
+        try:
+            messages = decide_period(plan, due, now, self._policy, self._decider.renderer)
+        except EventError as error:
+            return self._answer_messages(item, ImmediateAnswer(plan.incoming, error), batch_state, result)
+        if due.cursor is None:
+            self._store.note_timeout(plan.domains, now if plan.to_ms is None else plan.to_ms)
+        result.counts[TIMEOUT_BETWEEN, "SUCCESS" if due.cursor is None else "CONTINUED"] += 1
+        return messages
+
+    def _poison_messages(
+        self, item: InFlight, poison: PoisonError, batch_state: BatchState, result: BatchResult
+    ) -> tuple[OutgoingMessage, ...] | None:
+        text = str(poison)
+        dead_letter = self._dead_letters.message_or_pause(item.message, poison.reason, text, batch_state)
+        if dead_letter is None:
+            return None
+        result.add_dead_letter(item, poison.reason, text)
+        return (dead_letter,)

@@ -1,0 +1,180 @@
+"""Attempts at a slice: its records are loaded, its events decided in order, all of it applied.
+
+A shard whose records another worker has changed meanwhile applies nothing; its events are loaded and
+decided again. What a shard has applied stays applied.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from runner.actions.decision import Outcome
+from runner.clock import Ticker
+from runner.errors import StoreLost, StoreUnavailable, Superseded
+from runner.store.calls import Change, Completeness, HomeCall, Loaded, ShardCall, Store, Verdict
+from runner.store.connection.command import OnWait
+from runner.tasks.record import Record, TaskKey
+from runner.worker.batch_state import BatchState
+from runner.worker.budget import BatchBudget
+from runner.worker.decider import Decider
+from runner.worker.decoder import ProcessingSettings
+from runner.worker.in_flight import InFlight, TaskWork
+from runner.worker.result import PhaseEnded
+
+MAX_ATTEMPTS: Final = 30
+"""Most attempts on a shard: every conflict means that another worker has made progress."""
+
+SENT_TO_READ: Final = 4
+"""Bytes sent for each byte read, at most: reply, resumed event and changelog contain the event."""
+
+
+class ShardedStore(Store, Protocol):
+    """A store that names the shard of a task."""
+
+    def shard(self, task_id: str) -> int:
+        """Return the shard of an id."""
+        ...
+
+
+class Attempts:
+    """Decides slices and applies them to one store; nothing is kept between two slices."""
+
+    def __init__(
+        self,
+        settings: ProcessingSettings,
+        store: ShardedStore,
+        decider: Decider,
+        ticker: Ticker,
+        *,
+        keeps_applied_offsets: bool,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._decider = decider
+        self._ticker = ticker
+        self._keeps_applied_offsets = keeps_applied_offsets
+
+    def run(
+        self,
+        items: list[InFlight],
+        batch_state: BatchState,
+        phase_ended: PhaseEnded,
+        on_wait: OnWait,
+        *,
+        is_last: bool,
+    ) -> None:
+        """Load, decide and apply until every shard has applied its call.
+
+        ``is_last``: no other slice of the batch follows. Raises StoreUnavailable or Superseded.
+        """
+        batch_state.decide_next(item.message for item in items)
+        work = TaskWork.of(items)
+        # Where applied offsets are kept, the last slice advances them in every shard: a shard that
+        # falls behind is known by that to have lost something.
+        all_shards = set(range(self._store.shards)) if self._keeps_applied_offsets and is_last else set()
+        for attempt in range(MAX_ATTEMPTS):
+            reads = [(each.plan.key, each.item.source) for each in work]
+            loaded = self._store.load(
+                self._settings.incarnation, reads, self.completeness(batch_state), on_wait
+            )
+            batch_state.now_ms = loaded.now_ms
+            batch_state.remember_tokens(loaded.shard_tokens)
+            phase_ended("load")
+            # Only the first attempt may defer events: later ones repeat what it has decided.
+            budget = self._settings.budget(self._ticker, SENT_TO_READ) if attempt == 0 else None
+            shards = self._decide_all(work, loaded, batch_state, budget)
+            calls = self._calls(shards, all_shards, loaded, batch_state)
+            phase_ended("decide")
+            verdicts = self._store.apply(calls, on_wait)
+            phase_ended("apply")
+            conflict_shards = _conflict_shards(calls, verdicts)
+            if not conflict_shards:
+                return
+            batch_state.conflicts += len(conflict_shards)
+            work = [each for each in work if self._store.shard(each.plan.key.id) in conflict_shards]
+            all_shards &= conflict_shards
+        raise StoreUnavailable(f"records kept changing through {MAX_ATTEMPTS} attempts")
+
+    def completeness(self, batch_state: BatchState) -> Completeness | None:
+        """Return what a load of this batch demands of the store; None where losses are not noticed."""
+        return Completeness(batch_state.base_offsets) if self._keeps_applied_offsets else None
+
+    def _decide_all(
+        self, work: list[TaskWork], loaded: Loaded, batch_state: BatchState, budget: BatchBudget | None
+    ) -> dict[int, list[TaskWork]]:
+        """Decide events in order, at least one; those on one task build on each other."""
+        current: dict[TaskKey, Record | None] = dict(loaded.records)
+        shards: dict[int, list[TaskWork]] = defaultdict(list)
+        for each in work:
+            each.item.decision = None
+            if batch_state.is_deferred(each.item.message):
+                continue
+            if budget is not None and shards and budget.is_exhausted:
+                batch_state.defer(each.item.message.partition, each.item.message.offset)
+                continue
+            decision = self._decider.decision(each, current[each.plan.key], loaded, batch_state)
+            if decision is None:
+                continue
+            each.item.decision = decision
+            if budget is not None:
+                for message in decision.emits:
+                    budget.charge(len(message.value or b""))
+            if decision.record is not None:
+                current[each.plan.key] = decision.record
+            shards[self._store.shard(each.plan.key.id)].append(each)
+        return shards
+
+    def _calls(
+        self,
+        shards: dict[int, list[TaskWork]],
+        all_shards: set[int],
+        loaded: Loaded,
+        batch_state: BatchState,
+    ) -> list[ShardCall]:
+        """Return the calls that write what was decided; ``all_shards`` are called with every home."""
+        calls = (
+            self._shard_call(shard, shards.get(shard, []), loaded, batch_state, in_all=shard in all_shards)
+            for shard in all_shards.union(shards)
+        )
+        return [call for call in calls if call.homes]
+
+    def _shard_call(
+        self, shard: int, work: list[TaskWork], loaded: Loaded, batch_state: BatchState, *, in_all: bool
+    ) -> ShardCall:
+        """Return the call of one shard; redelivered events were written by an earlier call.
+
+        ``in_all``: the call advances the applied offset of every home of the batch.
+        """
+        kept: dict[int, list[tuple[int, Outcome]]] = defaultdict(list)
+        after: dict[TaskKey, Record | None] = {}
+        for each in work:
+            decision = each.item.decision
+            if each.item.redelivered or decision is None:
+                continue
+            source = each.item.source
+            kept[source.partition].append((source.offset, decision.outcome))
+            after[each.plan.key] = decision.record or after.get(each.plan.key)
+        homes = tuple(
+            HomeCall(
+                home,
+                batch_state.base_offsets[home],
+                tuple(kept.get(home, ())),
+                decided_up_to=batch_state.decided_up_to(home) if self._keeps_applied_offsets else None,
+            )
+            for home in (batch_state.base_offsets if in_all else kept)
+        )
+        changes = tuple(Change(key, loaded.records[key], record) for key, record in after.items())
+        return ShardCall(
+            shard, self._settings.incarnation, homes, changes, shard_token=batch_state.shard_token(shard)
+        )
+
+
+def _conflict_shards(calls: Sequence[ShardCall], verdicts: Sequence[Verdict]) -> set[int]:
+    """Return the shards that have to be decided again; Superseded or StoreLost where that cannot help."""
+    if Verdict.SUPERSEDED in verdicts:
+        raise Superseded("a later batch of one of these homes has been seen in the store")
+    if Verdict.LOST in verdicts:
+        raise StoreLost("a shard lacks what was committed of one of these homes")
+    return {call.shard for call, verdict in zip(calls, verdicts, strict=True) if verdict is Verdict.CONFLICT}

@@ -1,0 +1,113 @@
+"""Deciding one event with its record: by its action, or by the decision kept of it.
+
+An event that can be read but not answered becomes a dead letter; where no topic takes that, its home is
+paused.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runner.actions.decision import Decision, Dropped, Outcome
+from runner.actions.plan import ImmediateAnswer
+from runner.actions.policy import TopicCatalog
+from runner.actions.registry import answer_without_record, decide, refuse, replay
+from runner.actions.render import Renderer
+from runner.changelog.writer import Changelog
+from runner.envelope.limits import WIDEST
+from runner.errors import EventError
+from runner.store.calls import Loaded
+from runner.tasks.record import Record
+from runner.worker.batch_state import BatchState
+from runner.worker.dead_letters import DeadLetters
+from runner.worker.decoder import ProcessingSettings
+from runner.worker.in_flight import InFlight, TaskWork
+
+DEAD_LETTER: Final = "DEAD"
+"""Status of a decision that only makes a dead letter."""
+
+UNANSWERABLE: Final = "UNANSWERABLE"
+"""Reason of a dead letter that can be read but not answered: not even a FAIL can be delivered."""
+
+
+class Decider:
+    """Decides events; the record of each is given, and nothing is stored."""
+
+    def __init__(
+        self,
+        settings: ProcessingSettings,
+        topics: TopicCatalog,
+        dead_letters: DeadLetters,
+        changelog: Changelog | None,
+    ) -> None:
+        """``changelog`` makes a message for every change of a task; None: there is no changelog."""
+        self._settings = settings
+        self._dead_letters = dead_letters
+        self._changelog = changelog
+        self.renderer = Renderer(settings.policy, topics)
+        self._replay_renderer = Renderer(settings.policy.within(WIDEST), topics)
+        """For kept decisions, which may have been made under other limits."""
+
+    def decision(
+        self, work: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
+    ) -> Decision | None:
+        """Return the decision on an event about a task; None if the event is deferred."""
+        item = work.item
+        kept = loaded.kept.get(item.source)
+        item.redelivered = kept is not None
+        if kept is not None:
+            return self._kept_decision(work, record, kept, batch_state)
+        try:
+            decision = decide(work.plan, record, loaded.now_ms, self._settings.policy, self.renderer)
+            decision = self._with_changelog_message(work, decision, loaded.now_ms)
+        except EventError as error:
+            return self._dead_letter(item, error.message, batch_state)
+        if _replaces(decision, record) and not batch_state.is_first(item.message):
+            # A new generation overwrites what redelivery of earlier events would need.
+            batch_state.defer(item.message.partition, item.message.offset)
+            return None
+        return decision
+
+    def immediate_decision(
+        self, item: InFlight, plan: ImmediateAnswer, batch_state: BatchState
+    ) -> Decision | None:
+        """Return the decision on an event that needs no record; None if its home is paused."""
+        try:
+            return answer_without_record(plan, batch_state.now_ms, self.renderer)
+        except EventError as error:
+            return self._dead_letter(item, error.message, batch_state)
+
+    def _with_changelog_message(self, work: TaskWork, decision: Decision, now_ms: int) -> Decision:
+        """Return the decision with its changelog message; FAIL instead where the topic does not take it."""
+        work.item.change = None
+        if self._changelog is None or decision.record is None:
+            return decision
+        try:
+            work.item.change = self._changelog.changed(decision.record)
+        except EventError as error:
+            return refuse(work.plan.incoming, error, work.plan.key, now_ms, self.renderer)
+        return decision
+
+    def _kept_decision(
+        self, work: TaskWork, record: Record | None, kept: Outcome, batch_state: BatchState
+    ) -> Decision | None:
+        if isinstance(kept, Dropped) and not work.plan.incoming.is_timer:
+            return self._dead_letter(work.item, kept.reason, batch_state)
+        try:
+            if self._changelog is not None and record is not None:
+                work.item.change = self._changelog.change_by(record, work.item.source)
+            return replay(work.plan, record, kept, self._replay_renderer)
+        except EventError as error:
+            # The event has been applied and must get its first answer: the topic has to come back.
+            message = work.item.message
+            batch_state.pause(message.partition, message.offset, error.message)
+            return None
+
+    def _dead_letter(self, item: InFlight, text: str, batch_state: BatchState) -> Decision | None:
+        dead_letter = self._dead_letters.message_or_pause(item.message, UNANSWERABLE, text, batch_state)
+        return None if dead_letter is None else Decision(Dropped(text), (dead_letter,), None, DEAD_LETTER)
+
+
+def _replaces(decision: Decision, record: Record | None) -> bool:
+    """Whether a decision puts a new generation in the place of a closed record."""
+    return decision.record is not None and record is not None and not record.is_open
