@@ -252,7 +252,6 @@ class _Worker:
             batch_events=config.worker.batch_size,
             batch_bytes=config.worker.batch_bytes,
             poll_seconds=config.worker.poll_ms / 1000,
-            poison_per_minute=config.limits.poison_per_minute,
         )
         loop = Loop(parts, limits, reporter, ticker)
         listener.loop = loop

@@ -33,8 +33,6 @@ class LoopLimits:
     """Between two checks that the store is complete."""
     paused_seconds: float = 5.0
     """Until a paused home is tried again; one paused for poison in a row is not."""
-    poison_per_minute: int = 0
-    """Dead letters of one home in a minute, after which the home is paused until the next; 0: no bound."""
 
 
 class LoopObserver(Protocol):

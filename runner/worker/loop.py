@@ -31,11 +31,8 @@ from runner.worker.assignment import Assignment, Batch
 from runner.worker.components import Components, LoopLimits, LoopObserver
 from runner.worker.delivery import Delivery
 from runner.worker.overlap import Step, no_step
-from runner.worker.poison_rate import PoisonRate
 from runner.worker.result import BatchResult
 from runner.worker.retention import Removals
-
-TOO_MUCH_POISON: Final = "more than {} dead letters in a minute; it goes on when that is over"
 
 RESTORING_SECONDS: Final = 0.001
 """Longest wait for events between two steps of restoring."""
@@ -51,7 +48,6 @@ class Loop:
         self._ticker = ticker
         self._assignment = Assignment()
         self._poison_runs: dict[int, int] = {}
-        self._poison_rate = PoisonRate(limits.poison_per_minute, ticker)
         self._retry_at: dict[int, float] = {}
         self._down_until: float | None = None
         self._isolated_until: dict[int, int] = {}
@@ -69,7 +65,6 @@ class Loop:
     def revoked(self, partitions: Collection[int]) -> None:
         """Partitions belong to another worker; their backlog is dropped, applied changes stay."""
         self._assignment.revoked(partitions)
-        self._poison_rate.forget(partitions)
         for partition in partitions:
             self._pending_offsets.pop(partition, None)
             self._poison_runs.pop(partition, None)
@@ -276,9 +271,6 @@ class Loop:
         self._assignment.put_back(result.deferred)
         for home, reason in result.paused.items():
             self._pause(home, reason, None if home in result.poisoned else self._limits.paused_seconds)
-        for home, seconds in self._poison_rate.count(result.dead_lettered).items():
-            if home not in self._assignment.paused:
-                self._pause(home, TOO_MUCH_POISON.format(self._limits.poison_per_minute), seconds)
         for home, offset in tuple(self._isolated_until.items()):
             if self._assignment.positions.get(home, offset) >= offset:
                 del self._isolated_until[home]

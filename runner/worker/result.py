@@ -57,8 +57,6 @@ class BatchResult:
     """Events by (action, status)."""
     dead_letter_reasons: Counter[str] = field(default_factory=Counter)
     """Dead letters by reason."""
-    dead_lettered: Counter[int] = field(default_factory=Counter)
-    """Dead letters by home."""
     refused: list[tuple[Source, str, str]] = field(default_factory=list)
     """(source, what, why) for the log: dead letters and dropped timers."""
     redelivered: int = 0
@@ -68,7 +66,6 @@ class BatchResult:
     def add_dead_letter(self, item: InFlight, reason: str, text: str) -> None:
         """Count a dead letter, for metrics and log."""
         self.dead_letter_reasons[reason] += 1
-        self.dead_lettered[item.message.partition] += 1
         self.refused.append((item.source, reason, text))
 
     def add_task(self, item: InFlight, plan: TaskPlan, outcome: Outcome, domain: DomainPolicy) -> None:

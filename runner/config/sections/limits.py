@@ -74,12 +74,3 @@ class Limits(Section):
             "Dead letters in a row on one partition before it is paused and /health/ready says no; 0: never."
         ),
     )
-    poison_per_minute: int = Field(
-        default=60_000,
-        ge=0,
-        le=10_000_000,
-        description=(
-            "Dead letters of one partition in a minute; beyond it is paused until the minute is over, and "
-            "/health/ready says no; 0: no bound."
-        ),
-    )

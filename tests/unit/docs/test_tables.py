@@ -111,7 +111,6 @@ def test_the_limits_are_those_of_the_code() -> None:
         "data: what `inputPattern` gives, what a task stores": (limits.data_bytes,),
         "hops to a home": (MAX_HOPS,),
         "dead letters in a row on one partition": (limits.poison_in_a_row,),
-        "dead letters of one partition in a minute": (limits.poison_per_minute,),
     }
     table = {what: bound for what, bound, *_ in rows(PROTOCOL, "|".join(bounds))}
     read = {

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import count
 
-import pytest
-
 from runner.changelog.restorer import Extent, Restorer
 from runner.changelog.snapshot import ChangelogRecord
 from runner.errors import LogUnavailable, StoreUnavailable
@@ -56,53 +54,6 @@ def test_a_home_paused_for_poison_goes_on_where_it_is_assigned_anew() -> None:
     worker.until_idle()
     assert answered(worker) == ["a"]
     assert worker.recorder.paused_homes == set()
-
-
-def flooded(poison_per_minute: int, homes: tuple[int, ...] = (0,)) -> Worker:
-    """A worker that takes two messages at a time of nine, every other of which is poison."""
-    limits = LoopLimits(batch_events=2, poison_per_minute=poison_per_minute)
-    worker = opened(Worker(homes=homes, limits=limits))
-    for number in range(9):
-        worker.log.append(start(f"good {number}") if number % 2 else b"poison")
-    return worker
-
-
-def letters(worker: Worker) -> int:
-    return [emit.stream for emit in worker.log.sent].count(DEAD_LETTERS)
-
-
-def test_a_home_with_too_much_poison_in_a_minute_waits_for_the_next_and_loses_nothing() -> None:
-    worker = flooded(2, homes=(0, 1))
-    worker.log.append(start("beside"), home=1)
-    worker.step(20)
-    assert (letters(worker), worker.recorder.paused_homes) == (3, {0})
-    assert "beside" in answered(worker)
-    assert "2 dead letters in a minute" in worker.recorder.stopped[0]
-    worker.ticker.advance(50)
-    worker.step(5)
-    assert (letters(worker), worker.recorder.paused_homes) == (3, {0})
-    worker.ticker.advance(10)
-    worker.until_idle()
-    assert (letters(worker), worker.recorder.paused_homes) == (5, set())
-    assert sorted(answered(worker)) == ["beside", "good 1", "good 3", "good 5", "good 7"]
-
-
-@pytest.mark.parametrize("poison_per_minute", [0, 5])
-def test_as_much_poison_as_is_allowed_pauses_nothing(poison_per_minute: int) -> None:
-    worker = flooded(poison_per_minute)
-    worker.until_idle()
-    assert letters(worker) == 5
-    assert worker.recorder.events == []
-
-
-def test_the_minute_begins_anew_where_a_home_is_assigned_anew() -> None:
-    worker = flooded(2)
-    worker.step(10)
-    assert worker.recorder.paused_homes == {0}
-    worker.log.revoke(0)
-    worker.log.assign(0)
-    worker.until_idle()
-    assert (letters(worker), worker.recorder.paused_homes) == (5, set())
 
 
 def test_without_a_limit_poison_never_stops_a_home() -> None:
