@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from runner import __version__
 from runner.config import Config, ConfigError, Problem
 from runner.metrics import Metrics
-from runner.telemetry.tracer import NoTraces, Tracer
+from runner.telemetry.reporter import Tracer
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -23,21 +23,17 @@ PATH: Final = "v1/traces"
 """Where a collector takes spans (OTLP over HTTP)."""
 
 
-def no_traces(topic: str, topic_id: str, group: str) -> Tracer:
-    """Return what makes no spans."""
-    del topic, topic_id, group
-    return NoTraces()
+def open_traces(
+    config: Config, metrics: Metrics, stack: ExitStack
+) -> Callable[[str, str, str], Tracer | None]:
+    """Return what makes the tracer of a loop, of (topic, id of the topic, group); None: no traces.
 
-
-def open_traces(config: Config, metrics: Metrics, stack: ExitStack) -> Callable[[str, str, str], Tracer]:
-    """Return what makes the tracer of a loop, of (topic, id of the topic, group).
-
-    The sender of its spans is closed with ``stack``. Raises ConfigError where the packages of the
-    extra are missing, or OpenTelemetry refuses the variables of its own that it reads.
+    Spans that wait are sent when ``stack`` is closed, for two seconds at most. Raises ConfigError where
+    the packages of the extra are missing, or OpenTelemetry refuses the variables of its own that it reads.
     """
     endpoint = config.traces.endpoint
     if endpoint is None:
-        return no_traces
+        return lambda _topic, _topic_id, _group: None
     try:
         return _opened(config, _full(endpoint), metrics, stack)
     except ImportError as error:
@@ -55,15 +51,14 @@ def _opened(
     )
 
     from runner.telemetry.traces.attributes import Place  # noqa: PLC0415 - the same
-    from runner.telemetry.traces.sender import Sender  # noqa: PLC0415 - the same
+    from runner.telemetry.traces.sending import sending  # noqa: PLC0415 - the same
     from runner.telemetry.traces.spans import Spans  # noqa: PLC0415 - the same
 
-    sender = Sender(OTLPSpanExporter(endpoint), endpoint, metrics.count_spans)
-    stack.callback(sender.shutdown)
+    processor = stack.enter_context(sending(OTLPSpanExporter(endpoint), endpoint, metrics.count_spans))
     resource, sample = _resource(config), config.traces.sample
 
     def tracer(topic: str, topic_id: str, group: str) -> Tracer:
-        return Spans(sender, resource, Place(topic, topic_id, group), sample, time.time_ns)
+        return Spans(processor, resource, Place(topic, topic_id, group), sample, time.time_ns)
 
     return tracer
 

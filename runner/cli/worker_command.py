@@ -269,7 +269,7 @@ class _Worker:
 
     def _serve(self) -> HealthServer:
         http = self._config.http
-        return HealthServer(self._state, self._metrics.exposition, (http.host, http.port))
+        return HealthServer(self._state, self._metrics.registry, (http.host, http.port))
 
 
 def _require_kafka(config: Config, cluster: Cluster) -> None:

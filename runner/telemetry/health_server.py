@@ -9,21 +9,23 @@ from __future__ import annotations
 import errno
 import json
 import socket
-import socketserver
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Self
+from socketserver import TCPServer, ThreadingMixIn
+from typing import TYPE_CHECKING, Any, Final, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from runner import log
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import ConfigError, Problem
 from runner.worker.health import LIVE_WITHIN_SECONDS, HealthState
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 _JSON: Final = "application/json; charset=utf-8"
 _PATHS: Final = ("/metrics", "/health/live", "/health/ready")
@@ -37,20 +39,24 @@ class HealthServer:
     """Serves health and metrics from its creation until ``close``, in daemon threads.
 
     Port 0 takes any free one; ``self.port`` is the port that is listened on. Raises ConfigError if the
-    address cannot be listened on. ``exposition`` returns the text of /metrics.
+    address cannot be listened on.
     """
 
     def __init__(
         self,
         state: HealthState,
-        exposition: Callable[[], bytes],
+        registry: CollectorRegistry,
         address: tuple[str, int],
         now: Ticker = monotonic_seconds,
         live_within_seconds: float = LIVE_WITHIN_SECONDS,
     ) -> None:
-        pages = _Pages(state, exposition, now, live_within_seconds)
-        self._server = _listen(pages, *address)
-        self.port: int = self._server.server_address[1]
+        self._state = state
+        self._now = now
+        self._live_within_seconds = live_within_seconds
+        self._metrics_page = make_wsgi_app(registry)
+        self._server = _listen(*address)
+        self._server.set_app(self._respond)
+        self.port: int = self._server.server_port
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             args=(_SHUTDOWN_POLL_SECONDS,),
@@ -71,42 +77,35 @@ class HealthServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            return self._page(environ, start_response)
+        except Exception as error:  # noqa: BLE001 - a page that fails is logged, and the next one is served
+            _log_failure(environ["REMOTE_ADDR"], error)
+            return _json(start_response, HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "see the log"})
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    status: HTTPStatus
-    content_type: str
-    body: bytes
+    def _page(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        match environ["REQUEST_METHOD"], environ["PATH_INFO"]:
+            case "GET", "/metrics":
+                body: Iterable[bytes] = self._metrics_page(environ, start_response)
+                return body
+            case "GET", "/health/live":
+                return _json(start_response, *self._live())
+            case "GET", "/health/ready":
+                return _json(start_response, *self._ready())
+            case "GET", _:
+                answer = {"error": "no such page", "pages": _PATHS}
+                return _json(start_response, HTTPStatus.NOT_FOUND, answer)
+        return _json(start_response, HTTPStatus.NOT_IMPLEMENTED, {"error": "only GET is served"})
 
+    def _live(self) -> tuple[HTTPStatus, dict[str, Any]]:
+        age = self._state.seconds_since_tick(self._now())
+        is_live = age <= self._live_within_seconds
+        return _ok_if(is_live), {"live": is_live, "secondsSinceTick": round(age, 3)}
 
-@dataclass(frozen=True, slots=True)
-class _Pages:
-    """The page of each path, without HTTP."""
-
-    state: HealthState
-    exposition: Callable[[], bytes]
-    now: Ticker
-    live_within_seconds: float
-
-    def get(self, path: str) -> _Page:
-        match path.partition("?")[0]:
-            case "/metrics":
-                return _Page(HTTPStatus.OK, CONTENT_TYPE_LATEST, self.exposition())
-            case "/health/live":
-                return self._live()
-            case "/health/ready":
-                return self._ready()
-            case _:
-                return _json(HTTPStatus.NOT_FOUND, {"error": "no such page", "pages": _PATHS})
-
-    def _live(self) -> _Page:
-        age = self.state.seconds_since_tick(self.now())
-        live = age <= self.live_within_seconds
-        return _json(_ok_if(live), {"live": live, "secondsSinceTick": round(age, 3)})
-
-    def _ready(self) -> _Page:
-        readiness = self.state.readiness(self.now(), self.live_within_seconds)
-        body = {
+    def _ready(self) -> tuple[HTTPStatus, dict[str, Any]]:
+        readiness = self._state.readiness(self._now(), self._live_within_seconds)
+        return _ok_if(readiness.ready), {
             "ready": readiness.ready,
             "reasons": readiness.reasons,
             "assignedPartitions": readiness.assigned_partitions,
@@ -114,49 +113,40 @@ class _Pages:
             "pausedPartitions": readiness.paused_partitions,
             "secondsSinceTick": round(readiness.seconds_since_tick, 3),
         }
-        return _json(_ok_if(readiness.ready), body)
 
 
-class _Server(ThreadingHTTPServer):
+class _Handler(WSGIRequestHandler):
+    timeout = _REQUEST_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
+        """Log nothing: probes come every few seconds."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], pages: _Pages) -> None:
-        self.pages = pages
+    def __init__(self, address: tuple[str, int]) -> None:
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
         """Bind without asking DNS for the host's own name, which may take seconds and is not used."""
-        socketserver.TCPServer.server_bind(self)
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "", self.server_address[1]
+        self.setup_environ()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Log the error of one request; a probe that hangs up early is none."""
         del request
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
-            _log.error("request_failed", client=str(client_address), exc_info=error)
+            _log_failure(str(client_address), error)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = _REQUEST_SECONDS
-
-    def do_GET(self) -> None:
-        page = self.server.pages.get(self.path)
-        self.send_response(page.status)
-        self.send_header("Content-Type", page.content_type)
-        self.send_header("Content-Length", str(len(page.body)))
-        self.end_headers()
-        self.wfile.write(page.body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
-        """Log nothing: probes come every few seconds."""
-
-
-def _listen(pages: _Pages, host: str, port: int) -> _Server:
+def _listen(host: str, port: int) -> _Server:
     try:
-        return _Server((host, port), pages)
+        return _Server((host, port))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             what, remedy = "is in use by another process", "choose another http.port, or 0 for no HTTP server"
@@ -165,9 +155,14 @@ def _listen(pages: _Pages, host: str, port: int) -> _Server:
         raise ConfigError([Problem(f"{host}:{port}", "", what, remedy)]) from error
 
 
+def _json(start_response: StartResponse, status: HTTPStatus, body: dict[str, Any]) -> Iterable[bytes]:
+    start_response(f"{status.value} {status.phrase}", [("Content-Type", _JSON)])
+    return [json.dumps(body).encode() + b"\n"]
+
+
+def _log_failure(client: str, error: BaseException | None) -> None:
+    _log.error("request_failed", client=client, exc_info=error)
+
+
 def _ok_if(good: bool) -> HTTPStatus:  # noqa: FBT001 - private, its name says the meaning
     return HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
-
-
-def _json(status: HTTPStatus, body: dict[str, Any]) -> _Page:
-    return _Page(status, _JSON, json.dumps(body).encode() + b"\n")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from runner import log
 from runner.clock import Ticker
 from runner.errors import LogUnavailable, SchemasUnavailable, StoreUnavailable, TransientError
 from runner.metrics import LoopClock, Metrics, Part
-from runner.telemetry.tracer import NoTraces, Tracer
 from runner.worker.assignment import Batch
 from runner.worker.health import HealthState
 from runner.worker.result import BatchResult
@@ -21,6 +20,18 @@ _REGISTRY: Final = "schema registry"
 _log: Final = log.get("worker")
 
 
+class Tracer(Protocol):
+    """Receives phases and batches of the loop; must not raise or block."""
+
+    def phase_ended(self, part: str) -> None:
+        """A phase of the loop ended."""
+        ...
+
+    def processed(self, result: BatchResult) -> None:
+        """A batch was committed: the phases since the last poll are its own."""
+        ...
+
+
 class Reporter:
     """Updates metrics and health of one worker; events are counted once a batch."""
 
@@ -30,7 +41,7 @@ class Reporter:
         self._metrics = metrics
         self._health = health
         self._ticker = ticker
-        self._tracer = tracer or NoTraces()
+        self._tracer = tracer
         self._clock = LoopClock(metrics)
         self._down = False
         self._refusals = 0
@@ -42,14 +53,16 @@ class Reporter:
     def phase_ended(self, part: str) -> None:
         """Attribute the time since the last phase, and show that the loop is alive."""
         self._clock.lap(cast("Part", part))
-        self._tracer.phase_ended(part)
+        if self._tracer is not None:
+            self._tracer.phase_ended(part)
         if part == "poll":
             self._health.tick(self._ticker())
 
     def processed(self, batch: Batch, result: BatchResult, timers: int, seconds: float) -> None:
         """Count the result of a batch, and log its dead letters and undeliverable timers."""
         metrics = self._metrics
-        self._tracer.processed(result)
+        if self._tracer is not None:
+            self._tracer.processed(result)
         metrics.count_transaction("committed")
         metrics.commit_seconds.observe(seconds)
         metrics.batch_events.observe(len(batch.messages))

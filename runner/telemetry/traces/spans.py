@@ -12,17 +12,33 @@ answer is committed, and an aborted batch leaves no spans.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from runner import __version__, log
 from runner.actions.decision import OutgoingMessage
+from runner.actions.incoming import TRACE_HEADERS, Headers
+from runner.tasks.source import Source
 from runner.telemetry.traces.attributes import (
     Place,
     error_of,
@@ -31,10 +47,12 @@ from runner.telemetry.traces.attributes import (
     of_resumed,
     resumed_by,
 )
-from runner.telemetry.traces.context import Ids, below, context_of, is_sampled, trace_of
 from runner.worker.in_flight import InFlight
 from runner.worker.result import BatchResult
 
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+_RANDOM_BITS: Final = 64
+"""The lower half of a trace id, which is what samplers compare with their ratio."""
 _NOT_STEPS: Final = frozenset({"poll", "timers", "other"})
 _log: Final = log.get("traces")
 
@@ -62,7 +80,7 @@ class Spans:
         ``sample`` is the share of requests without trace context that are recorded; ``now_ns`` is the
         time of day, so that spans compare with those of other programs.
         """
-        self._ids = Ids()
+        self._ids = _Ids()
         provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=self._ids)
         provider.add_span_processor(processor)
         self._tracer = provider.get_tracer("saga-task-runner", __version__)
@@ -120,17 +138,17 @@ class Spans:
         for context in (parent, start):
             if context.is_valid:
                 return context.trace_flags.sampled
-        return is_sampled(self._trace_of(item), self._sample)
+        return _is_sampled(self._trace_of(item), self._sample)
 
     def _trace_of(self, item: InFlight) -> int:
         source = item.source if item.plan is None else item.plan.incoming.first_source
-        return trace_of(self._place.topic_id, source)
+        return _trace_id(self._place.topic_id, source)
 
     def _request(self, item: InFlight, parent: SpanContext) -> Span:
         self._ids.next_trace = None if parent.is_valid else self._trace_of(item)
         span = self._tracer.start_span(
             f"process {self._place.topic}",
-            below(parent),
+            _below(parent),
             SpanKind.CONSUMER,
             of_request(item, self._place),
             start_time=self._steps[0].began_ns,
@@ -149,7 +167,7 @@ class Spans:
         commit = self._steps[-1]
         span = self._tracer.start_span(
             f"send {emit.stream}",
-            below(parent),
+            _below(parent),
             SpanKind.PRODUCER,
             of_resumed(emit),
             [Link(cause)] if cause.is_valid else [],
@@ -164,7 +182,7 @@ class Spans:
             return
         batch = self._tracer.start_span(
             "batch",
-            below(context_of(())),
+            _below(context_of(())),
             attributes=of_batch(events, self._place),
             links=[Link(span.get_span_context()) for span in spans],
             start_time=self._steps[0].began_ns,
@@ -176,5 +194,48 @@ class Spans:
 
     def _record_steps(self, parent: SpanContext) -> None:
         for step in self._steps:
-            span = self._tracer.start_span(step.part, below(parent), start_time=step.began_ns)
+            span = self._tracer.start_span(step.part, _below(parent), start_time=step.began_ns)
             span.end(step.ended_ns)
+
+
+def context_of(headers: Headers) -> SpanContext:
+    """Return the trace context in headers: the first of each name; an invalid one where there is none."""
+    carrier: dict[str, str] = {}
+    for name, value in headers:
+        if name in TRACE_HEADERS:
+            carrier.setdefault(name, value.decode("latin-1"))
+    return get_current_span(_PROPAGATOR.extract(carrier, Context())).get_span_context()
+
+
+def _below(context: SpanContext) -> Context:
+    """Return the context of a span whose parent is ``context``; a new trace where that is invalid."""
+    return set_span_in_context(NonRecordingSpan(context), Context()) if context.is_valid else Context()
+
+
+def _trace_id(topic_id: str, source: Source) -> int:
+    """Return the trace id of an event without context: the same when it is redelivered."""
+    digest = hashlib.blake2b(f"{topic_id} {source}".encode(), digest_size=16).digest()
+    return int.from_bytes(digest, "big") or 1
+
+
+def _is_sampled(trace_id: int, ratio: float) -> bool:
+    """Whether a trace is recorded, as OpenTelemetry's samplers choose by ratio."""
+    return trace_id % (1 << _RANDOM_BITS) < round(ratio * (1 << _RANDOM_BITS))
+
+
+class _Ids(IdGenerator):
+    """Generates random ids, except for a trace whose id is set before its first span."""
+
+    def __init__(self) -> None:
+        self._random = RandomIdGenerator()
+        self.next_trace: int | None = None
+        """Id of the next new trace; None: random."""
+
+    def generate_span_id(self) -> int:
+        """Return a random id."""
+        return self._random.generate_span_id()
+
+    def generate_trace_id(self) -> int:
+        """Return the id that was set, once; otherwise a random one."""
+        named, self.next_trace = self.next_trace, None
+        return self._random.generate_trace_id() if named is None else named

@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from runner.actions.incoming import Headers
 from runner.errors import LogUnavailable
 from runner.telemetry.traces.attributes import LONGEST
-from runner.telemetry.traces.context import context_of
+from runner.telemetry.traces.spans import context_of
 from tests.unit.worker.rig import MINUTE, event, sent
 from tests.unit.worker.traces.traced import (
     STEPS,

@@ -6,19 +6,23 @@ import io
 import json
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 import pytest
 import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from runner import log
 from runner.embedded.subprocesses import HOST, free_port
 from runner.metrics import SpanResult
-from runner.telemetry.traces.sender import SEND_SPANS, Sender
+from runner.telemetry.traces.sending import LAST_SECONDS, sending
 from tests.waiting import WAIT_SECONDS
 
 ROOM = 20
@@ -36,12 +40,10 @@ class ScriptedExporter(SpanExporter):
         self.asked = threading.Event()
         self.sent: list[str] = []
         self.is_shut = False
-        self.was_waited_for = False
-        """Whether a request went on although this did not answer."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.asked.set()
-        self.was_waited_for = not self.may_answer.wait(WAIT_SECONDS)
+        self.may_answer.wait(WAIT_SECONDS)
         if self.raises:
             raise RuntimeError("cannot encode")
         if not self.answers:
@@ -52,21 +54,31 @@ class ScriptedExporter(SpanExporter):
 
     def shutdown(self) -> None:
         self.is_shut = True
-        self.may_answer.set()
 
 
 class Bench:
-    """A sender that sends as soon as it is woken up, and every few milliseconds."""
+    """Sends as soon as the queue is full, and every few milliseconds."""
 
     def __init__(self, exporter: SpanExporter | None = None) -> None:
         self.exporter = ScriptedExporter()
         self.counts: Counter[SpanResult] = Counter()
         self._counted = threading.Condition()
-        self.sender = Sender(exporter or self.exporter, ENDPOINT, self._count, ROOM, every_seconds=0.005)
+        self._ids = RandomIdGenerator()
+        self._open = ExitStack()
+        self._processor = self._open.enter_context(
+            sending(exporter or self.exporter, ENDPOINT, self._count, ROOM, every_seconds=0.005)
+        )
 
     def end(self, *names: str) -> None:
         for name in names:
-            self.sender.on_end(ReadableSpan(name))
+            trace_id, span_id = self._ids.generate_trace_id(), self._ids.generate_span_id()
+            context = SpanContext(
+                trace_id, span_id, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED)
+            )
+            self._processor.on_end(ReadableSpan(name, context))
+
+    def close(self) -> None:
+        self._open.close()
 
     def until(self, **counts: int) -> None:
         """Wait until so many were counted."""
@@ -96,7 +108,7 @@ def written() -> Iterator[io.StringIO]:
 def bench() -> Iterator[Bench]:
     made = Bench()
     yield made
-    made.sender.shutdown()
+    made.close()
 
 
 def test_spans_are_sent_in_their_order_and_counted(bench: Bench) -> None:
@@ -105,15 +117,18 @@ def test_spans_are_sent_in_their_order_and_counted(bench: Bench) -> None:
     assert bench.exporter.sent == ["a", "b", "c"]
 
 
-def test_while_the_collector_is_slow_what_waits_is_bounded_and_the_rest_is_counted(bench: Bench) -> None:
+def test_while_the_collector_is_slow_what_waits_is_bounded_and_the_log_says_what_is_dropped(
+    bench: Bench, written: io.StringIO
+) -> None:
     bench.exporter.may_answer.clear()
     bench.end("first")
     assert bench.exporter.asked.wait(WAIT_SECONDS)
     bench.end(*map(str, range(3 * ROOM)))
-    bench.until(dropped=2 * ROOM)
     bench.exporter.may_answer.set()
-    bench.until(dropped=2 * ROOM, sent=1 + ROOM)
-    assert bench.exporter.sent == ["first", *map(str, range(ROOM))]
+    bench.until(sent=1 + ROOM)
+    assert bench.exporter.sent == ["first", *map(str, range(2 * ROOM, 3 * ROOM))], "the latest are kept"
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert {(line["level"], line["event"]) for line in lines} == {("warning", "Queue full, dropping Span.")}
 
 
 def test_what_the_collector_refuses_is_dropped_and_told_once_until_it_takes_spans_again(
@@ -127,7 +142,7 @@ def test_what_the_collector_refuses_is_dropped_and_told_once_until_it_takes_span
     bench.exporter.answers = True
     bench.end("d")
     bench.until(dropped=3, sent=1)
-    bench.sender.shutdown()
+    bench.close()
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     assert [(line["level"], line["event"]) for line in lines] == [
         ("warning", "spans_not_sent"),
@@ -147,28 +162,27 @@ def test_an_exporter_that_raises_loses_its_spans_and_nothing_else(bench: Bench) 
 
 def test_what_waits_at_the_end_is_sent_and_what_comes_later_is_dropped(bench: Bench) -> None:
     bench.end(*"abc")
-    bench.sender.shutdown()
+    bench.close()
     assert bench.exporter.sent == ["a", "b", "c"]
     assert bench.exporter.is_shut
     bench.end("late")
-    assert bench.counts == {"sent": 3, "dropped": 1}
+    assert bench.counts == {"sent": 3}
 
 
-def test_the_end_does_not_wait_for_a_collector_that_hangs(bench: Bench) -> None:
+def test_the_end_waits_two_seconds_for_a_collector_that_hangs(bench: Bench) -> None:
     bench.exporter.may_answer.clear()
     bench.end("a")
     assert bench.exporter.asked.wait(WAIT_SECONDS)
-    bench.sender.shutdown()
-    assert not bench.exporter.was_waited_for
+    began = time.monotonic()
+    bench.close()
+    assert LAST_SECONDS <= time.monotonic() - began < 2 * LAST_SECONDS
+    assert not bench.exporter.sent
+    bench.exporter.may_answer.set()
 
 
 def test_a_dead_endpoint_costs_its_spans_and_no_more() -> None:
     bench = Bench(OTLPSpanExporter(f"http://{HOST}:{free_port()}/v1/traces", timeout=0.2))
     bench.end("a", "b")
     bench.until(dropped=2)
-    bench.sender.shutdown()
+    bench.close()
     assert bench.counts == {"dropped": 2}
-
-
-def test_a_request_holds_no_more_spans_than_the_room() -> None:
-    assert SEND_SPANS > ROOM, "the tests above need one request for all that waits"
