@@ -46,7 +46,7 @@ PURE: Final = frozenset(
 """All that actions may import from outside: no I/O, clock, randomness or logging (design, rule 2)."""
 
 IMPURE: Final = frozenset(
-    {"asyncio", "confluent_kafka", "datetime", "http", "logging", "os", "pathlib", "random", "redis"}
+    {"asyncio", "confluent_kafka", "http", "logging", "os", "pathlib", "random", "redis"}
     | {
         "secrets",
         "shutil",
@@ -60,6 +60,8 @@ IMPURE: Final = frozenset(
         "uuid",
     }
 )
+CLOCK_CALLS: Final = frozenset({"now", "today", "utcnow"})
+"""Methods of datetime and date that read the clock; all else they do is arithmetic."""
 IMPURE_CALLS: Final = frozenset({"open", "print", "input", "exec", "eval", "__import__", "breakpoint"})
 
 
@@ -112,6 +114,17 @@ def impure(source: str) -> list[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_CALLS
     ]
     return [name for name in outside if name not in PURE] + calls
+
+
+def clock_calls(source: str) -> list[str]:
+    """List where a module takes the time from datetime or date, called or handed on."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+        and node.attr in CLOCK_CALLS
+        and ast.unparse(node.value).split(".")[-1] in {"datetime", "date"}
+    ]
 
 
 @cache
@@ -196,6 +209,7 @@ def test_what_actions_stand_on_does_no_io_either(part: str) -> None:
     for name, source in of_part(part).items():
         roots = {imported.split(".")[0] for imported in imports_of(source)}
         assert not roots & IMPURE, name
+        assert not clock_calls(source), name
 
 
 def test_the_middle_of_the_worker_needs_neither_kafka_nor_redis() -> None:
@@ -266,3 +280,15 @@ def test_a_right_arrow_is_let_through(part: str, line: str) -> None:
 )
 def test_an_impure_line_would_be_found(line: str) -> None:
     assert impure(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["datetime.now(UTC)", "datetime.datetime.utcnow()", "date.today()", "f(clock=datetime.today)"]
+)
+def test_a_look_at_the_clock_would_be_found(line: str) -> None:
+    assert clock_calls(line)
+
+
+@pytest.mark.parametrize("line", ["datetime(1970, 1, 1, tzinfo=UTC)", "event.now()", "moment.date()"])
+def test_arithmetic_with_dates_is_let_through(line: str) -> None:
+    assert not clock_calls(line)

@@ -1,13 +1,10 @@
-"""Moments as text: epoch ms to and from Java-style patterns, always UTC, names in English.
-
-The calendar is reckoned here: nothing on this path may know a clock or a time zone. Days are counted
-in eras of 400 years that begin on 1 March, where the leap day is the last of its year.
-"""
+"""Moments as text: epoch ms to and from Java-style patterns, always UTC, names in English."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -17,22 +14,8 @@ from runner.envelope.merge import Json
 MAX_CHARACTERS: Final = 128
 """Longest date pattern."""
 
-MONTHS: Final = (
-    *("January", "February", "March", "April", "May", "June", "July"),
-    *("August", "September", "October", "November", "December"),
-)
-WEEKDAYS: Final = ("Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday")
-"""From the first day of 1970 on."""
-
-_DAY_MS: Final = 86_400_000
-_ERA_DAYS: Final = 146_097
-_TO_1970: Final = 719_468
-"""Days from 1 March of the year 0 to 1 January 1970."""
-
-_MIN_MS: Final = -62_135_596_800_000
-_MAX_MS: Final = 253_402_300_799_999
-"""The years 1 to 9999."""
-
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
 _MAX_OFFSET_MINUTES: Final = 18 * 60
 
 _TOKEN: Final = re.compile(
@@ -41,86 +24,88 @@ _TOKEN: Final = re.compile(
 _SHORT: Final = 3
 _UNITS_A_CHARACTER: Final = 2
 
+_NUMBERS: Final[dict[str, Callable[[datetime], int]]] = {
+    "y": lambda moment: moment.year,
+    "M": lambda moment: moment.month,
+    "d": lambda moment: moment.day,
+    "D": lambda moment: moment.timetuple().tm_yday,
+    "E": lambda moment: moment.isoweekday(),
+    "a": lambda moment: moment.hour // 12,
+    "H": lambda moment: moment.hour,
+    "h": lambda moment: moment.hour % 12 or 12,
+    "k": lambda moment: moment.hour or 24,
+    "K": lambda moment: moment.hour % 12,
+    "m": lambda moment: moment.minute,
+    "s": lambda moment: moment.second,
+    "S": lambda moment: moment.microsecond // 1000,
+}
+"""The number of each letter at a moment; months and weekdays count from 1."""
+
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_NAMES: Final = {
+    "M": dict(zip(_MONTHS, range(1, 13), strict=True)),
+    "E": dict(zip(_WEEKDAYS, range(1, 8), strict=True)),
+    "a": {"AM": 0, "PM": 1},
+}
+
+_ZONE_OF_UTC: Final = {"z": "UTC", "Z": "+0000", "X": "Z"}
+_ZONES: Final = {
+    "z": re.compile("UTC|GMT|Z", re.IGNORECASE),
+    "Z": re.compile(r"[+-]\d{4}", re.ASCII),
+    "X": re.compile(r"Z|[+-]\d\d(?::?\d\d)?", re.ASCII | re.IGNORECASE),
+}
+LETTERS: Final = "".join((*_NUMBERS, *_ZONES))
+_DIGITS: Final = frozenset("0123456789")
+
 
 class Part(NamedTuple):
     """A field of a date pattern, or (no letter) text that stands for itself."""
 
     letter: str
     width: int
-    text: str = ""
+    text: str
+    names: Mapping[str, int]
+    """The names that the field is written with, and their numbers; none for a number."""
 
-
-class Moment(NamedTuple):
-    """A moment in its parts, UTC."""
-
-    year: int
-    month: int
-    day: int
-    day_of_year: int
-    weekday: str
-    hour: int
-    minute: int
-    second: int
-    ms: int
+    @property
+    def is_short_year(self) -> bool:
+        """Whether the field is a year of two digits."""
+        return self.letter == "y" and self.width == 2
 
 
 def date_to_string(evaluation: Evaluation, moment_ms: int, pattern: str) -> Json:
-    """The moment as the pattern writes it."""
+    """Return the moment as the pattern writes it."""
     parts = _parts_of(evaluation, pattern)
-    if not _MIN_MS <= moment_ms <= _MAX_MS:
-        raise Misuse("ms is not in the years 1 to 9999")
-    moment = _moment(moment_ms)
-    return "".join(_WRITTEN[part.letter](moment, part.width) if part.letter else part.text for part in parts)
+    try:
+        moment = _EPOCH + moment_ms * _MS
+    except OverflowError as error:
+        raise Misuse("ms is not in the years 1 to 9999") from error
+    return "".join(_written(part, moment) for part in parts)
 
 
 def string_to_date(evaluation: Evaluation, text: str, pattern: str) -> Json:
-    """The moment that a text of this pattern names, epoch ms; what it leaves open is 1970-01-01 00:00."""
+    """Return the moment that a text of this pattern names, in epoch ms; the rest is 1970-01-01 00:00."""
     parts = _parts_of(evaluation, pattern)
     letters = {part.letter for part in parts}
     if "D" in letters and letters & {"M", "d"}:
         raise Misuse("pattern has D, the day of the year, beside M or d; leave one of them out")
-    said: list[tuple[str, str]] = []
+    fields: list[tuple[Part, str]] = []
     place = 0
     for part in parts:
         end = _end(part, text, place)
         if end < 0:
             break
         if part.letter:
-            said.append((_field(part), text[place:end].lower()))
+            fields.append((part, text[place:end].lower()))
         place = end
     else:
         if place == len(text):
-            return _epoch_ms(said)
+            return _epoch_ms(fields)
     raise Misuse(f"text does not have the form {pattern[:60]!r}")
-
-
-def _moment(moment_ms: int) -> Moment:
-    days, left = divmod(moment_ms, _DAY_MS)
-    year, month, day = _date(days)
-    hour, left = divmod(left, 3_600_000)
-    minute, left = divmod(left, 60_000)
-    second, ms = divmod(left, 1000)
-    day_of_year = days - _days(year, 1, 1) + 1
-    return Moment(year, month, day, day_of_year, WEEKDAYS[days % 7], hour, minute, second, ms)
-
-
-def _date(days: int) -> tuple[int, int, int]:
-    """Return year, month and day of a day, counted from 1970."""
-    era, day_of_era = divmod(days + _TO_1970, _ERA_DAYS)
-    year = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
-    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
-    shifted = (5 * day_of_year + 2) // 153
-    month = shifted + 3 if shifted < 10 else shifted - 9
-    return year + era * 400 + (month <= 2), month, day_of_year - (153 * shifted + 2) // 5 + 1
-
-
-def _days(year: int, month: int, day: int) -> int:
-    """Return the number of a day, counted from 1970."""
-    year -= month <= 2
-    era, year_of_era = divmod(year, 400)
-    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    day_of_era = year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year
-    return era * _ERA_DAYS + day_of_era - _TO_1970
 
 
 # -- patterns ----------------------------------------------------------------------------------------
@@ -146,80 +131,67 @@ def _parsed(pattern: str) -> tuple[Part, ...] | str:
             break
         place = token.end()
         letter = token["letter"] or ""
-        if letter and letter not in _WRITTEN:
+        if letter and letter not in LETTERS:
             return f"pattern has the letter {letter}; known are {LETTERS}, and text between single quotes"
         quoted = token["quoted"]
         text = (token["plain"] or "") if quoted is None else quoted.replace("''", "'") or "'"
-        parts.append(Part(letter, len(token[0]), "" if letter else text))
+        width = len(token[0])
+        parts.append(Part(letter, width, "" if letter else text, _names_of(letter, width)))
     if place != len(pattern):
         return "pattern has a single quote that is not closed"
     return tuple(parts)
 
 
-def _name(name: str, width: int) -> str:
-    return name[:_SHORT] if width <= _SHORT else name
+def _names_of(letter: str, width: int) -> dict[str, int]:
+    if letter not in _NAMES or (letter == "M" and width < _SHORT):
+        return {}
+    end = _SHORT if width <= _SHORT else None
+    return {name[:end]: number for name, number in _NAMES[letter].items()}
 
 
-def _year(moment: Moment, width: int) -> str:
-    return f"{moment.year % 100:02}" if width == 2 else f"{moment.year:0{width}}"
+# -- writing -----------------------------------------------------------------------------------------
 
 
-def _month_text(moment: Moment, width: int) -> str:
-    return f"{moment.month:0{width}}" if width < _SHORT else _name(MONTHS[moment.month - 1], width)
+def _written(part: Part, moment: datetime) -> str:
+    if not part.letter:
+        return part.text
+    if part.letter in _ZONES:
+        return _ZONE_OF_UTC[part.letter]
+    number = _number_of(part, moment)
+    for name, named in part.names.items():
+        if named == number:
+            return name
+    if part.letter == "S":
+        return f"{number:03}".ljust(part.width, "0")[: part.width]
+    return f"{number:0{part.width}}"
 
 
-_WRITTEN: Final[dict[str, Callable[[Moment, int], str]]] = {
-    "y": _year,
-    "M": _month_text,
-    "d": lambda moment, width: f"{moment.day:0{width}}",
-    "D": lambda moment, width: f"{moment.day_of_year:0{width}}",
-    "E": lambda moment, width: _name(moment.weekday, width),
-    "a": lambda moment, _: "AM" if moment.hour < 12 else "PM",
-    "H": lambda moment, width: f"{moment.hour:0{width}}",
-    "h": lambda moment, width: f"{moment.hour % 12 or 12:0{width}}",
-    "k": lambda moment, width: f"{moment.hour or 24:0{width}}",
-    "K": lambda moment, width: f"{moment.hour % 12:0{width}}",
-    "m": lambda moment, width: f"{moment.minute:0{width}}",
-    "s": lambda moment, width: f"{moment.second:0{width}}",
-    "S": lambda moment, width: f"{moment.ms:03}".ljust(width, "0")[:width],
-    "z": lambda *_: "UTC",
-    "Z": lambda *_: "+0000",
-    "X": lambda *_: "Z",
-}
-"""How each letter is written, in that many signs."""
+def _number_of(part: Part, moment: datetime) -> int:
+    number = _NUMBERS[part.letter](moment)
+    return number % 100 if part.is_short_year else number
 
-LETTERS: Final = "".join(_WRITTEN)
 
-_DIGITS: Final = frozenset("0123456789")
-_ZONES: Final = {
-    "z": re.compile("UTC|GMT|Z", re.IGNORECASE),
-    "Z": re.compile(r"[+-]\d{4}", re.ASCII),
-    "X": re.compile(r"Z|[+-]\d\d(?::?\d\d)?", re.ASCII | re.IGNORECASE),
-}
+# -- reading -----------------------------------------------------------------------------------------
 
 
 def _end(part: Part, text: str, place: int) -> int:
     """Return where a part ends that begins at a place of the text; -1: it is not there."""
-    if not part.letter:
-        end = place + len(part.text)
-        return end if text[place:end].lower() == part.text.lower() else -1
     if part.letter in _ZONES:
-        found = _ZONES[part.letter].match(text, place)
-        return -1 if found is None else found.end()
-    is_name = part.letter in "Ea" or (part.letter == "M" and part.width >= _SHORT)
-    return _name_end(part, text, place) if is_name else _digits_end(part, text, place)
-
-
-def _name_end(part: Part, text: str, place: int) -> int:
-    for name in {"M": MONTHS, "E": WEEKDAYS, "a": ("AM", "PM")}[part.letter]:
-        end = place + len(_name(name, part.width))
-        if text[place:end].lower() == _name(name, part.width).lower():
+        zone = _ZONES[part.letter].match(text, place)
+        return -1 if zone is None else zone.end()
+    spellings = part.names if part.letter else (part.text,)
+    for spelling in spellings:
+        end = place + len(spelling)
+        if text[place:end].lower() == spelling.lower():
             return end
-    return -1
+    return -1 if spellings else _digits_end(part, text, place)
 
 
 def _digits_end(part: Part, text: str, place: int) -> int:
-    """As many digits as the letter is wide; a single letter takes up to two, a single D up to three."""
+    """Return where a number ends: it has as many digits as its letter is wide.
+
+    A single letter takes up to two, a single D up to three.
+    """
     letter, width = part.letter, part.width
     least = max(width, 4) if letter == "y" and width != 2 else width
     alone = 3 if letter == "D" else 2
@@ -230,90 +202,59 @@ def _digits_end(part: Part, text: str, place: int) -> int:
     return end if end - place >= least else -1
 
 
-def _field(part: Part) -> str:
-    """Name what a part says: the same letter in another form says something else."""
-    is_name = part.letter in "ME" and part.width >= _SHORT
-    is_short = part.letter == "y" and part.width == 2
-    return f"{part.letter}{'name' if is_name else ''}{'short' if is_short else ''}"
-
-
-# -- reading -----------------------------------------------------------------------------------------
-
-
-def _epoch_ms(said: list[tuple[str, str]]) -> int:
+def _epoch_ms(fields: list[tuple[Part, str]]) -> int:
     """Return the moment that the fields of a text name; Misuse unless it has every one of them.
 
     A day or an hour that does not exist becomes another one here, which does not fit its own field.
     """
-    fields = dict(said)
-    short = 2000 + int(fields["yshort"]) if "yshort" in fields else 1970
-    year = _number(fields, "y", short)
-    month = _number(fields, "M", _month(fields.get("Mname", "jan")))
-    days = _days(year, month, _number(fields, "d", 1))
-    if "D" in fields:
-        days = _days(year, 1, _number(fields, "D", 1))
-    ms = int(fields.get("S", "0").ljust(3, "0")[:3])
-    minutes = _hour(fields) * 60 + _number(fields, "m", 0)
-    local = days * _DAY_MS + minutes * 60_000 + _number(fields, "s", 0) * 1000 + ms
-    offsets = [_offset_ms(text) for field, text in said if field in _ZONES] or [0]
-    at = local - offsets[0]
-    if not (_MIN_MS <= local <= _MAX_MS and _MIN_MS <= at <= _MAX_MS):
-        raise Misuse("text names no moment of the years 1 to 9999")
-    moment = _moment(local)
-    for field, text in said:
-        if field in _SAYS and not _SAYS[field](moment, text):
-            raise Misuse(f"text names no moment of the calendar: {field[0]} does not fit")
+    read = [(part, _read(part, text)) for part, text in fields if part.letter not in _ZONES]
+    offsets = [_offset(text) for part, text in fields if part.letter in _ZONES] or [timedelta()]
+    try:
+        local = _moment({"yy" if part.is_short_year else part.letter: number for part, number in read})
+        epoch_ms = (local - offsets[0] - _EPOCH) // _MS
+    except (ValueError, OverflowError) as error:
+        raise Misuse("text names no moment of the years 1 to 9999") from error
+    for part, number in read:
+        if _number_of(part, local) != number:
+            raise Misuse(f"text names no moment of the calendar: {part.letter} does not fit")
     if len(set(offsets)) > 1:
         raise Misuse("text names two time zones, and not alike")
-    return at
+    return epoch_ms
 
 
-def _number(fields: dict[str, str], field: str, otherwise: int) -> int:
-    return int(fields[field]) if field in fields else otherwise
+def _read(part: Part, text: str) -> int:
+    for name, number in part.names.items():
+        if name.lower() == text:
+            return number
+    return int(text.ljust(_SHORT, "0")[:_SHORT] if part.letter == "S" else text)
 
 
-def _month(name: str) -> int:
-    return next(n for n, month in enumerate(MONTHS, 1) if month.lower().startswith(name))
+def _moment(numbers: dict[str, int]) -> datetime:
+    """Return the moment of these numbers; ValueError and OverflowError beyond the years 1 to 9999."""
+    year = numbers.get("y", 2000 + numbers["yy"] if "yy" in numbers else 1970)
+    year, month = divmod(year * 12 + numbers.get("M", 1) - 1, 12)
+    return datetime(year, month + 1, 1, tzinfo=UTC) + timedelta(
+        days=numbers.get("D", numbers.get("d", 1)) - 1,
+        hours=_hour(numbers),
+        minutes=numbers.get("m", 0),
+        seconds=numbers.get("s", 0),
+        milliseconds=numbers.get("S", 0),
+    )
 
 
-def _hour(fields: dict[str, str]) -> int:
+def _hour(numbers: dict[str, int]) -> int:
     """Return the hour of the day, however it is written."""
-    if "H" in fields or "k" in fields:
-        return _number(fields, "H", _number(fields, "k", 0) % 24)
-    return _number(fields, "K", _number(fields, "h", 12) % 12) + 12 * (fields.get("a") == "pm")
+    if "H" in numbers or "k" in numbers:
+        return numbers.get("H", numbers.get("k", 0) % 24)
+    return numbers.get("K", numbers.get("h", 12) % 12) + 12 * numbers.get("a", 0)
 
 
-def _offset_ms(text: str) -> int:
+def _offset(text: str) -> timedelta:
     """Return what a zone is ahead of UTC: no more than 18 hours, as in Java."""
     if text[0] not in "+-":
-        return 0
+        return timedelta()
     digits = text[1:].replace(":", "").ljust(4, "0")
     minutes = int(digits[:2]) * 60 + int(digits[2:])
     if int(digits[2:]) > 59 or minutes > _MAX_OFFSET_MINUTES:
         raise Misuse("text names an offset that is none: at most 18:00, with minutes up to 59")
-    return minutes * 60_000 * (-1 if text[0] == "-" else 1)
-
-
-def _counts(part: Callable[[Moment], int]) -> Callable[[Moment, str], bool]:
-    return lambda moment, text: int(text) == part(moment)
-
-
-_SAYS: Final[dict[str, Callable[[Moment, str], bool]]] = {
-    "y": _counts(lambda moment: moment.year),
-    "yshort": _counts(lambda moment: moment.year % 100),
-    "M": _counts(lambda moment: moment.month),
-    "Mname": lambda moment, text: MONTHS[moment.month - 1].lower().startswith(text),
-    "d": _counts(lambda moment: moment.day),
-    "D": _counts(lambda moment: moment.day_of_year),
-    "E": lambda moment, text: moment.weekday.lower().startswith(text),
-    "Ename": lambda moment, text: moment.weekday.lower().startswith(text),
-    "a": lambda moment, text: (text == "pm") is (moment.hour >= 12),
-    "H": _counts(lambda moment: moment.hour),
-    "h": _counts(lambda moment: moment.hour % 12 or 12),
-    "k": _counts(lambda moment: moment.hour or 24),
-    "K": _counts(lambda moment: moment.hour % 12),
-    "m": _counts(lambda moment: moment.minute),
-    "s": _counts(lambda moment: moment.second),
-    "S": lambda moment, text: text.ljust(3, "0")[:3] == f"{moment.ms:03}",
-}
-"""Whether a moment has what a field of a text says."""
+    return timedelta(minutes=-minutes if text[0] == "-" else minutes)
