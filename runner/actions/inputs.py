@@ -21,7 +21,6 @@ from runner.actions.incoming import (
 )
 from runner.actions.policy import Policy
 from runner.envelope.event import Event, as_text
-from runner.envelope.limits import WIDEST, EventLimits
 from runner.envelope.names import is_blank
 from runner.envelope.numerals import read_number
 from runner.envelope.paths import MISSING, Root, compile_path, read
@@ -39,6 +38,7 @@ from runner.errors import (
     UNSUPPORTED_VERSION,
     EventError,
 )
+from runner.limits import WIDEST, EventLimits
 from runner.tasks.record import TaskKey
 
 MAX_ID_BYTES: Final = WIDEST.id_bytes

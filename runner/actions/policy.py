@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from runner.envelope.codec import Sections
-from runner.envelope.limits import USUAL, EventLimits
+from runner.limits import USUAL, EventLimits
 
 
 @dataclass(frozen=True, slots=True)

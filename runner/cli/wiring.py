@@ -18,7 +18,6 @@ from runner.config.redis_clients import (
     sentinel_arguments,
 )
 from runner.envelope.event import MetaRules
-from runner.envelope.limits import EventLimits
 from runner.errors import SchemasUnavailable, StoreRefused, StoreUnavailable, TransientError
 from runner.kafka.connectivity import LastError
 from runner.kafka.permissions import READ, WRITE
@@ -43,21 +42,7 @@ def build_policy(config: Config) -> Policy:
         responses=config.topics.responses,
         allowed_streams=frozenset(config.responses.streams),
         period_chunk=config.timers.chunk,
-        limits=build_limits(config),
-    )
-
-
-def build_limits(config: Config) -> EventLimits:
-    """Return what one event may cost."""
-    limits = config.limits
-    return EventLimits(
-        event_bytes=limits.event_bytes,
-        headers=limits.headers,
-        header_bytes=limits.header_bytes,
-        id_bytes=limits.id_bytes,
-        pattern_characters=limits.pattern_characters,
-        pattern_values=limits.pattern_values,
-        data_bytes=limits.data_bytes,
+        limits=config.limits.of_event(),
     )
 
 

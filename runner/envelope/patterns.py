@@ -30,9 +30,9 @@ from runner.envelope.equality import same
 from runner.envelope.functions.signature import Expression, Misuse
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT, OF_AN_EVENT
 from runner.envelope.kinds import is_number
-from runner.envelope.limits import USUAL, EventLimits
 from runner.envelope.refusal import refusal
 from runner.envelope.units import Refused, TooMuch, characters, units_of
+from runner.limits import USUAL, EventLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,8 +14,8 @@ from runner.actions.policy import TopicCatalog
 from runner.actions.registry import answer_without_record, decide, refuse, replay
 from runner.actions.render import Renderer
 from runner.changelog.writer import Changelog
-from runner.envelope.limits import WIDEST
 from runner.errors import EventError
+from runner.limits import WIDEST
 from runner.store.calls import Loaded
 from runner.tasks.record import Record
 from runner.worker.batch_state import BatchState

@@ -21,9 +21,9 @@ from runner.actions.registry import is_addressed, plan
 from runner.clock import Ticker
 from runner.envelope.codec import Codec, JsonCodec
 from runner.envelope.event import MetaRules, read_event, require_answerable
-from runner.envelope.limits import WIDEST
 from runner.errors import PoisonError, TransientError
 from runner.kafka.event_log import Message
+from runner.limits import WIDEST
 from runner.tasks.source import Source
 from runner.worker.budget import BatchBudget
 from runner.worker.in_flight import InFlight

@@ -7,6 +7,7 @@ so it does not change with the steps that a worker takes.
 
 ``python -m tests.simulation.recorded`` records anew; that is right only where an answer is meant to change.
 """
+
 from __future__ import annotations
 
 import gzip

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from runner.envelope.compiled import EACH_CHARACTERS, Compiled
-from runner.envelope.limits import USUAL
 from runner.envelope.patterns import search
+from runner.limits import USUAL
 
 MAX_BYTES = 28_000_000
 """What all compiled patterns may take together; these take 0.75 MB each."""

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.envelope.limits import USUAL, EventLimits
 from runner.envelope.merge import Json
 from runner.envelope.patterns import search
 from runner.envelope.truthiness import truthy
 from runner.errors import NOT_CONVERTIBLE, EventError
+from runner.limits import USUAL, EventLimits
 
 ORDER: dict[str, Any] = {
     "id": "o-1",

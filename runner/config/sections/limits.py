@@ -1,66 +1,65 @@
 """What one event may cost, and how much poison a partition may hold."""
 
-from typing import Final
+from dataclasses import fields
 
 from pydantic import Field
 
 from runner.config.sections.section import Section
-
-_MIB: Final = 1_048_576
+from runner.limits import USUAL, WIDEST, EventLimits
 
 
 class Limits(Section):
     """Bounds on what a sender can ask for; docs/protocol.md has those that are fixed as well."""
 
     event_bytes: int = Field(
-        default=1_000_000,
+        default=USUAL.event_bytes,
         ge=1024,
-        le=64 * _MIB,
+        le=WIDEST.event_bytes,
         description=(
             "Largest event that is read, in bytes: a larger message is a dead letter, TOO_LARGE. "
             "Responses are bounded by max.message.bytes of their topic."
         ),
     )
     headers: int = Field(
-        default=100,
+        default=USUAL.headers,
         ge=16,
-        le=10_000,
+        le=WIDEST.headers,
         description="Most headers of a message; FAIL 10011 beyond.",
     )
     header_bytes: int = Field(
-        default=65_536,
+        default=USUAL.header_bytes,
         ge=1024,
-        le=_MIB,
+        le=WIDEST.header_bytes,
         description="Most bytes of all headers of a message, names and values; FAIL 10011 beyond.",
     )
     id_bytes: int = Field(
-        default=8192,
+        default=USUAL.id_bytes,
         ge=64,
-        le=8192,
+        le=WIDEST.id_bytes,
         description=(
             "Longest request id, and longest id of a new task, in bytes; FAIL 10011 beyond. "
             "Tasks that are there already can be ended whatever this is."
         ),
     )
     pattern_characters: int = Field(
-        default=4096,
+        default=USUAL.pattern_characters,
         ge=64,
-        le=16_384,
+        le=WIDEST.pattern_characters,
         description="Longest pattern, and expression from the data, in characters; FAIL 10011 beyond.",
     )
     pattern_values: int = Field(
-        default=1_000_000,
+        default=USUAL.pattern_values,
         ge=1000,
-        le=5_000_000,
+        le=WIDEST.pattern_values,
         description=(
             "Most values that one pattern visits and builds, 32 characters of text for one; FAIL 10011 "
             "beyond. A million takes about a second and at most 150 MB while it is evaluated."
         ),
     )
     data_bytes: int = Field(
-        default=1_000_000,
+        default=USUAL.data_bytes,
         ge=1024,
-        le=64 * _MIB,
+        le=WIDEST.data_bytes,
         description=(
             "Largest result of inputPattern, and largest data of a new task, in bytes of JSON; "
             "FAIL 10011 beyond."
@@ -74,3 +73,7 @@ class Limits(Section):
             "Dead letters in a row on one partition before it is paused and /health/ready says no; 0: never."
         ),
     )
+
+    def of_event(self) -> EventLimits:
+        """Return the limits of one event."""
+        return EventLimits(**{field.name: getattr(self, field.name) for field in fields(EventLimits)})

@@ -26,8 +26,8 @@ from runner.actions.timeout_between import decide_period
 from runner.changelog.codec import encode_entry, read_entry
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import read_event, require_answerable
-from runner.envelope.limits import USUAL, WIDEST, EventLimits
 from runner.errors import EventError, PoisonError
+from runner.limits import USUAL, WIDEST, EventLimits
 from runner.tasks.due import DuePage, DueTask
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source

@@ -14,7 +14,6 @@ from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.registry import decide, plan, replay
 from runner.actions.render import OVERHEAD_BYTES, Renderer
-from runner.envelope.limits import USUAL, WIDEST
 from runner.errors import (
     DOMAIN_UNKNOWN,
     NOT_CONVERTIBLE,
@@ -22,6 +21,7 @@ from runner.errors import (
     UNDELIVERABLE,
     EventError,
 )
+from runner.limits import USUAL, WIDEST
 from runner.tasks.record import Status, TaskKey
 from tests.unit.actions.events import (
     NOW,

@@ -12,7 +12,7 @@ import pytest
 from runner.envelope import paths, patterns, units
 from runner.envelope.functions import objects, regex, time_formats
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
-from runner.envelope.limits import USUAL
+from runner.limits import USUAL
 from tests.unit.docs.pages import ROOT, SPAN, blocks, prose_of, rows
 from tests.unit.functions.calls import called, refused
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import pytest
 
-from runner.envelope.limits import USUAL
 from runner.envelope.patterns import search
 from runner.envelope.scope import Scope
 from runner.errors import EventError
+from runner.limits import USUAL
 from tests.unit.functions.calls import EVENT
 
 MAX_SECONDS: Final = 15.0

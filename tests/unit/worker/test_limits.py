@@ -13,8 +13,8 @@ import pytest
 from msgspec import structs
 
 from runner.actions.incoming import Headers
-from runner.envelope.limits import WIDEST, EventLimits
 from runner.errors import NOT_CONVERTIBLE
+from runner.limits import WIDEST, EventLimits
 from runner.worker.process import Process
 from runner.worker.result import BatchResult
 from tests.unit.worker.rig import DEAD_LETTERS, POLICY, Harness, batch, event, sent, statuses

@@ -1,7 +1,6 @@
-"""How large one event may be, and what it may make the runner build: settings as plain data.
+"""The limits of one event: how large it may be, and what it may make the runner build.
 
-Beside the sections, which know nothing of it; ``patterns``, the actions and the intake are given it. What a
-limit refuses was perhaps decided before, while the limit was higher: such a decision stands, and its
+What a limit refuses was perhaps decided before, while the limit was higher: such a decision stands, and its
 messages are made again within ``WIDEST``.
 """
 
@@ -15,7 +14,7 @@ _MIB: Final = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class EventLimits:
-    """What is allowed, by default as much as the configuration allows by default."""
+    """The limits in effect; those of the configuration, which takes its defaults from here."""
 
     event_bytes: int = 1_000_000
     """Bytes of the value of a message; a larger one is a dead letter."""
