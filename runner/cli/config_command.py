@@ -13,8 +13,8 @@ from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.screen import print_json, say, stderr, stdout
 from runner.cli.trace_wiring import open_traces
 from runner.config import Config, ConfigError, check_properties
-from runner.config.dialect import dump
-from runner.config.redis_clients import check_tls_files
+from runner.config.clients import check_tls_files
+from runner.config.yaml_file import dump
 from runner.kafka.codecs import build_codecs
 from runner.metrics import Metrics
 

@@ -21,8 +21,8 @@ from typing import IO, Any, Final
 
 from runner.cli.wiring import topic_names
 from runner.config import Config, ConfigError, Problem, load
-from runner.config.dialect import dump
 from runner.config.environment import PREFIX
+from runner.config.yaml_file import dump
 from runner.embedded import EmbeddedBroker, EmbeddedRedis
 from runner.embedded.subprocesses import free_port, start_tethered, stop
 

@@ -9,9 +9,9 @@ from confluent_kafka.admin import AdminClient
 
 from runner.actions.policy import DomainPolicy, Policy
 from runner.config import Config, DomainRules
-from runner.config.clients import client_properties
-from runner.config.redis_clients import (
+from runner.config.clients import (
     check_tls_files,
+    client_properties,
     redis_arguments,
     redis_nodes,
     redis_url,

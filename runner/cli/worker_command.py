@@ -32,8 +32,7 @@ from runner.cli.wiring import (
 )
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config, check_properties
-from runner.config.clients import client_properties
-from runner.config.redis_clients import check_tls_files
+from runner.config.clients import check_tls_files, client_properties
 from runner.errors import FatalError, PositionUnknown
 from runner.kafka.codecs import build_codecs
 from runner.kafka.connectivity import LastError, first_answer, unreachable

@@ -1,19 +1,20 @@
 """The configuration: what a person writes, checked once at the start, frozen from then on.
 
-``load`` is the way in. ``describe`` shows it with secrets masked; ``clients`` and ``redis_clients`` turn it
-into what the Kafka and Redis clients take. Only ``cli`` and ``worker`` may import this package.
+``load`` is the way in. ``describe`` shows it with secrets masked; ``clients`` turns it into what the clients
+of Kafka and Redis take. Only ``cli`` and ``worker`` may import this package.
 """
 
 from runner.config.clients import (
     check_properties,
     consumer_properties,
     producer_properties,
+    redis_arguments,
+    redis_url,
     registry_settings,
 )
 from runner.config.loading import load
 from runner.config.model import Config, DomainRules
 from runner.config.problems import ConfigError, Problem
-from runner.config.redis_clients import redis_arguments, redis_url
 
 __all__ = [
     "Config",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runner.config.problems import Problem
-from runner.config.schema_tree import Path, SchemaNode, matching, nearest, plain
+from runner.config.schema import Path, SchemaNode, matching, nearest, plain
 
 PREFIX: Final = "RUNNER_"
 LEVEL: Final = "__"

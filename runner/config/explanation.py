@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails
 
 from runner.config.problems import Problem
-from runner.config.schema_tree import Path, SchemaNode, matching, nearest
+from runner.config.schema import Path, SchemaNode, matching, nearest
 from runner.config.secrets import mask_url
 
 Origins = Mapping[Path, str]

@@ -18,16 +18,16 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from runner.config import file
 from runner.config.cross_field_rules import broken_rules
 from runner.config.environment import Override, overrides
 from runner.config.explanation import explain, where
 from runner.config.fixed import REGISTRY_REFUSED, refusal
 from runner.config.model import DEFAULTS, Config
 from runner.config.problems import ConfigError, Problem
-from runner.config.schema_tree import Path as Setting
-from runner.config.schema_tree import SchemaNode, schema_tree
+from runner.config.schema import Path as Setting
+from runner.config.schema import SchemaNode, schema_tree
 from runner.config.sections import DEFAULT_REDIS_URL
+from runner.config.yaml_file import read_secret, read_tree
 
 _NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 
@@ -43,7 +43,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     read here, once.
     """
     source = DEFAULTS if path is None else str(path)
-    tree = {} if path is None else file.read_tree(path)
+    tree = {} if path is None else read_tree(path)
     schema_node = _schema_node()
     found, problems = overrides(env, schema_node, tree)
     origins: Origins = {}
@@ -55,7 +55,10 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     config, errors = _validated(reduce(_without, unreadable, tree))
     problems += explain(errors, schema_node, source, origins)
     if config is not None:
-        problems += _contradictions(config, [*unreadable, *_broken(errors)], source, origins)
+        problems += [
+            Problem(where(each.path, source, origins), ".".join(each.path), each.what, each.remedy)
+            for each in broken_rules(config, [*unreadable, *_broken(errors)])
+        ]
     if config is None or problems:
         raise ConfigError(problems)
     return config.from_source(source)
@@ -100,13 +103,6 @@ def _without(tree: Tree, path: Setting) -> Tree:
     if rest and isinstance(below, dict):
         return tree | {name: _without(below, tuple(rest))}
     return {key: value for key, value in tree.items() if key != name}
-
-
-def _contradictions(config: Config, broken: list[Setting], source: str, origins: Origins) -> list[Problem]:
-    return [
-        Problem(where(found.path, source, origins), ".".join(found.path), found.what, found.remedy)
-        for found in broken_rules(config, broken)
-    ]
 
 
 def _unreadable(tree: Tree) -> Iterator[Setting]:
@@ -154,7 +150,7 @@ def _with_secrets(tree: Tree, source: str, origins: Origins, problems: list[Prob
             problems.append(Problem(place, key, f"is set, and {'.'.join(value_at)} too", "keep one of them"))
             continue
         try:
-            secret = file.read_secret(Path(path))
+            secret = read_secret(Path(path))
         except ConfigError as error:
             problems += [Problem(place, key, f"names {path}: it {p.what}", p.remedy) for p in error.problems]
             continue

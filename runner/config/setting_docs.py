@@ -8,8 +8,7 @@ from typing import Any
 
 from runner.config.environment import LEVEL, PREFIX
 from runner.config.model import Config
-from runner.config.schema import json_schema
-from runner.config.schema_tree import Path, SchemaNode, nearest, schema_tree
+from runner.config.schema import Path, SchemaNode, json_schema, nearest, schema_tree
 
 
 @dataclass(frozen=True, slots=True)

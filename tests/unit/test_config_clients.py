@@ -18,8 +18,8 @@ from runner.config import (
     redis_arguments,
     redis_url,
 )
+from runner.config.clients import check_tls_files, redis_nodes, sentinel_arguments
 from runner.config.fixed import REFUSED
-from runner.config.redis_clients import check_tls_files, redis_nodes, sentinel_arguments
 
 AT_LEAST_ONCE = {"RUNNER_DELIVERY": "at_least_once"}
 FIXED_CONSUMER = {

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner.config import ConfigError, load
-from runner.config.dialect import Loader, dump, is_ambiguous
+from runner.config.yaml_file import Loader, dump, is_ambiguous
 
 TWO_WAYS = [
     *("yes", "No", "ON", "off", "0777", "-012", "00", "08", "1_000", "0b11", "0o17", "685_230.15"),

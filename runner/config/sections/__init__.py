@@ -6,21 +6,15 @@ is generated from these classes, and a test holds ``config/runner.yaml`` to thei
 descriptions.
 """
 
-from runner.config.sections.encoding import Encoding
-from runner.config.sections.events import Caller, Meta, MetaValue
-from runner.config.sections.inputs import Input
-from runner.config.sections.kafka import Kafka
-from runner.config.sections.limits import Limits
+from runner.config.sections.events import Caller, Input, Limits, Meta, MetaValue
+from runner.config.sections.kafka import Encoding, Kafka, Responses, SchemaRegistry, TopicNames
 from runner.config.sections.redis import DEFAULT_REDIS_URL, Redis
-from runner.config.sections.schema_registry import SchemaRegistry
-from runner.config.sections.section import Section
-from runner.config.sections.tasks import Domain, OnProceed, Task
-from runner.config.sections.topics import Responses, TopicNames
-from runner.config.sections.traces import Traces
-from runner.config.sections.worker import Http, Log, Timers, Worker
+from runner.config.sections.section import BrokenRule, Section
+from runner.config.sections.worker import Domain, Http, Log, OnProceed, Task, Timers, Traces, Worker
 
 __all__ = [
     "DEFAULT_REDIS_URL",
+    "BrokenRule",
     "Caller",
     "Domain",
     "Encoding",

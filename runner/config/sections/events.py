@@ -1,11 +1,14 @@
-"""What is read from an event besides what it says: its caller, and metadata by topic."""
+"""What is read from an event, what is added to it, and what it may cost."""
 
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from runner.config.sections.section import Section
-from runner.config.values import Expressions, Frozen
+from runner.config.sections.section import BrokenRule, Section
+from runner.config.values import DottedName, Expressions, Frozen, Text, Texts, Topic, invalid
+from runner.limits import USUAL, WIDEST, EventLimits
 
 
 class Caller(Section):
@@ -26,6 +29,12 @@ class MetaValue(Section):
 
     default: Any = Field(default=None, description="Value where the event has none.")
     override: Any = Field(default=None, description="Value whatever the event says.")
+
+    def _broken_rules(self) -> Iterator[BrokenRule]:
+        if {"default", "override"} <= self.model_fields_set:
+            yield BrokenRule(
+                ("default",), ("override",), "is never used, for override always wins", "keep one of them"
+            )
 
 
 class Meta(Section):
@@ -54,3 +63,165 @@ class Meta(Section):
 
 def _of_kind(values: Any, kind: str) -> dict[str, Any]:
     return {name: getattr(value, kind) for name, value in values.items() if kind in value.model_fields_set}
+
+
+InputAction = Literal["ProceedTask", "TimeoutTask", "TimeoutBetween", "TIMEOUT"]
+
+_ROLES: Final[Mapping[str, InputAction]] = {
+    "proceedTask": "ProceedTask",
+    "timeoutTask": "TimeoutTask",
+    "timeoutBetween": "TimeoutBetween",
+}
+"""The same actions as some engines spell them, where a topic has a role."""
+
+# Times that were there and not looked at would time out another period than was asked for.
+_USUAL_PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "TimeoutBetween": {"fromTimePath": "fromTime", "toTimePath": "toTime"},
+}
+
+
+def _only_json(encoding: str) -> str:
+    if encoding != "json":
+        raise invalid(f"is {encoding}, but the payloads of input topics are read as JSON only", "remove it")
+    return encoding
+
+
+def _action(given: Any) -> Any:
+    return _ROLES.get(given, given) if isinstance(given, str) else given
+
+
+class Input(Section):
+    """One input topic, and what is added to its payloads to make events of them."""
+
+    topic: Topic | None = Field(default=None, description="The topic; null: it has the name of this input.")
+    action: Annotated[InputAction, BeforeValidator(_action)] = Field(
+        description=(
+            "What every message asks for: ProceedTask, TimeoutTask, TimeoutBetween, "
+            "or TIMEOUT for a topic of commands."
+        ),
+        json_schema_extra={"enum": [*_ROLES.values(), "TIMEOUT", *_ROLES]},
+    )
+    encoding: Annotated[str, AfterValidator(_only_json)] = Field(
+        default="json",
+        json_schema_extra={"enum": ["json"]},
+        description="How the payloads are written: json, whatever the encoding of other topics.",
+    )
+    domain: Text | None = Field(default=None, description="Domain of the tasks: eventMeta.domain.")
+    input_element: Text | None = Field(
+        default=None, description="Path of the input in the payload; null: all of it."
+    )
+    output_element: Text | None = Field(default=None, description="Where the reply has its output.")
+    response_stream: Topic | None = Field(
+        default=None, description="Where replies go, one of responses.streams; null: to topics.responses."
+    )
+    parameters: Frozen[str, Any] = Field(
+        default={}, description="eventMeta.parameters: taskIdPath, enrichPath, inputPattern and so on."
+    )
+    user: Text | None = Field(default=None, description="Who the caller is, for every message; null: nobody.")
+    roles: Texts = Field(default=(), description="The caller's roles, for every message.")
+    user_header: Text | None = Field(
+        default=None,
+        description="Header that names the caller: whoever may write to the topic may then act for anybody.",
+    )
+    roles_header: Text | None = Field(
+        default=None, description="Header that lists the caller's roles, comma-separated."
+    )
+    request_id_header: Text | None = Field(
+        default=None, description="Header with the request id; without one it is made of the message's place."
+    )
+    request_id_path: DottedName | None = Field(
+        default=None, description="Dotted name in the payload of the request id, instead of a header."
+    )
+
+    def _broken_rules(self) -> Iterator[BrokenRule]:
+        if self.request_id_header is not None and self.request_id_path is not None:
+            yield BrokenRule(
+                ("requestIdPath",),
+                ("requestIdHeader",),
+                "is set, while requestIdHeader is as well",
+                "keep one of them",
+            )
+
+    def event_meta(self) -> dict[str, Any]:
+        """Return what this says of eventMeta."""
+        usual = _USUAL_PARAMETERS.get(self.action, {})
+        named = {
+            "action": self.action,
+            "domain": self.domain,
+            "inputElement": self.input_element,
+            "outputElement": self.output_element,
+            "responseStream": self.response_stream,
+            "parameters": {**usual, **self.parameters} or None,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class Limits(Section):
+    """Bounds on what a sender can ask for; docs/protocol.md has those that are fixed as well."""
+
+    event_bytes: int = Field(
+        default=USUAL.event_bytes,
+        ge=1024,
+        le=WIDEST.event_bytes,
+        description=(
+            "Largest event that is read, in bytes: a larger message is a dead letter, TOO_LARGE. "
+            "Responses are bounded by max.message.bytes of their topic."
+        ),
+    )
+    headers: int = Field(
+        default=USUAL.headers,
+        ge=16,
+        le=WIDEST.headers,
+        description="Most headers of a message; FAIL 10011 beyond.",
+    )
+    header_bytes: int = Field(
+        default=USUAL.header_bytes,
+        ge=1024,
+        le=WIDEST.header_bytes,
+        description="Most bytes of all headers of a message, names and values; FAIL 10011 beyond.",
+    )
+    id_bytes: int = Field(
+        default=USUAL.id_bytes,
+        ge=64,
+        le=WIDEST.id_bytes,
+        description=(
+            "Longest request id, and longest id of a new task, in bytes; FAIL 10011 beyond. "
+            "Tasks that are there already can be ended whatever this is."
+        ),
+    )
+    pattern_characters: int = Field(
+        default=USUAL.pattern_characters,
+        ge=64,
+        le=WIDEST.pattern_characters,
+        description="Longest pattern, and expression from the data, in characters; FAIL 10011 beyond.",
+    )
+    pattern_values: int = Field(
+        default=USUAL.pattern_values,
+        ge=1000,
+        le=WIDEST.pattern_values,
+        description=(
+            "Most values that one pattern visits and builds, 32 characters of text for one; FAIL 10011 "
+            "beyond. A million takes about a second and at most 150 MB while it is evaluated."
+        ),
+    )
+    data_bytes: int = Field(
+        default=USUAL.data_bytes,
+        ge=1024,
+        le=WIDEST.data_bytes,
+        description=(
+            "Largest result of inputPattern, and largest data of a new task, in bytes of JSON; "
+            "FAIL 10011 beyond."
+        ),
+    )
+    poison_in_a_row: int = Field(
+        default=100,
+        ge=0,
+        le=1_000_000,
+        description=(
+            "Dead letters in a row on one partition before it is paused and /health/ready says no; 0: never."
+        ),
+    )
+
+    def of_event(self) -> EventLimits:
+        """Return the limits of one event."""
+        return EventLimits(**{field.name: getattr(self, field.name) for field in fields(EventLimits)})

@@ -1,10 +1,12 @@
 """Where the records are kept."""
 
+from collections.abc import Iterator
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from runner.config.sections.section import Section
+from runner.config.sections.section import BrokenRule, Section
 from runner.config.values import KeyPart, Nodes, RedisUrl, Secret, Text
 
 DEFAULT_REDIS_URL: Final = "redis://127.0.0.1:6379/0"
@@ -97,3 +99,54 @@ class Redis(Section):
         le=60_000,
         description="How long one call may take, in milliseconds, before Redis counts as not answering.",
     )
+
+    def _broken_rules(self) -> Iterator[BrokenRule]:
+        yield from self._named_twice()
+        yield from self._wrong_for_topology()
+        yield from self._wrong_for_tls()
+
+    def _named_twice(self) -> Iterator[BrokenRule]:
+        url = urlsplit(self.url.get_secret_value())
+        for key, value, in_url in (
+            ("username", self.username, url.username),
+            ("password", self.password, url.password),
+        ):
+            if value is not None and in_url:
+                what = "is set, while redis.url has one of its own"
+                yield BrokenRule((key,), ("url",), what, "keep one of them")
+
+    def _wrong_for_topology(self) -> Iterator[BrokenRule]:
+        """Give what does not fit the topology: where the nodes are is said once, in its own setting."""
+        at, topology = (("topology",), f"while redis.topology is {self.topology}")
+        if self.topology == "standalone" and self.nodes:
+            remedy = "set redis.topology to sentinel or cluster, or name the server in redis.url"
+            yield BrokenRule(("nodes",), at, f"is set, {topology}", remedy)
+        if self.topology != "standalone" and not self.nodes:
+            remedy = "list host:port of some of them"
+            yield BrokenRule(("nodes",), at, f"is empty, {topology}", remedy)
+        if self.topology != "standalone" and self.url.get_secret_value() != DEFAULT_REDIS_URL:
+            remedy = "remove it, and list redis.nodes"
+            yield BrokenRule(("url",), at, f"is set, {topology}", remedy)
+        master = ("sentinel", "master")
+        if self.topology == "sentinel" and self.sentinel.master is None:
+            remedy = "set it to the name in the Sentinels' configuration"
+            yield BrokenRule(master, at, f"is not set, {topology}", remedy)
+        if self.topology != "sentinel" and self.sentinel.master is not None:
+            remedy = "remove it, or set redis.topology to sentinel"
+            yield BrokenRule(master, at, f"is set, {topology}", remedy)
+
+    def _wrong_for_tls(self) -> Iterator[BrokenRule]:
+        """Give what is only for TLS where there is none, and half of a certificate and its key."""
+        tls, scheme = self.tls, urlsplit(self.url.get_secret_value()).scheme
+        files = {"caFile": tls.ca_file, "certFile": tls.cert_file, "keyFile": tls.key_file}
+        enabled = ("tls", "enabled")
+        for key in [key for key, file in files.items() if file is not None]:
+            if not tls.enabled and scheme != "rediss":
+                remedy = "set redis.tls.enabled to true"
+                yield BrokenRule(("tls", key), enabled, "is set, while TLS is off", remedy)
+        if tls.enabled and scheme == "unix":
+            yield BrokenRule(enabled, ("url",), "is true, while redis.url is a socket", "remove it")
+        for key, other in (("certFile", "keyFile"), ("keyFile", "certFile")):
+            if files[key] is not None and files[other] is None:
+                what = f"is not set, while redis.tls.{key} is"
+                yield BrokenRule(("tls", other), ("tls", key), what, "set both or none")

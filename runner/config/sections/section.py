@@ -1,7 +1,25 @@
 """What every section of the configuration has in common."""
 
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Self
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+Path = tuple[str, ...]
+
+
+class BrokenRule(NamedTuple):
+    """The setting to change, the one it contradicts, what is wrong, and the way out."""
+
+    path: Path
+    other: Path
+    what: str
+    remedy: str
+
+    def below(self, section: Path) -> Self:
+        """Return the same, with the paths as the configuration has them that holds ``section``."""
+        return self._replace(path=section + self.path, other=section + self.other)
 
 
 class Section(BaseModel):
@@ -17,3 +35,23 @@ class Section(BaseModel):
         validate_default=True,
         hide_input_in_errors=True,
     )
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        """Give what settings below this section must not say together, with their paths from here."""
+        yield from self._broken_rules()
+        for path, section in self._sections():
+            yield from (each.below(path) for each in section.broken_rules())
+
+    def _broken_rules(self) -> Iterator[BrokenRule]:
+        """Give what settings of this section itself must not say together."""
+        return iter(())
+
+    def _sections(self) -> Iterator[tuple[Path, "Section"]]:
+        settings = {
+            field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()
+        }
+        for key, value in {**settings, **(self.__pydantic_extra__ or {})}.items():
+            if isinstance(value, Section):
+                yield (key,), value
+            elif isinstance(value, Mapping):
+                yield from (((key, name), each) for name, each in value.items() if isinstance(each, Section))

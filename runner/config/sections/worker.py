@@ -1,11 +1,75 @@
-"""The pace of a worker, and how it is watched."""
+"""The tasks, the pace of a worker, and how it is watched."""
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from pydantic import Field
 
-from runner.config.sections.section import Section
-from runner.config.values import Host
+from runner.config.sections.section import BrokenRule, Section
+from runner.config.values import CollectorUrl, Host
+
+_HUNDRED_YEARS_SECONDS: Final = 3_153_600_000
+
+OnProceed = Literal["update", "delete"]
+
+
+class Domain(Section):
+    """What holds for the tasks of one domain; null falls back to ``task``."""
+
+    on_proceed: OnProceed | None = Field(
+        default=None, description="What task.onProceed is for this domain; null: what it is for all."
+    )
+    retention_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        le=_HUNDRED_YEARS_SECONDS,
+        description="What task.retentionSeconds is for this domain, in seconds; null: what it is for all.",
+    )
+    check_roles: bool = Field(
+        default=True,
+        description="Whether ProceedTask needs the task's user or one of its roles (else FAIL 14).",
+    )
+    trust_payload: bool = Field(
+        default=False,
+        description=(
+            "Whether payload.user names the caller, as a whole, where requestMeta names neither user nor "
+            "roles. Anyone can write the payload: only behind a gateway that checks it."
+        ),
+    )
+
+    def _broken_rules(self) -> Iterator[BrokenRule]:
+        if self.trust_payload and not self.check_roles:
+            yield BrokenRule(
+                ("trustPayload",),
+                ("checkRoles",),
+                "has no effect while checkRoles is false",
+                "set one of them the other way",
+            )
+
+
+class Task(Section):
+    """What holds for tasks of every domain that does not say otherwise."""
+
+    partition_width: int = Field(
+        default=1,
+        ge=1,
+        le=8,
+        description="Digits of the partition at the end of a generated task id, padded with zeros.",
+    )
+    on_proceed: OnProceed = Field(
+        default="update",
+        description=(
+            "What becomes of the record of a finished task: update keeps it for the retention, "
+            "delete only as long as redelivery needs it."
+        ),
+    )
+    retention_seconds: int = Field(
+        default=604_800,
+        ge=0,
+        le=_HUNDRED_YEARS_SECONDS,
+        description="How long the record of a finished task is kept, in seconds.",
+    )
+
 
 _MIB: Final = 1_048_576
 
@@ -101,4 +165,24 @@ class Log(Section):
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least level that is written."
+    )
+
+
+class Traces(Section):
+    """Where the spans of OpenTelemetry go; trace context is passed on without any of this."""
+
+    endpoint: CollectorUrl | None = Field(
+        default=None,
+        description=(
+            "Address of a collector that takes OTLP over HTTP; /v1/traces is added where it has no path. "
+            "null: no spans."
+        ),
+    )
+    sample: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description=(
+            "Share of requests without traceparent that are recorded; those that have one say themselves."
+        ),
     )

@@ -10,8 +10,7 @@ import pytest
 from runner.cli.app import run
 from runner.config import load
 from runner.config.environment import overrides
-from runner.config.schema import json_schema
-from runner.config.schema_tree import schema_tree
+from runner.config.schema import json_schema, schema_tree
 from runner.config.setting_docs import setting_docs
 
 
