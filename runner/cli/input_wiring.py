@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from runner.actions.policy import Policy
 from runner.cli.log_wiring import Listener, make_log, topic_id
 from runner.clock import monotonic_seconds
 from runner.config import Config
@@ -24,9 +23,6 @@ from runner.worker.inputs.process import InputProcess
 from runner.worker.inputs.reporter import InputReporter
 from runner.worker.inputs.thread import InputThread
 from runner.worker.loop import Loop
-from runner.worker.retention import NoRetention
-from runner.worker.store_clock import StoreClock
-from runner.worker.timers import NoTimers, TimerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +108,14 @@ class _Reading:
                 self._in.topics,
                 config.topics.dead_letters,
             )
-            time = StoreClock(monotonic_seconds)
-            nothing = Policy(domains={})
             parts = Components(
                 log=log,
                 topic=EveryPartition(),
-                store=InputPositions(cluster.topics[topic].partitions, store.ping),
+                store=InputPositions(cluster.topics[topic].partitions),
                 process=process,
                 delivery=self._in.delivery,
-                timers=NoTimers(store, nothing, self._in.topics, TimerSettings(), time, monotonic_seconds),
-                retention=NoRetention(store, nothing, self._in.terms.incarnation, time),
-                time=time,
                 incarnation=self._in.terms.incarnation,
+                pings=[store.ping],
             )
             listener.loop = Loop(parts, self._in.limits, self._reporter, monotonic_seconds)
             log.start()

@@ -131,12 +131,12 @@ def _unheard_of(notes: Collection[str], store: RedisStore) -> int:
     return others + 1 if others else store.load(0, []).now_ms // 1000
 
 
-def make_restorer(
+def make_restorers(
     config: Config, store: RedisStore, opened: Opened, group: Group, observer: RestoreObserver
-) -> Restorer | None:
-    """Return what restores the store from the changelog; None where there is no changelog."""
+) -> list[Restorer]:
+    """Return what restores the store from the changelog; none where there is no such changelog."""
     if not config.restores:
-        return None
+        return []
     changelog = _changelog(config, str(config.topics.tasks))
     extent = Extent(tuple(config.domains), opened.incarnation, group)
-    return Restorer(store, changelog, extent, lambda: uuid4().hex, observer)
+    return [Restorer(store, changelog, extent, lambda: uuid4().hex, observer)]

@@ -18,7 +18,7 @@ from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
 from runner.cli.log_wiring import Listener, make_log, topic_id
 from runner.cli.message_sizes import check_message_sizes
 from runner.cli.stopping import Stopping, stopping_by_signal
-from runner.cli.store_wiring import make_restorer, open_store, require_kept, require_partitions
+from runner.cli.store_wiring import make_restorers, open_store, require_kept, require_partitions
 from runner.cli.trace_wiring import open_traces
 from runner.cli.wiring import (
     build_policy,
@@ -51,7 +51,7 @@ from runner.store.calls import Opened
 from runner.store.redis_store import RedisStore
 from runner.telemetry.health_server import HealthServer
 from runner.telemetry.reporter import Reporter
-from runner.worker.components import Components, LoopLimits, nobody_else
+from runner.worker.components import Components, LoopLimits
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from runner.worker.gc_pacer import GcPacer
@@ -63,7 +63,7 @@ from runner.worker.process import Process
 from runner.worker.retention import Retention
 from runner.worker.starting import Start
 from runner.worker.store_clock import StoreClock
-from runner.worker.timers import NoTimers, Timers, TimerSettings
+from runner.worker.timers import Timers, TimerSettings
 from runner.worker.watchdog import STUCK_SECONDS, Watchdog
 
 _TRY_SECONDS: Final = 5.0
@@ -219,8 +219,7 @@ class _Worker:
         )
         time = StoreClock(ticker)
         settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)
-        kind = Timers if config.timers.enabled else NoTimers
-        timers = kind(store, policy, topics, settings, time, ticker)
+        timers = Timers(store, policy, topics, settings, time, ticker)
         metrics = self._metrics
         listener = Listener()
         requests, group = config.topics.requests, config.kafka.group
@@ -229,7 +228,8 @@ class _Worker:
         changelog = None if tasks is None else Changelog(tasks, topics, store.shard, config.restores)
         tracer = self._tracer(requests, topic_id(config, cluster, requests), group)
         reporter = Reporter(metrics, self._state, ticker, tracer)
-        restorer = make_restorer(config, store, opened, kafka, reporter)
+        retention = Retention(store, policy, opened.incarnation, time, changelog, reporter.removed)
+        restorers = make_restorers(config, store, opened, kafka, reporter)
         process = Process(terms, store, topics, config.topics.dead_letters, changelog)
         parts = Components(
             log=kafka,
@@ -237,15 +237,14 @@ class _Worker:
             store=store,
             process=process,
             delivery=self._assembly.delivery(config),
-            timers=timers,
-            retention=Retention(store, policy, opened.incarnation, time, has_changelog=config.restores),
-            time=time,
             incarnation=opened.incarnation,
+            duties=[timers, retention] if config.timers.enabled else [retention],
+            guards=restorers,
+            before_opening=[restorer.bind_server for restorer in restorers]
+            if config.restores
+            else [store.go_without_changelog],
+            pings=[store.ping, self._codecs.ping],
             prefetch=process.prefetch,
-            changelog=changelog,
-            restorer=restorer,
-            assigned=nobody_else if config.restores else store.go_without_changelog,
-            ping=self._codecs.ping,
         )
         limits = LoopLimits(
             batch_events=config.worker.batch_size,

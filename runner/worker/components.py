@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from runner.changelog.restorer import Restorer
-from runner.changelog.writer import Changelog
+from runner.actions.decision import OutgoingMessage
 from runner.errors import TransientError
 from runner.kafka.event_log import EventLog
 from runner.kafka.start_offsets import KnownOffsets
@@ -15,9 +14,6 @@ from runner.worker.assignment import Batch
 from runner.worker.delivery import DeliveryMode
 from runner.worker.prefetch import Prefetch
 from runner.worker.result import BatchResult, PhaseEnded, Send
-from runner.worker.retention import Retention
-from runner.worker.store_clock import StoreClock
-from runner.worker.timers import Timers
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +62,6 @@ class LoopObserver(Protocol):
         """A home was paused."""
         ...
 
-    def removed(self, records: int) -> None:
-        """Records were removed after their retention."""
-        ...
-
 
 class BatchProcessor(Protocol):
     """Steps 2 to 5 of the loop: a batch is decoded, decided and applied."""
@@ -82,17 +74,9 @@ class BatchProcessor(Protocol):
 class Positions(KnownOffsets, Protocol):
     """Committed offsets as the store keeps them, besides those of the group."""
 
-    def ping(self) -> None:
-        """Return if the store answers; StoreUnavailable otherwise."""
-        ...
-
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
         """Store committed offsets."""
         ...
-
-
-def nobody_else() -> None:
-    """Do nothing: the loop needs log and store only."""
 
 
 class RequestsTopic(Protocol):
@@ -107,6 +91,68 @@ class RequestsTopic(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """A round of the loop, as its duties see it: nothing is applied that is not committed."""
+
+    positions: Mapping[int, int]
+    """Committed offset of every open home."""
+    is_caught_up: bool
+    """Whether the log of the open homes was read to its end."""
+    commit: Callable[[Sequence[OutgoingMessage], Collection[int]], None]
+    """Commits messages by themselves, fenced by the positions of these homes."""
+
+
+class Duty(Protocol):
+    """What a worker does for its homes besides handling events; TransientError aborts the round."""
+
+    @property
+    def phase(self) -> str:
+        """The phase that its time counts to."""
+        ...
+
+    def assign(self, homes: Collection[int], paused: Collection[int]) -> None:
+        """Own exactly these homes; the paused ones among them decide nothing."""
+        ...
+
+    def wait_ms(self) -> int | None:
+        """Return the ms until something is due; None: the loop need not wake up for it."""
+        ...
+
+    def due(self, now: Round) -> Sequence[OutgoingMessage]:
+        """Do what is due between two batches; return messages to be committed with the next one."""
+        ...
+
+    def committed(self, result: BatchResult) -> None:
+        """A batch was committed, and the messages of ``due`` with it."""
+        ...
+
+    def aborted(self) -> None:
+        """Messages of ``due`` may not have been committed."""
+        ...
+
+
+class Guard(Protocol):
+    """Sees to it that the store is complete before a home is read."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being restored."""
+        ...
+
+    def verify(self, positions: Mapping[int, int]) -> bool:
+        """Whether the store holds all that was committed of these homes; if not, restore one step of it."""
+        ...
+
+    def cancel(self) -> None:
+        """Restore nothing more of what ``verify`` has begun; no effect if nothing is being restored."""
+        ...
+
+    def renewed(self) -> bool:
+        """Whether the store was replaced or restored since the last call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Components:
     """The components of one loop."""
 
@@ -115,16 +161,13 @@ class Components:
     store: Positions
     process: BatchProcessor
     delivery: DeliveryMode
-    timers: Timers
-    retention: Retention
-    time: StoreClock
     incarnation: int
+    duties: Sequence[Duty] = ()
+    """In the order in which they are done, before the batch of a round."""
+    guards: Sequence[Guard] = ()
+    before_opening: Sequence[Callable[[], object]] = ()
+    """Called before homes are opened. May raise FatalError."""
+    pings: Sequence[Callable[[], object]] = ()
+    """Ask every server that a batch may have failed for; TransientError if one does not answer yet."""
     prefetch: Prefetch | None = None
     """Decodes the backlog while a batch is committed; None: no prefetch."""
-    changelog: Changelog | None = None
-    ping: Callable[[], object] = nobody_else
-    """Asks other servers a batch may have failed for; TransientError if one still does not answer."""
-    assigned: Callable[[], object] = nobody_else
-    """Called when homes are assigned, before the first of them is read. May raise FatalError."""
-    restorer: Restorer | None = None
-    """Verifies that the store is complete before a home is read; None: not verified."""

@@ -24,7 +24,7 @@ from runner.worker.overlap import Overlap, Step, no_step, run_in_sequence
 
 
 class Delivery(Protocol):
-    """One batch on its way to the log.
+    """The way of batches to the log, one after another.
 
     LogUnavailable, from any method: nothing of the batch may be relied on, and nothing more is sent.
     """
@@ -40,19 +40,19 @@ class Delivery(Protocol):
         group_metadata: Any,
         meanwhile: Step = no_step,
     ) -> None:
-        """Send the last messages; return once all messages and the offsets are confirmed.
+        """Send the last messages of a batch; return once all messages and the offsets are confirmed.
 
         ``meanwhile`` must not touch the log.
         """
         ...
 
     def abort(self) -> None:
-        """Abort what was sent, as far as the mode can."""
+        """Abort what was sent of the present batch, as far as the mode can."""
         ...
 
 
 DeliveryMode: TypeAlias = Callable[[EventLog], Delivery]
-"""Makes the delivery of one batch."""
+"""Makes the delivery of one loop."""
 
 
 class ExactlyOnce:
@@ -83,12 +83,15 @@ class ExactlyOnce:
         meanwhile: Step = no_step,
     ) -> None:
         """Commit messages and offsets, or abort and raise LogUnavailable."""
+        if not (messages or offsets or self._has_begun):
+            return
         self.send(messages)
         try:
             self._overlap(lambda: self._commit(offsets, group_metadata), meanwhile)
         except TransientError:
             self.abort()
             raise
+        self._has_begun = False
 
     def _commit(self, offsets: Mapping[int, int], group_metadata: Any) -> None:
         if offsets:

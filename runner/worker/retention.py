@@ -3,23 +3,27 @@
 A removal goes through the same script as every other change, with the committed offset as its base. The
 store refuses it while a kept decision of the home may still be needed by redelivery. A zombie's removal,
 or its change after a removal, is fenced. With a changelog, the tombstone is committed before the removal:
-hence the two steps ``due`` and ``remove``.
+hence the two steps ``removals`` and ``remove``.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from runner.actions.decision import OutgoingMessage
 from runner.actions.policy import Policy
+from runner.changelog.writer import Changelog
 from runner.errors import Superseded
 from runner.store.calls import Change, Completeness, HomeCall, Index, IndexKind, ShardCall, Verdict
 from runner.store.indexing import parse_removal
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
 from runner.worker.attempts import ShardedStore
+from runner.worker.components import Round
+from runner.worker.result import BatchResult
 from runner.worker.schedule import Schedule
 from runner.worker.store_clock import StoreClock
 
@@ -57,11 +61,16 @@ class Retention:
         policy: Policy,
         incarnation: int,
         time: StoreClock,
-        *,
-        has_changelog: bool = False,
+        changelog: Changelog | None = None,
+        removed: Callable[[int], object] = lambda _: None,
     ) -> None:
-        """``has_changelog``: tombstones are written, so records are read from complete shards only."""
-        self._has_changelog = has_changelog
+        """``changelog`` makes the tombstones; None: there is no changelog.
+
+        ``removed`` is told how many records were removed.
+        """
+        self._changelog = changelog
+        self._restores = changelog is not None and changelog.restores
+        self._removed = removed
         self._store = store
         self._policy = policy
         self._incarnation = incarnation
@@ -69,9 +78,43 @@ class Retention:
         self._schedule = Schedule(IndexKind.REMOVALS, policy.domains, store.shards)
         self._not_before_ms = 0
 
-    def assign(self, homes: Collection[int]) -> None:
-        """Own exactly these homes."""
+    @property
+    def phase(self) -> str:
+        """The phase that the time of removals counts to."""
+        return "other"
+
+    def assign(self, homes: Collection[int], paused: Collection[int] = ()) -> None:
+        """Own exactly these homes, the paused ones as well."""
+        del paused
         self._schedule.assign(homes)
+
+    def committed(self, result: BatchResult) -> None:
+        """Schedule the removal of the records that a batch has closed."""
+        self._time.observe(result.now_ms)
+        self.schedule(result.removals)
+
+    def aborted(self) -> None:
+        """Do nothing: records that stay are due again by themselves."""
+
+    def wait_ms(self) -> int | None:
+        """Return None: a removal is never urgent."""
+        return None
+
+    def due(self, now: Round) -> Sequence[OutgoingMessage]:
+        """Remove the records whose retention is over; their tombstones are committed before.
+
+        A record without a tombstone would be restored again.
+        """
+        removals = self.removals(now.positions)
+        if not removals.records:
+            return ()
+        if self._changelog is not None:
+            tombstones = [self._changelog.removed(record.key) for _, record in removals.records]
+            now.commit(tombstones, removals.homes)
+        removed = self.remove(removals, now.positions)
+        if removed:
+            self._removed(removed)
+        return ()
 
     def schedule(self, removals: Iterable[tuple[TaskKey, int, int]]) -> None:
         """Schedule the removal of records that were just closed: (task, home, epoch ms)."""
@@ -79,7 +122,7 @@ class Retention:
             shard = self._store.shard(key.id)
             self._schedule.schedule(Index(IndexKind.REMOVALS, key.domain, shard, home), remove_at_ms)
 
-    def due(self, positions: Mapping[int, int]) -> Removals:
+    def removals(self, positions: Mapping[int, int]) -> Removals:
         """Return closed records of these homes whose retention is over, at most once a second.
 
         ``positions`` are the committed offsets of the open homes: only records whose closing is
@@ -100,7 +143,7 @@ class Retention:
             raise
 
     def remove(self, removals: Removals, positions: Mapping[int, int]) -> int:
-        """Remove the records that ``due`` returned, and return how many were removed.
+        """Remove the records that ``removals`` returned, and return how many were removed.
 
         A record that stays, for whatever reason, is due again a second later. Raises
         StoreUnavailable, or Superseded.
@@ -144,7 +187,7 @@ class Retention:
         reads = [(key, Source(self._incarnation, index.home, -1)) for index, key, _ in entries]
         # After a loss a removed record may be back while its task was started again in another home: the
         # tombstone of the old record would delete the new one from the changelog.
-        completeness = Completeness(dict(positions)) if self._has_changelog else None
+        completeness = Completeness(dict(positions)) if self._restores else None
         records = self._store.load(self._incarnation, reads, completeness).records
         return Removals(
             tuple(
@@ -171,10 +214,3 @@ class Retention:
     def _schedule_all(self, indexes: Collection[Index], moment_ms: int) -> None:
         for index in indexes:
             self._schedule.schedule(index, moment_ms)
-
-
-class NoRetention(Retention):
-    """Retention of a loop that keeps no records: nothing is removed."""
-
-    def assign(self, homes: Collection[int]) -> None:
-        """Own nothing."""

@@ -22,6 +22,8 @@ from runner.store.calls import Due, Index, IndexKind
 from runner.tasks.due import DueTask, parse_member
 from runner.tasks.record import TaskKey
 from runner.worker.attempts import ShardedStore
+from runner.worker.components import Round
+from runner.worker.result import BatchResult
 from runner.worker.schedule import Schedule
 from runner.worker.store_clock import StoreClock
 
@@ -63,11 +65,26 @@ class Timers:
         self._postponed: dict[tuple[Index, str], float] = {}
         self._caught_up_at = 0.0
 
-    def assign(self, homes: Collection[int]) -> None:
-        """Own exactly these homes; the deadline indexes of new ones are due at once."""
-        self._schedule.assign(homes)
+    @property
+    def phase(self) -> str:
+        """The phase that the time of timers counts to."""
+        return "timers"
+
+    def assign(self, homes: Collection[int], paused: Collection[int] = ()) -> None:
+        """Own exactly these homes; the deadline indexes of new ones are due at once.
+
+        A paused home decides nothing: timers sent there would only pile up in its log.
+        """
+        self._schedule.assign(set(homes).difference(paused))
         self._leases = self._of_homes(self._leases)
         self._postponed = self._of_homes(self._postponed)
+
+    def committed(self, result: BatchResult) -> None:
+        """Schedule the deadlines of a batch, and end the leases of the timers it decided."""
+        self._time.observe(result.now_ms)
+        self.schedule(result.deadlines)
+        self.release([*result.timed_out, *result.stale])
+        self.postpone(result.undeliverable)
 
     def schedule(self, deadlines: Iterable[tuple[TaskKey, int, int]]) -> None:
         """Schedule deadlines that were just stored: (task, home, epoch ms)."""
@@ -103,8 +120,10 @@ class Timers:
             return FULL_PAUSE_MS
         return 0 if now_ms is None else max(0, moment_ms - now_ms)
 
-    def due(self) -> list[OutgoingMessage]:
+    def due(self, now: Round) -> list[OutgoingMessage]:
         """Return the timers to send now, by deadline; queries the store only if a moment has come."""
+        if now.is_caught_up:
+            self.caught_up()
         free = min(self._free_leases(), self._settings.chunk)
         if free <= 0:
             self._expire_leases()
@@ -118,7 +137,7 @@ class Timers:
             self._schedule_all(indexes, 0)
             raise
 
-    def forget_sent(self) -> None:
+    def aborted(self) -> None:
         """Drop all leases after an aborted batch: its timers are sent again at once."""
         self._schedule_all(dict.fromkeys(index for index, _ in self._leases), 0)
         self._leases.clear()
@@ -198,10 +217,3 @@ def _by_deadline(answer: Due) -> list[tuple[int, Index, str]]:
         for member, deadline_ms in page.entries
     )
     return sorted(entries, key=itemgetter(0))
-
-
-class NoTimers(Timers):
-    """``timers.enabled: false``: deadlines are left to TimeoutBetween."""
-
-    def assign(self, homes: Collection[int]) -> None:
-        """Own nothing."""

@@ -190,7 +190,10 @@ class FaultyShipment:
         if offsets:  # timers alone are no batch
             self._fault.pass_by(AFTER_APPLY)
             self._log.is_told = True
-        self._delivery.finish(emits, offsets, group_metadata, meanwhile)
+        try:
+            self._delivery.finish(emits, offsets, group_metadata, meanwhile)
+        finally:
+            self._log.is_told = False
 
     def abort(self) -> None:
         self._delivery.abort()
@@ -240,7 +243,7 @@ class TwoTransactions:
         meanwhile: Step = no_step,
     ) -> None:
         del meanwhile  # what is not decoded now is decoded later
-        sent = [*self._emits, *emits]
+        sent, self._emits = [*self._emits, *emits], []
         steps = [
             lambda: _commit_emits(self._log, sent),
             lambda: _commit_offsets(self._log, offsets, group_metadata),

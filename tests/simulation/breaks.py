@@ -246,7 +246,8 @@ class OffsetsFirst:
         """Two transactions where there should be one."""
         del meanwhile
         log = self._log
-        for part, positions in (((), offsets), ([*self._emits, *emits], {})):
+        sent, self._emits = [*self._emits, *emits], []
+        for part, positions in (((), offsets), (sent, {})):
             log.begin()
             try:
                 for emit in part:
@@ -292,9 +293,9 @@ class RemovesUncommitted(Retention):
 class RemovesFirst(Retention):
     """Removes records, and then lets the changelog be told of it."""
 
-    def due(self, positions: Mapping[int, int]) -> Removals:
+    def removals(self, positions: Mapping[int, int]) -> Removals:
         """Return what has been removed."""
-        removals = super().due(positions)
+        removals = super().removals(positions)
         super().remove(removals, positions)
         return removals
 

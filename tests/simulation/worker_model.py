@@ -229,21 +229,21 @@ class WorkerProcess:
             SIZES,
         )
         harness = scene.makers.harness(terms, store, topics, DEAD_LETTERS, changelog)
+        retention = scene.makers.retention(
+            store, terms.policy, terms.incarnation, time, changelog, observer.removed
+        )
         parts = Components(
             log=self._log,
             topic=topic,
             store=store,
             process=harness,
             delivery=scene.makers.delivery,
-            timers=Timers(store, terms.policy, topics, settings, time, ticker),
-            retention=scene.makers.retention(
-                store, terms.policy, terms.incarnation, time, has_changelog=True
-            ),
-            time=time,
             incarnation=terms.incarnation,
+            duties=[Timers(store, terms.policy, topics, settings, time, ticker), retention],
+            guards=[self._restorer],
+            before_opening=[self._restorer.bind_server],
+            pings=[store.ping],
             prefetch=harness.prefetch,
-            changelog=changelog,
-            restorer=self._restorer,
         )
         limits = LoopLimits(
             batch_events=profile.batch_events,

@@ -5,7 +5,7 @@ The loop of an input topic changes no tasks, so the store keeps no offsets of it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from runner.kafka.start_offsets import EARLIEST
 
@@ -13,14 +13,8 @@ from runner.kafka.start_offsets import EARLIEST
 class InputPositions:
     """The Positions of the loop of one input topic; nothing is stored."""
 
-    def __init__(self, partitions: int, ping: Callable[[], None]) -> None:
-        """``ping``: returns if the store answers, which is asked for the homes of tasks."""
+    def __init__(self, partitions: int) -> None:
         self._partitions = partitions
-        self._ping = ping
-
-    def ping(self) -> None:
-        """Return if the store answers."""
-        self._ping()
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
         """Store nothing."""

@@ -28,6 +28,7 @@ from runner.kafka.event_log import Message
 from runner.store.calls import Ownership
 from runner.testing.memory_store import MemoryStore
 from runner.worker.assignment import Batch
+from runner.worker.components import Round
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.inputs.input_topic import InputTopic
 from runner.worker.inputs.process import InputProcess
@@ -124,7 +125,7 @@ class Runner:
         timers = Timers(self._store, self._policy, TopicCatalog(), TimerSettings(), time, lambda: 0.0)
         timers.assign(range(HOMES))
         sent: list[OutgoingMessage] = []
-        for emit in timers.due():
+        for emit in timers.due(Round({}, is_caught_up=False, commit=lambda _messages, _homes: None)):
             follow = self.receive(emit.value or b"", emit.partition or 0, emit.key or b"", emit.headers)
             sent += [emit, *follow]
         return sent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -267,10 +267,10 @@ class Worker:
         homes: Iterable[int] = (0, 1),
         limits: LoopLimits | None = None,
         delivery: DeliveryMode | None = None,
-        timers: type[Timers] = Timers,
+        timers: Sequence[type[Timers]] = (Timers,),
         settings: TimerSettings | None = None,
         recorder: Recorder | None = None,
-        restorer: Restorer | None = None,
+        restorers: Sequence[Restorer] = (),
     ) -> None:
         self.harness = harness or Harness()
         self.ticker, self.faults, self.store = self.harness.ticker, self.harness.faults, self.harness.store
@@ -280,6 +280,9 @@ class Worker:
         self.topic = KnownTopic()
         time = StoreClock(self.ticker)
         policy = self.harness.terms.policy
+        settings = settings or TimerSettings()
+        of_timers = (self.store, policy, self.harness.topics, settings, time, self.ticker)
+        retention = Retention(self.store, policy, 1, time, self.harness.changelog, self.recorder.removed)
         self.loop = Loop(
             Components(
                 log=self.log,
@@ -287,17 +290,12 @@ class Worker:
                 store=self.store,
                 process=self.harness.process,
                 delivery=delivery,
-                timers=timers(
-                    self.store, policy, self.harness.topics, settings or TimerSettings(), time, self.ticker
-                ),
-                retention=Retention(
-                    self.store, policy, 1, time, has_changelog=self.harness.changelog is not None
-                ),
-                time=time,
                 incarnation=1,
+                duties=[*(timers(*of_timers) for timers in timers), retention],
+                guards=restorers,
+                before_opening=[restorer.bind_server for restorer in restorers],
+                pings=[self.store.ping],
                 prefetch=self.harness.process.prefetch,
-                changelog=self.harness.changelog,
-                restorer=restorer,
             ),
             limits or LoopLimits(),
             self.recorder,

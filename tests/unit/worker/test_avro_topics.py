@@ -145,7 +145,7 @@ def test_sizes_are_those_of_the_bytes_that_are_written() -> None:
 def test_a_registry_that_goes_away_holds_the_worker_and_nothing_is_lost_or_buried() -> None:
     estate = Estate()
     worker = Worker(estate.harness, limits=LoopLimits(retry_seconds=1.0))
-    worker.loop._parts = replace(worker.loop._parts, ping=estate.registry.ping)
+    worker.loop._parts = replace(worker.loop._parts, pings=[worker.store.ping, estate.registry.ping])
     worker.step(3)
     estate.client.error = AWAY
     worker.log.append(estate.requests(event("StartTask")), 0)

@@ -9,7 +9,6 @@ import pytest
 from runner.errors import LogUnavailable, PositionUnknown, StoreUnavailable
 from runner.worker.components import LoopLimits
 from runner.worker.delivery import AtLeastOnce
-from runner.worker.timers import NoTimers
 from tests.unit.worker.opened import answered, opened, proceed, start
 from tests.unit.worker.rig import Worker, event
 
@@ -131,7 +130,7 @@ def test_a_deadline_ends_the_wait_and_the_task_times_out() -> None:
 
 
 def test_without_timers_no_task_times_out_by_itself() -> None:
-    worker = opened(Worker(homes=(0,), timers=NoTimers))
+    worker = opened(Worker(homes=(0,), timers=()))
     worker.log.append(start("a", timeout=1))
     worker.until_idle()
     worker.ticker.advance(3600)

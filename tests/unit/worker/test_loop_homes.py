@@ -222,7 +222,7 @@ def test_a_home_revoked_while_it_is_restored_leaves_nothing_to_be_restored() -> 
     tokens = map(str, count())
     extent = Extent(tuple(harness.terms.policy.domains), 1, told)
     restorer = Restorer(harness.store, changelog, extent, lambda: next(tokens), told)
-    worker = opened(Worker(harness, homes=(0,), restorer=restorer))
+    worker = opened(Worker(harness, homes=(0,), restorers=[restorer]))
     worker.log.offsets[1] = 7  # another has committed that much, and no shard has heard of it
     worker.log.assign(1)
     worker.step(10)

@@ -193,7 +193,7 @@ class CountingTimers(Timers):
 @pytest.mark.parametrize("limits", [LoopLimits(batch_events=3), LoopLimits(batch_events=30, batch_bytes=500)])
 def test_a_worker_that_lags_does_not_say_that_the_log_was_read_to_its_end(limits: LoopLimits) -> None:
     CountingTimers.caught_up_times = 0
-    worker = Worker(homes=(0,), limits=limits, timers=CountingTimers)
+    worker = Worker(homes=(0,), limits=limits, timers=[CountingTimers])
     for number in range(20):
         worker.log.append(start(f"t{number}"))
     worker.step()

@@ -13,7 +13,7 @@ from tests.unit.worker.rig import Harness, batch, event
 
 
 def sweep(retention: Retention, positions: dict[int, int]) -> int:
-    removals = retention.due(positions)
+    removals = retention.removals(positions)
     return retention.remove(removals, positions) if removals.records else 0
 
 

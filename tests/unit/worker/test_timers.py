@@ -12,23 +12,25 @@ from runner.errors import StoreUnavailable
 from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
+from runner.worker.components import Round
 from runner.worker.store_clock import StoreClock
-from runner.worker.timers import FULL_PAUSE_MS, MAX_CHUNKS_IN_FLIGHT, NoTimers, Timers, TimerSettings
+from runner.worker.timers import FULL_PAUSE_MS, MAX_CHUNKS_IN_FLIGHT, Timers, TimerSettings
 from tests.unit.worker.rig import HOMES, NOW, Harness, event
 
 LEASE = 10.0
 CHUNK = 20
+ROUND = Round({}, is_caught_up=False, commit=lambda _messages, _homes: None)
 
 
 class Bench:
     """Timers over a store with open tasks."""
 
-    def __init__(self, chunk: int = CHUNK, shards: int = 4, kind: type[Timers] = Timers) -> None:
+    def __init__(self, chunk: int = CHUNK, shards: int = 4) -> None:
         self.harness = Harness(shards=shards)
         self.ticker, self.store, self.faults = self.harness.ticker, self.harness.store, self.harness.faults
         time = StoreClock(self.ticker)
         settings = TimerSettings(chunk, LEASE)
-        self.timers = kind(
+        self.timers = Timers(
             self.store, self.harness.terms.policy, self.harness.topics, settings, time, self.ticker
         )
 
@@ -51,10 +53,14 @@ class Bench:
         self.timers.release([*done.timed_out, *done.stale])
         self.timers.postpone(done.undeliverable)
 
+    def due(self) -> list[OutgoingMessage]:
+        """What is sent in a round."""
+        return self.timers.due(ROUND)
+
     def drained(self) -> list[OutgoingMessage]:
         """All that is sent until nothing is due, each decided before the next."""
         sent: list[OutgoingMessage] = []
-        while emits := self.timers.due():
+        while emits := self.due():
             assert len(sent) < 10_000
             sent += emits
             self.decide(emits)
@@ -78,11 +84,11 @@ def test_a_due_task_is_told_to_time_out_on_its_home_and_is() -> None:
     bench = Bench()
     bench.timers.assign({2})
     bench.start(-1, home=2)
-    [emit] = bench.timers.due()
+    [emit] = bench.due()
     assert (emit.stream, emit.partition) == ("requests", 2)
     assert emit.headers == (("runner-timer", str(TimerToken(Source(1, 2, 0), NOW - 1)).encode()),)
     bench.decide([emit])
-    assert bench.timers.due() == []
+    assert bench.due() == []
     record = bench.harness.record("t-2-0--1")
     assert record is not None
     assert record.state.status.value == "TIMED_OUT"
@@ -92,11 +98,11 @@ def test_nothing_is_sent_before_its_deadline_and_everything_at_it() -> None:
     bench = Bench()
     bench.timers.assign({0})
     bench.start(1000)
-    assert bench.timers.due() == []
+    assert bench.due() == []
     bench.ticker.advance(0.999)
-    assert bench.timers.due() == []
+    assert bench.due() == []
     bench.ticker.advance(0.001)
-    assert deadlines(bench.timers.due()) == [1000]
+    assert deadlines(bench.due()) == [1000]
 
 
 @pytest.mark.parametrize("shards", [1, 4, 16])
@@ -129,7 +135,7 @@ def test_the_order_holds_where_one_shard_has_more_than_the_others() -> None:
 def test_a_deadline_the_estimate_of_the_time_has_not_reached_does_not_overtake_an_earlier_one() -> None:
     bench = Bench(shards=16)
     bench.timers.assign({0})
-    assert bench.timers.due() == []
+    assert bench.due() == []
     bench.start(*range(40))
     bench.ticker.advance(0.005)
     # The store is ahead of the estimate by now: while the sweep is asked, time goes on.
@@ -144,10 +150,10 @@ def test_a_home_that_is_taken_over_is_looked_at_once() -> None:
     bench.start(-5, home=2, told=False)
     bench.timers.assign({1})
     assert bench.timers.wait_ms() == 0
-    assert [emit.partition for emit in bench.timers.due()] == [1]
+    assert [emit.partition for emit in bench.due()] == [1]
     bench.timers.assign({1, 2})
     assert bench.timers.wait_ms() == 0
-    assert [emit.partition for emit in bench.timers.due()] == [2]
+    assert [emit.partition for emit in bench.due()] == [2]
 
 
 def test_nothing_is_sent_for_homes_that_are_gone() -> None:
@@ -157,17 +163,17 @@ def test_nothing_is_sent_for_homes_that_are_gone() -> None:
     bench.start(500, home=1)
     bench.timers.assign({1})
     bench.ticker.advance(1)
-    assert [emit.partition for emit in bench.timers.due()] == [1]
+    assert [emit.partition for emit in bench.due()] == [1]
 
 
 def test_a_home_that_comes_back_is_told_again_what_was_sent_before() -> None:
     bench = Bench()
     bench.timers.assign({0})
     bench.start(-1)
-    first = bench.timers.due()
+    first = bench.due()
     bench.timers.assign(set())
     bench.timers.assign({0})
-    assert bench.timers.due() == first
+    assert bench.due() == first
 
 
 # -- how often -------------------------------------------------------------------------------------
@@ -177,37 +183,37 @@ def test_what_was_sent_is_not_sent_again_before_its_lease_ends() -> None:
     bench = Bench()
     bench.timers.assign({0})
     bench.start(-1)
-    first = bench.timers.due()
+    first = bench.due()
     bench.ticker.advance(LEASE - 0.01)
     bench.timers.caught_up()
     bench.start(0, tag="another")
-    assert len(bench.timers.due()) == 1, "the other one alone"
+    assert len(bench.due()) == 1, "the other one alone"
     bench.ticker.advance(LEASE + 0.01)
     bench.timers.caught_up()
-    assert first[0] in bench.timers.due()
+    assert first[0] in bench.due()
 
 
 def test_a_lease_does_not_end_before_the_log_was_read_to_its_end_once_since() -> None:
     bench = Bench()
     bench.timers.assign({0})
     bench.start(-1)
-    first = bench.timers.due()
+    first = bench.due()
     bench.ticker.advance(3 * LEASE)
-    assert bench.timers.due() == []
+    assert bench.due() == []
     bench.timers.caught_up()
     bench.ticker.advance(LEASE)
-    assert bench.timers.due() == first
+    assert bench.due() == first
 
 
 def test_forgetting_what_was_sent_sends_it_again_at_once() -> None:
     bench = Bench()
     bench.timers.assign({0})
     bench.start(-2, -1)
-    first = bench.timers.due()
+    first = bench.due()
     assert len(first) == 2
-    bench.timers.forget_sent()
+    bench.timers.aborted()
     assert bench.timers.wait_ms() == 0
-    assert bench.timers.due() == first
+    assert bench.due() == first
 
 
 def test_a_sweep_the_store_does_not_answer_is_made_again() -> None:
@@ -216,8 +222,8 @@ def test_a_sweep_the_store_does_not_answer_is_made_again() -> None:
     bench.timers.assign({0})
     bench.faults.once("store.due", StoreUnavailable("no answer"))
     with pytest.raises(StoreUnavailable):
-        bench.timers.due()
-    assert len(bench.timers.due()) == 1
+        bench.due()
+    assert len(bench.due()) == 1
 
 
 def test_a_task_that_cannot_be_resumed_is_tried_again_after_its_lease_and_holds_up_nobody() -> None:
@@ -228,7 +234,7 @@ def test_a_task_that_cannot_be_resumed_is_tried_again_after_its_lease_and_holds_
     stuck: Counter[bytes | None] = Counter()
     fine: list[OutgoingMessage] = []
     for _ in range(40):
-        emits = bench.timers.due()
+        emits = bench.due()
         blocked = [emit for emit in emits if b"stuck" in (emit.value or b"")]
         stuck.update(emit.value for emit in blocked)
         bench.timers.postpone(_tasks(blocked))
@@ -240,7 +246,7 @@ def test_a_task_that_cannot_be_resumed_is_tried_again_after_its_lease_and_holds_
     assert len(stuck) == 60
     bench.ticker.advance(LEASE + 0.1)
     bench.timers.caught_up()
-    assert len(bench.timers.due()) == 5
+    assert len(bench.due()) == 5
 
 
 def _tasks(emits: list[OutgoingMessage]) -> list[DueTask]:
@@ -258,11 +264,11 @@ def test_a_timer_nobody_here_sent_is_not_remembered() -> None:
     bench = Bench()
     bench.timers.assign({0})
     bench.start(-1)
-    emits = bench.timers.due()
+    emits = bench.due()
     forged = DueTask(TaskKey("orders", "of-others"), 0, _tasks(emits)[0].started_by, -(10**400))
     bench.timers.postpone([forged])
     bench.timers.release([forged])
-    assert bench.timers.due() == []
+    assert bench.due() == []
 
 
 # -- how many --------------------------------------------------------------------------------------
@@ -273,7 +279,7 @@ def test_timers_go_in_chunks() -> None:
     bench.timers.assign({0})
     bench.start(*range(-13, 0))
     numbers = []
-    while emits := bench.timers.due():
+    while emits := bench.due():
         bench.decide(emits)
         numbers.append(len(emits))
     assert max(numbers) == 5
@@ -284,22 +290,22 @@ def test_no_more_are_sent_than_the_log_can_catch_up_with() -> None:
     bench = Bench(chunk=5)
     bench.timers.assign({0})
     bench.start(*range(-100, 0))
-    sent = [emit for _ in range(10) for emit in bench.timers.due()]
+    sent = [emit for _ in range(10) for emit in bench.due()]
     assert deadlines(sent) == list(range(-100, -100 + 5 * MAX_CHUNKS_IN_FLIGHT))
     assert bench.timers.wait_ms() == FULL_PAUSE_MS
     bench.decide(sent[:7])
-    assert deadlines(bench.timers.due()) == list(range(-80, -75))
+    assert deadlines(bench.due()) == list(range(-80, -75))
 
 
 def test_room_comes_back_when_leases_end() -> None:
     bench = Bench(chunk=1)
     bench.timers.assign({0})
     bench.start(*range(-9, 0))
-    assert sum(len(bench.timers.due()) for _ in range(9)) == MAX_CHUNKS_IN_FLIGHT
+    assert sum(len(bench.due()) for _ in range(9)) == MAX_CHUNKS_IN_FLIGHT
     bench.ticker.advance(LEASE)
     bench.timers.caught_up()
-    assert bench.timers.due() == [], "this round only finds that there is room again"
-    assert len(bench.timers.due()) == 1
+    assert bench.due() == [], "this round only finds that there is room again"
+    assert len(bench.due()) == 1
 
 
 def test_a_sweep_asks_for_about_as_much_as_it_may_send() -> None:
@@ -307,7 +313,7 @@ def test_a_sweep_asks_for_about_as_much_as_it_may_send() -> None:
     for home in range(HOMES):
         bench.start(*range(-400, 0), home=home, told=False)
     bench.timers.assign(range(HOMES))
-    assert 16 <= len(bench.timers.due()) <= 32
+    assert 16 <= len(bench.due()) <= 32
     assert bench.store.entries_given <= 2 * 32 + 16 * HOMES
 
 
@@ -317,17 +323,17 @@ def test_a_sweep_asks_for_about_as_much_as_it_may_send() -> None:
 def test_without_a_deadline_there_is_no_end_to_the_wait() -> None:
     bench = Bench()
     bench.timers.assign({0})
-    assert bench.timers.due() == []
+    assert bench.due() == []
     assert bench.timers.wait_ms() is None
     assert bench.store.asked.count("due") == 1
-    assert bench.timers.due() == []
+    assert bench.due() == []
     assert bench.store.asked.count("due") == 1, "an idle worker asks nothing"
 
 
 def test_a_new_deadline_lowers_the_wait_and_a_later_one_does_not_raise_it() -> None:
     bench = Bench()
     bench.timers.assign({0})
-    bench.timers.due()
+    bench.due()
     bench.start(9000)
     assert bench.timers.wait_ms() == 9000
     bench.start(4000, tag="sooner")
@@ -343,7 +349,7 @@ def test_a_new_deadline_lowers_the_wait_and_a_later_one_does_not_raise_it() -> N
 def test_deadlines_of_homes_that_are_not_ours_do_not_count() -> None:
     bench = Bench()
     bench.timers.assign({0})
-    bench.timers.due()
+    bench.due()
     bench.start(9000, home=1)
     assert bench.timers.wait_ms() is None
 
@@ -351,18 +357,9 @@ def test_deadlines_of_homes_that_are_not_ours_do_not_count() -> None:
 def test_a_deadline_that_is_gone_by_then_costs_one_look() -> None:
     bench = Bench()
     bench.timers.assign({0})
-    bench.timers.due()
+    bench.due()
     bench.start(1000)
     bench.harness.handle(event("ProceedTask", "t-0-0-1000", "req-2"))
     bench.ticker.advance(1)
-    assert bench.timers.due() == []
+    assert bench.due() == []
     assert bench.timers.wait_ms() is None
-
-
-def test_without_timers_nothing_is_owned_asked_or_sent() -> None:
-    bench = Bench(kind=NoTimers)
-    bench.timers.assign({0})
-    bench.start(-1)
-    assert bench.timers.due() == []
-    assert bench.timers.wait_ms() is None
-    assert "due" not in bench.store.asked

@@ -7,15 +7,11 @@ from collections import Counter
 
 import pytest
 
-from runner.actions.policy import Policy
 from runner.errors import Fenced, LogUnavailable, StoreUnavailable, TransientError
 from runner.worker.components import Components, LoopLimits
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from runner.worker.inputs.positions import EveryPartition, InputPositions
 from runner.worker.loop import Loop
-from runner.worker.retention import NoRetention
-from runner.worker.store_clock import StoreClock
-from runner.worker.timers import NoTimers, TimerSettings
 from tests.unit.worker.input_topics.bench import TOPIC, input_process
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Harness, Recorder, event, topics
 from tests.unit.worker.scripted_log import ScriptedLog
@@ -37,17 +33,14 @@ class InputWorker:
         transactions = delivery is ExactlyOnce
         self.log = ScriptedLog(self.ticker, self.faults, HOMES, transactions=transactions, topic=TOPIC)
         self.recorder = Recorder()
-        store, time, nothing = self.harness.store, StoreClock(self.ticker), Policy(domains={})
         parts = Components(
             log=self.log,
             topic=EveryPartition(),
-            store=InputPositions(HOMES, store.ping),
+            store=InputPositions(HOMES),
             process=input_process(self.harness),
             delivery=delivery,
-            timers=NoTimers(store, nothing, self.harness.topics, TimerSettings(), time, self.ticker),
-            retention=NoRetention(store, nothing, 1, time),
-            time=time,
             incarnation=1,
+            pings=[self.harness.store.ping],
         )
         self.loop = Loop(parts, limits or LoopLimits(), self.recorder, self.ticker)
         self.log.listener = self.loop
