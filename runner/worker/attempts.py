@@ -17,9 +17,8 @@ from runner.store.calls import Change, Completeness, HomeCall, Loaded, ShardCall
 from runner.store.connection.command import OnWait
 from runner.tasks.record import Record, TaskKey
 from runner.worker.batch_state import BatchState
-from runner.worker.budget import BatchBudget
 from runner.worker.decider import Decider
-from runner.worker.decoder import ProcessingSettings
+from runner.worker.decoder import BatchBudget, ProcessingSettings
 from runner.worker.in_flight import InFlight, TaskWork
 from runner.worker.result import PhaseEnded
 

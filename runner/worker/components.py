@@ -11,8 +11,8 @@ from runner.errors import TransientError
 from runner.kafka.event_log import EventLog
 from runner.kafka.start_offsets import KnownOffsets
 from runner.worker.assignment import Batch
+from runner.worker.decoder import Prefetch
 from runner.worker.delivery import DeliveryMode
-from runner.worker.prefetch import Prefetch
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 

@@ -6,11 +6,11 @@ ignored: it gets no reply and has no effect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Final, TypeAlias
+from typing import Final
 
 from msgspec import structs
 
@@ -25,10 +25,13 @@ from runner.errors import PoisonError, TransientError
 from runner.kafka.event_log import Message
 from runner.limits import WIDEST
 from runner.tasks.source import Source
-from runner.worker.budget import BatchBudget
 from runner.worker.in_flight import InFlight
+from runner.worker.overlap import Step, no_step
 
 SLICE_EVENTS: Final = 500
+
+STEP_SECONDS: Final = 0.001
+"""Length of a step, after which the commit is checked for its end; one event may take longer."""
 
 _JSON: Final = JsonCodec()
 
@@ -61,7 +64,88 @@ class ProcessingSettings:
         return BatchBudget(ticker, self.batch_seconds, times * self.batch_bytes)
 
 
-TakePrefetched: TypeAlias = Callable[[Message], InFlight | None]
+class BatchBudget:
+    """The time and bytes that a batch has left before the rest of it is deferred.
+
+    A pattern may take a second, and a record may be a thousand times as large as the event that names it. A
+    thousand such events in one batch would end the worker, and then the worker that takes over. Where a
+    batch is deferred makes no difference to what is decided (``BatchState.defer``), so a clock may be read.
+    """
+
+    def __init__(self, ticker: Ticker, seconds: float, size_bytes: int) -> None:
+        self._ticker = ticker
+        self._until = ticker() + seconds
+        self._bytes_left = size_bytes
+
+    def charge(self, size_bytes: int) -> None:
+        """Take so many bytes from the budget."""
+        self._bytes_left -= size_bytes
+
+    def charge_patterns(self, item: InFlight) -> None:
+        """Take the bytes that the patterns of an event have produced from the budget."""
+        if isinstance(item.plan, TaskPlan) and item.plan.task_input.encoded is not None:
+            self.charge(len(item.plan.task_input.encoded))
+
+    def copy(self) -> BatchBudget:
+        """Return a budget of what is left."""
+        return copy(self)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the next event has to be deferred."""
+        return self._bytes_left < 0 or self._ticker() > self._until
+
+
+class Prefetch:
+    """Decodes messages before they are asked for, while Redis or Kafka works; for one thread.
+
+    Decoding has no effects, and no server is asked but the registry where a schema is new. A message that is
+    dropped (its home revoked, its batch aborted) is polled again as another object, and decoded again.
+    """
+
+    def __init__(self, settings: ProcessingSettings, ticker: Ticker) -> None:
+        self._settings = settings
+        self._ticker = ticker
+        self._items: dict[int, InFlight] = {}
+        """By the identity of the message."""
+
+    def start(self, waiting: Sequence[Message]) -> Step:
+        """Return the step that decodes the next batch; events prefetched before are dropped."""
+        self._items.clear()
+        if not waiting:
+            return no_step
+        remaining = iter(waiting)
+        budget = self._settings.budget(self._ticker)
+
+        def step() -> bool:
+            until = self._ticker() + STEP_SECONDS
+            return self.decode(remaining, budget, lambda: self._ticker() >= until)
+
+        return step
+
+    def decode(
+        self, messages: Iterable[Message], budget: BatchBudget, is_over: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Decode messages while the budget lasts and time is not over; return whether more may be left."""
+        for message in messages:
+            if id(message) in self._items:
+                continue
+            try:
+                item = decode_message(message, self._settings)
+            except TransientError:
+                # A schema that cannot be looked up now is looked up again when the event is taken.
+                return False
+            self._items[id(message)] = item
+            budget.charge_patterns(item)
+            if budget.is_exhausted:
+                return False
+            if is_over():
+                return True
+        return False
+
+    def take(self, message: Message) -> InFlight | None:
+        """Return the decoded event of this very message object, once; None if it was not prefetched."""
+        return self._items.pop(id(message), None)
 
 
 class BatchDecoder:
@@ -72,18 +156,16 @@ class BatchDecoder:
         messages: Sequence[Message],
         settings: ProcessingSettings,
         budget: BatchBudget,
-        take_prefetched: TakePrefetched = lambda _: None,
+        prefetch: Prefetch,
     ) -> None:
-        """``budget``: events beyond it are left for the next batch, but never the first one.
-
-        ``take_prefetched`` returns the event of a message that was prefetched.
-        """
-        self._take_prefetched = take_prefetched
+        """``budget``: events beyond it are left for the next batch, but never the first one."""
         self._messages = messages
         self._settings = settings
         self._budget = budget
+        self._prefetch = prefetch
         self._position = 0
-        self._prefetched: list[InFlight] = []
+        self._next = 0
+        self._next_budget = budget
         self._is_full = False
 
     @property
@@ -98,28 +180,26 @@ class BatchDecoder:
 
     def take(self) -> list[InFlight]:
         """Return the next slice, decoded; TransientError where a schema cannot be looked up for now."""
-        self._is_full = not self._decode(self._settings.slice_events)
-        items, self._prefetched = self._prefetched, []
+        items: list[InFlight] = []
+        for message in self._messages[self._position : self._position + self._settings.slice_events]:
+            item = self._prefetch.take(message)
+            if item is None:
+                if self._budget.is_exhausted and (items or self._position):
+                    self._is_full = True
+                    break
+                item = decode_message(message, self._settings)
+            self._budget.charge_patterns(item)
+            items.append(item)
         self._position += len(items)
+        self._next, self._next_budget = self._position, self._budget.copy()
         return items
 
     def prefetch(self) -> None:
         """Decode half of the next slice, as far as no schema has to be looked up."""
-        half = len(self._prefetched) + (self._settings.slice_events + 1) // 2
-        # A schema that cannot be looked up now is looked up again when the slice is taken.
-        with suppress(TransientError):
-            self._decode(min(half, self._settings.slice_events))
-
-    def _decode(self, count: int) -> bool:
-        """Decode until so many are prefetched; return whether the budget sufficed."""
-        prefetched = self._prefetched
-        for message in self._messages[self._position + len(prefetched) : self._position + count]:
-            if self._budget.is_exhausted and (prefetched or self._position):
-                return False
-            item = self._take_prefetched(message) or decode_message(message, self._settings)
-            charge_to(item, self._budget)
-            prefetched.append(item)
-        return True
+        size = self._settings.slice_events
+        first, self._next = self._next, min(self._next + (size + 1) // 2, self._position + size)
+        if not (self._is_full or self._next_budget.is_exhausted):
+            self._prefetch.decode(self._messages[first : self._next], self._next_budget)
 
 
 def decode_message(message: Message, settings: ProcessingSettings) -> InFlight:
@@ -134,12 +214,6 @@ def decode_message(message: Message, settings: ProcessingSettings) -> InFlight:
     except PoisonError as error:
         item.poison = error
     return item
-
-
-def charge_to(item: InFlight, budget: BatchBudget) -> None:
-    """Charge the bytes that the patterns of an event have produced to the budget."""
-    if isinstance(item.plan, TaskPlan) and item.plan.task_input.encoded is not None:
-        budget.charge(len(item.plan.task_input.encoded))
 
 
 def require_size(value: bytes, limit_bytes: int) -> None:

@@ -19,11 +19,10 @@ from runner.worker.attempts import Attempts, ShardedStore
 from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetters
 from runner.worker.decider import Decider
-from runner.worker.decoder import BatchDecoder, ProcessingSettings
+from runner.worker.decoder import BatchDecoder, Prefetch, ProcessingSettings
 from runner.worker.in_flight import InFlight
 from runner.worker.kept_decisions import honour_kept_decisions
 from runner.worker.poison import collect_leftovers, limit_poison
-from runner.worker.prefetch import Prefetch
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 
@@ -71,7 +70,7 @@ class Process:
         batch_state, all_items = BatchState(batch), list[InFlight]()
         result = BatchResult(all_items)
         budget = self._settings.budget(self._ticker)
-        decoder = BatchDecoder(_by_home(batch), self._settings, budget, self.prefetch.take)
+        decoder = BatchDecoder(_by_home(batch), self._settings, budget, self.prefetch)
         poison_counts = dict(runs)
         while not decoder.is_over:
             if send is not None and result.outgoing:

@@ -14,7 +14,7 @@ from runner.actions.decision import OutgoingMessage
 from runner.clock import ManualTicker
 from runner.kafka.event_log import Message
 from runner.worker.answers import EMITS_BEFORE_PERIOD
-from runner.worker.budget import BatchBudget
+from runner.worker.decoder import BatchBudget
 from runner.worker.process import Process
 from tests.unit.worker.rig import DEAD_LETTERS, Harness, batch, event, sent, statuses
 

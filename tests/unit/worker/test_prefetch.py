@@ -15,9 +15,9 @@ from runner.envelope.codec import JsonCodec
 from runner.errors import LogUnavailable, StoreUnavailable
 from runner.kafka.event_log import Message
 from runner.worker.components import LoopLimits
+from runner.worker.decoder import STEP_SECONDS, Prefetch
 from runner.worker.delivery import ExactlyOnce
 from runner.worker.overlap import Step, no_step
-from runner.worker.prefetch import STEP_SECONDS, Prefetch
 from runner.worker.process import Process
 from runner.worker.timers import Timers
 from tests.unit.worker.opened import answered, start
