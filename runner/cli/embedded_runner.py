@@ -23,7 +23,7 @@ from runner.cli.wiring import topic_names
 from runner.config import Config, ConfigError, Problem, load
 from runner.config.environment import PREFIX
 from runner.config.yaml_file import dump
-from runner.embedded import EmbeddedBroker, EmbeddedRedis
+from runner.embedded import embedded_broker, embedded_redis
 from runner.embedded.subprocesses import free_port, start_tethered, stop
 
 WHAT: Final = (
@@ -61,10 +61,10 @@ def embedded_runner(base: Config, partitions: int, output: int | IO[bytes]) -> I
         topics = dict.fromkeys(topic_names(base), partitions)
         if base.topics.tasks is not None:
             topics[base.topics.tasks] = base.redis.shards
-        broker = stack.enter_context(EmbeddedBroker(topics))
-        redis = stack.enter_context(EmbeddedRedis())
+        bootstrap = stack.enter_context(embedded_broker(topics))
+        redis_url = stack.enter_context(embedded_redis())
         file = folder / "runner.yaml"
-        settings = settings_for(base, broker.bootstrap, redis.url)
+        settings = settings_for(base, bootstrap, redis_url)
         file.write_text(dump(settings), encoding="utf-8")
         worker = start_tethered(worker_command(file, os.environ), stdout=output, stderr=output)
         stack.callback(stop, worker)

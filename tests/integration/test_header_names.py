@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer, cimpl
 
 from runner.changelog.reader import KafkaChangelog
-from runner.embedded import EmbeddedBroker
+from runner.embedded import embedded_broker
 from runner.errors import ChangelogUnreadable
 from runner.kafka.event_log import Message
 from runner.kafka.kafka_log import KafkaLog
@@ -94,7 +94,7 @@ def read(log: KafkaLog, listener: Listener, number: int) -> list[Message]:
 @pytest.mark.embedded
 def test_a_message_with_a_header_name_that_is_no_text_is_read_as_one_and_the_next_after_it() -> None:
     with contextlib.ExitStack() as stack:
-        bootstrap = stack.enter_context(EmbeddedBroker({"requests": 1})).bootstrap
+        bootstrap = stack.enter_context(embedded_broker({"requests": 1}))
         producer = RawProducer(bootstrap)
         stack.callback(producer.close)
         began_ms = int(time.time() * 1000)
@@ -123,7 +123,7 @@ def _read_out(changelog: KafkaChangelog) -> None:
 @pytest.mark.parametrize("home", [None, b"", b"third"])
 def test_a_message_of_the_changelog_whose_home_is_no_number_is_named(home: bytes | None) -> None:
     with contextlib.ExitStack() as stack:
-        brokers = {"bootstrap.servers": stack.enter_context(EmbeddedBroker({"tasks": 1})).bootstrap}
+        brokers = {"bootstrap.servers": stack.enter_context(embedded_broker({"tasks": 1}))}
         producer = Producer(brokers)
         producer.produce("tasks", b"value", b"key", headers=[("home", home)])
         assert producer.flush(WAIT_SECONDS) == 0
