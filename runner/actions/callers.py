@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from runner.actions.policy import DomainPolicy, Policy
 from runner.envelope.event import Event, as_text
-from runner.envelope.names import names_in
 from runner.envelope.patterns import search
+from runner.envelope.values import names_in
 from runner.errors import FORBIDDEN, NOT_CONVERTIBLE, EventError
 from runner.tasks.record import TaskState
 

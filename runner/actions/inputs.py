@@ -21,13 +21,10 @@ from runner.actions.incoming import (
 )
 from runner.actions.policy import Policy
 from runner.envelope.event import Event, as_text
-from runner.envelope.names import is_blank
-from runner.envelope.numerals import read_number
 from runner.envelope.paths import MISSING, Root, compile_path, read
-from runner.envelope.patterns import search
+from runner.envelope.patterns import Scope, search
 from runner.envelope.plain import encode
-from runner.envelope.scope import Scope
-from runner.envelope.truthiness import truthy
+from runner.envelope.values import is_blank, read_number, truthy
 from runner.errors import (
     DOMAIN_MISSING,
     DOMAIN_UNKNOWN,

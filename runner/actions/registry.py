@@ -29,7 +29,7 @@ from runner.actions.timeout_between import TIMEOUT_COMMAND, plan_period
 from runner.actions.timeout_task import timeout_task
 from runner.actions.timer_token import timer_key
 from runner.envelope.event import Event, require_sound
-from runner.envelope.names import is_blank, names_in
+from runner.envelope.values import is_blank, names_in
 from runner.errors import UNDELIVERABLE, UNKNOWN_ACTION, EventError
 from runner.tasks.record import Record, TaskKey
 

@@ -26,8 +26,7 @@ from runner.actions.policy import Policy, TopicCatalog
 from runner.envelope.codec import Sections
 from runner.envelope.event import Event
 from runner.envelope.paths import MISSING, write_output
-from runner.envelope.patterns import search
-from runner.envelope.scope import Scope
+from runner.envelope.patterns import Scope, search
 from runner.errors import TASK_NOT_FOUND, UNDELIVERABLE, EventError
 from runner.limits import USUAL
 from runner.tasks.record import Record, Status, TaskKey

@@ -43,7 +43,7 @@ from runner.envelope.refusal import refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.envelope.merge import Json
+    from runner.envelope.values import Json
 
 MAX_STEPS: Final = 250_000
 """Steps of one evaluation, about half a second; a filter over 10,000 objects takes some 80,000."""

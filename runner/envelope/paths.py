@@ -23,10 +23,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
-from runner.envelope.merge import Json, deep_merge
-from runner.envelope.numerals import read_index
 from runner.envelope.path_grammar import NoPath, Selected, query_in, segments_in
 from runner.envelope.refusal import refusal
+from runner.envelope.values import Json, deep_merge, read_index
 
 MAX_CHARACTERS: Final = 1024
 MAX_SEGMENTS: Final = 100

@@ -18,7 +18,7 @@ import re
 import warnings
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import jmespath
 from jmespath import exceptions as jmespath_errors
@@ -26,19 +26,17 @@ from jmespath.parser import Parser
 from jmespath.visitor import TreeInterpreter
 
 from runner.envelope.compiled import Compiled
-from runner.envelope.equality import same
 from runner.envelope.functions.signature import Expression, Misuse
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT, OF_AN_EVENT
-from runner.envelope.kinds import is_number
 from runner.envelope.refusal import refusal
 from runner.envelope.units import Refused, TooMuch, characters, units_of
+from runner.envelope.values import is_number, same
 from runner.limits import USUAL, EventLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.envelope.merge import Json
-    from runner.envelope.scope import Scope
+    from runner.envelope.values import Json
 
 KEPT_CHARACTERS: Final = 131_072
 """Of all patterns that are kept compiled, some 25 MB at worst."""
@@ -63,6 +61,26 @@ _CONTAINERS: Final = frozenset({list, dict})
 _EQUALITY: Final = {"eq": True, "ne": False}
 _FRAMES: Final = {"function_expression": 8, "comparator": 3, "multi_select_list": 4, "multi_select_dict": 4}
 _FRAMES_OF_OTHERS: Final = 2
+
+
+class Origin(Protocol):
+    """An event as its patterns see it; asked only by ``now``, ``uuid``, ``guid`` and ``rand``."""
+
+    @property
+    def given_ms(self) -> int | None:
+        """When the event was given, epoch ms; None where that is not known."""
+
+    @property
+    def seed(self) -> str:
+        """What no other event has, and this one has again when it comes again."""
+
+
+class Scope(NamedTuple):
+    """One pattern of one event: a redelivered event has the same scopes, and every pattern its own."""
+
+    origin: Origin
+    pattern: str
+    """Name of the parameter: inputPattern, outputPattern …"""
 
 
 def search(expression: str, value: Json, scope: Scope | None = None, limits: EventLimits = USUAL) -> Json:

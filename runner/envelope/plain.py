@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from runner.envelope.merge import Json
+from runner.envelope.values import Json
 
 LONGEST_WHOLE: Final = 4300
 """Digits of a whole number that the interpreter turns into text and back."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from runner.envelope.kinds import kind_of
+from runner.envelope.values import kind_of
 from runner.errors import NOT_CONVERTIBLE, EventError
 
 SHOWN_CHARACTERS: Final = 80

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.envelope.merge import Json, deep_merge
+from runner.envelope.values import Json, deep_merge
 
 KEYS = st.sampled_from(["a", "b", "c", "0"])
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3)

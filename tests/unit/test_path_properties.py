@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.envelope.merge import Json, deep_merge
 from runner.envelope.paths import (
     MISSING,
     Missing,
@@ -17,6 +16,7 @@ from runner.envelope.paths import (
     write,
     write_output,
 )
+from runner.envelope.values import Json, deep_merge
 from runner.errors import NOT_CONVERTIBLE, EventError
 
 KEYS = st.sampled_from(["a", "b", "0", "1"])

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from runner.envelope.merge import Json
 from runner.envelope.paths import (
     MAX_SEGMENTS,
     compile_path,
     write,
     write_output,
 )
+from runner.envelope.values import Json
 from runner.errors import NOT_CONVERTIBLE, EventError
 
 

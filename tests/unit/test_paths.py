@@ -13,7 +13,6 @@ import pytest
 
 import runner
 from runner.envelope.jsonpath import MAX_STEPS
-from runner.envelope.merge import Json
 from runner.envelope.paths import (
     MAX_CHARACTERS,
     MAX_SEGMENTS,
@@ -23,6 +22,7 @@ from runner.envelope.paths import (
     compile_path,
     read,
 )
+from runner.envelope.values import Json
 from runner.errors import NOT_CONVERTIBLE, EventError
 
 ORDER: dict[str, Any] = {

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.envelope.merge import Json
 from runner.envelope.patterns import search
-from runner.envelope.truthiness import truthy
+from runner.envelope.values import Json, truthy
 from runner.errors import NOT_CONVERTIBLE, EventError
 from runner.limits import USUAL, EventLimits
 

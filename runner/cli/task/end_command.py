@@ -24,8 +24,8 @@ from runner.cli.task.show_command import LONGEST_PAYLOAD
 from runner.cli.wiring import build_policy, build_rules
 from runner.client.event_lines import EventLine, describe_bad, read_lines
 from runner.config import Config
-from runner.envelope.names import names_in
 from runner.envelope.plain import BYTE_ORDER_MARK, decode, encode
+from runner.envelope.values import names_in
 from runner.errors import FORBIDDEN, TASK_PROCEEDED, TASK_TIMED_OUT, FatalError
 from runner.kafka.clients import connect_producer
 from runner.kafka.codecs import build_codecs

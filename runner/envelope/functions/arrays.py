@@ -5,15 +5,9 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from runner.envelope.equality import key_of
 from runner.envelope.functions.paths import finder_of
 from runner.envelope.functions.signature import Evaluation, Misuse
-from runner.envelope.merge import Json, merge_objects
-
-
-def add_all(left: list[Any], right: list[Any]) -> Json:
-    """Both arrays, one after the other."""
-    return [*left, *right]
+from runner.envelope.values import Json, key_of, merge_objects
 
 
 def remove_all(evaluation: Evaluation, entries: list[Any], removed: list[Any]) -> Json:

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from runner.envelope.functions.signature import Evaluation, Misuse
-from runner.envelope.merge import Json
 from runner.envelope.plain import decode_whole, encode
 from runner.envelope.units import characters
+from runner.envelope.values import Json
 
 _OPTIONS: Final = frozenset({"delimiter", "quote"})
 _LINE_END: Final = "\n"

@@ -8,8 +8,7 @@ from operator import add
 from typing import Final, TypeAlias
 
 from runner.envelope.functions.signature import Misuse
-from runner.envelope.merge import Json
-from runner.envelope.numerals import read_number
+from runner.envelope.values import Json, read_number
 
 Number: TypeAlias = int | float
 
@@ -74,11 +73,6 @@ def floor(value: Number) -> Json:
 def ceil(value: Number) -> Json:
     """The least whole number that is not below this one."""
     return _sound(math.ceil(_finite(value)))
-
-
-def absolute(value: Number) -> Json:
-    """The number without its sign."""
-    return abs(value)
 
 
 def total(values: list[Number]) -> Json:

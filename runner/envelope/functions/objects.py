@@ -1,15 +1,14 @@
-"""Functions on whole objects. None changes what it is given."""
+"""Functions on whole values, most of them objects. None changes what it is given."""
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any, Final
 
-from runner.envelope.equality import same
 from runner.envelope.functions.formats import printed
 from runner.envelope.functions.paths import finder_of
 from runner.envelope.functions.signature import Evaluation, Misuse
-from runner.envelope.kinds import kind_of
-from runner.envelope.merge import Json, merge_objects
+from runner.envelope.values import KINDS, Json, kind_of, merge_objects, same
 
 MAX_LEVELS: Final = 200
 """How deep functions look that go through a value level by level; events are no deeper."""
@@ -35,11 +34,6 @@ def deep_diff(evaluation: Evaluation, old: Json, new: Json) -> Json:
     return [] if same(old, new) else [{"old": old, "new": new}]
 
 
-def k_vtoo(key: str, value: Json) -> Json:
-    """An object of one pair."""
-    return {key: value}
-
-
 def ltoo(evaluation: Evaluation, pairs: list[dict[str, Any]], key_field: str) -> Json:
     """The objects of a list by the value at their key field; of equal keys the last counts."""
     find = finder_of(evaluation, key_field)
@@ -61,6 +55,29 @@ def remove_nulls(evaluation: Evaluation, node: Json, empty_strings: bool) -> Jso
     unwanted = (None, "") if empty_strings else (None,)
     copy: Json = _without(node, unwanted, MAX_LEVELS)
     return copy
+
+
+def compare(evaluation: Evaluation, left: Json, right: Json) -> Json:
+    """-1, 0 or 1: the first comes before the second, is the same, comes after it.
+
+    Null comes before false, true, numbers, texts (by their characters), arrays (by the first entries
+    that differ) and objects (by names and values, in the order of the names).
+    """
+    evaluation.measure(left)
+    evaluation.measure(right)
+    waiting: list[tuple[Any, Any]] = [(left, right)]
+    while waiting:
+        one, other = waiting.pop()
+        order = _sign(KINDS.index(kind_of(one)), KINDS.index(kind_of(other)))
+        if order == 0 and isinstance(one, list | dict):
+            entries, others = _entries(one), _entries(other)
+            waiting.append((len(entries), len(others)))
+            waiting += reversed(list(zip(entries, others, strict=False)))
+        elif order == 0 and one is not None:
+            order = _sign(one, other)
+        if order:
+            return order
+    return 0
 
 
 def type_of(value: Json) -> Json:
@@ -124,3 +141,13 @@ def _without(node: Any, unwanted: tuple[Any, ...], levels: int) -> Any:
     return {
         key: _without(entry, unwanted, levels - 1) for key, entry in node.items() if entry not in unwanted
     }
+
+
+def _entries(value: list[Any] | dict[str, Any]) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    return [part for field in sorted(value.items(), key=itemgetter(0)) for part in field]
+
+
+def _sign(one: Any, other: Any) -> int:
+    return bool(one > other) - bool(one < other)

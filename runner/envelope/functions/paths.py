@@ -7,15 +7,20 @@ write replaces instead of merging. What is written is a copy; what lies off the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from runner.envelope.functions.regex import pattern_of
+import re2
+
 from runner.envelope.functions.signature import Evaluation, Misuse
-from runner.envelope.merge import Json
-from runner.envelope.numerals import read_index
 from runner.envelope.path_grammar import Selected
 from runner.envelope.paths import MISSING, Path, Root, Segments, compile_path
+from runner.envelope.values import Json, read_index
 from runner.errors import EventError
+
+MAX_REGEX_CHARACTERS: Final = 256
+MAX_REGEX_BYTES: Final = 250_000
+"""Memory of one compiled expression, of which a part is for the states met while it searches."""
 
 _UNITS_A_REGEX: Final = 2000
 """To compile one, or to find out that it is too large."""
@@ -54,7 +59,7 @@ def remove_elements(evaluation: Evaluation, node: Any, fields: Any) -> Json:
 def find_paths(evaluation: Evaluation, node: Any, regex: str) -> Json:
     """The paths of everything below the value in which the regular expression finds a match."""
     evaluation.spend(_UNITS_A_REGEX)
-    pattern = pattern_of(regex)
+    pattern = _pattern_of(regex)
     found: list[Any] = []
     waiting = _below("", node)
     while waiting:
@@ -148,3 +153,28 @@ def _below(above: str, node: Any) -> list[tuple[str, Any]]:
     """Return paths and values of what lies in a container, the last first."""
     named = node.items() if isinstance(node, dict) else enumerate(node)
     return [(f"{above}{name}", child) for name, child in named][::-1]
+
+
+def _pattern_of(regex: str) -> Any:
+    """Return the compiled expression of a sender; Misuse for one that is wrong or too large.
+
+    RE2 takes linear time whatever the expression is, and bounded memory.
+    """
+    pattern = _known(regex)
+    if pattern is None:
+        raise Misuse(
+            "regex is no RE2 expression (no look-around, no back-references) of at most "
+            f"{MAX_REGEX_CHARACTERS} characters and {MAX_REGEX_BYTES} bytes compiled"
+        )
+    return pattern
+
+
+@lru_cache(maxsize=64)
+def _known(regex: str) -> Any:
+    options = re2.Options()
+    options.max_mem = MAX_REGEX_BYTES
+    options.log_errors = False
+    try:
+        return re2.compile(regex, options) if len(regex) <= MAX_REGEX_CHARACTERS else None
+    except (re2.error, UnicodeEncodeError):
+        return None

@@ -14,9 +14,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from runner.envelope.kinds import is_number, kind_of
-from runner.envelope.merge import Json
 from runner.envelope.units import Refused
+from runner.envelope.values import Json, is_number, kind_of
 
 _PARAMETER: Final = re.compile(
     r"(?P<name>\w+)(?P<rest>\.\.\.)?(?P<optional>\?)?: (?P<kinds>[\w\[\]|]+)(?: = (?P<default>.+))?"

@@ -6,58 +6,59 @@ give, which is counted where they are called; the others count for themselves.
 
 from __future__ import annotations
 
+from functools import partial
+from operator import add
 from typing import Any, Final
 
 from runner.envelope.functions import (
     arrays,
-    expressions,
+    evaluation,
     formats,
     numbers,
     objects,
-    order,
     paths,
-    random_values,
     standard,
     text,
     time_formats,
 )
 from runner.envelope.functions.signature import Function, LeftOut, parse_signature
+from runner.envelope.values import truthy
 
 _STANDARD: Final[dict[str, Any]] = {
-    "abs(value: number)": numbers.absolute,
+    "abs(value: number)": abs,
     "avg(values: array[number])": numbers.average,
     "ceil(value: number)": numbers.ceil,
-    "ends_with(text: string, suffix: string)": standard.ends_with,
+    "ends_with(text: string, suffix: string)": str.endswith,
     "floor(value: number)": numbers.floor,
-    "keys(obj: object)": standard.keys,
-    "length(value: array|object|string)": standard.length,
-    "map(expr: expression, list: array)": standard.mapped,
-    "max(values: array[number]|array[string])": standard.greatest,
+    "keys(obj: object)": list,
+    "length(value: array|object|string)": len,
+    "map(expr: expression, list: array)": lambda expr, entries: [expr.evaluate(entry) for entry in entries],
+    "max(values: array[number]|array[string])": partial(max, default=None),
     "max_by(list: array, expr: expression)": standard.greatest_by,
     "merge(object...: object)": standard.merge,
-    "min(values: array[number]|array[string])": standard.least,
+    "min(values: array[number]|array[string])": partial(min, default=None),
     "min_by(list: array, expr: expression)": standard.least_by,
-    "not_null(value...: any)": standard.not_null,
-    "reverse(value: array|string)": standard.reverse,
-    "sort(values: array[number]|array[string])": standard.ordered,
+    "not_null(value...: any)": lambda *values: next((value for value in values if value is not None), None),
+    "reverse(value: array|string)": lambda value: value[::-1],
+    "sort(values: array[number]|array[string])": sorted,
     "sort_by(list: array, expr: expression)": standard.ordered_by,
-    "starts_with(text: string, prefix: string)": standard.starts_with,
+    "starts_with(text: string, prefix: string)": str.startswith,
     "sum(values: array[number])": numbers.total,
-    "to_array(value: any)": standard.to_array,
+    "to_array(value: any)": lambda value: value if isinstance(value, list) else [value],
     "to_number(value: any)": standard.to_number,
     "type(value: any)": objects.type_of,
-    "values(obj: object)": standard.values,
+    "values(obj: object)": lambda obj: list(obj.values()),
 }
 
 _PLAIN: Final[dict[str, Any]] = {
-    "add_all(left: array, right: array)": arrays.add_all,
+    "add_all(left: array, right: array)": add,
     "element_at(list: array, index: integer)": arrays.element_at,
     "split_array(list: array, size: integer)": arrays.split_array,
-    "k_vtoo(key: string, value: any)": objects.k_vtoo,
-    "substr(text: string, start: integer, end?: integer)": text.substr,
-    "trim(text: string)": text.trim,
-    "to_lower(text: string)": text.to_lower,
-    "to_upper(text: string)": text.to_upper,
+    "k_vtoo(key: string, value: any)": lambda key, value: {key: value},
+    "substr(text: string, start: integer, end?: integer)": lambda text, start, end: text[start:end],
+    "trim(text: string)": str.strip,
+    "to_lower(text: string)": str.lower,
+    "to_upper(text: string)": str.upper,
     "atob(text: string)": text.atob,
     "divide(left: number, right: number)": numbers.divide,
     "multiply(left: number, right: number)": numbers.multiply,
@@ -65,7 +66,7 @@ _PLAIN: Final[dict[str, Any]] = {
     "power(left: number, right: number)": numbers.power,
     "minus(value: number)": numbers.minus,
     "to_int(value: number|string)": numbers.to_int,
-    "cond(test: any, ifTrue: any, ifFalse: any)": expressions.cond,
+    "cond(test: any, ifTrue: any, ifFalse: any)": lambda test, yes, no: yes if truthy(test) else no,
 }
 
 _COUNTING: Final[dict[str, Any]] = {
@@ -75,7 +76,7 @@ _COUNTING: Final[dict[str, Any]] = {
     "remove_all(list: array, toRemove: array)": arrays.remove_all,
     "intersect(left: array, right: array)": arrays.intersect,
     "distinct(values: array)": arrays.distinct,
-    "compare(left: any, right: any)": order.compare,
+    "compare(left: any, right: any)": objects.compare,
     "lookup(left: array[object], right: array[object], key: string, full: boolean = false)": arrays.lookup,
     "cartesian(lists: array[array])": arrays.cartesian,
     "group_by(list: array[object], field: string)": arrays.group_by,
@@ -91,9 +92,9 @@ _COUNTING: Final[dict[str, Any]] = {
     "remove_elements(obj: object|array, fields: array[string]|string)": paths.remove_elements,
     "remove_nulls(obj: object|array, emptyStrings: boolean = false)": objects.remove_nulls,
     "find_paths(input: object|array, regex: string)": paths.find_paths,
-    "dynamic(input: any, expr: string)": expressions.dynamic,
-    "dynamic_repeat(input: any, list: array, expr: string)": expressions.dynamic_repeat,
-    "dynamic_filter(input: any, list: array, expr: string)": expressions.dynamic_filter,
+    "dynamic(input: any, expr: string)": lambda search, value, expr: search.search(expr, value),
+    "dynamic_repeat(input: any, list: array, expr: string)": evaluation.dynamic_repeat,
+    "dynamic_filter(input: any, list: array, expr: string)": evaluation.dynamic_filter,
     "replace(text: string, search: string, replacement: string)": text.replace,
     "split(text: string, delimiter: string)": text.split,
     "slug(text: string, transliterate: boolean = false)": text.slug,
@@ -106,10 +107,10 @@ _COUNTING: Final[dict[str, Any]] = {
     "btoa(value: any)": text.btoa,
     "encode_url(text: string)": text.encode_url,
     "decode_url(text: string)": text.decode_url,
-    "now()": random_values.now,
-    "guid()": random_values.uuid,
-    "uuid()": random_values.uuid,
-    "rand(min: number, max: number)": random_values.rand,
+    "now()": lambda evaluation: evaluation.given_ms(),
+    "guid()": evaluation.uuid,
+    "uuid()": evaluation.uuid,
+    "rand(min: number, max: number)": evaluation.rand,
 }
 
 FUNCTIONS: Final[dict[str, Function]] = {

@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote_plus
 
 from runner.envelope.functions.formats import printed
 from runner.envelope.functions.signature import Evaluation, Misuse
-from runner.envelope.merge import Json
 from runner.envelope.units import characters
+from runner.envelope.values import Json
 
 _NO_WORD: Final = re.compile(r"[^a-z0-9]+")
 _HALF_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -36,26 +36,6 @@ def split(evaluation: Evaluation, text: str, delimiter: str) -> Json:
     evaluation.spend(text.count(delimiter))
     pieces: list[Any] = text.split(delimiter)
     return pieces
-
-
-def substr(text: str, start: int, end: int | None) -> Json:
-    """The text from one position up to another, as a slice: negative counts from the end."""
-    return text[start:end]
-
-
-def trim(text: str) -> Json:
-    """The text without white space at both ends."""
-    return text.strip()
-
-
-def to_lower(text: str) -> Json:
-    """The text in lower case."""
-    return text.lower()
-
-
-def to_upper(text: str) -> Json:
-    """The text in upper case."""
-    return text.upper()
 
 
 def slug(evaluation: Evaluation, text: str, transliterate: bool) -> Json:  # noqa: FBT001 - as it is called

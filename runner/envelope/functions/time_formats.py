@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from runner.envelope.functions.signature import Evaluation, Misuse
-from runner.envelope.merge import Json
+from runner.envelope.values import Json
 
 MAX_CHARACTERS: Final = 128
 """Longest date pattern."""

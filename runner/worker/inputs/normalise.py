@@ -14,9 +14,9 @@ from runner.actions.incoming import TIME, TRACE_HEADERS, Headers, header_text
 from runner.actions.timeout_between import TIMEOUT_COMMAND
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import as_text
-from runner.envelope.names import is_blank, names_in
 from runner.envelope.paths import MISSING, read
 from runner.envelope.plain import decode
+from runner.envelope.values import is_blank, names_in
 from runner.errors import EventError, PoisonError
 from runner.kafka.event_log import Message
 from runner.worker.inputs.input_topic import InputTopic

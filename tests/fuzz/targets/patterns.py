@@ -13,8 +13,7 @@ import msgspec
 
 from runner.envelope.functions.table import FUNCTIONS
 from runner.envelope.paths import MISSING, compile_path, read, write_output
-from runner.envelope.patterns import search
-from runner.envelope.scope import Scope
+from runner.envelope.patterns import Scope, search
 from runner.errors import EventError
 from tests.fuzz.documented import check_refusal
 from tests.fuzz.draw import Draw

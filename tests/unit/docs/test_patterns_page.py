@@ -10,7 +10,8 @@ from typing import Final
 import pytest
 
 from runner.envelope import paths, patterns, units
-from runner.envelope.functions import objects, regex, time_formats
+from runner.envelope.functions import objects, time_formats
+from runner.envelope.functions.paths import MAX_REGEX_BYTES, MAX_REGEX_CHARACTERS
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT
 from runner.limits import USUAL
 from tests.unit.docs.pages import ROOT, SPAN, blocks, prose_of, rows
@@ -77,7 +78,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
         "values that one search visits, looks at and builds (`limits.patternValues`)": [USUAL.pattern_values],
         "levels of what it builds": [units.MAX_DEPTH],
         "levels that `deep_diff` and `remove_nulls` go down": [objects.MAX_LEVELS],
-        "regular expression": [regex.MAX_CHARACTERS, regex.MAX_BYTES],
+        "regular expression": [MAX_REGEX_CHARACTERS, MAX_REGEX_BYTES],
         "date pattern": [time_formats.MAX_CHARACTERS],
     }
     table = {

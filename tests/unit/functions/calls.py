@@ -8,9 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from runner.envelope.merge import Json
-from runner.envelope.patterns import search
-from runner.envelope.scope import Scope
+from runner.envelope.patterns import Scope, search
+from runner.envelope.values import Json
 from runner.errors import NOT_CONVERTIBLE, EventError
 
 GIVEN_MS: Final = 1_795_000_000_123

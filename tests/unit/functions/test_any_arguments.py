@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from jmespath.exceptions import JMESPathError
 
 from runner.envelope.functions.table import FUNCTIONS
-from runner.envelope.patterns import search
+from runner.envelope.patterns import Scope, search
 from runner.envelope.plain import Written, encode
-from runner.envelope.scope import Scope
 from runner.envelope.units import Refused
 from runner.errors import NOT_CONVERTIBLE, EventError
 from tests.unit.functions.calls import EVENT

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from runner.envelope.patterns import search
-from runner.envelope.scope import Scope
+from runner.envelope.patterns import Scope, search
 from runner.errors import EventError
 from runner.limits import USUAL
 from tests.unit.functions.calls import EVENT

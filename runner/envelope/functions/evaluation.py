@@ -1,24 +1,31 @@
-"""Functions that give something new for every event, and the same when the event comes again.
+"""Functions that use the search that calls them: expressions from the data, and what is new for each event.
 
-All of it is derived from what the search knows of its event (``Evaluation.random_bytes``); nothing here is a
-secret, and nobody should take it for one.
+What an expression from the data does is done on the account of the search that holds it. What is new for an
+event is the same when the event is redelivered (``Evaluation.random_bytes``); nothing of it is a secret.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from runner.envelope.functions.signature import Evaluation, Misuse
-from runner.envelope.merge import Json
+from runner.envelope.values import Json, truthy
 
 _MAX_EXACT: Final = 2**53
 _UUID_VERSION: Final = 5
 """A name-based UUID, which is what it is."""
 
 
-def now(evaluation: Evaluation) -> Json:
-    """When the event was given, epoch ms."""
-    return evaluation.given_ms()
+def dynamic_repeat(evaluation: Evaluation, value: Json, entries: list[Any], expression: str) -> Json:
+    """What the expression gives for each entry; it sees ``{input, entry}``."""
+    return [evaluation.search(expression, {"input": value, "entry": entry}) for entry in entries]
+
+
+def dynamic_filter(evaluation: Evaluation, value: Json, entries: list[Any], expression: str) -> Json:
+    """The entries for which the expression is true; it sees ``{input, entry}``."""
+    return [
+        entry for entry in entries if truthy(evaluation.search(expression, {"input": value, "entry": entry}))
+    ]
 
 
 def uuid(evaluation: Evaluation) -> Json:
