@@ -1,4 +1,4 @@
-"""The state of each home in a batch: base offset, first message, and the offset it is deferred from."""
+"""The state of each home in a batch: base offset, first message, poison in a row, deferred and paused."""
 
 from __future__ import annotations
 
@@ -7,15 +7,26 @@ from collections.abc import Iterable, Mapping
 from runner.errors import StoreLost
 from runner.kafka.event_log import Message
 from runner.worker.assignment import Batch
+from runner.worker.in_flight import InFlight
+from runner.worker.result import BatchResult
 
 
 class BatchState:
     """The state of one batch while it is processed."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, poison_runs: Mapping[int, int], poison_limit: int) -> None:
+        """``poison_runs`` are the consecutive poison messages before the batch, by home.
+
+        ``poison_limit``: consecutive poison messages after which a home is paused; 0: never.
+        """
         self.base_offsets = batch.base_offsets
         self.now_ms = 0
         self.conflicts = 0
+        self._messages = batch.messages
+        self._poison_limit = poison_limit
+        self._poison_before = poison_runs
+        self._poison_runs = dict(poison_runs)
+        self._poison_run_at: dict[tuple[int, int], int] = {}
         self._first: dict[int, int] = {}
         self._deferred_from: dict[int, int] = {}
         self._pauses: dict[int, tuple[int, str]] = {}
@@ -31,6 +42,18 @@ class BatchState:
     def is_deferred(self, message: Message) -> bool:
         """Whether this message waits for a later batch."""
         return message.offset >= self._deferred_from.get(message.partition, message.offset + 1)
+
+    def count_poison(self, items: Iterable[InFlight]) -> None:
+        """Count the poison among the next messages; pause a home behind the one that reaches the limit."""
+        runs = self._poison_runs
+        for item in items:
+            home, offset = item.message.partition, item.message.offset
+            if item.poison is None:
+                runs[home] = 0
+                continue
+            run = runs[home] = self._poison_run_at[home, offset] = runs.get(home, 0) + 1
+            if run >= self._poison_limit > 0:
+                self.pause(home, offset + 1, f"{run} poison messages in a row")
 
     def decide_next(self, messages: Iterable[Message]) -> None:
         """Set the messages that are decided next."""
@@ -78,3 +101,24 @@ class BatchState:
             for home, (offset, reason) in self._pauses.items()
             if self._deferred_from[home] == offset
         }
+
+    def complete(self, result: BatchResult) -> None:
+        """Add paused homes, poison in a row and deferred messages to the result of the batch."""
+        result.now_ms, result.conflicts, result.paused = self.now_ms, self.conflicts, self.paused
+        result.poison_runs = {
+            home: self._poison_run(home, result.positions.get(home)) for home in self.base_offsets
+        }
+        result.poisoned = {
+            home for home in result.paused if result.poison_runs[home] >= self._poison_limit > 0
+        }
+        result.deferred = [
+            message
+            for message in self._messages
+            if self.is_deferred(message) and message.partition not in result.paused
+        ]
+
+    def _poison_run(self, home: int, position: int | None) -> int:
+        """Return the consecutive poison messages before a position; None: where the batch began."""
+        if position is None:
+            return self._poison_before.get(home, 0)
+        return self._poison_run_at.get((home, position - 1), 0)

@@ -22,7 +22,6 @@ from runner.worker.decider import Decider
 from runner.worker.decoder import BatchDecoder, Prefetch, ProcessingSettings
 from runner.worker.in_flight import InFlight
 from runner.worker.kept_decisions import honour_kept_decisions
-from runner.worker.poison import collect_leftovers, limit_poison
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 
@@ -67,11 +66,11 @@ class Process:
         ``runs`` are the consecutive poison messages before the batch, by home. Raises StoreUnavailable,
         Superseded, or an error of ``send``: nothing of the batch may be delivered then.
         """
-        batch_state, all_items = BatchState(batch), list[InFlight]()
+        batch_state = BatchState(batch, runs, self._settings.poison_limit)
+        all_items: list[InFlight] = []
         result = BatchResult(all_items)
         budget = self._settings.budget(self._ticker)
         decoder = BatchDecoder(_by_home(batch), self._settings, budget, self.prefetch)
-        poison_counts = dict(runs)
         while not decoder.is_over:
             if send is not None and result.outgoing:
                 messages, result.outgoing = result.outgoing, []
@@ -79,15 +78,14 @@ class Process:
             items = decoder.take()
             completeness = self._attempts.completeness(batch_state)
             honour_kept_decisions(items, self._settings, self._store, completeness)
-            limit_poison(items, batch_state, poison_counts, self._settings.poison_limit)
+            batch_state.count_poison(items)
             phase_ended("decode")
             self._attempts.run(items, batch_state, phase_ended, decoder.prefetch, is_last=decoder.is_over)
             self._answers.add_all(items, batch_state, result)
             phase_ended("decide")
             all_items += items
         batch_state.defer_all(decoder.remaining)
-        result.now_ms, result.conflicts = batch_state.now_ms, batch_state.conflicts
-        collect_leftovers(batch.messages, all_items, batch_state, runs, self._settings.poison_limit, result)
+        batch_state.complete(result)
         phase_ended("decide")
         return result
 

@@ -30,7 +30,6 @@ from runner.worker.decoder import ProcessingSettings
 from runner.worker.in_flight import InFlight
 from runner.worker.inputs.input_topic import InputTopic
 from runner.worker.inputs.normalise import event_headers, normalise
-from runner.worker.poison import collect_leftovers, limit_poison
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 MADE: Final = "EVENT"
@@ -95,12 +94,12 @@ class InputProcess:
     ) -> BatchResult:
         """Return the events and dead letters of a batch; StoreUnavailable if Redis does not answer."""
         del send  # all messages are sent at the end: a batch is processed quickly
-        batch_state = BatchState(batch)
+        batch_state = BatchState(batch, runs, self._settings.poison_limit)
         items = [
             InFlight(message, Source(0, message.partition, message.offset)) for message in batch.messages
         ]
         events = [self._event_or_poison(item) for item in items]
-        limit_poison(items, batch_state, dict(runs), self._settings.poison_limit)
+        batch_state.count_poison(items)
         phase_ended("decode")
         self._find_homes([event for event in events if event is not None and event.task is not None])
         phase_ended("load")
@@ -108,7 +107,7 @@ class InputProcess:
         for item, event in zip(items, events, strict=True):
             if not batch_state.is_deferred(item.message):
                 self._finish(item, event, batch_state, result)
-        collect_leftovers(batch.messages, items, batch_state, runs, self._settings.poison_limit, result)
+        batch_state.complete(result)
         phase_ended("decide")
         return result
 

@@ -17,7 +17,7 @@ def message(home: int, offset: int) -> Message:
 def progress() -> BatchState:
     """Homes 0 (offsets 3 to 9) and 1 (offset 7)."""
     messages = [message(0, offset) for offset in range(3, 10)]
-    return BatchState(Batch((*messages, message(1, 7)), {0: 3, 1: 7}))
+    return BatchState(Batch((*messages, message(1, 7)), {0: 3, 1: 7}), {}, 0)
 
 
 def cut(progress: BatchState, home: int = 0) -> list[int]:

@@ -14,7 +14,7 @@ from runner.kafka.event_log import Message
 from runner.worker.batch_state import BatchState
 from runner.worker.decoder import ProcessingSettings, decode_message
 from runner.worker.in_flight import InFlight
-from runner.worker.poison import limit_poison, poison_runs
+from runner.worker.result import BatchResult
 from tests.unit.worker.rig import Harness, batch, event
 
 
@@ -194,12 +194,13 @@ def counted(
     """
     values = {"p": b"poison", "g": event("StartTask"), "o": event("StartTask", meta={"handler": "others"})}
     messages = [Message(home, offset, None, values[kind]) for offset, kind in enumerate(kinds)]
-    progress = BatchState(batch(messages))
+    batch_state = BatchState(batch(messages), runs or {}, limit)
     items = [decode_message(message, terms()) for message in messages]
-    before = runs or {}
-    limit_poison(items, progress, dict(before), limit)
-    left = [message.offset for message in messages if not progress.is_deferred(message)]
-    return left, poison_runs(items, progress, before)[home], home in progress.paused
+    batch_state.count_poison(items)
+    left = [message.offset for message in messages if not batch_state.is_deferred(message)]
+    result = BatchResult(positions={home: left[-1] + 1})
+    batch_state.complete(result)
+    return left, result.poison_runs[home], home in result.paused
 
 
 def test_a_home_is_cut_exactly_behind_the_message_that_reaches_the_limit() -> None:
