@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
-from runner.errors import FatalError, LogRefused, LogUnavailable
+from runner.errors import FatalError, Fenced, LogRefused, LogUnavailable
 
 PASSING: Final = frozenset(
     {
@@ -68,6 +68,19 @@ _REFUSALS: Final[Mapping[int, str]] = {
 def is_too_large(errors: Collection[KafkaError]) -> bool:
     """Whether a message was refused for its size or content, not for an outage."""
     return any(error.code() in _TOO_LARGE for error in errors)
+
+
+def reason_of(error: KafkaException) -> KafkaError:
+    """Return what the client says of an error."""
+    reason: KafkaError = error.args[0]
+    return reason
+
+
+def unavailable(reason: KafkaError, why: str, *, refused: bool) -> LogUnavailable | Fenced:
+    """Return the error for a call that failed: Fenced where only a fresh process can go on."""
+    if reason.fatal() or reason.code() == KafkaError._FENCED:
+        return Fenced(f"the producer was fenced or failed for good: {reason}")
+    return LogUnavailable(f"Kafka refused the batch: {why}", refused=refused)
 
 
 def unreachable(text: str, error: BaseException) -> LogUnavailable:

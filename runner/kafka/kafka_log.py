@@ -1,6 +1,6 @@
 """Kafka as the event log: one consumer and one producer of librdkafka, owned by one thread.
 
-Errors of librdkafka are translated here, and nowhere else:
+Errors of librdkafka are translated here and in ``producer``, and nowhere else:
 
   retriable                    repeated, until a bound
   requires abort, or refused   LogUnavailable: abort, rewind, poll on
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -19,52 +18,37 @@ from confluent_kafka import (
     OFFSET_INVALID,
     TIMESTAMP_NOT_AVAILABLE,
     Consumer,
-    KafkaError,
     KafkaException,
-    Producer,
     TopicPartition,
 )
 from confluent_kafka import Message as KafkaMessage
 
 from runner import log
-from runner.actions.decision import OutgoingMessage
 from runner.errors import Fenced, LogUnavailable, PositionUnknown
 from runner.kafka.commit_metadata import commit_metadata, topic_of
 from runner.kafka.errors import (
     GONE,
     PASSING,
-    PURGED,
-    failed_delivery,
     failed_fetch,
-    failed_transaction,
     is_too_large,
     never_taken_in,
+    reason_of,
     refusal,
+    unavailable,
 )
 from runner.kafka.event_log import AssignmentListener, Message
 from runner.kafka.group_metadata import is_incremental, is_member
+from runner.kafka.producer import IO_SECONDS, UNCONFIRMED_SECONDS, KafkaWriter
 from runner.kafka.start_offsets import EARLIEST
-
-IO_SECONDS: Final = 10.0
-"""Longest call to a broker."""
 
 JOIN_SECONDS: Final = 20.0
 """Time to join the group; after it the group is taken to refuse this worker for good."""
-
-_SLICE_SECONDS: Final = 1.0
-"""Longest single wait of a call that is repeated: signals are handled between two waits."""
-
-CLOSE_SECONDS: Final = 1.0
-"""Time for the producer to finish at the end."""
-
-UNCONFIRMED_SECONDS: Final = 60.0
-"""How long a commit is repeated before the process exits and a fresh one finds out its outcome."""
 
 _log: Final = log.get("kafka")
 
 
 class KafkaLog:
-    """The EventLog over Apache Kafka; ``listener`` receives rebalances inside ``poll``."""
+    """The log as a group reads it; ``writer`` writes to it, and ``listener`` receives rebalances."""
 
     def __init__(
         self,
@@ -85,8 +69,13 @@ class KafkaLog:
         self._topic_id = topic_id
         self._commit_metadata = commit_metadata(topic_id, incarnation)
         self._listener = listener
-        self._transactional = "transactional.id" in producer_properties
-        self._producer = Producer({**producer_properties, "delivery.report.only.error": True}, logger=clients)
+        self._group = str(consumer_properties.get("group.id", ""))
+        self.writer = KafkaWriter(
+            producer_properties,
+            self._group,
+            self._places_to_commit,
+            lambda places: self._consumer.commit(offsets=places, asynchronous=False),
+        )
         self._consumer = Consumer(dict(consumer_properties), logger=clients)
         self._incremental = is_incremental(consumer_properties)
         self._probes = consumer_properties.get("group.protocol") == "consumer"
@@ -95,12 +84,7 @@ class KafkaLog:
         self._assigned: set[int] = set()
         """Partitions that are read, from the offsets of ``read_from``."""
         self._read: set[int] = set()
-        self._group = str(consumer_properties.get("group.id", ""))
         self._has_joined = False
-        self._failures: list[KafkaError] = []
-        self._failure = ""
-        self._topics_written: set[str] = set()
-        self._open = False
 
     def start(self, seconds: float = UNCONFIRMED_SECONDS) -> None:
         """Register the producer with its coordinator, then join the group.
@@ -108,8 +92,7 @@ class KafkaLog:
         Raises LogUnavailable if no broker answers in ``seconds``, after which it may be called again;
         FatalError if it refuses this worker.
         """
-        if self._transactional:
-            self._begin_to_write(seconds)
+        self.writer.start(seconds)
         self._consumer.subscribe(
             [self._topic],
             on_assign=self._on_assign,
@@ -122,16 +105,11 @@ class KafkaLog:
     def close(self) -> None:
         """Leave the group, so that others take over at once, and close both clients."""
         self._consumer.close()
-        # A fenced producer refuses even this; that error has been raised already.
-        with suppress(KafkaException):
-            if self._open:
-                # Readers of the topics would wait for the end of the transaction.
-                self._producer.abort_transaction(CLOSE_SECONDS)
-            self._producer.flush(CLOSE_SECONDS)
+        self.writer.close()
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return the messages at hand, waiting for the first."""
-        self._producer.poll(0)
+        self.writer.serve()
         first = self._consumer.poll(timeout_seconds)
         messages = [] if first is None else [first]
         if messages and max_messages > 1:
@@ -200,70 +178,6 @@ class KafkaLog:
         metadata = self._consumer.consumer_group_metadata()
         return metadata if is_member(metadata) else None
 
-    def begin(self) -> None:
-        """Open a transaction; one that could not be aborted before is aborted first."""
-        if self._open:
-            self.abort()
-        self._forget_failures()
-        self._guarded(self._producer.begin_transaction)
-        self._open = True
-
-    def produce(self, message: OutgoingMessage) -> None:
-        """Queue a message; a full queue means that the broker does not keep up."""
-        try:
-            self._queue(message)
-        except BufferError:
-            raise LogUnavailable("the producer queue is full: Kafka does not keep up") from None
-        except KafkaException as error:
-            if _reason(error).code() != KafkaError._UNKNOWN_PARTITION:
-                raise self._unavailable(error) from error
-            # Added a moment ago: the consumer's side may know a home that the producer does not.
-            self._guarded(lambda: self._producer.list_topics(message.stream, IO_SECONDS))
-            self._guarded(lambda: self._queue(message))
-
-    def send_offsets(self, offsets: Mapping[int, int], group_metadata: Any) -> None:
-        """Put the offsets into the transaction; a stale membership is refused by the broker."""
-        if group_metadata is None:
-            raise LogUnavailable("the group has taken the partitions away")
-        places = self._places_to_commit(offsets)
-        self._guarded(lambda: self._producer.send_offsets_to_transaction(places, group_metadata, IO_SECONDS))
-
-    def commit(self) -> None:
-        """Commit; asked again until it answers, since unconfirmed is not committed."""
-        self._until_answered(lambda: self._producer.commit_transaction(IO_SECONDS))
-        self._open = False
-
-    def abort(self) -> None:
-        """Abort; asked again until it answers."""
-        self._until_answered(lambda: self._producer.abort_transaction(IO_SECONDS))
-        self._open = False
-        self._forget_failures()
-
-    def flush(self) -> None:
-        """Return once everything is acknowledged; LogUnavailable if anything was not."""
-        left = self._producer.flush(IO_SECONDS)
-        failures, failure = self._forget_failures()
-        if failures:
-            raise LogUnavailable(failure or str(failures[0]), refused=is_too_large(failures))
-        if left:
-            raise LogUnavailable(f"{left} messages were not acknowledged in time")
-
-    def commit_offsets(self, offsets: Mapping[int, int]) -> None:
-        """Commit offsets by themselves."""
-        places = self._places_to_commit(offsets)
-        self._guarded(lambda: self._consumer.commit(offsets=places, asynchronous=False))
-
-    def _begin_to_write(self, seconds: float) -> None:
-        deadline = monotonic() + seconds
-        while True:
-            try:
-                self._producer.init_transactions(_SLICE_SECONDS)
-                return
-            except KafkaException as error:
-                reason = _reason(error)
-                if not reason.retriable() or monotonic() > deadline:
-                    raise refusal(reason, self._group) or self._unavailable(error) from error
-
     def _require_joined(self) -> None:
         """Wait until this worker is a member: with an unknown protocol the client waits for ever."""
         deadline = monotonic() + JOIN_SECONDS
@@ -305,29 +219,6 @@ class KafkaLog:
         self._assigned -= released
         self._read -= released
         self._listener.revoked(released)
-
-    def _on_delivery(self, error: KafkaError | None, message: KafkaMessage) -> None:
-        if error is not None:
-            self._failures.append(error)
-            # Hundreds of a batch fail alike; and messages that an abort purges do not name the reason.
-            if not self._failure and error.code() not in PURGED:
-                self._failure = failed_delivery(message.topic(), error)
-                _log.warning("not_delivered", topic=message.topic(), reason=self._failure)
-
-    def _forget_failures(self) -> tuple[list[KafkaError], str]:
-        failures, failure = self._failures, self._failure
-        self._failures, self._failure = [], ""
-        self._topics_written.clear()
-        return failures, failure
-
-    def _queue(self, message: OutgoingMessage) -> None:
-        # -1: by the hash of the key.
-        partition = -1 if message.partition is None else message.partition
-        report = self._on_delivery
-        self._topics_written.add(message.stream)
-        self._producer.produce(
-            message.stream, message.value, message.key, partition, report, headers=list(message.headers)
-        )
 
     # -- messages and errors ---------------------------------------------------------------------
 
@@ -390,39 +281,15 @@ class KafkaLog:
             return None
         return place.offset
 
-    def _guarded(self, call: Callable[[], Any]) -> Any:
+    @staticmethod
+    def _guarded(call: Callable[[], Any]) -> Any:
         try:
             return call()
         except KafkaException as error:
-            raise self._unavailable(error) from error
-
-    def _until_answered(self, call: Callable[[], Any]) -> None:
-        deadline = monotonic() + UNCONFIRMED_SECONDS
-        while True:
-            try:
-                call()
-                return
-            except KafkaException as error:
-                reason = _reason(error)
-                if not reason.retriable() or reason.txn_requires_abort():
-                    raise self._unavailable(error) from error
-                if monotonic() > deadline:
-                    raise Fenced(f"the transaction stayed unconfirmed: {reason}") from error
-
-    def _unavailable(self, error: KafkaException) -> LogUnavailable | Fenced:
-        reason = _reason(error)
-        refused = is_too_large([*self._failures, reason])
-        if reason.fatal() or reason.code() == KafkaError._FENCED:
-            return Fenced(f"the producer was fenced or failed for good: {reason}")
-        why = self._failure or failed_transaction(self._topics_written, reason)
-        return LogUnavailable(f"Kafka refused the batch: {why}", refused=refused)
+            reason = reason_of(error)
+            raise unavailable(reason, str(reason), refused=is_too_large([reason])) from error
 
 
 def _timestamp_ms(message: KafkaMessage) -> int | None:
     kind, moment_ms = message.timestamp()
     return None if kind == TIMESTAMP_NOT_AVAILABLE or moment_ms < 0 else moment_ms
-
-
-def _reason(error: KafkaException) -> KafkaError:
-    reason: KafkaError = error.args[0]
-    return reason

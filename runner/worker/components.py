@@ -8,11 +8,11 @@ from typing import Protocol
 
 from runner.actions.decision import OutgoingMessage
 from runner.errors import TransientError
-from runner.kafka.event_log import EventLog
 from runner.kafka.start_offsets import KnownOffsets
 from runner.worker.assignment import Batch
 from runner.worker.decoder import Prefetch
 from runner.worker.delivery import DeliveryMode
+from runner.worker.event_log import EventLog
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 

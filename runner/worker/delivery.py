@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeAlias
 
 from runner.actions.decision import OutgoingMessage
 from runner.errors import TransientError
-from runner.kafka.event_log import EventLog
+from runner.worker.event_log import LogWriter
 from runner.worker.overlap import Overlap, Step, no_step, run_in_sequence
 
 
@@ -51,14 +51,14 @@ class Delivery(Protocol):
         ...
 
 
-DeliveryMode: TypeAlias = Callable[[EventLog], Delivery]
+DeliveryMode: TypeAlias = Callable[[LogWriter], Delivery]
 """Makes the delivery of one loop."""
 
 
 class ExactlyOnce:
     """Messages and offsets go into one Kafka transaction, which begins with the first message."""
 
-    def __init__(self, log: EventLog, overlap: Overlap = run_in_sequence) -> None:
+    def __init__(self, log: LogWriter, overlap: Overlap = run_in_sequence) -> None:
         self._log = log
         self._overlap = overlap
         self._has_begun = False
@@ -108,7 +108,7 @@ class ExactlyOnce:
 class AtLeastOnce:
     """Messages first and offsets after, without a transaction: a crash between sends the batch again."""
 
-    def __init__(self, log: EventLog, overlap: Overlap = run_in_sequence) -> None:
+    def __init__(self, log: LogWriter, overlap: Overlap = run_in_sequence) -> None:
         self._log = log
         self._overlap = overlap
 

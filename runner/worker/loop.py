@@ -45,7 +45,7 @@ class Loop:
         self._assignment = self._homes.assignment
         self._poison_runs: dict[int, int] = {}
         self._current_batch: Batch | None = None
-        self._delivery = parts.delivery(parts.log)
+        self._delivery = parts.delivery(parts.log.writer)
 
     # -- rebalances, inside poll -----------------------------------------------------------------
 

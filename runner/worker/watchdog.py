@@ -15,7 +15,7 @@ from typing import Final
 from runner import log
 from runner.clock import Ticker, monotonic_seconds
 from runner.errors import Fenced
-from runner.kafka.kafka_log import UNCONFIRMED_SECONDS
+from runner.kafka.producer import UNCONFIRMED_SECONDS
 from runner.worker.health import HealthState
 
 STUCK_SECONDS: Final = UNCONFIRMED_SECONDS + 15.0

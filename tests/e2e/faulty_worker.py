@@ -28,13 +28,13 @@ from runner.clock import Ticker, monotonic_seconds
 from runner.config import load
 from runner.config.model import Config
 from runner.errors import FatalError, TransientError
-from runner.kafka.event_log import EventLog
 from runner.store.calls import Completeness, Loaded, Phase, ShardCall, Verdict
 from runner.store.connection.command import OnWait, idle
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.worker.delivery import DeliveryMode
+from runner.worker.event_log import LogWriter
 from runner.worker.overlap import Step, no_step
 
 FAULT: Final = "RUNNER_TEST_FAULT"
@@ -172,9 +172,9 @@ class FaultyStore:
 class FaultyShipment:
     """A shipment whose steps are told to the fault, once it has come to its end."""
 
-    def __init__(self, delivery: DeliveryMode, log: EventLog, fault: Fault) -> None:
+    def __init__(self, delivery: DeliveryMode, log: LogWriter, fault: Fault) -> None:
         self._log = _ToldLog(log, fault)
-        self._delivery = delivery(cast(EventLog, self._log))
+        self._delivery = delivery(cast(LogWriter, self._log))
         self._fault = fault
 
     def send(self, emits: Sequence[OutgoingMessage]) -> None:
@@ -202,7 +202,7 @@ class FaultyShipment:
 class _ToldLog:
     """The steps of one transaction, told to the fault."""
 
-    def __init__(self, log: EventLog, fault: Fault) -> None:
+    def __init__(self, log: LogWriter, fault: Fault) -> None:
         self._log = log
         self._fault = fault
         self.is_told = False
@@ -226,7 +226,7 @@ class _ToldLog:
 class TwoTransactions:
     """Breaks the rule that emits and offsets are committed together."""
 
-    def __init__(self, log: EventLog, fault: Fault, *, offsets_first: bool) -> None:
+    def __init__(self, log: LogWriter, fault: Fault, *, offsets_first: bool) -> None:
         self._log = log
         self._fault = fault
         self._offsets_first = offsets_first
@@ -259,14 +259,14 @@ class TwoTransactions:
         self._emits.clear()
 
 
-def _commit_emits(log: EventLog, emits: Sequence[OutgoingMessage]) -> None:
+def _commit_emits(log: LogWriter, emits: Sequence[OutgoingMessage]) -> None:
     log.begin()
     for emit in emits:
         log.produce(emit)
     log.commit()
 
 
-def _commit_offsets(log: EventLog, offsets: Mapping[int, int], group_metadata: Any) -> None:
+def _commit_offsets(log: LogWriter, offsets: Mapping[int, int], group_metadata: Any) -> None:
     log.begin()
     if offsets:
         log.send_offsets(offsets, group_metadata)

@@ -73,12 +73,12 @@ class Member:
 
     def commit(self, group_metadata: Any) -> None:
         """Commit an offset under a membership; LogUnavailable where it is refused."""
-        self.log.begin()
+        self.log.writer.begin()
         try:
-            self.log.send_offsets({0: 0}, group_metadata)
-            self.log.commit()
+            self.log.writer.send_offsets({0: 0}, group_metadata)
+            self.log.writer.commit()
         except LogUnavailable:
-            self.log.abort()
+            self.log.writer.abort()
             raise
 
 

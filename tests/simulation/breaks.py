@@ -18,7 +18,7 @@ from runner.actions.timer_token import TimerToken
 from runner.changelog.restorer import Restorer
 from runner.changelog.writer import Changelog
 from runner.errors import TransientError
-from runner.kafka.event_log import EventLog, Message
+from runner.kafka.event_log import Message
 from runner.store.calls import Loaded, Phase, ShardCall, Verdict
 from runner.store.versions import revision_of, version_of
 from runner.tasks.record import Record, TaskKey
@@ -26,6 +26,7 @@ from runner.tasks.source import Source
 from runner.testing.memory_store import MemoryStore
 from runner.worker.batch_state import BatchState
 from runner.worker.decider import Decider
+from runner.worker.event_log import LogWriter
 from runner.worker.in_flight import TaskWork
 from runner.worker.overlap import Step, no_step
 from runner.worker.process import Process
@@ -228,7 +229,7 @@ class NeverLooks(Restorer):
 class OffsetsFirst:
     """Commits the offsets, and then sends the emits."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: LogWriter) -> None:
         self._log = log
         self._emits: list[OutgoingMessage] = []
 

@@ -72,6 +72,11 @@ class LogClient:
 
     # -- the consumer ----------------------------------------------------------------------------
 
+    @property
+    def writer(self) -> LogClient:
+        """The writing side: one model is both."""
+        return self
+
     def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return what is there, waiting for the first."""
         wait_ms = int(timeout_seconds * 1000)

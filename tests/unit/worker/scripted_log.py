@@ -77,6 +77,11 @@ class ScriptedLog:
 
     # -- the consumer ----------------------------------------------------------------------------
 
+    @property
+    def writer(self) -> ScriptedLog:
+        """The writing side: one model is both."""
+        return self
+
     def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         self._called("poll")
         self._rebalance()
