@@ -17,16 +17,13 @@ from rich.text import Text
 
 from runner import log
 from runner.cli import (
-    completion_command,
     config_command,
     dev_command,
-    explain_command,
     send_command,
     streams,
     tail_command,
     topics_command,
 )
-from runner.cli.bench import bench_command
 from runner.cli.demo import demo_command
 from runner.cli.dlq import list_command as dlq_list
 from runner.cli.dlq import replay_command
@@ -39,6 +36,7 @@ from runner.cli.worker_command import run_worker
 from runner.embedded import EmbeddedUnavailable
 from runner.errors import FatalError, RunnerError
 
+PROGRAM: Final = "runner"
 FAILED: Final = 1
 MISUSED: Final = 2
 INTERRUPTED: Final = 130
@@ -89,8 +87,6 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; what is wrong has been shown on standard error."""
-    if completion_command.VARIABLE in os.environ:
-        completion_command.prepare()
     try:
         code = _ended(arguments)
         sys.stdout.flush()
@@ -105,7 +101,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _ended(arguments: Sequence[str]) -> int:
     try:
-        typer.main.get_command(build_app())(args=list(arguments), prog_name=completion_command.PROGRAM)
+        typer.main.get_command(build_app())(args=list(arguments), prog_name=PROGRAM)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     return 0
@@ -137,10 +133,8 @@ def report(error: Exception, *, with_traceback: bool) -> int:
 
 def build_app() -> typer.Typer:
     """Return the program with all its commands."""
-    app = _group(ABOUT)
+    app = _group(ABOUT, completes=True)
     app.command()(worker)
-    app.command()(bench_command.bench)
-    app.command()(completion_command.completion)
     app.command()(dev_command.dev)
     app.command()(demo_command.demo)
     app.command()(restore_command.restore)
@@ -159,7 +153,6 @@ def build_app() -> typer.Typer:
     topics.command()(topics_command.create)
     configuration = _group("The configuration.")
     configuration.command()(config_command.check)
-    configuration.command()(explain_command.explain)
     groups = {"task": tasks, "dlq": letters, "topics": topics, "config": configuration}
     for name, group in groups.items():
         app.add_typer(group, name=name)
@@ -202,11 +195,11 @@ def _exit_code(error: Exception) -> int:
     return error.exit_code if isinstance(error, FatalError) else FAILED
 
 
-def _group(about: str) -> typer.Typer:
+def _group(about: str, *, completes: bool = False) -> typer.Typer:
     return typer.Typer(
         help=about,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=completes,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
     )

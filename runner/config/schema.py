@@ -35,7 +35,6 @@ class SchemaNode:
     choices: tuple[str, ...]
     limits: tuple[int, int] | None
     default: Any
-    description: str
 
     @property
     def is_text(self) -> bool:
@@ -76,7 +75,6 @@ def _schema_node(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Sch
         choices=tuple(whole.get("enum", ())),
         limits=limits,
         default=whole.get("default"),
-        description=whole.get("description", ""),
     )
 
 

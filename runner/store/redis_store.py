@@ -372,21 +372,6 @@ class RedisStore:
         """Return the incarnation of a topic id; 0: the topic was never opened."""
         return int(self._send_one("HGET", self._keys.owner, f"topic:{topic_id}") or 0)
 
-    def drop_key_space(self, tasks: Sequence[TaskKey], domains: Sequence[str], homes: int) -> None:
-        """Delete a key space with these tasks, domains and homes; for key spaces of benchmarks."""
-        keys = self._keys
-        places = [(shard, home) for shard in range(self.shards) for home in range(homes)]
-        names = [keys.owner, keys.committed, keys.timeouts, *(keys.home(*place) for place in places)]
-        names += [keys.verified(shard) for shard in range(self.shards)]
-        names += [keys.task(task, self.shard(task.id)) for task in tasks]
-        names += [
-            keys.index(Index(kind, domain, *place))
-            for kind in IndexKind
-            for domain in domains
-            for place in places
-        ]
-        self._run([Command(("DEL", name), name) for name in names])
-
     def close(self) -> None:
         """Close the connections."""
         self._connection.close()

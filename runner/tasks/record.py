@@ -36,7 +36,7 @@ class Status(Enum):
 
 
 class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a generation ended."""
+    """The ending of a generation: which event closed it, when, and when the record may go."""
 
     source: str
     """Source of the event that closed it (``incarnation/partition@offset``)."""

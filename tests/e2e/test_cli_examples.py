@@ -20,9 +20,6 @@ ELSEWHERE: Final = ("runner worker", "runner dev", "runner demo", "runner restor
 """They go on until somebody ends them, play for half a minute, or want no workers:
 tests of their own start them."""
 
-SMALLER: Final = {"--tasks 20000": "--tasks 50", "--in-flight 10": "--in-flight 10 --tasks 50"}
-"""So many tasks only take longer."""
-
 
 def commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Every command below a group, by how it is called."""
@@ -62,8 +59,6 @@ def place(terminal_and_site: tuple[Terminal, Site]) -> tuple[Terminal, str]:
     assert producer.flush(30) == 0
     until(lambda: sum(site.ends(site.dead_letters).values()), "a dead letter")
     (terminal.folder / "events.jsonl").write_text(lines(start("t-from-a-file")))
-    home = terminal.folder / "home"
-    (home / ".config/fish/completions").mkdir(parents=True)
     listed = terminal.shell("runner dlq list --json | head -n 1").out
     return terminal, listed.split('"place":"')[1].split('"')[0]
 
@@ -72,17 +67,13 @@ def place(terminal_and_site: tuple[Terminal, Site]) -> tuple[Terminal, str]:
 def test_it_works(place: tuple[Terminal, str], example: str) -> None:
     terminal, letter = place
     command = example.replace("3@17", letter)
-    for many, few in SMALLER.items():
-        command = command.replace(many, few)
-    # What goes on until somebody ends it is ended, and a shell that is not there is not asked.
-    if "zsh" in command:
-        command = command.replace("eval ", "test -n ")
+    # What goes on until somebody ends it is ended.
     if command == "runner tail":
         command += " --max 1 --from-beginning"
     kafka = terminal.environment({})["RUNNER_KAFKA__BROKERS"]
     command = command.replace("kafka-1:9092", kafka)
 
-    done = terminal.shell(command, HOME=str(terminal.folder / "home"))
+    done = terminal.shell(command)
 
     assert done.code == 0, f"{command}: {done.err}"
     assert "error" not in done.err

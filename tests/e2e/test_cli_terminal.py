@@ -32,7 +32,7 @@ def bash(tmp_path: Path) -> Iterator[PseudoTerminal]:
 
 
 def test_bash_completes_commands_and_options(bash: PseudoTerminal) -> None:
-    bash.type('eval "$(runner completion bash)"; echo "complete"d\n')
+    bash.type('eval "$(runner --show-completion)"; echo "complete"d\n')
     bash.wait_for("completed")
 
     bash.type(f"runner task l{TAB}")
@@ -102,11 +102,3 @@ def test_rows_fit_into_eighty_columns(terminal_and_site: tuple[Terminal, Site]) 
     rows = [row for row in shown.drawn.splitlines() if "OPEN" in row]
     assert len(rows) == 2
     assert all(len(row) <= 80 for row in rows)
-
-
-@pytest.mark.parametrize(("shell", "word"), [("zsh", "compdef"), ("fish", "complete --command runner")])
-def test_other_shells_get_their_script(tmp_path: Path, shell: str, word: str) -> None:
-    told = Terminal(tmp_path, {}).run("completion", shell)
-
-    assert (told.code, told.err) == (0, "")
-    assert word in told.out

@@ -26,8 +26,6 @@ COMMANDS = [
     ["worker"],
     ["dev"],
     ["demo"],
-    ["bench"],
-    ["completion"],
     ["send"],
     ["tail"],
     ["task", "list"],
@@ -39,7 +37,6 @@ COMMANDS = [
     ["dlq", "replay"],
     ["topics", "create"],
     ["config", "check"],
-    ["config", "explain"],
     ["restore"],
 ]
 

@@ -21,7 +21,7 @@ NO_SPACE = "error: standard output cannot be written: No space left on device\n"
 CLOSED = "error: standard output cannot be written: it is closed\n"
 RESULTS = (
     "config check --json",
-    "completion bash",
+    "--show-completion",
     "task list --help",
 )
 
@@ -40,7 +40,7 @@ def shell(tmp_path: Path, line: str, **env: str) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize(
-    ("command", "unbuffered"), [*((command, "") for command in RESULTS), ("completion bash", "1")]
+    ("command", "unbuffered"), [*((command, "") for command in RESULTS), ("--show-completion", "1")]
 )
 def test_an_output_that_is_full_is_said_in_one_line(tmp_path: Path, command: str, unbuffered: str) -> None:
     done = shell(tmp_path, f"runner {command} > {FULL}", PYTHONUNBUFFERED=unbuffered)

@@ -1,1 +1,0 @@
-"""``runner bench``: how fast tasks start and end on the operator's own Kafka and Redis."""
