@@ -19,12 +19,12 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final
 
-from runner.cli.wiring import topic_names
 from runner.config import Config, ConfigError, Problem, load
 from runner.config.environment import PREFIX
 from runner.config.yaml_file import dump
 from runner.embedded import embedded_broker, embedded_redis
 from runner.embedded.subprocesses import free_port, start_tethered, stop
+from runner.kafka.preflight import topic_names
 
 WHAT: Final = (
     "embedded: librdkafka's mock broker and a Valkey server; the mock has no transactions, "

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from runner.cli.log_wiring import Listener, make_log, topic_id
+from runner.cli.log_wiring import Listener, make_log
 from runner.clock import monotonic_seconds
 from runner.config import Config
-from runner.errors import FatalError, LogUnavailable
-from runner.kafka.topics import Cluster, KafkaTopicCatalog
+from runner.errors import LogUnavailable
+from runner.kafka.preflight import topic_id
+from runner.kafka.topics import KafkaTopicCatalog
 from runner.metrics import Metrics
 from runner.store.redis_store import RedisStore
 from runner.worker.components import Components, LoopLimits
@@ -58,15 +59,6 @@ def build_inputs(config: Config) -> list[InputTopic]:
         )
         for name, each in config.inputs.items()
     ]
-
-
-def require_inputs(config: Config, cluster: Cluster) -> None:
-    """FatalError unless every input topic exists."""
-    for name, topic in config.input_topics().items():
-        if topic not in cluster.topics:
-            raise FatalError(
-                f"there is no topic {topic}, which inputs.{name} reads; create it, or remove the input"
-            )
 
 
 def input_threads(surroundings: Surroundings) -> Sequence[InputThread]:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from runner.config import Config, consumer_properties, producer_properties
 from runner.kafka.kafka_log import KafkaLog
+from runner.kafka.preflight import topic_id
 from runner.kafka.topics import Cluster
 from runner.store.calls import Opened
 from runner.worker.loop import Loop
@@ -41,14 +42,6 @@ def make_log(
         topic_id(config, cluster, topic),
         0 if opened is None else opened.incarnation,
     )
-
-
-def topic_id(config: Config, cluster: Cluster, topic: str) -> str:
-    """Return what tells a topic from an earlier one of its name.
-
-    The embedded broker gives no ids; its address is new at every start, and so is its log.
-    """
-    return config.kafka.brokers if cluster.is_mock else cluster.topics[topic].id
 
 
 def _producer_properties(config: Config, cluster: Cluster) -> Mapping[str, Any]:

@@ -30,10 +30,6 @@ class ResponsesTable:
         self._console = console
         self._rows = Rows(console, _COLUMNS)
 
-    def head(self) -> None:
-        """Print the titles."""
-        self._rows.head()
-
     def row(self, seen: TopicMessage) -> None:
         """Print a response; a FAIL with its code, and its reason on a line of its own."""
         error = seen.error() if seen.status == FAIL else {}

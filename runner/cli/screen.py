@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from runner.envelope.plain import encode
@@ -27,6 +29,7 @@ STATUS_STYLES: Final = {
 }
 CUT: Final = "…"
 _GAP: Final = "  "
+_LABEL_WIDTH: Final = 12
 _BEYOND_ASCII: Final = re.compile("[^\0-\x7f]+")
 
 
@@ -42,20 +45,20 @@ class Column:
 class Rows:
     """A table whose rows come one at a time: widths are fixed beforehand.
 
-    On a terminal a cell that is too long is cut, the last column takes what room is left; elsewhere
-    nothing is cut, for the reader may be a program.
+    The titles come above the first row. On a terminal a cell that is too long is cut, the last column takes
+    what room is left; elsewhere nothing is cut, for the reader may be a program.
     """
 
     def __init__(self, console: Console, columns: Sequence[Column]) -> None:
         self._console = console
         self._columns = columns
-
-    def head(self) -> None:
-        """Print the titles."""
-        self._print([Text(column.title, style="bold") for column in self._columns])
+        self._has_head = False
 
     def row(self, *cells: str | Text) -> None:
         """Print one row; cells that are text are shown as they stand, never as markup."""
+        if not self._has_head:
+            self._has_head = True
+            self._print([Text(column.title, style="bold") for column in self._columns])
         self._print([Text(plain(cell)) if isinstance(cell, str) else cell for cell in cells])
 
     def _print(self, cells: Sequence[Text]) -> None:
@@ -87,6 +90,42 @@ def stderr() -> Console:
 def say(console: Console, text: str, style: str | None = None) -> None:
     """Print text as it stands: no markup in it, and its lines are not broken."""
     console.print(Text(text, style=style or ""), soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Print on standard error what a person should know, and need not mend."""
+    say(stderr(), text, "yellow")
+
+
+def hint(text: str) -> None:
+    """Print on standard error what is beside the result: a sum, how to go on."""
+    say(stderr(), text, "dim")
+
+
+def show_fields(fields: Iterable[tuple[str, str | Text]]) -> None:
+    """Print a line for each label and its value; text is shown as it stands, never as markup."""
+    for label, value in fields:
+        text = value if isinstance(value, Text) else Text(plain(value))
+        stdout().print(Text(f"{label:<{_LABEL_WIDTH}}", style="bold") + text, soft_wrap=True)
+
+
+@contextmanager
+def progress(title: str | None, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error for the length of the block; give what moves it on by so many.
+
+    Nothing is shown without a title, or where standard error is no terminal.
+    """
+    console = stderr()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=True),
+    )
+    is_hidden = title is None or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:
+        task = bar.add_task(title or "", total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def print_json(value: Any) -> None:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Final
 
 import typer
 from confluent_kafka import Producer
 
 from runner.actions.policy import Policy
-from runner.cli.interruption import interruption
 from runner.cli.options import AsJson, ConfigFile, read_config
-from runner.cli.progress import progress
-from runner.cli.replies import Replies, reply_topics
-from runner.cli.screen import say, stderr
+from runner.cli.screen import note, progress
 from runner.cli.send_report import SendReport, check_sent, say_interrupted
-from runner.cli.sending import Sending, send_all
 from runner.cli.wiring import build_policy, build_rules, connect_store
-from runner.client.event_lines import EventLine, describe_bad, read_lines
+from runner.client.event_lines import EventLine, describe_bad, read_events
+from runner.client.exchange import Sending, awaited_replies, send_events
 from runner.client.homes import Homes
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.errors import FatalError
 from runner.kafka.clients import Connection, connect_producer
-from runner.kafka.codecs import build_codecs
-from runner.kafka.reader import TopicReader
 
 _STANDARD_INPUT: Final = Path("-")
 
@@ -78,17 +76,13 @@ def send(
     lines = _read(file, settings)
     report = SendReport(len(lines), as_json=as_json)
     if dry_run:
-        report.events(_with_homes(settings, policy, lines))
+        report.events(_located(settings, policy, lines))
         return
     producer = connect_producer(settings)
     producer.partitions_of([settings.topics.requests, settings.topics.responses])
-    events = _with_homes(settings, policy, lines)
+    events = _located(settings, policy, lines)
     with ExitStack() as stack:
-        replies = None
-        if wait:
-            topics = reply_topics(lines, policy).intersection(producer.metadata().topics)
-            reader = stack.enter_context(TopicReader(settings, topics, from_beginning=False))
-            replies = Replies(lines, policy, reader)
+        replies = stack.enter_context(awaited_replies(settings, policy, producer, lines)) if wait else None
         sent, seconds = _sent(producer, settings.topics.requests, events)
         report.events(sent)
         try:
@@ -102,14 +96,34 @@ def send(
 def _sent(
     producer: Connection[Producer], topic: str, events: Sequence[Sending]
 ) -> tuple[list[Sending], float]:
-    """Send all, and return what became of each and how long it took; Ctrl-C says so and ends."""
+    """Send all, and return what became of each and how long it took; Ctrl-C reports it and ends."""
     began_seconds = monotonic_seconds()
-    with interruption() as is_interrupted, progress(stderr(), "sending", len(events)) as step:
-        sent = send_all(producer, topic, events, step, is_interrupted)
+    with _interruption() as is_interrupted, progress("sending", len(events)) as step:
+        sent = send_events(producer, topic, events, step, is_interrupted)
     if is_interrupted():
         say_interrupted(sent)
         raise KeyboardInterrupt
     return sent, monotonic_seconds() - began_seconds
+
+
+@contextmanager
+def _interruption() -> Iterator[Callable[[], bool]]:
+    """Give whether Ctrl-C was pressed in the block, where it is no exception in the middle of a step.
+
+    A second Ctrl-C is the usual KeyboardInterrupt.
+    """
+    pressed = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if pressed.is_set():
+            signal.default_int_handler(number, frame)
+        pressed.set()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _read(file: Path, config: Config) -> list[EventLine]:
@@ -118,9 +132,7 @@ def _read(file: Path, config: Config) -> list[EventLine]:
         data = sys.stdin.buffer.read() if file == _STANDARD_INPUT else file.read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{name} cannot be read: {error.strerror}") from error
-    with closing(build_codecs(config)) as codecs:
-        codec = codecs.of(config.topics.requests)
-        events, bad = read_lines(data.split(b"\n"), build_rules(config), config.limits.event_bytes, codec)
+    events, bad = read_events(config, build_rules(config), data.split(b"\n"))
     if bad:
         raise FatalError(f"{name} has lines that are no events; nothing was sent\n{describe_bad(bad)}")
     if not events:
@@ -128,16 +140,14 @@ def _read(file: Path, config: Config) -> list[EventLine]:
     return events
 
 
-def _with_homes(config: Config, policy: Policy, lines: Sequence[EventLine]) -> list[Sending]:
+def _located(config: Config, policy: Policy, lines: Sequence[EventLine]) -> list[Sending]:
     """Return the events with the home of their task where Redis knows it; without Redis, none has one."""
-    with closing(connect_store(config)) as store:
+    with closing(connect_store(config)) as store, progress("looking for homes", len(lines)) as step:
         homes = Homes(store, policy)
-        with progress(stderr(), "looking for homes", len(lines)) as step:
-            events = []
-            for line, home in zip(lines, homes.of(lines), strict=True):
-                events.append(Sending(line, home))
-                step(1)
+        events = []
+        for line, home in zip(lines, homes.of(lines), strict=True):
+            events.append(Sending(line, home))
+            step(1)
     if homes.unavailable is not None:
-        note = f"note: {homes.unavailable}; events go by their key, and the runner forwards them"
-        say(stderr(), note, "yellow")
+        note(f"note: {homes.unavailable}; events go by their key, and the runner forwards them")
     return events

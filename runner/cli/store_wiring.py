@@ -9,12 +9,12 @@ from uuid import uuid4
 
 from runner.changelog.reader import KafkaChangelog
 from runner.changelog.restorer import Extent, Group, RestoreObserver, Restorer
-from runner.cli.log_wiring import topic_id
 from runner.config import Config
 from runner.config.clients import client_properties
-from runner.errors import FatalError, PositionUnknown
+from runner.errors import PositionUnknown
 from runner.kafka.commit_metadata import incarnation_of, topic_of
 from runner.kafka.group_offsets import group_offsets
+from runner.kafka.preflight import topic_id
 from runner.kafka.topics import Cluster
 from runner.store.calls import LISTS, Opened, Ownership
 from runner.store.redis_store import RedisStore
@@ -43,34 +43,6 @@ def open_store(store: RedisStore, config: Config, cluster: Cluster, *, by_hand: 
     if config.restores:
         store.bind_server()
     return opened
-
-
-def require_kept(config: Config, cluster: Cluster) -> None:
-    """FatalError where Kafka would throw away what is needed, as far as topics tell how they are kept."""
-    requests, tasks = config.topics.requests, config.topics.tasks
-    if "compact" in cluster.topics[requests].cleanup_policy:
-        raise FatalError(
-            f"topic {requests} (topics.requests) is compacted: of events with the same key all but the last "
-            "would vanish unread; set its cleanup.policy to delete"
-        )
-    policy = "compact" if tasks is None else cluster.topics[tasks].cleanup_policy
-    if policy not in {"compact", ""}:
-        raise FatalError(
-            f"topic {tasks} (topics.tasks) has cleanup.policy {policy}: what it tells of open tasks would be "
-            "deleted one day; set it to compact"
-        )
-
-
-def require_partitions(config: Config, cluster: Cluster) -> None:
-    """FatalError unless the changelog has a partition for each shard: a task stays in one of either."""
-    changelog, shards = config.topics.tasks, config.redis.shards
-    if changelog is None or cluster.topics[changelog].partitions == shards:
-        return
-    raise FatalError(
-        f"topic {changelog} (topics.tasks) has {cluster.topics[changelog].partitions} partitions, "
-        f"redis.shards is {shards}; they must be the same: make the topic with {shards} partitions "
-        "and cleanup.policy compact"
-    )
 
 
 def _changelog(config: Config, topic: str) -> KafkaChangelog:

@@ -12,7 +12,7 @@ from runner.cli.responses_table import ResponsesTable
 from runner.cli.screen import print_json, stdout
 from runner.clock import Ticker, monotonic_seconds
 from runner.kafka.reader import TopicReader
-from runner.kafka.topic_message import Sightings, TopicMessage, described
+from runner.kafka.topic_message import Messages, TopicMessage, described
 
 POLL_SECONDS: Final = 0.5
 
@@ -53,8 +53,6 @@ def tail(
     since_ms = None if since is None else moment_option("--since", since)
     topics = [settings.topics.responses]
     with TopicReader(settings, topics, from_beginning=from_beginning, since_ms=since_ms) as reader:
-        if not as_json:
-            table.head()
         for seen in follow(reader, limit, until_idle, monotonic_seconds):
             if as_json:
                 print_json(described(seen))
@@ -63,7 +61,7 @@ def tail(
 
 
 def follow(
-    reader: Sightings, limit: int | None, until_idle_seconds: float | None, ticker: Ticker
+    reader: Messages, limit: int | None, until_idle_seconds: float | None, ticker: Ticker
 ) -> Iterator[TopicMessage]:
     """Give what comes, until ``limit`` of them have, or none for so long; None: for ever."""
     given, last_seconds = 0, ticker()

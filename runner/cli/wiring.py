@@ -20,7 +20,6 @@ from runner.config.clients import (
 from runner.envelope.event import MetaRules
 from runner.errors import SchemasUnavailable, StoreRefused, StoreUnavailable, TransientError
 from runner.kafka.connectivity import LastError
-from runner.kafka.permissions import READ, WRITE
 from runner.store.connection.cluster import connect_cluster
 from runner.store.connection.command import Connection
 from runner.store.connection.single import connect, connect_sentinel
@@ -90,33 +89,6 @@ def connect_admin(config: Config, complaints: LastError) -> AdminClient:
     # It would write to standard error by itself; of an outage the other clients tell as well.
     properties: dict[str, Any] = {"log_level": 2, **client_properties(config), "error_cb": complaints}
     return AdminClient(properties)
-
-
-def required_topics(config: Config) -> tuple[str, ...]:
-    """Return the topics without which a worker does not start."""
-    topics = config.topics
-    named = (topics.requests, topics.responses, topics.dead_letters, topics.tasks)
-    return tuple(name for name in named if name is not None)
-
-
-def topic_names(config: Config) -> tuple[str, ...]:
-    """Return every topic the runner reads or writes."""
-    others = (*config.responses.streams, *config.input_topics().values())
-    return (*required_topics(config), *others)
-
-
-def topics_read(config: Config) -> tuple[str, ...]:
-    """Return the topics whose messages may become dead letters."""
-    return (config.topics.requests, *config.input_topics().values())
-
-
-def topic_operations(config: Config) -> dict[str, tuple[str, ...]]:
-    """Return what a worker must be allowed to do with each topic."""
-    written = (*required_topics(config), *config.responses.streams)
-    operations: dict[str, tuple[str, ...]] = dict.fromkeys(written, (WRITE,))
-    for name in (*topics_read(config), *filter(None, (config.topics.tasks,))):
-        operations[name] = (READ, *operations.get(name, ()))
-    return operations
 
 
 def _domain(rules: DomainRules) -> DomainPolicy:

@@ -14,21 +14,17 @@ from runner import log
 from runner.changelog.writer import Changelog
 from runner.cli.changelog_wiring import settle_changelog
 from runner.cli.event_settings import check_event_settings
-from runner.cli.input_wiring import Surroundings, input_threads, require_inputs
-from runner.cli.log_wiring import Listener, make_log, topic_id
-from runner.cli.message_sizes import check_message_sizes
+from runner.cli.input_wiring import Surroundings, input_threads
+from runner.cli.log_wiring import Listener, make_log
 from runner.cli.stopping import Stopping, stopping_by_signal
-from runner.cli.store_wiring import make_restorers, open_store, require_kept, require_partitions
+from runner.cli.store_wiring import make_restorers, open_store
 from runner.cli.trace_wiring import open_traces
 from runner.cli.wiring import (
     build_policy,
     build_rules,
     connect_admin,
     connect_store,
-    required_topics,
     said_with_remedy,
-    topic_names,
-    topic_operations,
 )
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config, check_properties
@@ -37,14 +33,13 @@ from runner.errors import FatalError, PositionUnknown
 from runner.kafka.codecs import build_codecs
 from runner.kafka.connectivity import LastError, first_answer, unreachable
 from runner.kafka.kafka_log import KafkaLog
-from runner.kafka.permissions import require_permissions
+from runner.kafka.preflight import check_topics, topic_id, topic_names
 from runner.kafka.topics import (
     EVERY_SECONDS,
     Cluster,
     KafkaTopicCatalog,
     TopicWatch,
     ask_cluster,
-    require_topics,
 )
 from runner.metrics import Metrics
 from runner.store.calls import Opened
@@ -145,7 +140,8 @@ class _Worker:
         stack.callback(store.close)
         given = config
         self._config = config = start.answered(lambda: settle_changelog(given, store))
-        _require_kafka(config, cluster)
+        for reason in check_topics(config, cluster):
+            _log.warning("little_room", reason=reason)
         opened = start.answered(lambda: open_store(store, config, cluster))
         by_suffix = config.responses.partitioner == "suffix"
         topics = KafkaTopicCatalog(cluster, self._codecs.by_topic, self._codecs.default, by_suffix=by_suffix)
@@ -268,18 +264,6 @@ class _Worker:
     def _serve(self) -> HealthServer:
         http = self._config.http
         return HealthServer(self._state, self._metrics.registry, (http.host, http.port))
-
-
-def _require_kafka(config: Config, cluster: Cluster) -> None:
-    """FatalError unless Kafka has what the settings need, and lets us use it."""
-    # A response stream may be missing for now: events that name it are refused, not the worker.
-    require_topics(cluster, required_topics(config), exactly_once=config.delivery == "exactly_once")
-    require_permissions(cluster, topic_operations(config))
-    require_partitions(config, cluster)
-    require_kept(config, cluster)
-    for reason in check_message_sizes(config, cluster):
-        _log.warning("little_room", reason=reason)
-    require_inputs(config, cluster)
 
 
 def _delivery(config: Config) -> type[ExactlyOnce | AtLeastOnce]:

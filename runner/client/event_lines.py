@@ -7,13 +7,16 @@ would answer with FAIL is sent: its sender may want to see the answer.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
+from runner.config import Config
 from runner.envelope.codec import Codec, JsonCodec
 from runner.envelope.event import Event, MetaRules, read_event, require_answerable
 from runner.envelope.plain import BYTE_ORDER_MARK
 from runner.errors import PoisonError
+from runner.kafka.codecs import build_codecs
 
 LONGEST_LIST: Final = 20
 """Bad lines that are named; of more the number is given."""
@@ -61,6 +64,15 @@ def read_lines(
         except PoisonError as error:
             bad.append(BadLine(number, str(error)))
     return events, bad
+
+
+def read_events(
+    config: Config, rules: MetaRules, lines: Iterable[bytes]
+) -> tuple[list[EventLine], list[BadLine]]:
+    """Return the same in the encoding of the requests topic, within the limit of the configuration."""
+    with closing(build_codecs(config)) as codecs:
+        codec = codecs.of(config.topics.requests)
+        return read_lines(lines, rules, config.limits.event_bytes, codec)
 
 
 def describe_bad(bad: list[BadLine]) -> str:

@@ -14,7 +14,7 @@ from runner.config import Config
 from runner.errors import FatalError
 from runner.kafka.clients import ANSWER_SECONDS, Connection, connect_consumer
 from runner.kafka.codecs import build_codecs
-from runner.kafka.topic_message import TopicMessage, read_sighting
+from runner.kafka.topic_message import TopicMessage, read_message
 
 _END: Final = "_PARTITION_EOF"
 # The client goes on asking after any other error.
@@ -92,7 +92,7 @@ class TopicReader:
             return None
         error = message.error()
         if error is None:
-            seen = read_sighting(message, self._codecs.of(message.topic() or ""))
+            seen = read_message(message, self._codecs.of(message.topic() or ""))
             self._next[seen.topic, seen.partition] = seen.offset + 1
             return seen
         if error.name() == _END:

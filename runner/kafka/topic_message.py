@@ -91,15 +91,15 @@ class TopicMessage:
         return error if isinstance(error, dict) else {}
 
 
-class Sightings(Protocol):
-    """Where messages are seen."""
+class Messages(Protocol):
+    """Where messages of topics come from."""
 
     def next(self, timeout_seconds: float) -> TopicMessage | None:
         """Return the next message, waiting at most so long; None if there was none."""
         ...
 
 
-def read_sighting(message: Message, codec: Codec = _JSON) -> TopicMessage:
+def read_message(message: Message, codec: Codec = _JSON) -> TopicMessage:
     """Return what a message of the consumer says; not for its error events."""
     # The library types these as optional: only an event that is no message lacks them.
     topic: Any = message.topic()

@@ -7,12 +7,11 @@ from typing import Any, cast
 
 from confluent_kafka import Producer
 
-from runner.cli.restore.fill import fill_changelog
-from runner.cli.restore.place import open_place
-from runner.cli.restore.writer import connect_writer
+from runner.cli.restore.fill import fill_changelog, open_writer
+from runner.cli.restore.site import open_site
 from runner.config import load
 from runner.config.model import Config
-from runner.kafka.clients import Connection
+from runner.kafka.sending import Transactions
 
 
 class DyingProducer:
@@ -33,13 +32,14 @@ class DyingProducer:
 
 
 def main() -> None:
-    def connect(config: Config) -> Connection[Producer]:
-        connection = connect_writer(config)
+    def dying_writer(config: Config) -> Transactions:
+        writer = open_writer(config)
+        connection = writer.connection
         connection.client = cast(Producer, DyingProducer(connection.client, int(sys.argv[1])))
-        return connection
+        return writer
 
-    with open_place(load(None, os.environ)) as place:
-        fill_changelog(place, as_json=True, connect=connect)
+    with open_site(load(None, os.environ)) as site:
+        fill_changelog(site, as_json=True, open_writer=dying_writer)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Producer
 
-from runner.cli.dlq.letter import REPLAY_OF, REPLAYED, Place
-from runner.cli.dlq.replaying import Replay, connect_replayer
+from runner.cli.dlq.letter import REPLAY_OF, REPLAYED
+from runner.cli.dlq.replay_command import connect_replayer, replay_of
 from runner.config import load
 from runner.errors import FatalError
 from runner.kafka.reader import TopicReader
@@ -85,8 +85,7 @@ def test_dead_letters_are_listed_with_where_from_and_why(buried: tuple[Terminal,
     newest = terminal.run("dlq", "list", "--limit", "1")
     assert len(rows(newest)) == 2
     assert "the newest 1 are shown" in newest.err
-    counts = objects(terminal.run("dlq", "list", "--counts", "--json"))
-    assert {each["reason"]: each["count"] for each in counts} == reasons
+    assert all(f"{count} {reason}" in newest.err for reason, count in reasons.items())
 
 
 def test_times_choose_what_was_buried_then(buried: tuple[Terminal, Site]) -> None:
@@ -219,14 +218,12 @@ def test_a_replay_that_another_overtakes_ends_and_nothing_goes_twice(by_hand: tu
     """The second one begins when the first has read what was replayed, and not sent yet."""
     terminal, site = by_hand
     config = load(None, site.environment())
-    first = connect_replayer(config)
+    send = connect_replayer(config)
     [letter, *_] = all_of(site, site.dead_letters)
-    place = Place(letter.partition, letter.offset)
-    replay = Replay(place, site.requests, 0, letter.raw_key, letter.value, ())
     assert len(objects(terminal.run(*AGAIN))) == 7
 
     with pytest.raises(FatalError, match="another replay of these dead letters was started"):
-        first.send([replay])
+        send([replay_of(letter, 4)])
     sent = [seen.headers[REPLAYED] for seen in all_of(site, site.requests) if REPLAYED in seen.headers]
     assert len(sent) == len(set(sent)) == 7
 

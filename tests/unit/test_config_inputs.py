@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.cli.input_wiring import build_inputs, require_inputs
-from runner.cli.wiring import topic_names
+from runner.cli.input_wiring import build_inputs
 from runner.config import Config, ConfigError, load
 from runner.config.sections import Input
 from runner.errors import FatalError
+from runner.kafka.preflight import require_inputs, topic_names
 from runner.kafka.topics import Cluster, Topic
 
 ROOT = Path(__file__).parents[2]

@@ -5,22 +5,22 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import IO, Annotated, Any, Final
 from uuid import uuid4
 
 import typer
 from rich.text import Text
 
+from runner.actions.decision import OutgoingMessage
+from runner.actions.incoming import ORIGIN
 from runner.cli.demo import story
+from runner.cli.demo.actors import People, SagaEngine
 from runner.cli.demo.checks import Check, check_all, check_worker
-from runner.cli.demo.mark import Mark
-from runner.cli.demo.people import People
-from runner.cli.demo.saga_engine import SagaEngine
-from runner.cli.demo.timeline import Timeline
 from runner.cli.embedded_runner import WHAT, embedded_runner
 from runner.cli.options import ConfigFile, read_config
-from runner.cli.screen import plain, say, stderr, stdout
-from runner.cli.sending import ACKNOWLEDGE_SECONDS
+from runner.cli.screen import Column, Rows, plain, say, status_text, stderr, stdout
+from runner.cli.times import clock_time
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.embedded.subprocesses import stop
@@ -28,6 +28,7 @@ from runner.envelope.plain import encode
 from runner.errors import FatalError
 from runner.kafka.clients import connect_producer
 from runner.kafka.reader import TopicReader
+from runner.kafka.sending import send_all
 from runner.kafka.topic_message import REPLY, TopicMessage
 
 PARTITIONS: Final = 12
@@ -39,6 +40,16 @@ LAST_LOG_LINES: Final = 20
 LONGEST_REASON: Final = 300
 
 _POLL_SECONDS: Final = 0.2
+
+# Together no wider than the usual terminal.
+_COLUMNS: Final = (
+    Column("time", 12),
+    Column("topic", 9),
+    Column("partition", 9, align_right=True),
+    Column("key", 14),
+    Column("status", 11),
+    Column("task id", 15),
+)
 
 Live = Annotated[
     bool, typer.Option("--live", help="On the configured brokers, with the workers that run there.")
@@ -77,15 +88,13 @@ def _on_embedded_servers() -> list[Check]:
         log = stack.enter_context(tempfile.TemporaryFile())
         running = stack.enter_context(embedded_runner(Config(), PARTITIONS, log))
         worker = running.worker
-        reader = stack.enter_context(
-            TopicReader(running.config, _watched(running.config), from_beginning=True)
-        )
+        reader = stack.enter_context(_reader(running.config, from_beginning=True))
         play = Play(running.config, reader, Mark())
         play.run(lambda: worker.poll() is None)
         stop(worker)
         play.drain()
         checks = [*play.checks(), check_worker(worker.returncode)]
-        _show(checks)
+        _show_checks(checks)
         if not all(check.holds for check in checks):
             _show_log(log)
     return checks
@@ -93,28 +102,50 @@ def _on_embedded_servers() -> list[Check]:
 
 def _on_a_real_site(config: Config) -> list[Check]:
     say(stdout(), f"on {config.kafka.brokers}, with the workers that run there\n", "dim")
-    with TopicReader(config, _watched(config), from_beginning=False) as reader:
+    with _reader(config, from_beginning=False) as reader:
         play = Play(config, reader, Mark(f".{uuid4().hex[:6]}"))
         play.run(lambda: True)
         play.drain()
     checks = play.checks()
-    _show(checks)
+    _show_checks(checks)
     return checks
 
 
-def _watched(config: Config) -> tuple[str, ...]:
-    return (config.topics.requests, config.topics.responses, config.topics.dead_letters)
+def _reader(config: Config, *, from_beginning: bool) -> TopicReader:
+    topics = (config.topics.requests, config.topics.responses, config.topics.dead_letters)
+    return TopicReader(config, topics, from_beginning=from_beginning)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the ids of one demo's requests end with; empty where nobody else uses the topics."""
+
+    text: str = ""
+
+    def put_on(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the event under a marked request id; one that has the mark already is left as it is."""
+        request = event["requestMeta"]
+        request_id = request["id"].removesuffix(self.text) + self.text
+        return event | {"requestMeta": request | {"id": request_id}}
+
+    def is_on(self, message: TopicMessage) -> bool:
+        """Whether a message belongs to this demo: also a timer's, whose key holds the task's id."""
+        return self.text in message.key
+
+    def taken_off(self, message: TopicMessage) -> TopicMessage:
+        """Return the message under the key that the story knows."""
+        return replace(message, key=message.key.removesuffix(self.text))
 
 
 class Play:
-    """The story on stage: what is seen is shown, and handed to the engine and to the people."""
+    """The story on stage: every message is shown as it is seen, and handed to the engine and the people."""
 
     def __init__(self, config: Config, reader: TopicReader, mark: Mark) -> None:
         self._topics = config.topics
         self._reader = reader
         self._mark = mark
-        self._producer = connect_producer(config).client
-        self._timeline = Timeline(stdout())
+        self._producer = connect_producer(config)
+        self._rows = Rows(stdout(), _COLUMNS)
         self._engine = SagaEngine(story.STEPS, self._send)
         self._people = People(self._send)
         self._seen: list[TopicMessage] = []
@@ -122,12 +153,13 @@ class Play:
     def run(self, has_workers: Callable[[], bool]) -> None:
         """Play until the saga has ended and the director has her answer, or too long has passed."""
         give_up = monotonic_seconds() + STORY_SECONDS
-        self._timeline.tell(story.TITLE)
-        self._timeline.head()
+        _tell(story.TITLE)
         self._engine.start()
         while not self._is_over() and monotonic_seconds() < give_up and has_workers():
-            for seen in self._burst():
-                self._see(seen)
+            for message in self._burst():
+                self._show(message)
+                if message.topic == self._topics.responses:
+                    self._act(self._mark.taken_off(message))
 
     def drain(self) -> None:
         """Show what else there is, once nothing is expected any more.
@@ -136,58 +168,66 @@ class Play:
         """
         give_up = monotonic_seconds() + DRAIN_SECONDS
         while not self._reader.has_read_all() and monotonic_seconds() < give_up:
-            for seen in self._burst():
-                self._show(seen)
+            for message in self._burst():
+                self._show(message)
         if self._engine.result is not None:
-            payload = encode(self._engine.result["payload"]).decode()
-            self._timeline.tell(f"{story.ENDED}\n{payload}\n")
+            _tell(f"{story.ENDED}\n{encode(self._engine.result['payload']).decode()}\n")
 
     def checks(self) -> list[Check]:
         """Return what must be true of all that was seen."""
         return check_all(
-            [seen for seen in self._seen if seen.topic == self._topics.responses],
-            [seen for seen in self._seen if seen.topic == self._topics.dead_letters],
+            [message for message in self._seen if message.topic == self._topics.responses],
+            [message for message in self._seen if message.topic == self._topics.dead_letters],
         )
 
     def _burst(self) -> list[TopicMessage]:
         """Return what there is of ours, in the order of writing: partitions know nothing of that."""
         burst = []
-        seen = self._reader.next(_POLL_SECONDS)
-        while seen is not None:
-            if self._mark.is_on(seen):
-                burst.append(seen)
-            seen = self._reader.next(0)
-        return sorted(burst, key=lambda seen: seen.time_ms or 0)
+        message = self._reader.next(_POLL_SECONDS)
+        while message is not None:
+            if self._mark.is_on(message):
+                burst.append(message)
+            message = self._reader.next(0)
+        return sorted(burst, key=lambda message: message.time_ms or 0)
 
     def _is_over(self) -> bool:
-        answered = {seen.key for seen in self._seen if seen.kind == REPLY}
+        answered = {message.key for message in self._seen if message.kind == REPLY}
         return self._engine.result is not None and story.DIRECTOR.request_id in answered
 
-    def _see(self, seen: TopicMessage) -> None:
-        self._show(seen)
-        if seen.topic != self._topics.responses:
-            return
-        seen = self._mark.taken_off(seen)
-        led_to = self._engine.see(seen)
-        if led_to is not None:
-            self._timeline.tell(story.ENTERED[led_to])
-        person = self._people.see(seen)
+    def _act(self, response: TopicMessage) -> None:
+        following = self._engine.see(response)
+        if following is not None:
+            _tell(story.ENTERED[following])
+        person = self._people.see(response)
         if person is not None:
-            self._timeline.tell(story.ACTS[person])
+            _tell(story.ACTS[person])
 
-    def _show(self, seen: TopicMessage) -> None:
-        self._seen.append(self._mark.taken_off(seen))
-        self._timeline.show(seen)
+    def _show(self, message: TopicMessage) -> None:
+        self._seen.append(self._mark.taken_off(message))
+        place = (message.topic, str(message.partition), message.key)
+        self._rows.row(clock_time(message.time_ms), *place, _status(message), message.task_id)
 
     def _send(self, event: dict[str, Any]) -> None:
         """Send an event to requests, by its key: where its task lives is the runner's business."""
         event = self._mark.put_on(event)
         key = event["requestMeta"]["id"].encode()
-        self._producer.produce(self._topics.requests, encode(event), key)
-        self._producer.flush(ACKNOWLEDGE_SECONDS)
+        send_all(self._producer, [OutgoingMessage(self._topics.requests, key, encode(event), ())])
 
 
-def _show(checks: Sequence[Check]) -> None:
+def _tell(text: str) -> None:
+    say(stdout(), text, "italic")
+
+
+def _status(message: TopicMessage) -> Text:
+    """Return the status of a response; of a request the action, or that it was forwarded."""
+    if message.status:
+        return status_text(message.status, str(message.error().get("code", "")))
+    if ORIGIN in message.headers:
+        return status_text("forwarded")
+    return status_text(str(message.section("eventMeta").get("action", "?")))
+
+
+def _show_checks(checks: Sequence[Check]) -> None:
     for check in checks:
         mark = Text("✓ ", style="green") if check.holds else Text("✗ ", style="bold red")
         reason = "" if check.holds else f" ({plain(check.seen, LONGEST_REASON)})"

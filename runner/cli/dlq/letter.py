@@ -60,7 +60,7 @@ class Letter:
         """``topic/partition@offset``."""
         return UNKNOWN if self.topic is None else f"{self.topic}/{self.source or UNKNOWN}"
 
-    def described(self, *, replayed: bool) -> dict[str, Any]:
+    def described(self) -> dict[str, Any]:
         """Return the letter for programs."""
         source = self.source
         return {
@@ -77,38 +77,37 @@ class Letter:
             },
             "key": self.key,
             "bytes": self.size,
-            "replayed": replayed,
         }
 
 
-def read_letter(seen: TopicMessage) -> Letter:
+def read_letter(message: TopicMessage) -> Letter:
     """Return a message of the dead-letter topic that is no note. Never raises, whatever its bytes are."""
-    headers = seen.headers
+    headers = message.headers
     return Letter(
-        place=Place(seen.partition, seen.offset),
-        time_ms=seen.time_ms,
+        place=Place(message.partition, message.offset),
+        time_ms=message.time_ms,
         reason=headers.get(box.REASON) or UNKNOWN,
         message=headers.get(box.MESSAGE, ""),
         topic=headers.get(box.TOPIC),
         source=parse_place(f"{headers.get(box.PARTITION)}@{headers.get(box.OFFSET)}"),
-        key=seen.key,
-        size=len(seen.value or b""),
+        key=message.key,
+        size=len(message.value or b""),
         again=headers.get(REPLAYED, ""),
     )
 
 
-def replayed_place(seen: TopicMessage) -> Place | None:
+def replayed_place(message: TopicMessage) -> Place | None:
     """Return the letter that a note says was replayed; None for a message that is no note."""
-    if box.REASON in seen.headers:
+    if box.REASON in message.headers:
         return None
-    place = parse_place(seen.headers.get(REPLAY_OF, ""))
-    return place if place is not None and place.partition == seen.partition else None
+    place = parse_place(message.headers.get(REPLAY_OF, ""))
+    return place if place is not None and place.partition == message.partition else None
 
 
 def parse_place(text: str) -> Place | None:
     """Return the place that ``str`` wrote; None for anything else."""
-    found = _PLACE.fullmatch(text)
-    return None if found is None else Place(int(found[1]), int(found[2]))
+    match = _PLACE.fullmatch(text)
+    return None if match is None else Place(int(match[1]), int(match[2]))
 
 
 def original_headers(headers: RawHeaders) -> RawHeaders:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Final
 
 import typer
 
-from runner.cli.dlq.letter import Letter
-from runner.cli.dlq.reading import Found, Reasons, Since, Until, find, wanted
+from runner.cli.dlq.letter import Letter, Place, read_letter, replayed_place
+from runner.cli.dlq.reading import LetterFilter, Reasons, Since, Until, letter_filter, messages
 from runner.cli.options import AsJson, ConfigFile, read_config
-from runner.cli.screen import Column, Rows, plain, print_json, say, stderr, stdout
+from runner.cli.screen import Column, Rows, hint, plain, print_json, stdout
 from runner.cli.times import minute
+from runner.kafka.topic_message import TopicMessage
 
 _COLUMNS: Final = (
     Column("place", 8),
@@ -20,7 +24,6 @@ _COLUMNS: Final = (
     Column("replayed", 8),
     Column("from", 20),
 )
-_COUNT_COLUMNS: Final = (Column("reason", 20), Column("dead letters", 12, align_right=True))
 
 
 def list_(
@@ -32,61 +35,72 @@ def list_(
     ] = 100,
     config: ConfigFile = None,
     *,
-    counts: Annotated[bool, typer.Option("--counts", help="Only how many there are of each reason.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, oldest first: messages that could never be handled.
 
     Reads the topic from --since to where it ends now; joins no group and
-    changes nothing. With --json each is one line: place, timeMs, reason,
-    message, source, key, bytes, and whether it was replayed; with --counts
-    each reason is one line.
+    changes nothing. At the end it says how many there are of each reason.
+    With --json each is one line: place, timeMs, reason, message, source, key,
+    bytes, and whether it was replayed.
 
     [bold]Examples[/bold]
 
       runner dlq list --since 2h
       runner dlq list --reason NOT_JSON --reason TOO_LARGE --json
-      runner dlq list --counts
     """
-    settings = read_config(config)
-    found = find(settings, wanted(reason, since, until), limit)
-    if counts:
-        _show_counts(found, as_json=as_json)
-        return
-    letters = found.letters
-    if as_json:
-        for letter in letters:
-            print_json(letter.described(replayed=letter.place in found.replayed))
-    elif letters:
-        rows = Rows(stdout(), _COLUMNS)
-        rows.head()
-        for letter in letters:
-            rows.row(*_cells(letter, found))
-    _summarise(found, len(letters))
-
-
-def _cells(letter: Letter, found: Found) -> tuple[str, ...]:
-    buried = "-" if letter.time_ms is None else minute(letter.time_ms)
-    replayed = "yes" if letter.place in found.replayed else "no"
-    return str(letter.place), buried, letter.reason, str(letter.size), replayed, letter.came_from
-
-
-def _show_counts(found: Found, *, as_json: bool) -> None:
-    rows = Rows(stdout(), _COUNT_COLUMNS)
-    if not as_json:
-        rows.head()
-    for reason, count in found.counts.most_common():
+    wanted = letter_filter(reason, since, until)
+    letters = Letters()
+    newest = letters.newest(
+        messages(read_config(config), wanted.since_ms, "reading dead letters"), wanted, limit
+    )
+    rows = Rows(stdout(), _COLUMNS)
+    for letter in newest:
+        is_replayed = letter.place in letters.replayed
         if as_json:
-            print_json({"reason": reason, "count": count})
+            print_json(letter.described() | {"replayed": is_replayed})
         else:
-            rows.row(reason, str(count))
+            rows.row(*_cells(letter), "yes" if is_replayed else "no", letter.came_from)
+    hint(letters.summary(len(newest)))
 
 
-def _summarise(found: Found, shown: int) -> None:
-    total = found.counts.total()
-    if not total:
-        say(stderr(), "no such dead letter", "dim")
-        return
-    each = ", ".join(f"{count} {plain(reason, 60)}" for reason, count in found.counts.most_common(10))
-    newest = f"; the newest {shown} are shown, --limit shows more" if shown < total else ""
-    say(stderr(), f"{total} dead letters: {each}{newest}", "dim")
+class Letters:
+    """What was read: how many letters fit, by their reason, and which were replayed."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.replayed: set[Place] = set()
+
+    def newest(self, topic: Iterable[TopicMessage], wanted: LetterFilter, limit: int) -> list[Letter]:
+        """Read all messages, and return the newest letters that fit by the time they were buried."""
+        newest = heapq.nlargest(limit, self._fitting(topic, wanted), key=_order)
+        return newest[::-1]
+
+    def summary(self, shown: int) -> str:
+        """Return how many there are, and of how many reasons."""
+        total = self.counts.total()
+        if not total:
+            return "no such dead letter"
+        each = ", ".join(f"{count} {plain(reason, 60)}" for reason, count in self.counts.most_common(10))
+        more = f"; the newest {shown} are shown, --limit shows more" if shown < total else ""
+        return f"{total} dead letters: {each}{more}"
+
+    def _fitting(self, topic: Iterable[TopicMessage], wanted: LetterFilter) -> Iterator[Letter]:
+        for message in topic:
+            replayed = replayed_place(message)
+            if replayed is not None:
+                self.replayed.add(replayed)
+                continue
+            letter = read_letter(message)
+            if wanted.fits(letter):
+                self.counts[letter.reason] += 1
+                yield letter
+
+
+def _order(letter: Letter) -> tuple[int, int, int]:
+    return letter.time_ms or 0, letter.place.partition, letter.place.offset
+
+
+def _cells(letter: Letter) -> tuple[str, ...]:
+    buried = "-" if letter.time_ms is None else minute(letter.time_ms)
+    return str(letter.place), buried, letter.reason, str(letter.size)

@@ -1,19 +1,16 @@
-"""Reads the dead-letter topic from a time to where it ends now, and says what is asked for."""
+"""Reads the dead-letter topic from a time to where it ends now, and chooses by reason and time."""
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from runner.cli.dlq.letter import Letter, Place, read_letter, replayed_place
+from runner.cli.dlq.letter import Letter, Place, replayed_place
 from runner.cli.options import moment_option
-from runner.cli.progress import progress
-from runner.cli.screen import stderr
+from runner.cli.screen import progress
 from runner.config import Config
 from runner.kafka.reader import TopicReader
 from runner.kafka.topic_message import TopicMessage
@@ -34,15 +31,15 @@ Until = Annotated[str | None, typer.Option(metavar="TIME", help="Buried before t
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which dead letters are asked for."""
+class LetterFilter:
+    """Which dead letters are chosen."""
 
     reasons: frozenset[str] = frozenset()
     since_ms: int | None = None
     until_ms: int | None = None
 
     def fits(self, letter: Letter) -> bool:
-        """Whether a letter is asked for; one without a time fits every time."""
+        """Whether a letter is chosen; one without a time fits every time."""
         if self.reasons and letter.reason not in self.reasons:
             return False
         if letter.time_ms is None:
@@ -51,34 +48,9 @@ class Wanted:
         return not is_late and (self.since_ms is None or letter.time_ms >= self.since_ms)
 
 
-@dataclass(slots=True)
-class Found:
-    """The newest letters that fit, how many there are of each reason, and which were replayed."""
-
-    most: int
-    counts: Counter[str] = field(default_factory=Counter)
-    replayed: set[Place] = field(default_factory=set)
-    _newest: list[tuple[int, int, int, Letter]] = field(default_factory=list)
-
-    def add(self, letter: Letter) -> None:
-        """Take a letter; of more than ``most`` the oldest is let go."""
-        self.counts[letter.reason] += 1
-        place = letter.place
-        entry = (letter.time_ms or 0, place.partition, place.offset, letter)
-        if len(self._newest) < self.most:
-            heapq.heappush(self._newest, entry)
-        else:
-            heapq.heappushpop(self._newest, entry)
-
-    @property
-    def letters(self) -> list[Letter]:
-        """The letters by the time they were buried."""
-        return [entry[-1] for entry in sorted(self._newest, key=lambda entry: entry[:3])]
-
-
-def wanted(reasons: list[str] | None, since: str | None, until: str | None) -> Wanted:
-    """Return what the options ask for; wrong usage where a time is none."""
-    return Wanted(
+def letter_filter(reasons: list[str] | None, since: str | None, until: str | None) -> LetterFilter:
+    """Return what the options choose; wrong usage where a time is none."""
+    return LetterFilter(
         frozenset(reason.upper() for reason in reasons or ()),
         None if since is None else moment_option("--since", since),
         None if until is None else moment_option("--until", until),
@@ -88,33 +60,19 @@ def wanted(reasons: list[str] | None, since: str | None, until: str | None) -> W
 def messages(config: Config, since_ms: int | None, title: str | None) -> Iterator[TopicMessage]:
     """Give every message of the topic from this time on, to where it ends now.
 
-    With a title, how far it is can be seen on a terminal: for those who print nothing meanwhile.
+    With a title a terminal shows how far it is: for those who print nothing meanwhile.
     """
     topics = [config.topics.dead_letters]
     with (
         TopicReader(config, topics, from_beginning=True, since_ms=since_ms) as reader,
-        progress(stderr(), title, reader.size) as step,
+        progress(title, reader.size) as step,
     ):
-        for seen in reader.rest():
+        for message in reader.rest():
             step(1)
-            yield seen
-
-
-def find(config: Config, asked: Wanted, most: int) -> Found:
-    """Read the topic once and return what fits."""
-    found = Found(most)
-    for seen in messages(config, asked.since_ms, "reading dead letters"):
-        replayed = replayed_place(seen)
-        if replayed is not None:
-            found.replayed.add(replayed)
-            continue
-        letter = read_letter(seen)
-        if asked.fits(letter):
-            found.add(letter)
-    return found
+            yield message
 
 
 def replayed_places(config: Config, since_ms: int | None) -> set[Place]:
     """Return which letters were replayed already."""
-    places = (replayed_place(seen) for seen in messages(config, since_ms, "reading what was replayed"))
+    places = (replayed_place(message) for message in messages(config, since_ms, "reading what was replayed"))
     return {place for place in places if place is not None}

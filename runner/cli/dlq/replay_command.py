@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
+from confluent_kafka import Producer
 
-from runner.cli.dlq.letter import Letter, Place, original_headers, read_letter, replayed_place
-from runner.cli.dlq.reading import Reasons, Since, Until, Wanted, messages, replayed_places, wanted
-from runner.cli.dlq.replaying import Replay, Replayer, connect_replayer
+from runner.actions.decision import OutgoingMessage
+from runner.cli.dlq.letter import (
+    REPLAY_OF,
+    REPLAYED,
+    Letter,
+    Place,
+    original_headers,
+    read_letter,
+    replayed_place,
+)
+from runner.cli.dlq.reading import (
+    LetterFilter,
+    Reasons,
+    Since,
+    Until,
+    letter_filter,
+    messages,
+    replayed_places,
+)
 from runner.cli.options import AsJson, ConfigFile, read_config
-from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
-from runner.cli.wiring import topics_read
+from runner.cli.screen import Column, Rows, hint, print_json, stdout
 from runner.config import Config
 from runner.errors import FatalError
-from runner.kafka.clients import connect_consumer
+from runner.kafka.clients import Connection, connect_consumer, connect_producer
+from runner.kafka.preflight import topics_read
+from runner.kafka.sending import Transactions, send_all
 from runner.kafka.topic_message import TopicMessage
 
 BATCH: Final = 100
@@ -26,7 +47,8 @@ BATCH_BYTES: Final = 4_194_304
 
 WOULD_GO: Final = "would be sent"
 SENT: Final = "sent"
-REPLAYED: Final = "replayed before"
+REPLAYED_BEFORE: Final = "replayed before"
+_REFUSED: Final = "refused"
 
 _COLUMNS: Final = (
     Column("place", 10),
@@ -36,6 +58,19 @@ _COLUMNS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A letter, the message as it goes back, and the note of that."""
+
+    letter: Letter
+    event: OutgoingMessage
+    note: OutgoingMessage
+
+
+Send = Callable[[Sequence[Replay]], list[str]]
+"""Sends letters back with their notes; returns why each was refused, empty where it was not."""
+
+
 def replay(
     reason: Reasons = None,
     since: Since = None,
@@ -43,9 +78,6 @@ def replay(
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="Send so many at most.")] = 1000,
     config: ConfigFile = None,
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would be sent; so without --yes.")
-    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Send them.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also those that were replayed before.")] = False,
     as_json: AsJson = False,
@@ -65,109 +97,125 @@ def replay(
       runner dlq replay --reason NOT_JSON --since 2h --yes
     """
     settings = read_config(config)
-    asked = wanted(reason, since, until)
-    is_real = yes and not dry_run
-    targets = _partitions(settings)
+    wanted = letter_filter(reason, since, until)
+    connection = connect_consumer(settings)
+    with closing(connection.client):
+        targets = connection.partitions_of(topics_read(settings))
     # Before anything is read: from here on no other replay can leave a note that is not seen.
-    replayer = connect_replayer(settings) if is_real else None
-    replayed = set() if again else replayed_places(settings, asked.since_ms)
-    report = _Report(as_json=as_json)
-    chosen = islice(_chosen(settings, asked, replayed, targets, report), limit)
-    for batch in _batches(chosen):
-        for letter, outcome in _outcomes(batch, replayer):
-            report.tell(letter, outcome)
-    report.end(limit, is_real=is_real)
+    send = connect_replayer(settings) if yes else None
+    replayed = set() if again else replayed_places(settings, wanted.since_ms)
+    counts: Counter[str] = Counter()
+    rows = Rows(stdout(), _COLUMNS)
+    for batch in _batches(islice(_chosen(settings, wanted, replayed, targets, counts), limit)):
+        refusals = [WOULD_GO] * len(batch) if send is None else send(batch)
+        for each, refusal in zip(batch, refusals, strict=True):
+            outcome = refusal or SENT
+            counts[outcome if outcome in {SENT, WOULD_GO} else _REFUSED] += 1
+            _show(rows, each.letter, outcome, as_json=as_json)
+    _sum_up(counts, limit, SENT if yes else WOULD_GO)
 
 
-class _Report:
-    """Says what becomes of each letter, and at the end of all."""
+def connect_replayer(config: Config) -> Send:
+    """Return what sends letters back; any other replay of this group ends with that.
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._rows = Rows(stdout(), _COLUMNS)
-        self._counts: Counter[str] = Counter()
-        self._refused = 0
-
-    def pass_over(self, outcome: str) -> None:
-        """Count a letter that is not sent."""
-        self._counts[outcome] += 1
-
-    def tell(self, letter: Letter, outcome: str) -> None:
-        """Print what became of a letter."""
-        if self._as_json:
-            print_json(letter.described(replayed=outcome == SENT) | {"outcome": outcome})
-        else:
-            if not self._counts[WOULD_GO] + self._counts[SENT] + self._refused:
-                self._rows.head()
-            self._rows.row(str(letter.place), letter.reason, letter.came_from.rpartition("@")[0], outcome)
-        if outcome in {SENT, WOULD_GO}:
-            self._counts[outcome] += 1
-        else:
-            self._refused += 1
-
-    def end(self, limit: int, *, is_real: bool) -> None:
-        """Say how many; FatalError if some were refused."""
-        done = SENT if is_real else WOULD_GO
-        told = [f"{self._counts[done]} {done}"]
-        told += [f"{count} {what}" for what, count in self._counts.items() if what != done]
-        hint = "" if is_real or not self._counts[done] else "; repeat the command with --yes to send them"
-        if self._counts[done] + self._refused == limit:
-            hint += f"; there may be more: --limit {limit} was reached"
-        say(stderr(), ", ".join(told) + hint, "dim")
-        if self._refused:
-            raise FatalError(f"{self._refused} dead letters could not be sent; they stay where they are")
+    Raises LogUnavailable if no broker answers, FatalError if transactions may not be used.
+    """
+    if config.delivery != "exactly_once":
+        return partial(_send_singly, connect_producer(config))
+    transactions = Transactions(
+        config,
+        "dead-letters-replay",
+        taken_over="another replay of these dead letters was started ({}); it goes on from here",
+        failed="Kafka did not take the replay ({}); what was not told as sent was perhaps not sent: "
+        "run the command again, nothing is sent twice",
+    )
+    return partial(_send_together, transactions)
 
 
-def _partitions(config: Config) -> dict[str, int]:
-    """Return the topics that dead letters may go back to, with their partitions."""
-    connection = connect_consumer(config)
-    try:
-        return connection.partitions_of(topics_read(config))
-    finally:
-        connection.client.close()
+def _send_together(transactions: Transactions, replays: Sequence[Replay]) -> list[str]:
+    """Send all in one transaction: event and note are seen together, or neither is."""
+    refusals = transactions.send([message for each in replays for message in (each.event, each.note)])
+    if not refusals:
+        return [""] * len(replays)
+    if len(replays) == 1:
+        return refusals[:1]
+    # One of them is to blame; the others go.
+    return [refusal for each in replays for refusal in _send_together(transactions, [each])]
+
+
+def _send_singly(producer: Connection[Producer], replays: Sequence[Replay]) -> list[str]:
+    """Send each event, then its note, for brokers without transactions: a crash between may repeat one."""
+
+    def refusal(message: OutgoingMessage) -> str:
+        return send_all(producer, [message])[0].refusal
+
+    return [refusal(each.event) or refusal(each.note) for each in replays]
 
 
 def _chosen(
-    config: Config, asked: Wanted, replayed: set[Place], targets: dict[str, int], report: _Report
-) -> Iterator[tuple[Letter, Replay]]:
-    """Give the letters that are to be sent, each partition in its order."""
-    for seen in messages(config, asked.since_ms, None):
-        letter = read_letter(seen)
-        if replayed_place(seen) is not None or not asked.fits(letter):
+    config: Config,
+    wanted: LetterFilter,
+    replayed: set[Place],
+    targets: dict[str, int],
+    counts: Counter[str],
+) -> Iterator[Replay]:
+    """Give the letters that are to be sent, each partition in its order; count those that are not."""
+    for message in messages(config, wanted.since_ms, None):
+        letter = read_letter(message)
+        if replayed_place(message) is not None or not wanted.fits(letter):
             continue
         if letter.place in replayed:
-            report.pass_over(REPLAYED)
+            counts[REPLAYED_BEFORE] += 1
         elif letter.topic not in targets:
-            report.pass_over(f"from {letter.topic or 'somewhere unknown'}, which this runner does not read")
-        elif seen.raw_headers is None:
-            report.pass_over("with headers that cannot be read")
+            counts[f"from {letter.topic or 'somewhere unknown'}, which this runner does not read"] += 1
+        elif message.raw_headers is None:
+            counts["with headers that cannot be read"] += 1
         else:
-            yield letter, _replay(seen, letter, letter.topic, targets[letter.topic])
+            yield replay_of(message, targets[letter.topic])
 
 
-def _replay(seen: TopicMessage, letter: Letter, topic: str, partitions: int) -> Replay:
-    source = letter.source
+def replay_of(message: TopicMessage, partitions: int) -> Replay:
+    """Return a dead letter as it goes back to its topic, which has so many partitions.
+
+    By its key where the partition it came from is not there any more.
+    """
+    letter = read_letter(message)
+    source, place, key = letter.source, letter.place, message.raw_key
     partition = source.partition if source is not None and source.partition < partitions else None
-    headers = original_headers(seen.raw_headers or ())
-    return Replay(letter.place, topic, partition, seen.raw_key, seen.value, headers)
+    mark = (REPLAYED, f"{message.topic}/{place}".encode())
+    headers: Any = (*original_headers(message.raw_headers or ()), mark)
+    event = OutgoingMessage(letter.topic or "", key, message.value, headers, partition)
+    note = OutgoingMessage(message.topic, key, None, ((REPLAY_OF, str(place).encode()),), place.partition)
+    return Replay(letter, event, note)
 
 
-def _batches(chosen: Iterator[tuple[Letter, Replay]]) -> Iterator[list[tuple[Letter, Replay]]]:
-    batch: list[tuple[Letter, Replay]] = []
+def _batches(replays: Iterator[Replay]) -> Iterator[list[Replay]]:
+    batch: list[Replay] = []
     size = 0
-    for letter, event in chosen:
-        if batch and (len(batch) >= BATCH or size + letter.size > BATCH_BYTES):
+    for each in replays:
+        if batch and (len(batch) >= BATCH or size + each.letter.size > BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append((letter, event))
-        size += letter.size
+        batch.append(each)
+        size += each.letter.size
     if batch:
         yield batch
 
 
-def _outcomes(batch: list[tuple[Letter, Replay]], replayer: Replayer | None) -> Iterator[tuple[Letter, str]]:
-    letters = [letter for letter, _ in batch]
-    if replayer is None:
-        return zip(letters, [WOULD_GO] * len(batch), strict=True)
-    refusals = replayer.send([event for _, event in batch])
-    return zip(letters, [refusal or SENT for refusal in refusals], strict=True)
+def _show(rows: Rows, letter: Letter, outcome: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(letter.described() | {"replayed": outcome == SENT, "outcome": outcome})
+    else:
+        rows.row(str(letter.place), letter.reason, letter.came_from.rpartition("@")[0], outcome)
+
+
+def _sum_up(counts: Counter[str], limit: int, done: str) -> None:
+    """Print how many; FatalError if some were refused."""
+    refused = counts.pop(_REFUSED, 0)
+    others = [f"{count} {outcome}" for outcome, count in counts.items() if outcome != done]
+    more = "; repeat the command with --yes to send them" if counts[WOULD_GO] else ""
+    if counts[done] + refused == limit:
+        more += f"; there may be more: --limit {limit} was reached"
+    hint(", ".join([f"{counts[done]} {done}", *others]) + more)
+    if refused:
+        raise FatalError(f"{refused} dead letters could not be sent; they stay where they are")

@@ -8,11 +8,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
-from rich.text import Text
 
-from runner.cli.dlq.letter import Letter, Place, parse_place, read_letter
+from runner.cli.dlq.letter import Place, parse_place, read_letter
 from runner.cli.options import AsJson, ConfigFile, read_config
-from runner.cli.screen import plain, print_json, say, stdout
+from runner.cli.screen import plain, print_json, say, show_fields, stdout
 from runner.cli.streams import write_bytes
 from runner.cli.times import moment
 from runner.config import Config
@@ -23,7 +22,6 @@ from runner.kafka.topic_message import TopicMessage
 LONGEST_VALUE: Final = 65_536
 """Bytes of a value that are shown; --raw and --json give all of it."""
 
-_LABEL_WIDTH: Final = 12
 _BYTES_A_LINE: Final = 16
 
 
@@ -48,13 +46,15 @@ def show(
       runner dlq show 3@17 --raw > letter.bin
     """
     settings = read_config(config)
-    seen = _read(settings, _parse(place, settings))
+    message = _read(settings, _parse(place, settings))
     if raw:
-        write_bytes(seen.value or b"")
+        write_bytes(message.value or b"")
     elif as_json:
-        print_json(_described(seen))
+        print_json(_described(message))
     else:
-        _show(seen)
+        show_fields(_fields(message))
+        for line in value_lines(message.value):
+            say(stdout(), line)
 
 
 def value_lines(value: bytes | None) -> Iterator[str]:
@@ -62,16 +62,16 @@ def value_lines(value: bytes | None) -> Iterator[str]:
     if value is None:
         yield "(no value)"
         return
-    shown = value[:LONGEST_VALUE]
+    head = value[:LONGEST_VALUE]
     try:
-        value.decode()
-        text = _laid_out(value) if len(value) <= LONGEST_VALUE else shown.decode(errors="ignore")
+        text = value.decode()
     except UnicodeDecodeError:
-        yield from _hex_lines(shown)
+        yield from _hex_lines(head)
     else:
+        text = _laid_out(value, text) if len(value) <= LONGEST_VALUE else head.decode(errors="ignore")
         yield from (plain(line.expandtabs(4)) for line in text.splitlines())
-    if len(shown) < len(value):
-        yield f"({len(value) - len(shown)} more bytes; --raw gives all)"
+    if len(head) < len(value):
+        yield f"({len(value) - len(head)} more bytes; --raw gives all)"
 
 
 def _parse(text: str, config: Config) -> Place:
@@ -88,49 +88,40 @@ def _read(config: Config, place: Place) -> TopicMessage:
     topic = config.topics.dead_letters
     at = {(topic, place.partition): place.offset}
     with TopicReader(config, [topic], from_beginning=True, at=at) as reader:
-        for seen in reader.rest():
-            return seen
+        for message in reader.rest():
+            return message
     raise FatalError(
         f'there is no message at {place} of {topic}; "runner dlq list" shows those there are '
         "(old ones go with the retention of the topic)"
     )
 
 
-def _show(seen: TopicMessage) -> None:
-    letter = read_letter(seen)
-    console = stdout()
-    for label, value in _lines(letter, seen):
-        label_text = Text(f"{label:<{_LABEL_WIDTH}}", style="bold")
-        console.print(label_text + Text(plain(value)), soft_wrap=True)
-    console.print(Text("value", style="bold") + Text(f" ({letter.size} bytes)"), soft_wrap=True)
-    for line in value_lines(seen.value):
-        say(console, line)
-
-
-def _lines(letter: Letter, seen: TopicMessage) -> Iterator[tuple[str, str]]:
-    yield "place", f"{seen.topic}/{letter.place}"
+def _fields(message: TopicMessage) -> Iterator[tuple[str, str]]:
+    letter = read_letter(message)
+    yield "place", f"{message.topic}/{letter.place}"
     yield "buried", "-" if letter.time_ms is None else moment(letter.time_ms)
     yield "reason", letter.reason
     yield "message", letter.message or "-"
     yield "from", letter.came_from
     if letter.again:
         yield "replay of", letter.again
-    yield "key", _text(seen.raw_key) or _hex(seen.raw_key)
-    if seen.raw_headers is None:
+    yield "key", _text(message.raw_key) or _hex(message.raw_key)
+    if message.raw_headers is None:
         yield "headers", "cannot be read: the name of one is no text"
-    for name, value in seen.raw_headers or ():
-        shown = _text(value)
-        yield "header", f"{name}: {_hex(value) if shown is None else shown}"
+    for name, value in message.raw_headers or ():
+        text = _text(value)
+        yield "header", f"{name}: {_hex(value) if text is None else text}"
+    yield "value", f"{letter.size} bytes:"
 
 
-def _described(seen: TopicMessage) -> dict[str, Any]:
-    letter = read_letter(seen)
+def _described(message: TopicMessage) -> dict[str, Any]:
     headers = None
-    if seen.raw_headers is not None:
-        headers = [{"name": name, **_content("value", value)} for name, value in seen.raw_headers]
-    described = {**_content("key", seen.raw_key), **_content("value", seen.value), "headers": headers}
-    left_out = {"key", "replayed"}
-    return {k: v for k, v in letter.described(replayed=False).items() if k not in left_out} | described
+    if message.raw_headers is not None:
+        headers = [{"name": name, **_content("value", value)} for name, value in message.raw_headers]
+    described = read_letter(message).described()
+    del described["key"]
+    content = {**_content("key", message.raw_key), **_content("value", message.value)}
+    return described | content | {"headers": headers}
 
 
 def _content(name: str, value: bytes | None) -> dict[str, str | None]:
@@ -152,9 +143,8 @@ def _hex(value: bytes | None) -> str:
     return "-" if not value else f"0x{value[:64].hex()}" + ("…" if len(value) > 64 else "")
 
 
-def _laid_out(value: bytes) -> str:
-    """Return JSON with a line for every value, other text as it stands; UnicodeDecodeError for bytes."""
-    text = value.decode()
+def _laid_out(value: bytes, text: str) -> str:
+    """Return JSON with a line for every value, other text as it stands."""
     try:
         return msgspec.json.format(value, indent=2).decode()
     except (msgspec.DecodeError, RecursionError):

@@ -13,72 +13,87 @@ Ended at any point before 5, nothing has been turned on, and it can be repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Final
 from uuid import uuid4
 
-from confluent_kafka import Producer
-
+from runner.actions.decision import OutgoingMessage
 from runner.changelog.filler import Filled, Filler, FillExtent
 from runner.changelog.writer import Changelog
-from runner.cli.progress import progress
-from runner.cli.restore.place import Place
-from runner.cli.restore.writer import ChangelogWriter, connect_writer
-from runner.cli.screen import print_json, say, stderr, stdout
+from runner.cli.restore.site import RestoreSite
+from runner.cli.screen import print_json, progress, say, stdout
 from runner.config import Config
 from runner.envelope.codec import JsonCodec
-from runner.errors import EventError, FatalError, StoreMismatch, StoreUnavailable
-from runner.kafka.clients import Connection
+from runner.errors import EventError, FatalError, LogUnavailable, StoreMismatch, StoreUnavailable
+from runner.kafka.sending import Transactions
 from runner.kafka.start_offsets import start_offsets
 from runner.kafka.topics import KafkaTopicCatalog
 from runner.store.calls import FILLING, LISTS, NONE, HomeCall, Phase, Restoring, ShardCall, Verdict
 
-Connect = Callable[[Config], Connection[Producer]]
+_FAILED: Final = (
+    "Kafka did not take the changelog ({}); "
+    'run "runner restore --fill-changelog" again: what it has written is kept'
+)
 
 
-def fill_changelog(place: Place, *, as_json: bool, connect: Connect = connect_writer) -> None:
+def open_writer(config: Config) -> Transactions:
+    """Return transactions to write the changelog with; any other filling of this group ends with that."""
+    taken_over = "another filling of this changelog was started ({}); it goes on"
+    return Transactions(config, "fill-changelog", taken_over=taken_over, failed=_FAILED)
+
+
+def fill_changelog(
+    site: RestoreSite, *, as_json: bool, open_writer: Callable[[Config], Transactions] = open_writer
+) -> None:
     """Fill the topic, turn it on, and say so."""
-    topic = str(place.config.topics.tasks)
-    space = place.require_space()
+    topic = str(site.config.topics.tasks)
+    space = site.require_space()
     if space.changelog not in {"", LISTS}:
-        place.require_changelog()
+        site.require_changelog()
         _report(Filled(), topic, as_json=as_json, is_new=False)
         return
-    incarnation = place.incarnation_in(space)
-    with _filling(place) as token:
-        homes = range(place.homes())
-        positions = start_offsets(homes, place, place.store, incarnation)
+    incarnation = site.incarnation_in(space)
+    with _filling(site) as token:
+        homes = range(site.homes())
+        positions = start_offsets(homes, site, site.store, incarnation)
         bases = {home: max(offset, 0) for home, offset in positions.items()}
-        filled = _fill(place, FillExtent(tuple(place.config.domains), incarnation, bases), connect)
-        _mark(place, incarnation, bases, token)
-        place.require_nobody()
-        _require(place.store.change_changelog(token, place.changelog_id), place.changelog_id)
+        extent = FillExtent(tuple(site.config.domains), incarnation, bases)
+        filled = _fill(site, extent, open_writer(site.config))
+        _mark(site, incarnation, bases, token)
+        site.require_nobody()
+        _require(site.store.change_changelog(token, site.changelog_id), site.changelog_id)
     _report(filled, topic, as_json=as_json, is_new=True)
 
 
 @contextmanager
-def _filling(place: Place) -> Iterator[str]:
+def _filling(site: RestoreSite) -> Iterator[str]:
     """Say, for the length of the block, that the changelog is being filled; give the token of it."""
     token = f"{FILLING}{uuid4().hex}"
-    place.require_nobody()
-    _require(place.store.change_changelog("", token), token)
+    site.require_nobody()
+    _require(site.store.change_changelog("", token), token)
     try:
-        place.require_nobody()
+        site.require_nobody()
         yield token
     except BaseException:
         with suppress(StoreUnavailable):
-            place.store.change_changelog(token, NONE)
+            site.store.change_changelog(token, NONE)
         raise
 
 
-def _fill(place: Place, extent: FillExtent, connect: Connect) -> Filled:
-    topics = KafkaTopicCatalog(place.cluster, {}, JsonCodec())
-    changelog = Changelog(str(place.config.topics.tasks), topics, place.store.shard)
-    writer = ChangelogWriter(connect(place.config).client)
-    filler = Filler(place.store, place.changelog, changelog, extent, writer.send)
+def _fill(site: RestoreSite, extent: FillExtent, transactions: Transactions) -> Filled:
+    topics = KafkaTopicCatalog(site.cluster, {}, JsonCodec())
+    changelog = Changelog(str(site.config.topics.tasks), topics, site.store.shard)
+
+    def send(messages: Sequence[OutgoingMessage]) -> None:
+        refusals = transactions.send(messages)
+        if refusals:
+            raise LogUnavailable(_FAILED.format(refusals[0]))
+
+    filler = Filler(site.store, site.changelog, changelog, extent, send)
     try:
-        with progress(stderr(), "filling, shards", place.store.shards) as step:
-            for shard in range(place.store.shards):
+        with progress("filling, shards", site.store.shards) as step:
+            for shard in range(site.store.shards):
                 filler.shard(shard)
                 step(1)
     except EventError as error:
@@ -86,11 +101,11 @@ def _fill(place: Place, extent: FillExtent, connect: Connect) -> Filled:
     return filler.filled
 
 
-def _mark(place: Place, incarnation: int, bases: Mapping[int, int], token: str) -> None:
+def _mark(site: RestoreSite, incarnation: int, bases: Mapping[int, int], token: str) -> None:
     homes = tuple(HomeCall(home, base, decided_up_to=base) for home, base in bases.items())
     restoring = Restoring(token, Phase.SET_OFFSET)
-    calls = [ShardCall(shard, incarnation, homes, (), restoring) for shard in range(place.store.shards)]
-    if any(verdict is not Verdict.APPLIED for verdict in place.store.apply(calls)):
+    calls = [ShardCall(shard, incarnation, homes, (), restoring) for shard in range(site.store.shards)]
+    if any(verdict is not Verdict.APPLIED for verdict in site.store.apply(calls)):
         raise FatalError("a worker has gone on with tasks meanwhile: stop all of them, and fill again")
 
 

@@ -12,16 +12,16 @@ import typer
 from runner.changelog.comparison import Compared, Difference, Finding
 from runner.changelog.restorer import Extent, Restorer
 from runner.cli.options import AsJson, ConfigFile, read_config
-from runner.cli.progress import Step, progress
 from runner.cli.restore import fill
-from runner.cli.restore.place import Place, open_place
-from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
+from runner.cli.restore.site import RestoreSite, open_site
+from runner.cli.screen import Column, Rows, print_json, progress, say, stdout
 from runner.cli.store_wiring import open_store
 from runner.errors import FatalError, StoreDiffers, Superseded
+from runner.kafka.sending import Step
 from runner.kafka.start_offsets import start_offsets
 
 EXAMPLES: Final = 10
-"""Ids of tasks that are named of a place."""
+"""Ids of tasks that are named of a site."""
 
 _SHOWN: Final = 40
 _COLUMNS: Final = (
@@ -86,26 +86,26 @@ def restore(
     if check and fill_changelog:
         raise typer.BadParameter("--check changes nothing, --fill-changelog writes; give one of them")
     settings = read_config(config)
-    with open_place(settings) as place:
+    with open_site(settings) as site:
         if fill_changelog:
-            fill.fill_changelog(place, as_json=as_json)
+            fill.fill_changelog(site, as_json=as_json)
             return
-        place.require_changelog()
+        site.require_changelog()
         if check:
-            _check(place, as_json=as_json)
+            _check(site, as_json=as_json)
         else:
-            _restore(place, as_json=as_json)
+            _restore(site, as_json=as_json)
 
 
 # -- comparing ------------------------------------------------------------------------------------------
 
 
-def _check(place: Place, *, as_json: bool) -> None:
-    incarnation = place.incarnation()
+def _check(site: RestoreSite, *, as_json: bool) -> None:
+    incarnation = site.incarnation()
     # In this order: a worker applies first and commits then.
-    bases = place.last_committed()
-    behind = set(place.store.shards_behind(incarnation, bases))
-    tasks, findings = _compare(place, incarnation, range(place.store.shards))
+    bases = site.last_committed()
+    behind = set(site.store.shards_behind(incarnation, bases))
+    tasks, findings = _compare(site, incarnation, range(site.store.shards))
     where = _by_place(findings)
     report = _Report(as_json=as_json)
     for at in sorted(behind | where.keys()):
@@ -122,10 +122,10 @@ def _check(place: Place, *, as_json: bool) -> None:
         say(stdout(), f"Redis holds what the changelog tells: {tasks} tasks", "green")
 
 
-def _compare(place: Place, incarnation: int, shards: Collection[int]) -> tuple[int, list[Finding]]:
-    comparison = place.comparison(incarnation)
+def _compare(site: RestoreSite, incarnation: int, shards: Collection[int]) -> tuple[int, list[Finding]]:
+    comparison = site.comparison(incarnation)
     compared: list[Compared] = []
-    with progress(stderr(), "comparing, shards", len(shards)) as step:
+    with progress("comparing, shards", len(shards)) as step:
         for shard in shards:
             compared.append(comparison.shard(shard))
             step(1)
@@ -147,7 +147,7 @@ class _Report:
         self._rows: Rows | None = None
 
     def tell(self, at: Where, findings: Collection[Finding], *, is_behind: bool) -> None:
-        """Print one place."""
+        """Print one site."""
         counts = Counter(finding.what for finding in findings)
         ids = sorted(finding.key.id for finding in findings)
         if self._as_json:
@@ -157,7 +157,6 @@ class _Report:
             return
         if self._rows is None:
             self._rows = Rows(stdout(), _COLUMNS)
-            self._rows.head()
         numbers = [str(counts[each]) for each in Difference]
         behind = "yes" if is_behind else "no"
         self._rows.row(str(at[0]), str(at[1]), behind, *numbers, ids[0][:_SHOWN] if ids else "")
@@ -166,31 +165,31 @@ class _Report:
 # -- restoring ------------------------------------------------------------------------------------------
 
 
-def _restore(place: Place, *, as_json: bool) -> None:
-    config = place.config
-    members = place.members()
+def _restore(site: RestoreSite, *, as_json: bool) -> None:
+    config = site.config
+    members = site.members()
     if members:
         raise FatalError(
             f"group {config.kafka.group} has {members} members: running workers restore by themselves "
             "what they find lost; stop all of them to do it by hand, or only look, with --check"
         )
-    opened = open_store(place.store, config, place.cluster, by_hand=True)
-    homes = range(place.homes())
-    positions = start_offsets(homes, place, place.store, opened.incarnation)
+    opened = open_store(site.store, config, site.cluster, by_hand=True)
+    homes = range(site.homes())
+    positions = start_offsets(homes, site, site.store, opened.incarnation)
     try:
-        with progress(stderr(), "restoring, shards", place.store.shards) as step:
+        with progress("restoring, shards", site.store.shards) as step:
             done = _Done(step)
-            extent = Extent(tuple(config.domains), opened.incarnation, place)
-            restorer = Restorer(place.store, place.changelog, extent, lambda: uuid4().hex, done)
+            extent = Extent(tuple(config.domains), opened.incarnation, site)
+            restorer = Restorer(site.store, site.changelog, extent, lambda: uuid4().hex, done)
             lost = set(
-                place.store.shards_behind(opened.incarnation, {h: max(at, 0) for h, at in positions.items()})
+                site.store.shards_behind(opened.incarnation, {h: max(at, 0) for h, at in positions.items()})
             )
             _settle(restorer, positions)
-        rest = {shard for shard in range(place.store.shards) for home in homes if (shard, home) not in lost}
-        tasks, findings = _compare(place, opened.incarnation, sorted(rest))
+        rest = {shard for shard in range(site.store.shards) for home in homes if (shard, home) not in lost}
+        tasks, findings = _compare(site, opened.incarnation, sorted(rest))
         differing = _by_place(findings).keys() - lost
         if differing:
-            with progress(stderr(), "restoring, shards", len({shard for shard, _ in differing})) as step:
+            with progress("restoring, shards", len({shard for shard, _ in differing})) as step:
                 done.step = step
                 restorer.redo(sorted(differing), positions)
                 _settle(restorer, positions)

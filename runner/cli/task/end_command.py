@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import uuid4
@@ -13,31 +12,27 @@ from uuid import uuid4
 import typer
 from rich.text import Text
 
-from runner.actions.policy import Policy
 from runner.cli.options import AsJson, ConfigFile, read_config
-from runner.cli.replies import Replies, reply_topics
 from runner.cli.responses_table import FAIL
-from runner.cli.screen import plain, print_json, say, status_text, stderr, stdout
-from runner.cli.sending import Sending, send_all
+from runner.cli.screen import note, plain, print_json, show_fields, status_text
 from runner.cli.task.finding import find_task, open_tasks
 from runner.cli.task.show_command import LONGEST_PAYLOAD
 from runner.cli.wiring import build_policy, build_rules
-from runner.client.event_lines import EventLine, describe_bad, read_lines
+from runner.client.event_lines import describe_bad, read_events
+from runner.client.exchange import Sending, ask
 from runner.config import Config
 from runner.envelope.plain import BYTE_ORDER_MARK, decode, encode
 from runner.envelope.values import names_in
 from runner.errors import FORBIDDEN, TASK_PROCEEDED, TASK_TIMED_OUT, FatalError
 from runner.kafka.clients import connect_producer
-from runner.kafka.codecs import build_codecs
-from runner.kafka.reader import TopicReader
 from runner.kafka.topic_message import TopicMessage, described
-from runner.tasks.record import Record
 
 _REQUEST_PATH: Final = re.compile(r"requestMeta(\.\w+)+", re.ASCII)
 _USER: Final = "requestMeta.claims.sub"
 _ROLES: Final = "requestMeta.claims.roles"
 _ID_PATH: Final = "@.eventMeta.parameters.taskId"
 _WHOLE: Final = "$"
+_EMPTY: Final[Mapping[str, Any]] = {}
 
 _REMEDIES: Final[Mapping[int, str]] = {
     FORBIDDEN: 'name a caller who may with --user and --roles; "runner task show" says who that is',
@@ -99,8 +94,8 @@ def proceed(
     _put(meta, _path(settings.caller.user, _USER), user)
     _put(meta, _path(settings.caller.roles, _ROLES), _split(roles))
     parameters = {} if payload is None else {"enrichPath": enrich}
-    command = _Command(settings, "ProceedTask", meta, parameters, entered, request_id)
-    _end(command, task_id, domain, timeout, as_json=as_json)
+    event = _event(settings, "ProceedTask", request_id, meta, parameters, entered)
+    _end(settings, event, task_id, domain, timeout, as_json=as_json)
 
 
 def time_out(
@@ -122,99 +117,70 @@ def time_out(
 
       runner task timeout t-2
     """
-    command = _Command(read_config(config), "TimeoutTask", {}, {}, {}, request_id)
-    _end(command, task_id, domain, timeout, as_json=as_json)
+    settings = read_config(config)
+    event = _event(settings, "TimeoutTask", request_id)
+    _end(settings, event, task_id, domain, timeout, as_json=as_json)
 
 
-class _Command:
-    """What is asked of a task, before it is known which task that is."""
-
-    def __init__(
-        self,
-        config: Config,
-        action: str,
-        meta: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        payload: Mapping[str, Any],
-        request_id: str | None,
-    ) -> None:
-        self.config = config
-        self.action = action
-        self._meta = meta
-        self._parameters = parameters
-        self._payload = payload
-        self._request_id = request_id or f"command-line-{uuid4()}"
-
-    def line(self, record: Record) -> EventLine:
-        """Return the event; FatalError where the worker would not take it."""
-        event: dict[str, Any] = {
-            "requestMeta": {"id": self._request_id, "channel": "command-line", **self._meta},
-            "eventMeta": {
-                "handler": self.config.handler,
-                "action": self.action,
-                "domain": record.key.domain,
-                "outputElement": "task",
-                "parameters": {"taskIdPath": _ID_PATH, "taskId": record.key.id, **self._parameters},
-            },
-            "payload": self._payload,
-        }
-        if self.config.deployment is not None:
-            event["eventMeta"]["deployments"] = [self.config.deployment]
-        value = encode(event)
-        with closing(build_codecs(self.config)) as codecs:
-            codec = codecs.of(self.config.topics.requests)
-            lines, bad = read_lines([value], build_rules(self.config), self.config.limits.event_bytes, codec)
-        if bad:
-            raise FatalError(f"this cannot be sent: {describe_bad(bad)}")
-        return lines[0]
+def _event(
+    config: Config,
+    action: str,
+    request_id: str | None,
+    meta: Mapping[str, Any] = _EMPTY,
+    parameters: Mapping[str, Any] = _EMPTY,
+    payload: Mapping[str, Any] = _EMPTY,
+) -> dict[str, Any]:
+    """Return the event, which names no task yet."""
+    deployments = {} if config.deployment is None else {"deployments": [config.deployment]}
+    return {
+        "requestMeta": {"id": request_id or f"command-line-{uuid4()}", "channel": "command-line", **meta},
+        "eventMeta": {
+            "handler": config.handler,
+            "action": action,
+            "outputElement": "task",
+            "parameters": {"taskIdPath": _ID_PATH, **parameters},
+            **deployments,
+        },
+        "payload": payload,
+    }
 
 
-def _end(command: _Command, task_id: str, domain: str | None, seconds: float, *, as_json: bool) -> None:
-    config = command.config
+def _end(
+    config: Config, event: dict[str, Any], task_id: str, domain: str | None, seconds: float, *, as_json: bool
+) -> None:
+    """Find the task, send the event to its home, and show the reply; FatalError where it says FAIL."""
     with open_tasks(config) as (store, _):
         record = find_task(store, config, task_id, domain)
-    seen = _ask(command.line(record), record, config, build_policy(config), seconds)
+    event["eventMeta"]["domain"] = record.key.domain
+    event["eventMeta"]["parameters"]["taskId"] = record.key.id
+    lines, bad = read_events(config, build_rules(config), [encode(event)])
+    if bad:
+        raise FatalError(f"this cannot be sent: {describe_bad(bad)}")
+    requests, home = config.topics.requests, record.state.home
+    producer = connect_producer(config)
+    homes = producer.partitions_of([requests, config.topics.responses])[requests]
+    if home >= homes:
+        raise FatalError(f"the task lives on partition {home} of {requests}, which has {homes}")
+    reply = ask(config, build_policy(config), producer, Sending(lines[0], home), seconds)
     if as_json:
-        print_json(described(seen))
+        print_json(described(reply))
     else:
-        _show(seen)
-    if seen.status == FAIL:
-        error = seen.error()
+        show_fields(_fields(reply))
+    if reply.status == FAIL:
+        error = reply.error()
         code = error.get("code")
         remedy = _REMEDIES.get(code) if isinstance(code, int) else None
-        said = f"{plain(str(error.get('message', '')))} (FAIL {plain(str(code))})"
-        raise FatalError(f"{said}; {remedy}" if remedy else said)
+        reason = f"{plain(str(error.get('message', '')))} (FAIL {plain(str(code))})"
+        raise FatalError(f"{reason}; {remedy}" if remedy else reason)
 
 
-def _ask(line: EventLine, record: Record, config: Config, policy: Policy, seconds: float) -> TopicMessage:
-    """Send an event to the home of a task and return the reply; FatalError if none comes in time."""
-    producer = connect_producer(config)
-    homes = producer.partitions_of([config.topics.requests, config.topics.responses])[config.topics.requests]
-    if record.state.home >= homes:
-        raise FatalError(
-            f"the task lives on partition {record.state.home} of {config.topics.requests}, which has {homes}"
-        )
-    topics = reply_topics([line], policy).intersection(producer.metadata().topics)
-    with TopicReader(config, topics, from_beginning=False) as reader:
-        [sent] = send_all(producer, config.topics.requests, [Sending(line, record.state.home)])
-        if sent.refusal:
-            raise FatalError(f"Kafka refused the event: {sent.refusal}")
-        return next(Replies([line], policy, reader).each(seconds))
-
-
-def _show(seen: TopicMessage) -> None:
-    console = stdout()
-    rows: list[tuple[str, str | Text]] = [
-        ("task", seen.task_id),
-        ("status", status_text(seen.status)),
-        ("request", seen.key),
-    ]
-    task = seen.section("payload").get("task")
+def _fields(reply: TopicMessage) -> Iterator[tuple[str, str | Text]]:
+    yield "task", reply.task_id
+    yield "status", status_text(reply.status)
+    yield "request", reply.key
+    task = reply.section("payload").get("task")
     if task is not None:
-        rows.append(("payload", plain(encode(task).decode(), LONGEST_PAYLOAD)))
-    for label, value in rows:
-        text = value if isinstance(value, Text) else Text(plain(value))
-        console.print(Text(f"{label:<12}", style="bold") + text, soft_wrap=True)
+        yield "payload", plain(encode(task).decode(), LONGEST_PAYLOAD)
 
 
 def _payload(text: str | None) -> dict[str, Any]:
@@ -243,11 +209,7 @@ def _path(configured: tuple[str, ...] | list[str], default: str) -> str:
     for pattern in configured:
         if _REQUEST_PATH.fullmatch(pattern):
             return pattern
-    say(
-        stderr(),
-        f"note: no plain path below requestMeta among {list(configured)}; {default} is used",
-        "yellow",
-    )
+    note(f"note: no plain path below requestMeta among {list(configured)}; {default} is used")
     return default
 
 

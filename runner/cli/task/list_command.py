@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from runner.cli.options import AsJson, ConfigFile, read_config
-from runner.cli.screen import Column, Rows, print_json, say, stderr, stdout
+from runner.cli.screen import Column, Rows, hint, print_json, stdout
 from runner.cli.task.finding import known_domains, open_tasks
 from runner.cli.task.show_command import STYLES
 from runner.cli.times import from_now, minute
@@ -87,7 +87,7 @@ def list_(
     else:
         _show(page, now_ms)
     if page.cursor is not None:
-        say(stderr(), f"there are more: repeat the command with --after {page.cursor}", "dim")
+        hint(f"there are more: repeat the command with --after {page.cursor}")
 
 
 def described(row: Row) -> dict[str, Any]:
@@ -110,12 +110,11 @@ def described(row: Row) -> dict[str, Any]:
 
 def _show(page: TaskPage, now_ms: int) -> None:
     if not page.rows:
-        say(stderr(), "no such task" if page.cursor is None else "none so far", "dim")
+        hint("no such task" if page.cursor is None else "none so far")
         return
     console = stdout()
     is_wide = not console.is_terminal or console.width >= WIDE
     rows = Rows(console, _columns(is_wide=is_wide))
-    rows.head()
     for row in page.rows:
         record = row.record
         state = record.state

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from runner.cli.options import AsJson, ConfigFile, read_config
-from runner.cli.screen import plain, print_json, stdout
+from runner.cli.screen import plain, print_json, show_fields
 from runner.cli.task.finding import find_task, open_tasks
 from runner.cli.times import from_now, moment
 from runner.envelope.plain import encode
@@ -19,7 +19,6 @@ from runner.tasks.record import Ending, Record, Status
 LONGEST_PAYLOAD: Final = 400
 """Characters of the payload that are shown; --json gives all of it."""
 
-_LABEL_WIDTH: Final = 12
 STYLES: Final = {Status.OPEN: "bold cyan", Status.PROCEEDED: "bold green", Status.TIMED_OUT: "bold yellow"}
 
 
@@ -48,9 +47,7 @@ def show(
     if as_json:
         print_json(_described(record))
         return
-    for label, value in record_lines(record, now_ms):
-        text = value if isinstance(value, Text) else Text(plain(value))
-        stdout().print(Text(f"{label:<{_LABEL_WIDTH}}", style="bold") + text, soft_wrap=True)
+    show_fields(record_lines(record, now_ms))
 
 
 def record_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str | Text]]:

@@ -17,7 +17,8 @@ from runner.cli.dlq.letter import (
     read_letter,
     replayed_place,
 )
-from runner.cli.dlq.reading import Found, Wanted
+from runner.cli.dlq.list_command import Letters
+from runner.cli.dlq.reading import LetterFilter
 from runner.cli.dlq.show_command import LONGEST_VALUE, value_lines
 from runner.kafka.event_log import Message
 from runner.kafka.topic_message import TopicMessage
@@ -83,22 +84,25 @@ def test_places_are_read_as_they_are_written() -> None:
 
 
 def test_reasons_and_times_choose() -> None:
-    asked = Wanted(frozenset({"NOT_JSON"}), since_ms=10, until_ms=20)
+    asked = LetterFilter(frozenset({"NOT_JSON"}), since_ms=10, until_ms=20)
 
     fitting = [time_ms for time_ms in (9, 10, 19, 20) if asked.fits(letter(time_ms))]
     assert fitting == [10, 19]
     assert asked.fits(letter(None))
     assert not asked.fits(letter(15, "TOO_LARGE"))
-    assert Wanted().fits(letter(15, "anything"))
+    assert LetterFilter().fits(letter(15, "anything"))
 
 
 def test_of_many_letters_the_newest_are_kept_and_all_are_counted() -> None:
-    found = Found(3)
-    for number in (5, 1, 4, 2, 3):
-        found.add(letter(number, offset=number))
+    letters = Letters()
+    topic = [seen(buried(), offset=number, time_ms=number) for number in (5, 1, 4, 2, 3)]
+    topic.append(seen(OutgoingMessage("dlq", b"k", None, ((REPLAY_OF, b"3@5"),))))
 
-    assert [each.time_ms for each in found.letters] == [3, 4, 5]
-    assert found.counts == {"NOT_JSON": 5}
+    newest = letters.newest(topic, LetterFilter(), 3)
+
+    assert [each.time_ms for each in newest] == [3, 4, 5]
+    assert letters.counts == {"NOT_JSON": 5}
+    assert letters.replayed == {newest[-1].place}
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode) | st.none())

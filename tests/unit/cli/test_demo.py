@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from runner.cli.demo.actors import People, SagaEngine
 from runner.cli.demo.checks import EXPECTED, Answer, answer_of, check_all, check_worker
-from runner.cli.demo.mark import Mark
-from runner.cli.demo.people import People
-from runner.cli.demo.saga_engine import SagaEngine
+from runner.cli.demo.demo_command import Mark
 from runner.cli.demo.story import (
     APPROVE,
     CLERK,

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from runner.cli.message_sizes import ANSWER_BYTES, DEAD_LETTER_BYTES, check_message_sizes
 from runner.config import Config, load
 from runner.errors import FatalError
+from runner.kafka.preflight import ANSWER_BYTES, DEAD_LETTER_BYTES, check_message_sizes
 from runner.kafka.topics import Cluster, Topic
 
 MIB = 1_048_576

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from runner.actions.policy import Policy
-from runner.cli.replies import Replies, reply_topics
 from runner.cli.send_report import SendReport
 from runner.client.event_lines import EventLine, read_lines
+from runner.client.exchange import Replies, reply_topics
 from runner.clock import ManualTicker
 from runner.envelope.event import NO_RULES
 from runner.errors import FatalError

@@ -18,16 +18,16 @@ def printed(*cells: str, terminal: bool = False, width: int = 80) -> str:
     out = io.StringIO()
     rows = Rows(Console(file=out, force_terminal=terminal, width=width, color_system=None), COLUMNS)
     rows.row(*cells)
-    return out.getvalue()
+    return out.getvalue().split("\n", 1)[1]
 
 
 def test_rows_line_up_under_their_titles() -> None:
     out = io.StringIO()
     rows = Rows(Console(file=out, color_system=None), COLUMNS)
-    rows.head()
     rows.row("a", "1", "t-1")
+    rows.row("b", "22", "t-2")
 
-    assert out.getvalue() == "key       n  id\na         1  t-1\n"
+    assert out.getvalue() == "key       n  id\na         1  t-1\nb        22  t-2\n"
 
 
 def test_on_a_terminal_what_is_too_long_is_cut() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runner.cli.store_wiring import require_kept, require_partitions
 from runner.config import Config, load
 from runner.errors import FatalError
+from runner.kafka.preflight import require_kept, require_partitions
 from runner.kafka.topics import Cluster, Topic
 
 

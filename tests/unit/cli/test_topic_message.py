@@ -8,7 +8,7 @@ import msgspec
 from confluent_kafka import Message
 
 from runner.envelope.plain import encode
-from runner.kafka.topic_message import read_sighting
+from runner.kafka.topic_message import read_message
 from tests.unit.cli.builders import seen
 
 
@@ -26,7 +26,7 @@ def message(**fields: Any) -> Message:
 
 
 def test_a_response_is_read() -> None:
-    read = read_sighting(message())
+    read = read_message(message())
 
     assert (read.topic, read.partition, read.offset, read.time_ms, read.key) == (
         "responses",
@@ -39,12 +39,12 @@ def test_a_response_is_read() -> None:
 
 
 def test_whatever_is_there_can_be_read() -> None:
-    read = read_sighting(
+    read = read_message(
         message(key=None, value=None, headers=[("task-id", b"\xff"), ("x", None)], timestamp=(0, 0))
     )
 
     assert (read.key, read.value, read.time_ms, read.task_id) == ("", None, None, "\ufffd")
-    assert read_sighting(message(headers=None)).kind == ""
+    assert read_message(message(headers=None)).kind == ""
     assert read.event() is None
 
 
@@ -59,7 +59,7 @@ def test_what_a_fail_says_is_read_from_its_result() -> None:
 
 
 def test_an_event_that_a_parser_dislikes_is_an_event() -> None:
-    read = read_sighting(
+    read = read_message(
         message(value=rb'{"payload":{"note":"\ud83d","amount":12.50},"result":{"status":"ACK"}}')
     )
 

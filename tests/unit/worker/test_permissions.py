@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError
 
 from runner.errors import FatalError
 from runner.kafka.errors import failed_delivery, failed_fetch, failed_transaction, refusal
-from runner.kafka.permissions import READ, WRITE, require_permissions
+from runner.kafka.preflight import READ, WRITE, require_permissions
 from runner.kafka.topics import Cluster, Topic, require_topics
 
 WANTED = {"requests": (READ, WRITE), "responses": (WRITE,), "absent": (WRITE,)}

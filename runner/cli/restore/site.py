@@ -12,9 +12,7 @@ from confluent_kafka import KafkaException
 from runner.changelog.comparison import Comparison, ComparisonScope, Standing
 from runner.changelog.reader import KafkaChangelog
 from runner.cli.changelog_wiring import WAY_OUT
-from runner.cli.log_wiring import topic_id
 from runner.cli.restore.patience import PatientChangelog
-from runner.cli.store_wiring import require_kept, require_partitions
 from runner.cli.task.finding import require_layout
 from runner.cli.wiring import connect_store, said_with_remedy
 from runner.config import Config
@@ -23,6 +21,7 @@ from runner.errors import FatalError, StoreMismatch, StoreUnavailable
 from runner.kafka.clients import ANSWER_SECONDS, connect_admin
 from runner.kafka.commit_metadata import incarnation_of, topic_of
 from runner.kafka.group_offsets import Committed, group_offsets
+from runner.kafka.preflight import require_kept, require_partitions, topic_id
 from runner.kafka.topics import Cluster, ask_cluster, require_topics
 from runner.store.calls import LISTS, KeySpace
 from runner.store.redis_store import RedisStore
@@ -33,7 +32,7 @@ _LAST_COMMITTED: Final[Mapping[str, Any]] = {"isolation.level": "read_uncommitte
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RestoreSite:
     """A group and its store; nothing is changed by what is asked here."""
 
     config: Config
@@ -161,8 +160,8 @@ class Place:
 
 
 @contextmanager
-def open_place(config: Config) -> Iterator[Place]:
-    """Give the place, for the length of the block. FatalError says what is missing of it."""
+def open_site(config: Config) -> Iterator[RestoreSite]:
+    """Give the site, for the length of the block. FatalError says what is missing of it."""
     requests, tasks = config.topics.requests, config.topics.tasks
     if tasks is None:
         raise FatalError(
@@ -185,7 +184,7 @@ def open_place(config: Config) -> Iterator[Place]:
     store = connect_store(config)
     changelog = PatientChangelog(KafkaChangelog(tasks, client_properties(config), config.kafka.group), tasks)
     try:
-        yield Place(config, cluster, store, changelog, admin.client)
+        yield RestoreSite(config, cluster, store, changelog, admin.client)
     except StoreUnavailable as error:
         raise StoreUnavailable(said_with_remedy(error, config)) from error
     finally:
