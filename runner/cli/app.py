@@ -9,30 +9,18 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections import UserDict
 from collections.abc import Sequence
-from typing import Final
+from importlib import import_module
+from typing import Any, Final, cast
 
 import typer
 from rich.text import Text
+from typer.core import TyperGroup
+from typer.main import get_install_completion_arguments
 
-from runner import log
-from runner.cli import (
-    config_command,
-    dev_command,
-    send_command,
-    streams,
-    tail_command,
-    topics_command,
-)
-from runner.cli.demo import demo_command
-from runner.cli.dlq import list_command as dlq_list
-from runner.cli.dlq import replay_command
-from runner.cli.dlq import show_command as dlq_show
-from runner.cli.options import ConfigFile, read_config
-from runner.cli.restore import restore_command
+from runner.cli import streams
 from runner.cli.screen import plain, stderr
-from runner.cli.task import end_command, list_command, show_command
-from runner.cli.worker_command import run_worker
 from runner.embedded import EmbeddedUnavailable
 from runner.errors import FatalError, RunnerError
 
@@ -45,8 +33,6 @@ DEBUG: Final = "RUNNER_DEBUG"
 _NO_TEXT: Final = "surrogates not allowed"
 _BESIDE: Final = 40
 """Characters that are shown on either side of what is no text."""
-
-_log: Final = log.get("runner")
 
 ABOUT: Final = """
 User tasks for sagas: start, proceed and time out, exactly once.
@@ -79,6 +65,37 @@ PROCEEDED or TIMEOUT, and the saga branches on that.
 """
 
 
+_COMMANDS: Final = {
+    "worker": "worker_command:worker",
+    "dev": "dev_command:dev",
+    "demo": "demo.demo_command:demo",
+    "restore": "restore.restore_command:restore",
+    "send": "send_command:send",
+    "tail": "tail_command:tail",
+}
+_GROUPS: Final = {
+    "task": (
+        "Tasks as they stand in Redis, and events that end one.",
+        {
+            "list": "task.list_command:list_",
+            "show": "task.show_command:show",
+            "proceed": "task.end_command:proceed",
+            "timeout": "task.end_command:time_out",
+        },
+    ),
+    "dlq": (
+        "Dead letters: messages that could never be handled.",
+        {
+            "list": "dlq.list_command:list_",
+            "show": "dlq.show_command:show",
+            "replay": "dlq.replay_command:replay",
+        },
+    ),
+    "topics": ("The topics in Kafka.", {"create": "topics_command:create"}),
+    "config": ("The configuration.", {"check": "config_command:check"}),
+}
+
+
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     streams.prepare()
@@ -101,7 +118,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _ended(arguments: Sequence[str]) -> int:
     try:
-        typer.main.get_command(build_app())(args=list(arguments), prog_name=PROGRAM)
+        build_app()(args=list(arguments), prog_name=PROGRAM)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     return 0
@@ -128,80 +145,37 @@ def report(error: Exception, *, with_traceback: bool) -> int:
     else:
         first = next(iter(str(error).splitlines()), "no text")
         _show(f"{type(error).__name__}: {first} (not foreseen, so a bug; {DEBUG}=1 shows where)")
-    return _exit_code(error)
-
-
-def build_app() -> typer.Typer:
-    """Return the program with all its commands."""
-    app = _group(ABOUT, completes=True)
-    app.command()(worker)
-    app.command()(dev_command.dev)
-    app.command()(demo_command.demo)
-    app.command()(restore_command.restore)
-    app.command()(send_command.send)
-    app.command()(tail_command.tail)
-    tasks = _group("Tasks as they stand in Redis, and events that end one.")
-    tasks.command("list")(list_command.list_)
-    tasks.command()(show_command.show)
-    tasks.command()(end_command.proceed)
-    tasks.command("timeout")(end_command.time_out)
-    letters = _group("Dead letters: messages that could never be handled.")
-    letters.command("list")(dlq_list.list_)
-    letters.command()(dlq_show.show)
-    letters.command()(replay_command.replay)
-    topics = _group("The topics in Kafka.")
-    topics.command()(topics_command.create)
-    configuration = _group("The configuration.")
-    configuration.command()(config_command.check)
-    groups = {"task": tasks, "dlq": letters, "topics": topics, "config": configuration}
-    for name, group in groups.items():
-        app.add_typer(group, name=name)
-    return app
-
-
-def worker(config: ConfigFile = None) -> None:
-    """Run one worker until SIGTERM or Ctrl-C.
-
-    It joins the consumer group; start several, here or elsewhere, and they
-    share the partitions. The first signal finishes the batch in hand, within
-    worker.shutdownSeconds; a second one ends it at once. Nothing is lost.
-    Logs go to standard error, /metrics and /health to http.port.
-
-    [bold]Example[/bold]
-
-      RUNNER_KAFKA__BROKERS=kafka-1:9092 runner worker --config config/runner.yaml
-    """
-    settings = read_config(config)
-    log.configure(settings.log.format, settings.log.level)
-    is_for_programs = settings.log.format == "json" or (
-        settings.log.format == "auto" and not sys.stderr.isatty()
-    )
-    try:
-        code = run_worker(settings)
-    except RunnerError as error:
-        if not is_for_programs:
-            raise
-        code = _exit_code(error)
-        _log.error("exiting", label=error.label, reason=str(error), exit_code=code)
-    except Exception:
-        if not is_for_programs:
-            raise
-        code = FAILED
-        _log.exception("crashed", exit_code=code)
-    raise typer.Exit(code)
-
-
-def _exit_code(error: Exception) -> int:
     return error.exit_code if isinstance(error, FatalError) else FAILED
 
 
-def _group(about: str, *, completes: bool = False) -> typer.Typer:
-    return typer.Typer(
-        help=about,
-        no_args_is_help=True,
-        add_completion=completes,
+def build_app() -> TyperGroup:
+    """Return the program with all its commands; each is imported when it is looked up."""
+    groups = {name: _group(name, about, _Commands(commands)) for name, (about, commands) in _GROUPS.items()}
+    program = _group(PROGRAM, ABOUT, _Commands(_COMMANDS, **groups))
+    program.params += get_install_completion_arguments()
+    return program
+
+
+class _Commands(UserDict[str, Any]):
+    """Commands by their names; of one that was not looked up yet, where it is: ``module:function``."""
+
+    def __getitem__(self, name: str) -> Any:
+        command = super().__getitem__(name)
+        if isinstance(command, str):
+            module, _, function = command.partition(":")
+            alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+            alone.command(name)(getattr(import_module(f"runner.cli.{module}"), function))
+            self[name] = command = typer.main.get_command(alone)
+        return command
+
+
+def _group(name: str, about: str, commands: _Commands) -> TyperGroup:
+    return TyperGroup(
+        name=name,
+        help=about.strip(),
+        commands=cast(dict[str, Any], commands),
         rich_markup_mode="rich",
-        pretty_exceptions_enable=False,
+        no_args_is_help=True,
     )
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
-from runner.cli.event_settings import check_event_settings
 from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.screen import print_json, say, stderr, stdout
-from runner.cli.trace_wiring import open_traces
+from runner.cli.wiring.events import check_event_settings
+from runner.cli.wiring.traces import open_traces
 from runner.config import Config, ConfigError, check_properties
 from runner.config.clients import check_tls_files
 from runner.config.yaml_file import dump

@@ -29,6 +29,7 @@ class ResponsesTable:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._rows = Rows(console, _COLUMNS)
+        self.head = self._rows.head
 
     def row(self, seen: TopicMessage) -> None:
         """Print a response; a FAIL with its code, and its reason on a line of its own."""

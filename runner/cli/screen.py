@@ -54,11 +54,15 @@ class Rows:
         self._columns = columns
         self._has_head = False
 
+    def head(self) -> None:
+        """Print the titles now, and not above the first row."""
+        self._has_head = True
+        self._print([Text(column.title, style="bold") for column in self._columns])
+
     def row(self, *cells: str | Text) -> None:
         """Print one row; cells that are text are shown as they stand, never as markup."""
         if not self._has_head:
-            self._has_head = True
-            self._print([Text(column.title, style="bold") for column in self._columns])
+            self.head()
         self._print([Text(plain(cell)) if isinstance(cell, str) else cell for cell in cells])
 
     def _print(self, cells: Sequence[Text]) -> None:

@@ -18,7 +18,8 @@ from runner.actions.policy import Policy
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import note, progress
 from runner.cli.send_report import SendReport, check_sent, say_interrupted
-from runner.cli.wiring import build_policy, build_rules, connect_store
+from runner.cli.wiring.events import build_policy, build_rules
+from runner.cli.wiring.store import connect_store
 from runner.client.event_lines import EventLine, describe_bad, read_events
 from runner.client.exchange import Sending, awaited_replies, send_events
 from runner.client.homes import Homes

@@ -53,6 +53,8 @@ def tail(
     since_ms = None if since is None else moment_option("--since", since)
     topics = [settings.topics.responses]
     with TopicReader(settings, topics, from_beginning=from_beginning, since_ms=since_ms) as reader:
+        if not as_json:
+            table.head()
         for seen in follow(reader, limit, until_idle, monotonic_seconds):
             if as_json:
                 print_json(described(seen))

@@ -1,298 +1,47 @@
-"""``runner worker``: puts the parts of one worker process together, runs it, and takes it down."""
+"""``runner worker``: one worker process, until it is told to stop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+import sys
 from typing import Final
 
-from confluent_kafka import KafkaException
+import typer
 
 from runner import log
-from runner.changelog.writer import Changelog
-from runner.cli.changelog_wiring import settle_changelog
-from runner.cli.event_settings import check_event_settings
-from runner.cli.input_wiring import Surroundings, input_threads
-from runner.cli.log_wiring import Listener, make_log
-from runner.cli.stopping import Stopping, stopping_by_signal
-from runner.cli.store_wiring import make_restorers, open_store
-from runner.cli.trace_wiring import open_traces
-from runner.cli.wiring import (
-    build_policy,
-    build_rules,
-    connect_admin,
-    connect_store,
-    said_with_remedy,
-)
-from runner.clock import Ticker, monotonic_seconds
-from runner.config import Config, check_properties
-from runner.config.clients import check_tls_files, client_properties
-from runner.errors import FatalError, PositionUnknown
-from runner.kafka.codecs import build_codecs
-from runner.kafka.connectivity import LastError, first_answer, unreachable
-from runner.kafka.kafka_log import KafkaLog
-from runner.kafka.preflight import check_topics, topic_id, topic_names
-from runner.kafka.topics import (
-    EVERY_SECONDS,
-    Cluster,
-    KafkaTopicCatalog,
-    TopicWatch,
-    ask_cluster,
-)
-from runner.metrics import Metrics
-from runner.store.calls import Opened
-from runner.store.redis_store import RedisStore
-from runner.telemetry.health_server import HealthServer
-from runner.telemetry.reporter import Reporter
-from runner.worker.components import Components, LoopLimits
-from runner.worker.decoder import ProcessingSettings
-from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
-from runner.worker.gc_pacer import GcPacer
-from runner.worker.health import HealthState
-from runner.worker.inputs.thread import InputThread
-from runner.worker.loop import Loop
-from runner.worker.overlap import OverlapThread
-from runner.worker.process import Process
-from runner.worker.retention import Retention
-from runner.worker.starting import Start
-from runner.worker.store_clock import StoreClock
-from runner.worker.timers import Timers, TimerSettings
-from runner.worker.watchdog import STUCK_SECONDS, Watchdog
+from runner.cli.options import ConfigFile, read_config
+from runner.cli.wiring.worker import run_worker
+from runner.errors import FatalError, RunnerError
 
-_TRY_SECONDS: Final = 5.0
-"""How long Kafka is asked before it is said that it does not answer yet."""
-
-_log: Final = log.get("worker")
+_log: Final = log.get("runner")
 
 
-def make_delivery(config: Config) -> DeliveryMode:
-    """Return the way in which batches reach Kafka; what comes next is decoded meanwhile."""
-    return partial(_delivery(config), overlap=OverlapThread())
+def worker(config: ConfigFile = None) -> None:
+    """Run one worker until SIGTERM or Ctrl-C.
 
+    It joins the consumer group; start several, here or elsewhere, and they
+    share the partitions. The first signal finishes the batch in hand, within
+    worker.shutdownSeconds; a second one ends it at once. Nothing is lost.
+    Logs go to standard error, /metrics and /health to http.port.
 
-def make_input_delivery(config: Config) -> DeliveryMode:
-    """Return the same for an input topic, of which nothing is decoded ahead."""
-    return _delivery(config)
+    [bold]Example[/bold]
 
-
-@dataclass(frozen=True, slots=True)
-class Assembly:
-    """How the parts with an outside are made; a test puts in parts that end at a named point."""
-
-    store: Callable[[Config], RedisStore] = connect_store
-    delivery: Callable[[Config], DeliveryMode] = make_delivery
-    input_delivery: Callable[[Config], DeliveryMode] = make_input_delivery
-    ticker: Ticker = monotonic_seconds
-    """The clock of the loop and its timers; it only measures how long something takes."""
-    watch_seconds: float = EVERY_SECONDS
-    """Between two looks at the topics."""
-    stuck_seconds: float = STUCK_SECONDS
-    """After which a loop that does not come round is given up."""
-
-
-USUAL: Final = Assembly()
-
-
-def run_worker(config: Config, assembly: Assembly = USUAL) -> int:
-    """Run one worker until a signal; returns the exit code.
-
-    Raises ConfigError and FatalError for what a person must mend, and for who has not answered within
-    ``worker.startSeconds``. The first SIGTERM or SIGINT finishes the batch in hand and leaves the group,
-    within ``worker.shutdownSeconds``, or ends the start where it is; a second one ends the process at
-    once. Nothing is lost either way.
+      RUNNER_KAFKA__BROKERS=kafka-1:9092 runner worker --config config/runner.yaml
     """
-    check_properties(config)
-    check_tls_files(config)
-    check_event_settings(config)
-    with stopping_by_signal(config.worker.shutdown_seconds) as stopping, ExitStack() as stack:
-        worker = _Worker(config, stack, assembly, stopping)
-        stopping.begun()
-        worker.run()
-    _log.info("stopped")
-    return 0
-
-
-class _Worker:
-    """One worker and everything it holds open."""
-
-    def __init__(self, config: Config, stack: ExitStack, assembly: Assembly, stopping: Stopping) -> None:
-        self._config = config
-        self._stopping = stopping
-        self._assembly = assembly
-        self._metrics, self._state = Metrics(), HealthState(assembly.ticker())
-        self._health = stack.enter_context(self._serve()) if config.http.port else None
-        start = Start(
-            config.worker.start_seconds,
-            self._state,
-            stopping.pause,
-            lambda error: said_with_remedy(error, config),
-            assembly.ticker,
-        )
-        self._codecs = build_codecs(config)
-        stack.callback(self._codecs.close)
-        self._tracer = open_traces(config, self._metrics, stack)
-        brokers = _Brokers(config, topic_names(config))
-        cluster = start.answered(brokers.ask)
-        start.answered(self._codecs.prepare)
-        store = assembly.store(config)
-        stack.callback(store.close)
-        given = config
-        self._config = config = start.answered(lambda: settle_changelog(given, store))
-        for reason in check_topics(config, cluster):
-            _log.warning("little_room", reason=reason)
-        opened = start.answered(lambda: open_store(store, config, cluster))
-        by_suffix = config.responses.partitioner == "suffix"
-        topics = KafkaTopicCatalog(cluster, self._codecs.by_topic, self._codecs.default, by_suffix=by_suffix)
-        self._watch = TopicWatch(
-            brokers.admin, topics, config.topics.requests, topic_names(config), assembly.watch_seconds
-        )
-        self._loop, self._log, self._inputs = self._build(store, topics, opened, cluster)
-        stack.callback(self._log.close)
-        self._watch.start()
-        stack.callback(self._watch.close)
-        self._watchdogs = [
-            Watchdog(self._state, assembly.stuck_seconds, assembly.ticker),
-            *(Watchdog(each.alive, assembly.stuck_seconds) for each in self._inputs),
-        ]
-        start.answered(lambda: self._log.start(_TRY_SECONDS))
-        stack.callback(self._close_inputs)
-        for each in self._inputs:
-            each.start()
-        _log.info(
-            "started",
-            brokers=config.kafka.brokers,
-            group=config.kafka.group,
-            delivery=config.delivery,
-            topic=config.topics.requests,
-            tasks=config.topics.tasks,
-            partitions=cluster.topics[config.topics.requests].partitions,
-            incarnation=opened.incarnation,
-            inputs=config.input_topics(),
-            http=self._health.port if self._health else None,
-        )
-
-    def run(self) -> None:
-        """Step until told to stop."""
-        self._state.tick(self._assembly.ticker())
-        collector = GcPacer(self._assembly.ticker)
-        for watchdog in self._watchdogs:
-            watchdog.start()
-        try:
-            self._loop.run(collector.overlap(lambda: self._stopping.asked() or self._must_exit()))
-        finally:
-            for watchdog in self._watchdogs:
-                watchdog.close()
-
-    def _must_exit(self) -> bool:
-        if self._watch.failed is not None:
-            raise PositionUnknown(self._watch.failed)
-        died = [each.name for each in self._inputs if each.has_died]
-        if died:
-            raise FatalError(f"the thread of input {died[0]} ended by itself; its trace is above")
-        return False
-
-    def _close_inputs(self) -> None:
-        for each in self._inputs:
-            each.stop()
-        for each in self._inputs:
-            each.close()
-
-    def _build(
-        self, store: RedisStore, topics: KafkaTopicCatalog, opened: Opened, cluster: Cluster
-    ) -> tuple[Loop, KafkaLog, Sequence[InputThread]]:
-        config, ticker = self._config, self._assembly.ticker
-        policy = build_policy(config)
-        terms = ProcessingSettings(
-            policy=policy,
-            codec=self._codecs.of(config.topics.requests),
-            rules=build_rules(config),
-            incarnation=opened.incarnation,
-            poison_limit=config.limits.poison_in_a_row,
-            batch_seconds=config.worker.batch_ms / 1000,
-            batch_bytes=config.worker.batch_bytes,
-        )
-        time = StoreClock(ticker)
-        settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)
-        timers = Timers(store, policy, topics, settings, time, ticker)
-        metrics = self._metrics
-        listener = Listener()
-        requests, group = config.topics.requests, config.kafka.group
-        kafka = make_log(config, cluster, requests, group, listener, opened)
-        tasks = config.topics.tasks
-        changelog = None if tasks is None else Changelog(tasks, topics, store.shard, config.restores)
-        tracer = self._tracer(requests, topic_id(config, cluster, requests), group)
-        reporter = Reporter(metrics, self._state, ticker, tracer)
-        retention = Retention(store, policy, opened.incarnation, time, changelog, reporter.removed)
-        restorers = make_restorers(config, store, opened, kafka, reporter)
-        process = Process(terms, store, topics, config.topics.dead_letters, changelog)
-        parts = Components(
-            log=kafka,
-            topic=self._watch,
-            store=store,
-            process=process,
-            delivery=self._assembly.delivery(config),
-            incarnation=opened.incarnation,
-            duties=[timers, retention] if config.timers.enabled else [retention],
-            guards=restorers,
-            before_opening=[restorer.bind_server for restorer in restorers]
-            if config.restores
-            else [store.go_without_changelog],
-            pings=[store.ping, self._codecs.ping],
-            prefetch=process.prefetch,
-        )
-        limits = LoopLimits(
-            batch_events=config.worker.batch_size,
-            batch_bytes=config.worker.batch_bytes,
-            poll_seconds=config.worker.poll_ms / 1000,
-        )
-        loop = Loop(parts, limits, reporter, ticker)
-        listener.loop = loop
-        surroundings = Surroundings(
-            config=config,
-            store=lambda: self._assembly.store(config),
-            delivery=self._assembly.input_delivery(config),
-            terms=terms,
-            topics=topics,
-            limits=limits,
-            metrics=metrics,
-            health=self._state,
-        )
-        return loop, kafka, input_threads(surroundings)
-
-    def _serve(self) -> HealthServer:
-        http = self._config.http
-        return HealthServer(self._state, self._metrics.registry, (http.host, http.port))
-
-
-def _delivery(config: Config) -> type[ExactlyOnce | AtLeastOnce]:
-    return ExactlyOnce if config.delivery == "exactly_once" else AtLeastOnce
-
-
-class _Brokers:
-    """The brokers, which may not answer yet."""
-
-    def __init__(self, config: Config, names: Collection[str]) -> None:
-        self._config = config
-        self._names = names
-        self._complaints = LastError()
-        self.admin = connect_admin(config, self._complaints)
-
-    def ask(self) -> Cluster:
-        """Return what the cluster says of the topics.
-
-        LogUnavailable with the reason and the way out if it does not answer in time, LogRefused if it
-        refuses us.
-        """
-        admin, complaints, config = self.admin, self._complaints, self._config
-        try:
-            first_answer(lambda seconds: admin.list_topics(timeout=seconds), admin, complaints, _TRY_SECONDS)
-        except KafkaException as error:
-            raise unreachable(
-                config.kafka.brokers,
-                complaints.last or error.args[0].str(),
-                client_properties(config),
-                is_final=complaints.is_final,
-            ) from error
-        return ask_cluster(admin, self._names)
+    settings = read_config(config)
+    log.configure(settings.log.format, settings.log.level)
+    is_for_programs = settings.log.format == "json" or (
+        settings.log.format == "auto" and not sys.stderr.isatty()
+    )
+    try:
+        code = run_worker(settings)
+    except RunnerError as error:
+        if not is_for_programs:
+            raise
+        code = error.exit_code if isinstance(error, FatalError) else 1
+        _log.error("exiting", label=error.label, reason=str(error), exit_code=code)
+    except Exception:
+        if not is_for_programs:
+            raise
+        code = 1
+        _log.exception("crashed", exit_code=code)
+    raise typer.Exit(code)

@@ -74,7 +74,7 @@ class Connection(Generic[Client]):
         # Complaints are handed over only inside a poll.
         self.client.poll(0)
         reason = self._complaints.last or what
-        return unreachable(self.brokers, reason, self._properties)
+        return unreachable(self.brokers, reason, self._properties, is_final=self._complaints.is_final)
 
     def metadata(self) -> ClusterMetadata:
         """Return the cluster with all its topics; LogUnavailable if no broker answers in time.

@@ -22,8 +22,8 @@ import redis
 
 from runner import log
 from runner.actions.decision import OutgoingMessage
-from runner.cli.wiring import connect_store
-from runner.cli.worker_command import Assembly, make_delivery, run_worker
+from runner.cli.wiring.store import connect_store
+from runner.cli.wiring.worker import Assembly, make_delivery, run_worker
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import load
 from runner.config.model import Config

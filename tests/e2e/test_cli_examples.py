@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-import typer
 from confluent_kafka import Producer
 
 from runner.cli.app import build_app
@@ -39,7 +38,7 @@ def examples(command: Any) -> list[str]:
 
 ALL: Final = [
     pytest.param(example, id=example[:60])
-    for name, command in commands(typer.main.get_command(build_app()), "runner")
+    for name, command in commands(build_app(), "runner")
     if name not in ELSEWHERE
     for example in examples(command)
 ]

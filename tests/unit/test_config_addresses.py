@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Consumer
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-from runner.cli.wiring import connect_redis
+from runner.cli.wiring.store import connect_redis
 from runner.config import Config, ConfigError, load, registry_settings
 from runner.config.clients import client_properties
 from runner.kafka.schema_registry import connect

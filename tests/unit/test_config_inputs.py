@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.cli.input_wiring import build_inputs
+from runner.cli.wiring.events import build_inputs
 from runner.config import Config, ConfigError, load
 from runner.config.sections import Input
 from runner.errors import FatalError

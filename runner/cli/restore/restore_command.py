@@ -15,7 +15,7 @@ from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.restore import fill
 from runner.cli.restore.site import RestoreSite, open_site
 from runner.cli.screen import Column, Rows, print_json, progress, say, stdout
-from runner.cli.store_wiring import open_store
+from runner.cli.wiring.store import open_store
 from runner.errors import FatalError, StoreDiffers, Superseded
 from runner.kafka.sending import Step
 from runner.kafka.start_offsets import start_offsets

@@ -11,10 +11,9 @@ from confluent_kafka import KafkaException
 
 from runner.changelog.comparison import Comparison, ComparisonScope, Standing
 from runner.changelog.reader import KafkaChangelog
-from runner.cli.changelog_wiring import WAY_OUT
 from runner.cli.restore.patience import PatientChangelog
 from runner.cli.task.finding import require_layout
-from runner.cli.wiring import connect_store, said_with_remedy
+from runner.cli.wiring.store import WAY_OUT, connect_store, said_with_remedy
 from runner.config import Config
 from runner.config.clients import client_properties
 from runner.errors import FatalError, StoreMismatch, StoreUnavailable

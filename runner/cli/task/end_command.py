@@ -17,7 +17,7 @@ from runner.cli.responses_table import FAIL
 from runner.cli.screen import note, plain, print_json, show_fields, status_text
 from runner.cli.task.finding import find_task, open_tasks
 from runner.cli.task.show_command import LONGEST_PAYLOAD
-from runner.cli.wiring import build_policy, build_rules
+from runner.cli.wiring.events import build_policy, build_rules
 from runner.client.event_lines import describe_bad, read_events
 from runner.client.exchange import Sending, ask
 from runner.config import Config

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runner.cli.screen import plain
-from runner.cli.wiring import connect_store, said_with_remedy
+from runner.cli.wiring.store import connect_store, said_with_remedy
 from runner.config import Config
 from runner.errors import FatalError, StoreMismatch, StoreUnavailable
 from runner.store.calls import KeySpace

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,15 @@ def test_every_command_explains_itself_with_an_example(
     told = capsys.readouterr().out
     assert "Example" in told
     assert f"runner {' '.join(command)}" in told.split("Example", 1)[1]
+
+
+def test_a_command_is_loaded_without_what_the_others_need() -> None:
+    code = (
+        "import sys; from runner.cli.app import run; run(['topics', 'create', '--help']);"
+        "print([name for name in ('redis', 'runner.worker', 'runner.cli.demo') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(

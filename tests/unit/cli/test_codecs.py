@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli.app import run
-from runner.cli.wiring import said_with_remedy
+from runner.cli.wiring.store import said_with_remedy
 from runner.client.event_lines import read_lines
 from runner.clock import ManualTicker
 from runner.config import Config, ConfigError, load

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from runner.cli.trace_wiring import open_traces
+from runner.cli.wiring.traces import open_traces
 from runner.config import Config, ConfigError, load
 from runner.embedded.subprocesses import HOST, free_port
 from runner.metrics import Metrics
@@ -22,7 +22,7 @@ def configured(**settings: str) -> Config:
 def printed(code: str) -> str:
     """What a fresh interpreter prints that has the names of this module."""
     names = (
-        "import sys; from contextlib import ExitStack; from runner.cli.trace_wiring import open_traces;"
+        "import sys; from contextlib import ExitStack; from runner.cli.wiring.traces import open_traces;"
         "from runner.config import ConfigError, load; from runner.metrics import Metrics\n"
     )
     done = subprocess.run([sys.executable, "-c", names + code], capture_output=True, text=True, check=True)
@@ -31,7 +31,7 @@ def printed(code: str) -> str:
 
 def test_by_default_there_are_no_spans_and_nothing_that_makes_them_is_imported() -> None:
     code = (
-        "import runner.cli.worker_command\n"
+        "import runner.cli.wiring.worker\n"
         "made = open_traces(load(None, {}), Metrics(), ExitStack())\n"
         "print(made('t', 'i', 'g'))\n"
         "makers = ('opentelemetry.sdk.trace', 'opentelemetry.exporter')\n"

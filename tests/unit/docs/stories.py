@@ -20,7 +20,7 @@ import yaml
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.actions.policy import DomainPolicy, Policy
-from runner.cli.input_wiring import build_inputs
+from runner.cli.wiring.events import build_inputs
 from runner.config import Config
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import NO_RULES

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from runner import __version__
 from runner.cli.app import build_app
@@ -63,7 +62,7 @@ def test_every_runner_command_that_is_named_exists(page: Path) -> None:
 
 def _check_command(words: list[str], place: str) -> None:
     """Follow the words through the groups to a command, and look its options up there."""
-    command: Any = typer.main.get_command(build_app())
+    command: Any = build_app()
     while words and not words[0].startswith("-") and hasattr(command, "commands"):
         assert words[0] in command.commands, f"{place}: no such command"
         command = command.commands[words.pop(0)]

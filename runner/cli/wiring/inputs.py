@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from runner.cli.log_wiring import Listener, make_log
+from runner.cli.wiring.events import build_inputs
+from runner.cli.wiring.log import Listener, make_log
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.errors import LogUnavailable
@@ -38,27 +39,6 @@ class Surroundings:
     limits: LoopLimits
     metrics: Metrics
     health: HealthState
-
-
-def build_inputs(config: Config) -> list[InputTopic]:
-    """Return what is to be added to the payloads of every input topic."""
-    addressed = {"handler": config.handler}
-    if config.deployment is not None:
-        addressed |= {"deployments": config.deployment}
-    return [
-        InputTopic(
-            name=name,
-            topic=config.input_topics()[name],
-            meta=each.event_meta() | addressed,
-            user=each.user or "",
-            roles=each.roles,
-            user_header=each.user_header,
-            roles_header=each.roles_header,
-            request_id_header=each.request_id_header,
-            request_id_path=each.request_id_path,
-        )
-        for name, each in config.inputs.items()
-    ]
 
 
 def input_threads(surroundings: Surroundings) -> Sequence[InputThread]:

@@ -1,0 +1,1 @@
+"""Wiring: from the configuration to the parts that use it, all of it in this folder."""
