@@ -25,7 +25,6 @@ from confluent_kafka import Message as KafkaMessage
 
 from runner import log
 from runner.errors import Fenced, LogUnavailable, PositionUnknown
-from runner.kafka.commit_metadata import commit_metadata, topic_of
 from runner.kafka.errors import (
     GONE,
     PASSING,
@@ -38,8 +37,8 @@ from runner.kafka.errors import (
 )
 from runner.kafka.event_log import AssignmentListener, Message
 from runner.kafka.group_metadata import is_incremental, is_member
+from runner.kafka.offsets import EARLIEST, commit_metadata, topic_of
 from runner.kafka.producer import IO_SECONDS, UNCONFIRMED_SECONDS, KafkaWriter
-from runner.kafka.start_offsets import EARLIEST
 
 JOIN_SECONDS: Final = 20.0
 """Time to join the group; after it the group is taken to refuse this worker for good."""

@@ -13,7 +13,7 @@ from typing import Final
 from runner.config import Config
 from runner.config.sections import Limits
 from runner.errors import FatalError
-from runner.kafka.topics import Cluster, require_topics
+from runner.kafka.topics import Cluster
 
 READ: Final = "READ"
 WRITE: Final = "WRITE"
@@ -65,6 +65,21 @@ def check_topics(config: Config, cluster: Cluster) -> list[str]:
     warnings = check_message_sizes(config, cluster)
     require_inputs(config, cluster)
     return warnings
+
+
+def require_topics(cluster: Cluster, needed: Collection[str], *, exactly_once: bool) -> None:
+    """FatalError unless all topics exist and the broker supports the delivery."""
+    missing = [name for name in needed if name not in cluster.topics and name not in cluster.forbidden]
+    if missing:
+        raise FatalError(
+            f"there is no topic {', '.join(missing)}; run `runner topics create`, "
+            "or name yours under `topics`"
+        )
+    if exactly_once and cluster.is_mock:
+        raise FatalError(
+            "this is the embedded broker, which has no transactions: it is for trying the runner out; "
+            'use an Apache Kafka, or run "runner dev"'
+        )
 
 
 def topic_operations(config: Config) -> dict[str, tuple[str, ...]]:

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from runner import log
 from runner.envelope.codec import Codec, Sections
-from runner.errors import FatalError, LogUnavailable
+from runner.errors import LogUnavailable
 from runner.kafka.errors import unreachable
 
 ASK_SECONDS: Final = 10.0
@@ -191,21 +191,6 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
         name: _topic(topic, *settings.get(name, (USUAL_LIMIT_BYTES, ""))) for name, topic in described.items()
     }
     return replace(cluster, topics=topics, forbidden=forbidden)
-
-
-def require_topics(cluster: Cluster, needed: Collection[str], *, exactly_once: bool) -> None:
-    """FatalError unless all topics exist and the broker supports the delivery."""
-    missing = [name for name in needed if name not in cluster.topics and name not in cluster.forbidden]
-    if missing:
-        raise FatalError(
-            f"there is no topic {', '.join(missing)}; run `runner topics create`, "
-            "or name yours under `topics`"
-        )
-    if exactly_once and cluster.is_mock:
-        raise FatalError(
-            "this is the embedded broker, which has no transactions: it is for trying the runner out; "
-            'use an Apache Kafka, or run "runner dev"'
-        )
 
 
 def _remainder(number: str, divisor: int) -> int:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from runner.actions.decision import OutgoingMessage
 from runner.errors import TransientError
-from runner.kafka.start_offsets import KnownOffsets
+from runner.kafka.offsets import KnownOffsets
 from runner.worker.assignment import Batch
 from runner.worker.decoder import Prefetch
 from runner.worker.delivery import DeliveryMode

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from runner.actions.decision import OutgoingMessage
 from runner.kafka.event_log import Message
-from runner.kafka.start_offsets import GroupOffsets
+from runner.kafka.offsets import GroupOffsets
 
 
 class LogWriter(Protocol):

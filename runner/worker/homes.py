@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from runner.clock import Ticker
-from runner.kafka.start_offsets import start_offsets
+from runner.kafka.offsets import start_offsets
 from runner.worker.assignment import Assignment
 from runner.worker.components import Components, LoopObserver
 

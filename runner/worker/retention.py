@@ -24,8 +24,7 @@ from runner.tasks.source import Source, parse_source
 from runner.worker.attempts import ShardedStore
 from runner.worker.components import Round
 from runner.worker.result import BatchResult
-from runner.worker.schedule import Schedule
-from runner.worker.store_clock import StoreClock
+from runner.worker.schedule import Schedule, StoreClock
 
 PAUSE_MS: Final = 1000
 """Time between two passes: a removal is never urgent."""

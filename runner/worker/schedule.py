@@ -1,4 +1,4 @@
-"""The schedule: the next moment of each index in the homes of a worker, earliest first.
+"""The schedule: the next moment of each index in the homes of a worker, earliest first, and the time.
 
 An index is queried only when its moment has come, so an idle worker queries nothing. A moment may be
 early (the task ended in the meantime), never late: every new entry is scheduled, and an index of a
@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Collection
 from typing import Final
 
+from runner.clock import Ticker
 from runner.store.calls import Index, IndexKind
 
 SLACK: Final = 64
@@ -85,3 +86,23 @@ class Schedule:
         self._heap.clear()
         for index, moment_ms in self._next.items():
             self._push(index, moment_ms)
+
+
+class StoreClock:
+    """The last time of the store, carried on by a monotonic clock.
+
+    The estimate decides when to query, never what is due: the store compares that by its own time.
+    """
+
+    def __init__(self, ticker: Ticker) -> None:
+        self._ticker = ticker
+        self._ahead_ms: float | None = None
+
+    def observe(self, now_ms: int) -> None:
+        """Set the time that the store has just returned; 0: it returned none."""
+        if now_ms:
+            self._ahead_ms = now_ms - self._ticker() * 1000
+
+    def now_ms(self) -> int | None:
+        """Return the estimate, epoch ms; None before the first answer of the store."""
+        return None if self._ahead_ms is None else int(self._ticker() * 1000 + self._ahead_ms)

@@ -24,8 +24,7 @@ from runner.tasks.record import TaskKey
 from runner.worker.attempts import ShardedStore
 from runner.worker.components import Round
 from runner.worker.result import BatchResult
-from runner.worker.schedule import Schedule
-from runner.worker.store_clock import StoreClock
+from runner.worker.schedule import Schedule, StoreClock
 
 MAX_CHUNKS_IN_FLIGHT: Final = 4
 """Chunks of timers that may be sent and undecided; beyond them the log catches up first."""

@@ -24,7 +24,7 @@ from runner.worker.loop import Loop
 from runner.worker.overlap import Step
 from runner.worker.process import Process as Harness
 from runner.worker.retention import Retention
-from runner.worker.store_clock import StoreClock
+from runner.worker.schedule import StoreClock
 from runner.worker.timers import Timers, TimerSettings
 from tests.simulation.changelog_model import ChangelogModel
 from tests.simulation.chaos import Chaos

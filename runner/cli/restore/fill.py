@@ -26,8 +26,8 @@ from runner.cli.screen import print_json, progress, say, stdout
 from runner.config import Config
 from runner.envelope.codec import JsonCodec
 from runner.errors import EventError, FatalError, LogUnavailable, StoreMismatch, StoreUnavailable
+from runner.kafka.offsets import start_offsets
 from runner.kafka.sending import Transactions
-from runner.kafka.start_offsets import start_offsets
 from runner.kafka.topics import KafkaTopicCatalog
 from runner.store.calls import FILLING, LISTS, NONE, HomeCall, Phase, Restoring, ShardCall, Verdict
 

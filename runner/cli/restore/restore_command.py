@@ -17,8 +17,8 @@ from runner.cli.restore.site import RestoreSite, open_site
 from runner.cli.screen import Column, Rows, print_json, progress, say, stdout
 from runner.cli.wiring.store import open_store
 from runner.errors import FatalError, StoreDiffers, Superseded
+from runner.kafka.offsets import start_offsets
 from runner.kafka.sending import Step
-from runner.kafka.start_offsets import start_offsets
 
 EXAMPLES: Final = 10
 """Ids of tasks that are named of a site."""

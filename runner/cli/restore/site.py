@@ -18,10 +18,10 @@ from runner.config import Config
 from runner.config.clients import client_properties
 from runner.errors import FatalError, StoreMismatch, StoreUnavailable
 from runner.kafka.clients import ANSWER_SECONDS, connect_admin
-from runner.kafka.commit_metadata import incarnation_of, topic_of
 from runner.kafka.group_offsets import Committed, group_offsets
-from runner.kafka.preflight import require_kept, require_partitions, topic_id
-from runner.kafka.topics import Cluster, ask_cluster, require_topics
+from runner.kafka.offsets import incarnation_of, topic_of
+from runner.kafka.preflight import require_kept, require_partitions, require_topics, topic_id
+from runner.kafka.topics import Cluster, ask_cluster
 from runner.store.calls import LISTS, KeySpace
 from runner.store.redis_store import RedisStore
 

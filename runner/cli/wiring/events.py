@@ -15,7 +15,7 @@ from runner.config import Config, ConfigError, DomainRules, Problem
 from runner.envelope.event import MetaRules
 from runner.envelope.patterns import fault_of
 from runner.errors import EventError
-from runner.worker.inputs.input_topic import InputTopic
+from runner.worker.inputs.normalise import InputTopic
 
 _READERS: Final[Mapping[str, Callable[[Any], object]]] = {
     "taskRoles": required_roles,

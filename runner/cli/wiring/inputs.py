@@ -19,7 +19,7 @@ from runner.worker.components import Components, LoopLimits
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import DeliveryMode
 from runner.worker.health import HealthState
-from runner.worker.inputs.input_topic import InputTopic
+from runner.worker.inputs.normalise import InputTopic
 from runner.worker.inputs.positions import EveryPartition, InputPositions
 from runner.worker.inputs.process import InputProcess
 from runner.worker.inputs.reporter import InputReporter

@@ -39,8 +39,8 @@ from runner.errors import (
     StoreUnavailable,
     TransientError,
 )
-from runner.kafka.commit_metadata import incarnation_of, topic_of
 from runner.kafka.group_offsets import group_offsets
+from runner.kafka.offsets import incarnation_of, topic_of
 from runner.kafka.preflight import topic_id
 from runner.kafka.topics import Cluster
 from runner.store.calls import LISTS, KeySpace, Opened, Ownership

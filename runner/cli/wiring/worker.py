@@ -52,8 +52,8 @@ from runner.worker.loop import Loop
 from runner.worker.overlap import OverlapThread
 from runner.worker.process import Process
 from runner.worker.retention import Retention
+from runner.worker.schedule import StoreClock
 from runner.worker.starting import Start
-from runner.worker.store_clock import StoreClock
 from runner.worker.timers import Timers, TimerSettings
 from runner.worker.watchdog import STUCK_SECONDS, Watchdog
 

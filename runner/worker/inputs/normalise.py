@@ -6,6 +6,8 @@ message that is processed twice is one request, not two commands.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -19,12 +21,33 @@ from runner.envelope.plain import decode
 from runner.envelope.values import is_blank, names_in
 from runner.errors import EventError, PoisonError
 from runner.kafka.event_log import Message
-from runner.worker.inputs.input_topic import InputTopic
 
 INPUT: Final = "runner-input"
 """Header of an event made from an input topic: topic, partition and offset of the message."""
 
 _codec: Final = JsonCodec()
+
+
+@dataclass(frozen=True, slots=True)
+class InputTopic:
+    """The settings of one input topic, made from the configuration by ``cli``."""
+
+    name: str
+    topic: str
+    meta: Mapping[str, Any]
+    """The eventMeta of every event, but for ``requestTime``: action, domain, parameters and so on."""
+    user: str = ""
+    """The caller; empty: nobody. Never read from the payload, which anyone can write."""
+    roles: tuple[str, ...] = ()
+    user_header: str | None = None
+    roles_header: str | None = None
+    request_id_header: str | None = None
+    request_id_path: str | None = None
+
+    @property
+    def is_command(self) -> bool:
+        """Whether the messages are commands, of which only some are for this runner."""
+        return bool(self.meta["action"] == TIMEOUT_COMMAND)
 
 
 def normalise(message: Message, topic: InputTopic, topic_id: str) -> Sections | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from runner.kafka.start_offsets import EARLIEST
+from runner.kafka.offsets import EARLIEST
 
 
 class InputPositions:

@@ -28,8 +28,7 @@ from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetters
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.in_flight import InFlight
-from runner.worker.inputs.input_topic import InputTopic
-from runner.worker.inputs.normalise import event_headers, normalise
+from runner.worker.inputs.normalise import InputTopic, event_headers, normalise
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 MADE: Final = "EVENT"

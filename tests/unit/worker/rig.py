@@ -31,7 +31,7 @@ from runner.worker.loop import Loop
 from runner.worker.process import Process
 from runner.worker.result import BatchResult
 from runner.worker.retention import Retention
-from runner.worker.store_clock import StoreClock
+from runner.worker.schedule import StoreClock
 from runner.worker.timers import Timers, TimerSettings
 from tests.unit.worker.faults import Faults
 from tests.unit.worker.faulty_store import FaultyStore

@@ -8,7 +8,7 @@ from runner.errors import StoreUnavailable, Superseded
 from runner.tasks.record import TaskKey
 from runner.worker.result import BatchResult
 from runner.worker.retention import BUSY_PAUSE_MS, CHUNK, PAUSE_MS, Retention
-from runner.worker.store_clock import StoreClock
+from runner.worker.schedule import StoreClock
 from tests.unit.worker.rig import Harness, batch, event
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from runner.clock import ManualTicker
 from runner.errors import LogUnavailable, PositionUnknown, StoreUnavailable
-from runner.kafka.start_offsets import EARLIEST, start_offsets
+from runner.kafka.offsets import EARLIEST, start_offsets
 from runner.store.calls import HomeCall, Ownership, ShardCall, Verdict
 from tests.unit.worker.faults import Faults
 from tests.unit.worker.faulty_store import FaultyStore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.clock import ManualTicker
-from runner.worker.store_clock import StoreClock
+from runner.worker.schedule import StoreClock
 
 
 def test_before_the_store_was_asked_nobody_knows() -> None:

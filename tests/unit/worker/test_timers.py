@@ -13,7 +13,7 @@ from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.worker.components import Round
-from runner.worker.store_clock import StoreClock
+from runner.worker.schedule import StoreClock
 from runner.worker.timers import FULL_PAUSE_MS, MAX_CHUNKS_IN_FLIGHT, Timers, TimerSettings
 from tests.unit.worker.rig import HOMES, NOW, Harness, event
 

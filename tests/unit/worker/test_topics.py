@@ -9,7 +9,8 @@ from confluent_kafka.admin import AdminClient
 
 from runner.envelope.codec import JsonCodec, Sections
 from runner.errors import FatalError
-from runner.kafka.topics import Cluster, KafkaTopicCatalog, Topic, TopicWatch, require_topics
+from runner.kafka.preflight import require_topics
+from runner.kafka.topics import Cluster, KafkaTopicCatalog, Topic, TopicWatch
 
 
 def cluster(requests: str | None = "id-1", partitions: int = 12, limit_bytes: int = 1000) -> Cluster:

@@ -17,7 +17,7 @@ from runner.envelope.event import MetaRules
 from runner.errors import StoreUnavailable
 from runner.kafka.event_log import Message
 from runner.kafka.topics import KafkaTopicCatalog
-from runner.worker.inputs.input_topic import InputTopic
+from runner.worker.inputs.normalise import InputTopic
 from runner.worker.inputs.process import InputProcess
 from runner.worker.process import Process
 from runner.worker.result import BatchResult

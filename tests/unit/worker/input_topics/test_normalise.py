@@ -13,8 +13,7 @@ from runner.actions.incoming import Headers
 from runner.envelope.codec import JsonCodec
 from runner.errors import PoisonError
 from runner.kafka.event_log import Message
-from runner.worker.inputs.input_topic import InputTopic
-from runner.worker.inputs.normalise import event_headers, normalise
+from runner.worker.inputs.normalise import InputTopic, event_headers, normalise
 from tests.unit.worker.input_topics.bench import TOPIC_ID, input_topic, message
 from tests.unit.worker.rig import NOW
 

@@ -5,16 +5,25 @@ offsets may be deleted (they expire when the group is idle) or moved back, and n
 that were answered. The store gets the committed offset after every commit. Should that have been lost
 with a worker, the fence is used: the highest base offset of a batch of the home. A home of which the store
 has seen no commit begins at its earliest message; so does one that was just added to the topic.
+
+Kafka keeps offsets by the topic's name alone: the id of the topic and its incarnation are committed with
+every offset, as its metadata. A store that has lost everything has lost the incarnation too: it is there.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Final, Protocol
 
 from runner.errors import PositionUnknown
 
 EARLIEST: Final = -1
+
+_BEHIND_ID: Final = ";"
+"""Not a character of base64, in which topic ids are written."""
+
+_WRITTEN: Final = re.compile(r"[0-9]{1,19}")
 
 
 class GroupOffsets(Protocol):
@@ -73,3 +82,19 @@ def _furthest(partition: int, candidates: Collection[int | None]) -> int:
         "and Redis has lost its own; restore Redis, or set the group's offset with "
         "kafka-consumer-groups --reset-offsets"
     )
+
+
+def commit_metadata(topic_id: str, incarnation: int) -> str:
+    """Return the commit metadata: the id of the topic and, if it is not 0, its incarnation."""
+    return f"{topic_id}{_BEHIND_ID}{incarnation}" if incarnation else topic_id
+
+
+def topic_of(metadata: str) -> str:
+    """Return the id of the topic that an offset was committed for."""
+    return metadata.partition(_BEHIND_ID)[0]
+
+
+def incarnation_of(metadata: str, topic_id: str) -> int:
+    """Return the incarnation in the commit metadata of this topic; 0: there is none."""
+    committed_id, _, incarnation = metadata.partition(_BEHIND_ID)
+    return int(incarnation) if committed_id == topic_id and _WRITTEN.fullmatch(incarnation) else 0
