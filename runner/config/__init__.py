@@ -13,13 +13,12 @@ from runner.config.clients import (
     registry_settings,
 )
 from runner.config.loading import load
-from runner.config.model import Config, DomainRules
+from runner.config.model import Config
 from runner.config.problems import ConfigError, Problem
 
 __all__ = [
     "Config",
     "ConfigError",
-    "DomainRules",
     "Problem",
     "check_properties",
     "consumer_properties",

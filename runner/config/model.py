@@ -1,7 +1,6 @@
 """The whole configuration, as every other part of the runner receives it: complete and frozen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr
@@ -19,7 +18,6 @@ from runner.config.sections import (
     Log,
     Meta,
     MetaValue,
-    OnProceed,
     Redis,
     Responses,
     SchemaRegistry,
@@ -33,17 +31,6 @@ from runner.config.sections import (
 from runner.config.values import Frozen, KeyPart, Text, Topic
 
 DEFAULTS = "configuration"
-
-
-@dataclass(frozen=True, slots=True)
-class DomainRules:
-    """What holds for the tasks of one domain, with nothing left to fall back to."""
-
-    name: str
-    on_proceed: OnProceed
-    retention_seconds: int
-    check_roles: bool
-    trust_payload: bool
 
 
 class Config(Section):
@@ -115,21 +102,13 @@ class Config(Section):
         copy._source = source  # noqa: SLF001 - its own attribute, on its own copy
         return copy
 
-    def domain_rules(self) -> dict[str, DomainRules]:
-        """The rules of every domain by name; what a domain leaves out comes from ``task``."""
-        return {name: self._rules(name, domain) for name, domain in self.domains.items()}
-
-    def _rules(self, name: str, domain: Domain) -> DomainRules:
-        task = self.task
-        return DomainRules(
-            name=name,
-            on_proceed=task.on_proceed if domain.on_proceed is None else domain.on_proceed,
-            retention_seconds=(
-                task.retention_seconds if domain.retention_seconds is None else domain.retention_seconds
-            ),
-            check_roles=domain.check_roles,
-            trust_payload=domain.trust_payload,
-        )
+    def domain_rules(self) -> dict[str, Domain]:
+        """The domains by name, with nothing left to fall back to: what one leaves out comes from ``task``."""
+        of_all = {"on_proceed": self.task.on_proceed, "retention_seconds": self.task.retention_seconds}
+        return {
+            name: Domain(**{**of_all, **domain.model_dump(exclude_none=True)})
+            for name, domain in self.domains.items()
+        }
 
     def input_topics(self) -> dict[str, str]:
         """The topic of every input, by the input's name."""

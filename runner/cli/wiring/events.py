@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from runner.actions.callers import required_roles, required_user
 from runner.actions.policy import DomainPolicy, Policy
-from runner.config import Config, ConfigError, DomainRules, Problem
+from runner.config import Config, ConfigError, Problem
+from runner.config.sections import Domain
 from runner.envelope.event import MetaRules
 from runner.envelope.patterns import fault_of
 from runner.errors import EventError
@@ -95,9 +96,9 @@ def _callers(config: Config) -> Iterator[Problem]:
                 yield Problem(config.source, f"caller.{key}[{at}]", fault, "correct the expression")
 
 
-def _domain(rules: DomainRules) -> DomainPolicy:
-    kept = rules.retention_seconds if rules.on_proceed == "update" else 0
-    return DomainPolicy(kept * 1000, rules.check_roles, rules.trust_payload)
+def _domain(rules: Domain) -> DomainPolicy:
+    kept = rules.retention_seconds if rules.on_proceed == "update" else None
+    return DomainPolicy((kept or 0) * 1000, rules.check_roles, rules.trust_payload)
 
 
 def _split(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
