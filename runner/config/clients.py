@@ -80,11 +80,7 @@ def producer_properties(config: Config) -> Properties:
     common = (
         dict(_CHOSEN_PRODUCER)
         | operators
-        | {
-            "bootstrap.servers": config.kafka.brokers,
-            "acks": "all",
-            "partitioner": "murmur2_random",
-        }
+        | {"bootstrap.servers": config.kafka.brokers, "acks": "all", "partitioner": "murmur2_random"}
     )
     if config.delivery == "exactly_once":
         return common | {"enable.idempotence": True, "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS}

@@ -32,10 +32,7 @@ _PARAMETERS: Final = (
     "skipPattern",
 )
 # Names the operator chooses have no spelling of ours; these are the ones the protocol spells.
-_SPELLINGS: Final[dict[Path, tuple[str, ...]]] = {
-    ("meta",): _EVENT_META,
-    ("meta", "parameters"): _PARAMETERS,
-}
+_SPELLINGS: Final[dict[Path, tuple[str, ...]]] = {("meta",): _EVENT_META, ("meta", "parameters"): _PARAMETERS}
 
 
 # Sections whose free names are properties of a client, where _ in a variable stands for a dot.

@@ -287,15 +287,11 @@ Nodes = Annotated[
 ]
 Secret = Annotated[SecretStr, WithJsonSchema({"type": "string"})]
 ProceededStatus = Annotated[
-    str,
-    AfterValidator(_proceeded_status),
-    Field(min_length=1, json_schema_extra={"not": _RESERVED}),
+    str, AfterValidator(_proceeded_status), Field(min_length=1, json_schema_extra={"not": _RESERVED})
 ]
 PropertyName = Annotated[str, AfterValidator(_property_name)]
 PropertyValue = Annotated[
-    str | SecretStr,
-    PlainValidator(_property_text),
-    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+    str | SecretStr, PlainValidator(_property_text), WithJsonSchema({"type": ["string", "number", "boolean"]})
 ]
 _REFUSED_NAMES: Final[dict[str, Any]] = {
     "propertyNames": {

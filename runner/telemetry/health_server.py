@@ -58,10 +58,7 @@ class HealthServer:
         self._server.set_app(self._respond)
         self.port: int = self._server.server_port
         self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            args=(_SHUTDOWN_POLL_SECONDS,),
-            name="health",
-            daemon=True,
+            target=self._server.serve_forever, args=(_SHUTDOWN_POLL_SECONDS,), name="health", daemon=True
         )
         self._thread.start()
 

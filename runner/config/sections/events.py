@@ -76,7 +76,7 @@ _ROLES: Final[Mapping[str, InputAction]] = {
 
 # Times that were there and not looked at would time out another period than was asked for.
 _USUAL_PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
-    "TimeoutBetween": {"fromTimePath": "fromTime", "toTimePath": "toTime"},
+    "TimeoutBetween": {"fromTimePath": "fromTime", "toTimePath": "toTime"}
 }
 
 

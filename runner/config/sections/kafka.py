@@ -79,8 +79,7 @@ class TopicNames(Section):
     """The topics, each of which must be another."""
 
     requests: Topic = Field(
-        default="requests",
-        description="Events to handle; the home of every task. Must not be compacted.",
+        default="requests", description="Events to handle; the home of every task. Must not be compacted."
     )
     responses: Topic = Field(
         default="responses",
@@ -200,6 +199,5 @@ class SchemaRegistry(Section):
         description="Properties of confluent-kafka's SchemaRegistryClient: authentication, TLS, proxy.",
     )
     secret_files: RegistryFiles = Field(
-        default={},
-        description="Properties whose value is read from a file: property name to path.",
+        default={}, description="Properties whose value is read from a file: property name to path."
     )

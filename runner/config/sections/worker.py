@@ -142,10 +142,7 @@ class Worker(Section):
         ),
     )
     shutdown_seconds: int = Field(
-        default=25,
-        ge=1,
-        le=3600,
-        description="Time to finish the batch in hand after SIGTERM, in seconds.",
+        default=25, ge=1, le=3600, description="Time to finish the batch in hand after SIGTERM, in seconds."
     )
 
 

@@ -110,11 +110,7 @@ def split_array(entries: list[Any], size: int) -> Json:
 
 
 def merge_index(
-    evaluation: Evaluation,
-    left: list[Any],
-    right: list[Any],
-    left_field: str | None,
-    right_field: str | None,
+    evaluation: Evaluation, left: list[Any], right: list[Any], left_field: str | None, right_field: str | None
 ) -> Json:
     """One object for each position: each side under its field, or spread into it."""
     merged: list[Any] = []

@@ -39,14 +39,7 @@ from runner import __version__, log
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import TRACE_HEADERS, Headers
 from runner.tasks.source import Source
-from runner.telemetry.traces.attributes import (
-    Place,
-    error_of,
-    of_batch,
-    of_request,
-    of_resumed,
-    resumed_by,
-)
+from runner.telemetry.traces.attributes import Place, error_of, of_batch, of_request, of_resumed, resumed_by
 from runner.worker.in_flight import InFlight
 from runner.worker.result import BatchResult
 
