@@ -201,10 +201,12 @@ def _tls(config: Config) -> dict[str, Any]:
     if not (tls.enabled or by_url):
         return {}
     files = {"ssl_ca_certs": tls.ca_file, "ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file}
-    # A URL has said it, and takes no second word.
-    said = {} if config.redis.topology == "standalone" else {"ssl": True}
+    # A URL says so in its scheme, and takes no second word.
+    ssl_on = {} if config.redis.topology == "standalone" else {"ssl": True}
     return (
-        said | {"ssl_check_hostname": tls.check_hostname} | {k: v for k, v in files.items() if v is not None}
+        ssl_on
+        | {"ssl_check_hostname": tls.check_hostname}
+        | {k: v for k, v in files.items() if v is not None}
     )
 
 

@@ -55,7 +55,7 @@ def overrides(
 
     ``tree`` is the file: the spelling of free names (domains) in it counts.
     """
-    found: dict[Path, Override] = {}
+    by_path: dict[Path, Override] = {}
     problems = []
     for name in sorted(env):
         if not name.upper().startswith(PREFIX) or env[name].startswith(_SERVICE_LINKS):
@@ -63,11 +63,11 @@ def overrides(
         read = _read(name, env[name], schema_node, tree)
         if isinstance(read, Problem):
             problems.append(read)
-        elif read is not None and read.path in found:
-            problems.append(_twice(read, found[read.path]))
+        elif read is not None and read.path in by_path:
+            problems.append(_twice(read, by_path[read.path]))
         elif read is not None:
-            found[read.path] = read
-    return list(found.values()), problems
+            by_path[read.path] = read
+    return list(by_path.values()), problems
 
 
 def _read(
@@ -119,18 +119,20 @@ def _value(text: str, place: SchemaNode) -> Any:
 def _unknown(name: str, segments: list[str], path: Path, schema_node: SchemaNode) -> Problem | None:
     """A problem for what is meant as a setting; None for a variable that is none of ours."""
     by_plain = {plain("".join(setting)): variable(setting) for setting in schema_node.settings()}
-    meant = by_plain.get(plain("".join(segments)))
-    if meant is None and len(segments) == 1:
+    suggestion = by_plain.get(plain("".join(segments)))
+    if suggestion is None and len(segments) == 1:
         section = nearest(segments[0], schema_node.children)
-        meant = None if section is None else variable((section,))
-        if meant is None:
+        suggestion = None if section is None else variable((section,))
+        if suggestion is None:
             return None
-    if meant is None:
+    if suggestion is None:
         here = schema_node.at(path)
         near = nearest(segments[len(path)], here.children if here is not None else ())
-        meant = None if near is None else variable((*path, near))
+        suggestion = None if near is None else variable((*path, near))
     remedy = (
-        "remove it (config/runner.yaml lists every setting)" if meant is None else f"did you mean {meant}?"
+        "remove it (config/runner.yaml lists every setting)"
+        if suggestion is None
+        else f"did you mean {suggestion}?"
     )
     return Problem(f"environment {name}", "", "is not a setting", remedy)
 

@@ -84,16 +84,16 @@ def _wrong_value(error: ErrorDetails, place: SchemaNode | None) -> str:
 
 
 def _wrong_type(kind: str, value: Any, remedy: str) -> tuple[str, str]:
-    meant = _WRONG_TYPE[kind]
+    expected = _WRONG_TYPE[kind]
     if value is None:
-        empty = {"a list": "[]", "text": '""'}.get(meant, "{}")
+        empty = {"a list": "[]", "text": '""'}.get(expected, "{}")
         return (
-            f"is empty, but must be {meant}",
+            f"is empty, but must be {expected}",
             f"write {empty} or remove it" if kind not in _SHOWN else remedy,
         )
-    if meant == "text" and not isinstance(value, Mapping | list | tuple):
+    if expected == "text" and not isinstance(value, Mapping | list | tuple):
         return "must be text", "put it in quotes"
-    return f"must be {meant}, not {_shown(value) if kind in _SHOWN else _kind(value)}", remedy
+    return f"must be {expected}, not {_shown(value) if kind in _SHOWN else _kind(value)}", remedy
 
 
 def _meant(path: Path, schema_node: SchemaNode) -> str:

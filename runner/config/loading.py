@@ -45,9 +45,9 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     source = DEFAULTS if path is None else str(path)
     tree = {} if path is None else read_tree(path)
     schema_node = _schema_node()
-    found, problems = overrides(env, schema_node, tree)
+    variables, problems = overrides(env, schema_node, tree)
     origins: Origins = {}
-    for override in found:
+    for override in variables:
         tree = _overridden(tree, override, origins)
     tree = _with_secrets(tree, source, origins, problems)
     unreadable = list(dict.fromkeys(_unreadable(tree)))
@@ -108,15 +108,15 @@ def _without(tree: Tree, path: Setting) -> Tree:
 def _unreadable(tree: Tree) -> Iterator[Setting]:
     """Give where a text is none: libraries in C end it at a NUL, and half a surrogate has no bytes."""
     left: list[tuple[Setting, Any]] = [((), tree)]
-    seen = set()
+    visited = set()
     while left:
         at, value = left.pop()
         if isinstance(value, str):
             if _NO_TEXT.search(value):
                 yield at
-        elif isinstance(value, dict | list) and id(value) not in seen:
+        elif isinstance(value, dict | list) and id(value) not in visited:
             # YAML's aliases may repeat a part without end.
-            seen.add(id(value))
+            visited.add(id(value))
             below = value.items() if isinstance(value, dict) else (("", each) for each in value)
             left += [((*at, str(name)) if name else at, each) for name, each in below]
 

@@ -92,8 +92,8 @@ def _flat(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, 
 def _types(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> frozenset[str]:
     if "anyOf" in node:
         return frozenset[str]().union(*(_types(branch, definitions) for branch in node["anyOf"]))
-    found = _flat(node, definitions).get("type", ())
-    return frozenset([found] if isinstance(found, str) else found)
+    types = _flat(node, definitions).get("type", ())
+    return frozenset([types] if isinstance(types, str) else types)
 
 
 def plain(name: str) -> str:

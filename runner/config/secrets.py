@@ -27,5 +27,5 @@ def mask_url(text: str) -> str:
     """The text with the password of every URL in it masked; user, host and path stay readable."""
     if "://" not in text:
         return text
-    masked = _USERINFO.sub(lambda found: f"{found.group(1)}:{MASK}@", text)
-    return _QUERY_PASSWORD.sub(lambda found: f"{found.group(1)}{MASK}", masked)
+    masked = _USERINFO.sub(lambda match: f"{match[1]}:{MASK}@", text)
+    return _QUERY_PASSWORD.sub(lambda match: f"{match[1]}{MASK}", masked)

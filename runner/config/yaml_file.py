@@ -55,7 +55,7 @@ def _place(error: yaml.MarkedYAMLError) -> str:
     return "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _read_text(path: Path, meant: str, limit_bytes: int | None = None) -> str:
+def _read_text(path: Path, remedy: str, limit_bytes: int | None = None) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(-1 if limit_bytes is None else limit_bytes + 1)
@@ -67,11 +67,11 @@ def _read_text(path: Path, meant: str, limit_bytes: int | None = None) -> str:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise _refused(path, f"cannot be read: {reason}", "correct the path or its permissions") from error
     if limit_bytes is not None and len(data) > limit_bytes:
-        raise _refused(path, f"is larger than {limit_bytes} bytes", meant)
+        raise _refused(path, f"is larger than {limit_bytes} bytes", remedy)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _refused(path, f"is not UTF-8 (byte {error.start})", meant) from error
+        raise _refused(path, f"is not UTF-8 (byte {error.start})", remedy) from error
 
 
 def _refused(path: Path, what: str, remedy: str) -> ConfigError:
@@ -115,14 +115,14 @@ class Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the loader's own signature
         """Return a mapping; YAML lets a later key silently win over an earlier one."""
-        seen = set()
+        keys = set()
         for key_node, _ in node.value:
             key = (key_node.tag, key_node.value) if isinstance(key_node, yaml.ScalarNode) else None
-            if key is not None and key in seen:
+            if key is not None and key in keys:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key_node.value} is given twice", key_node.start_mark
                 )
-            seen.add(key)
+            keys.add(key)
         return super().construct_mapping(node, deep=deep)
 
 

@@ -47,7 +47,7 @@ def _first_line(child: subprocess.Popen[bytes], log: IO[bytes]) -> str:
         chunk = os.read(child.stdout.fileno(), 4096) if ready else b""
         if not chunk:
             log.seek(0)
-            said = log.read().decode(errors="replace").strip() or "it said nothing"
-            raise EmbeddedUnavailable(f"the embedded broker did not start ({said})", REMEDY)
+            text = log.read().decode(errors="replace").strip() or "it said nothing"
+            raise EmbeddedUnavailable(f"the embedded broker did not start ({text})", REMEDY)
         received += chunk
     return received.decode().strip()

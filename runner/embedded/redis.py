@@ -81,9 +81,9 @@ def _start(binary: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
         if wait_until_answering(child, port, START_TIMEOUT_SECONDS):
             return child, port
         stop(child)
-    said = log.read_text(errors="replace").splitlines()[-5:]
+    last_lines = log.read_text(errors="replace").splitlines()[-5:]
     raise EmbeddedUnavailable(
-        f"the embedded store did not start ({' | '.join(said)})", "use a Redis of your own (redis.url)"
+        f"the embedded store did not start ({' | '.join(last_lines)})", "use a Redis of your own (redis.url)"
     )
 
 

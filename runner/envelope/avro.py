@@ -185,10 +185,10 @@ class _Whole(BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return so many bytes; EOFError where there are fewer."""
-        found = super().read(size)
-        if size is None or len(found) != size:
+        data = super().read(size)
+        if size is None or len(data) != size:
             raise EOFError(f"{size} bytes were to follow")
-        return found
+        return data
 
 
 def _envelope(record: Mapping[str, Any]) -> bytes:

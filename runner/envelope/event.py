@@ -374,5 +374,5 @@ def _plain(value: Any, name: str, *, whole: bool = False) -> Any:
 def _ruled(
     fields: Mapping[str, Any], defaults: Mapping[str, Any], overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
-    given = {name: value for name, value in fields.items() if value is not None}
-    return {**fields, **defaults, **given, **overrides}
+    present = {name: value for name, value in fields.items() if value is not None}
+    return {**fields, **defaults, **present, **overrides}

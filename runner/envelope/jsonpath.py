@@ -144,9 +144,9 @@ class _Counted(JSONPath):
 
     def find(self, data: Any) -> list[DatumInContext]:
         """List the matches, as the wrapped selector does."""
-        found = self.left.find(data)
-        _spend(1 + len(found))
-        return found
+        matches = self.left.find(data)
+        _spend(1 + len(matches))
+        return matches
 
 
 class _Measured(_Counted):
@@ -154,9 +154,9 @@ class _Measured(_Counted):
 
     def find(self, data: Any) -> list[DatumInContext]:
         """List the matches, and pay for their whole size."""
-        found = self.left.find(data)
-        _spend_size([match.value for match in found])
-        return found
+        matches = self.left.find(data)
+        _spend_size([match.value for match in matches])
+        return matches
 
 
 def _affordable(values: list[Json]) -> list[Json]:

@@ -48,7 +48,7 @@ def segments_in(rest: str) -> tuple[str | Selected, ...] | None:
     """
     if _SEGMENTS.fullmatch(rest) is None or _WORD.search(rest):
         return None
-    return tuple(_segment(found) for found in _SEGMENT.finditer(rest))
+    return tuple(_segment(match) for match in _SEGMENT.finditer(rest))
 
 
 def query_in(rest: str) -> str | None:
@@ -58,35 +58,35 @@ def query_in(rest: str) -> str | None:
     """
     if _STEPS.fullmatch(rest) is None or _WORD.search(rest):
         return None
-    return "$" + "".join(_step(found) for found in _STEP.finditer(rest))
+    return "$" + "".join(_step(match) for match in _STEP.finditer(rest))
 
 
-def _segment(found: re.Match[str]) -> str | Selected:
-    name, index, quoted = found.group("name", "index", "quoted")
+def _segment(match: re.Match[str]) -> str | Selected:
+    name, index, quoted = match.group("name", "index", "quoted")
     if name is not None:
         return str(name)
     return Selected(int(index)) if index is not None else Selected(_unquoted(quoted))
 
 
-def _step(found: re.Match[str]) -> str:
-    dots, name, inside = found.group("dots", "name", "inside")
+def _step(match: re.Match[str]) -> str:
+    dots, name, inside = match.group("dots", "name", "inside")
     if inside is not None:
         return (
             f"[{_TEXT.sub(_again, inside) if inside.lstrip().startswith('?') else _TEXT.sub(_name, inside)}]"
         )
     if name is None or name == "*":
-        return found[0]
+        return match[0]
     return f"{dots}{_quoted(name)}"
 
 
-def _again(found: re.Match[str]) -> str:
-    return _quoted(_unquoted(found[0]))
+def _again(match: re.Match[str]) -> str:
+    return _quoted(_unquoted(match[0]))
 
 
-def _name(found: re.Match[str]) -> str:
-    if found[0][1:-1] == "*":
+def _name(match: re.Match[str]) -> str:
+    if match[0][1:-1] == "*":
         raise NoPath("a field of the name * cannot be found by a query")
-    return _again(found)
+    return _again(match)
 
 
 def _quoted(name: str) -> str:
@@ -98,19 +98,19 @@ def _unquoted(text: str) -> str:
     """Return what a text in quotes says, with the escapes of RFC 9535."""
     quote = text[0]
 
-    def sign(found: re.Match[str]) -> str:
-        escape = found[1]
+    def sign(match: re.Match[str]) -> str:
+        escape = match[1]
         if escape == quote:
             return quote
         try:
-            meant: str = "" if escape in {"'", '"'} else json.loads(f'"{found[0]}"')
-            meant.encode()
+            character: str = "" if escape in {"'", '"'} else json.loads(f'"{match[0]}"')
+            character.encode()
         except ValueError:
-            meant = ""
-        if not meant:
+            character = ""
+        if not character:
             raise NoPath(
-                f"there is no escape {found[0]}; use \\\\, \\{quote}, \\b, \\f, \\n, \\r, \\t, \\/ or \\u"
+                f"there is no escape {match[0]}; use \\\\, \\{quote}, \\b, \\f, \\n, \\r, \\t, \\/ or \\u"
             )
-        return meant
+        return character
 
     return _ESCAPE.sub(sign, text[1:-1])

@@ -325,9 +325,9 @@ def _query_finder(text: str, expression: str) -> Finder:
     matches = compile_query(text, expression)
 
     def find(node: Json | Missing) -> Json | Missing:
-        found = [] if isinstance(node, Missing) else matches(node)
-        if len(found) > 1:
-            return found
-        return found[0] if found else MISSING
+        values = [] if isinstance(node, Missing) else matches(node)
+        if len(values) > 1:
+            return values
+        return values[0] if values else MISSING
 
     return find

@@ -57,11 +57,11 @@ def decode(text: msgspec.Raw | bytes) -> Json:
     what is no JSON, RecursionError where it is too deep.
     """
     try:
-        found: Json = _decode(text)
+        value: Json = _decode(text)
     except ValueError as error:
         return _decoded_slowly(text, error)
     # The parser takes it for 0. A regular expression looks into raw JSON without a copy of it.
-    return _decoded_slowly(text) if _MINUS_ZERO.search(text) else found
+    return _decoded_slowly(text) if _MINUS_ZERO.search(text) else value
 
 
 def decode_whole(text: msgspec.Raw | bytes | str) -> Json:
@@ -70,12 +70,12 @@ def decode_whole(text: msgspec.Raw | bytes | str) -> Json:
     Raises as ``decode``.
     """
     try:
-        found: Json = _decode(text)
+        value: Json = _decode(text)
     except ValueError as error:
-        found = _decoded_slowly(text, error)
-        if not is_well_formed(found):
+        value = _decoded_slowly(text, error)
+        if not is_well_formed(value):
             raise ValueError("it holds half of a character pair") from None
-    return found
+    return value
 
 
 def encode(value: Any) -> bytes:
@@ -125,10 +125,10 @@ def is_well_formed(value: Any) -> bool:
 def _decoded_slowly(text: msgspec.Raw | bytes | str, why: ValueError | None = None) -> Json:
     """Return what JSON allows; where it does not, the parser's own reason is better."""
     try:
-        found: Json = _slow_decoder.decode(text if isinstance(text, str) else bytes(text).decode())
+        value: Json = _slow_decoder.decode(text if isinstance(text, str) else bytes(text).decode())
     except ValueError as error:
         raise why or error from None
-    return found
+    return value
 
 
 def _number(text: str) -> int | float:
@@ -147,7 +147,7 @@ def _masked(text: bytes) -> tuple[bytes, bytes]:
     mark = next((sign for sign in map(chr, range(0x80, 0xD800)) if sign not in used), None)
     if mark is None:
         raise ValueError("it holds every character there is")
-    masked = _ESCAPE.sub(lambda found: f"{mark}{found[1]}" if found[1] else found[0], characters)
+    masked = _ESCAPE.sub(lambda match: f"{mark}{match[1]}" if match[1] else match[0], characters)
     return masked.encode(), mark.encode()
 
 

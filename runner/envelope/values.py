@@ -140,10 +140,10 @@ _MOST_WHOLE: Final = 300
 
 def read_number(text: str) -> int | float | None:
     """Return the number that a text is; None if it is none. Infinite where no float can hold it."""
-    found = _NUMBER.fullmatch(text)
-    if found is None:
+    match = _NUMBER.fullmatch(text)
+    if match is None:
         return None
-    return float(text) if found["rest"] or len(text) > _MOST_WHOLE else int(text)
+    return float(text) if match["rest"] or len(text) > _MOST_WHOLE else int(text)
 
 
 def read_index(text: str) -> int:

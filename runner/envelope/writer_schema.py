@@ -67,8 +67,8 @@ def own_schema() -> WriterSchema:
 
 def own_fingerprint() -> bytes:
     """Return the CRC-64-AVRO of our schema's canonical form, little-endian."""
-    found: str = fingerprint(to_parsing_canonical_form(SCHEMA), "CRC-64-AVRO")
-    return bytes.fromhex(found)
+    digits: str = fingerprint(to_parsing_canonical_form(SCHEMA), "CRC-64-AVRO")
+    return bytes.fromhex(digits)
 
 
 def accept(text: str) -> WriterSchema:
@@ -129,10 +129,10 @@ class _Survey:
         return cost
 
     def _known(self, name: str, namespace: str) -> _Cost:
-        found = self._named[_full_name(name, namespace)]
-        if found is None:
+        cost = self._named[_full_name(name, namespace)]
+        if cost is None:
             raise ValueError(f"{name} contains itself")
-        return found
+        return cost
 
     def _bounded(self, cost: _Cost) -> _Cost:
         if cost.parts > MAX_PARTS:

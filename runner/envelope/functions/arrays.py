@@ -50,10 +50,10 @@ def element_at(entries: list[Any], index: int) -> Json:
 
 def group_by(evaluation: Evaluation, entries: list[dict[str, Any]], field: str) -> Json:
     """One object for each value at the field: the value as id, and the list of its entries."""
-    ids = _found(evaluation, entries, field)
+    ids = _values_at(evaluation, entries, field)
     groups: dict[str, dict[str, Any]] = {}
-    for entry, found, key in zip(entries, ids, _keys(evaluation, ids), strict=True):
-        groups.setdefault(key, {"id": found, "list": []})["list"].append(entry)
+    for entry, identity, key in zip(entries, ids, _keys(evaluation, ids), strict=True):
+        groups.setdefault(key, {"id": identity, "list": []})["list"].append(entry)
     return list(groups.values())
 
 
@@ -68,16 +68,16 @@ def lookup(
 
     One that fits none stands alone, on the right only where asked; null fits nothing.
     """
-    rights = _found(evaluation, right, key)
+    rights = _values_at(evaluation, right, key)
     by_key: dict[str, list[int]] = {}
-    for place, found in enumerate(_keys(evaluation, rights)):
+    for place, value_key in enumerate(_keys(evaluation, rights)):
         if rights[place] is not None:
-            by_key.setdefault(found, []).append(place)
+            by_key.setdefault(value_key, []).append(place)
     joined: list[Any] = []
     fitting: set[int] = set()
-    lefts = _found(evaluation, left, key)
-    for entry, found in zip(left, _keys(evaluation, lefts), strict=True):
-        places = by_key.get(found, [])
+    lefts = _values_at(evaluation, left, key)
+    for entry, value_key in zip(left, _keys(evaluation, lefts), strict=True):
+        places = by_key.get(value_key, [])
         fitting.update(places)
         for other in [right[place] for place in places] or [{}]:
             evaluation.spend(len(entry) + len(other) + 1)
@@ -132,7 +132,7 @@ def _placed(value: Any, field: str | None) -> dict[str, Any]:
     raise Misuse("only objects can be spread; name a field for other entries")
 
 
-def _found(evaluation: Evaluation, entries: list[dict[str, Any]], path: str) -> list[Any]:
+def _values_at(evaluation: Evaluation, entries: list[dict[str, Any]], path: str) -> list[Any]:
     find = finder_of(evaluation, path)
     evaluation.spend(len(entries) * (1 + path.count(".") + path.count("[")))
     return [find(entry) for entry in entries]

@@ -60,28 +60,28 @@ def find_paths(evaluation: Evaluation, node: Any, regex: str) -> Json:
     """The paths of everything below the value in which the regular expression finds a match."""
     evaluation.spend(_UNITS_A_REGEX)
     pattern = _pattern_of(regex)
-    found: list[Any] = []
+    matches: list[Any] = []
     waiting = _below("", node)
     while waiting:
         path, child = waiting.pop()
         evaluation.spend(_UNITS_A_PATH + len(path) * pattern.programsize // _STEPS_A_UNIT)
         if pattern.search(path):
-            found.append(path)
+            matches.append(path)
         if isinstance(child, dict | list):
             evaluation.spend(len(child) * (1 + len(path) // _CHARACTERS_A_UNIT))
             waiting += _below(f"{path}.", child)
-    return found
+    return matches
 
 
 def finder_of(evaluation: Evaluation, path: str) -> Find:
     """Return what finds the value at a path, or null; Misuse for a path that names no one place."""
     find = _understood(evaluation, path).find
 
-    def found(node: Any) -> Any:
+    def value_at(node: Any) -> Any:
         value = find(node)
         return None if value is MISSING else value
 
-    return found
+    return value_at
 
 
 def _way(evaluation: Evaluation, text: str) -> Segments:

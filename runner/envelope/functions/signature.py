@@ -93,8 +93,8 @@ class Function:
     def call(self, evaluation: Evaluation, arguments: Sequence[Any]) -> Json:
         """Return what the function gives; raises Refused with its name, and what it takes."""
         try:
-            given = self._read(arguments)
-            return self.body(evaluation, *given) if self.counts else self.body(*given)
+            values = self._read(arguments)
+            return self.body(evaluation, *values) if self.counts else self.body(*values)
         except Misuse as misuse:
             raise Refused(f"{self.name}() takes ({self.takes}); {misuse}") from None
 
@@ -124,21 +124,21 @@ class LeftOut:
 def parse_signature(text: str, body: Callable[..., Json], *, counts: bool) -> Function:
     """Return the function of a signature."""
     name, _, takes = text.removesuffix(")").partition("(")
-    found = [_PARAMETER.fullmatch(each) for each in takes.split(", ") if each]
-    parameters = tuple(_parameter(each) for each in found if each is not None)
-    if len(parameters) != len(found):
+    matches = [_PARAMETER.fullmatch(each) for each in takes.split(", ") if each]
+    parameters = tuple(_parameter(each) for each in matches if each is not None)
+    if len(parameters) != len(matches):
         raise ValueError(f"not a signature: {text}")
-    repeats = bool(found and found[-1] and found[-1]["rest"])
+    repeats = bool(matches and matches[-1] and matches[-1]["rest"])
     return Function(name, takes, parameters, repeats, body, counts)
 
 
-def _parameter(found: re.Match[str]) -> Parameter:
-    default = found["default"]
-    kinds = tuple(found["kinds"].split("|"))
+def _parameter(match: re.Match[str]) -> Parameter:
+    default = match["default"]
+    kinds = tuple(match["kinds"].split("|"))
     if not set(kinds) <= set(_KINDS):
-        raise ValueError(f"not kinds: {found['kinds']}")
-    is_optional = bool(found["optional"]) or default is not None
-    return Parameter(found["name"], kinds, is_optional, default and msgspec.json.decode(default))
+        raise ValueError(f"not kinds: {match['kinds']}")
+    is_optional = bool(match["optional"]) or default is not None
+    return Parameter(match["name"], kinds, is_optional, default and msgspec.json.decode(default))
 
 
 def _is_integer(value: Any) -> bool:

@@ -83,5 +83,5 @@ def _ranks(entries: list[Any], expression: Expression) -> list[Any]:
     ranks = [expression.evaluate(entry) for entry in entries]
     if all(map(is_number, ranks)) or all(isinstance(rank, str) for rank in ranks):
         return ranks
-    given = " and ".join(dict.fromkeys(map(kind_of, ranks)))
-    raise Misuse(f"expr gives {given}; for all entries it must give number, or for all string")
+    kinds = " and ".join(dict.fromkeys(map(kind_of, ranks)))
+    raise Misuse(f"expr gives {kinds}; for all entries it must give number, or for all string")
