@@ -26,7 +26,7 @@ from runner.client.homes import Homes
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.errors import FatalError
-from runner.kafka.clients import Connection, connect_producer
+from runner.kafka.clients import BrokerConnection, connect_producer
 
 _STANDARD_INPUT: Final = Path("-")
 
@@ -95,7 +95,7 @@ def send(
 
 
 def _sent(
-    producer: Connection[Producer], topic: str, events: Sequence[Sending]
+    producer: BrokerConnection[Producer], topic: str, events: Sequence[Sending]
 ) -> tuple[list[Sending], float]:
     """Send all, and return what became of each and how long it took; Ctrl-C reports it and ends."""
     began_seconds = monotonic_seconds()

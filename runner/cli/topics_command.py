@@ -13,7 +13,7 @@ from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import print_json, say, stderr, stdout
 from runner.config import Config
 from runner.errors import FatalError
-from runner.kafka.clients import ANSWER_SECONDS, Connection, connect_admin
+from runner.kafka.clients import ANSWER_SECONDS, BrokerConnection, connect_admin
 
 PARTITIONS: Final = 12
 LARGEST_DEAD_LETTER_BYTES: Final = 64 * 1_048_576
@@ -92,7 +92,7 @@ def _wanted(config: Config) -> dict[str, dict[str, str]]:
     return wanted | changelog
 
 
-def _create(admin: Connection[AdminClient], topic: NewTopic) -> bool:
+def _create(admin: BrokerConnection[AdminClient], topic: NewTopic) -> bool:
     """Create a topic; return whether nobody else had made it just before."""
     try:
         admin.client.create_topics([topic], operation_timeout=ANSWER_SECONDS)[topic.topic].result()
@@ -104,7 +104,7 @@ def _create(admin: Connection[AdminClient], topic: NewTopic) -> bool:
     return True
 
 
-def _warn_of_small_dead_letters(admin: Connection[AdminClient], config: Config) -> None:
+def _warn_of_small_dead_letters(admin: BrokerConnection[AdminClient], config: Config) -> None:
     """Say so where a topic that was there before could not take every dead letter."""
     topics = config.topics
     limits = _limits(admin, [topics.requests, topics.dead_letters])
@@ -119,7 +119,7 @@ def _warn_of_small_dead_letters(admin: Connection[AdminClient], config: Config) 
         )
 
 
-def _limits(admin: Connection[AdminClient], names: list[str]) -> Mapping[str, int]:
+def _limits(admin: BrokerConnection[AdminClient], names: list[str]) -> Mapping[str, int]:
     """Return max.message.bytes by topic; topics whose settings may not be read are left out."""
     found = {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]

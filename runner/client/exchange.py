@@ -22,7 +22,7 @@ from runner.client.event_lines import EventLine
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
 from runner.errors import EventError, FatalError
-from runner.kafka.clients import Connection
+from runner.kafka.clients import BrokerConnection
 from runner.kafka.reader import TopicReader
 from runner.kafka.sending import UNSENT, Receipt, Step, never, no_step, send_all
 from runner.kafka.topic_message import REPLY, Messages, TopicMessage
@@ -43,7 +43,7 @@ class Sending:
 
 
 def send_events(
-    producer: Connection[Producer],
+    producer: BrokerConnection[Producer],
     topic: str,
     events: Sequence[Sending],
     step: Step = no_step,
@@ -101,7 +101,7 @@ class Replies:
 
 @contextmanager
 def awaited_replies(
-    config: Config, policy: Policy, producer: Connection[Producer], lines: Sequence[EventLine]
+    config: Config, policy: Policy, producer: BrokerConnection[Producer], lines: Sequence[EventLine]
 ) -> Iterator[Replies]:
     """Give the replies to these events, which are to be sent inside the block: none is missed."""
     topics = reply_topics(lines, policy).intersection(producer.metadata().topics)
@@ -121,7 +121,7 @@ def reply_topics(lines: Iterable[EventLine], policy: Policy) -> set[str]:
 
 
 def ask(
-    config: Config, policy: Policy, producer: Connection[Producer], event: Sending, seconds: float
+    config: Config, policy: Policy, producer: BrokerConnection[Producer], event: Sending, seconds: float
 ) -> TopicMessage:
     """Send one event and return its reply; FatalError if Kafka refuses it, or no reply comes in time."""
     with awaited_replies(config, policy, producer, [event.line]) as replies:

@@ -35,8 +35,8 @@ Answer = TypeVar("Answer")
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 
-class Connection(Generic[Client]):
-    """A client, the brokers it talks to, and what it complained of."""
+class BrokerConnection(Generic[Client]):
+    """A client, the brokers it talks to, and its last error."""
 
     def __init__(self, client: Client, config: Config, complaints: LastError) -> None:
         self.client: Client = client
@@ -102,7 +102,7 @@ class Connection(Generic[Client]):
         return {name: len(known[name].partitions) for name in names}
 
 
-def connect_consumer(config: Config) -> Connection[Consumer]:
+def connect_consumer(config: Config) -> BrokerConnection[Consumer]:
     """Return a consumer that reads without joining a group; ConfigError if no broker is named."""
     config.require_brokers()
     complaints = LastError()
@@ -114,12 +114,12 @@ def connect_consumer(config: Config) -> Connection[Consumer]:
         # Only for what is deleted while it is read.
         "auto.offset.reset": "earliest",
     }
-    return Connection(
+    return BrokerConnection(
         _made(Consumer, {**_QUIET, **properties, "error_cb": complaints}, config), config, complaints
     )
 
 
-def connect_producer(config: Config, transactional_id: str | None = None) -> Connection[Producer]:
+def connect_producer(config: Config, transactional_id: str | None = None) -> BrokerConnection[Producer]:
     """Return a producer like the worker's; ConfigError if no broker is named.
 
     Without transactions, or with those of an id that one process at a time may have.
@@ -129,15 +129,15 @@ def connect_producer(config: Config, transactional_id: str | None = None) -> Con
     properties: dict[str, Any] = {**_QUIET, **producer_properties(config), "error_cb": complaints}
     if transactional_id is not None:
         properties["transactional.id"] = transactional_id
-    return Connection(_made(Producer, properties, config), config, complaints)
+    return BrokerConnection(_made(Producer, properties, config), config, complaints)
 
 
-def connect_admin(config: Config) -> Connection[AdminClient]:
+def connect_admin(config: Config) -> BrokerConnection[AdminClient]:
     """Return an admin client; ConfigError if no broker is named."""
     config.require_brokers()
     complaints = LastError()
     properties = {**_QUIET, **client_properties(config), "error_cb": complaints}
-    return Connection(_made(AdminClient, properties, config), config, complaints)
+    return BrokerConnection(_made(AdminClient, properties, config), config, complaints)
 
 
 def _made(kind: type[Client], properties: Mapping[str, Any], config: Config) -> Client:

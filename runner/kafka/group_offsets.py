@@ -25,7 +25,7 @@ _PASSING: Final = frozenset(
 )
 
 
-class Committed(NamedTuple):
+class CommittedOffset(NamedTuple):
     """A committed offset of a group, with its commit metadata."""
 
     offset: int
@@ -34,7 +34,7 @@ class Committed(NamedTuple):
 
 def group_offsets(
     properties: Mapping[str, Any], group: str, topic: str, partitions: int
-) -> dict[int, Committed]:
+) -> dict[int, CommittedOffset]:
     """Return the group's committed offsets on a topic, by partition; empty if there are none.
 
     A consumer that never joins asks for them: the admin client's call ends the process where the
@@ -50,7 +50,7 @@ def group_offsets(
             try:
                 answers = consumer.committed(places, _TRY_SECONDS)
                 return {
-                    place.partition: Committed(place.offset, place.metadata or "")
+                    place.partition: CommittedOffset(place.offset, place.metadata or "")
                     for place in answers
                     if place.offset >= 0
                 }

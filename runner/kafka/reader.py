@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
 from runner.errors import FatalError
-from runner.kafka.clients import ANSWER_SECONDS, Connection, connect_consumer
+from runner.kafka.clients import ANSWER_SECONDS, BrokerConnection, connect_consumer
 from runner.kafka.codecs import build_codecs
 from runner.kafka.topic_message import TopicMessage, read_message
 
@@ -138,7 +138,7 @@ class TopicReader:
         """
         return place in self._ended or self._next[place] >= self._last[place]
 
-    def _assign(self, connection: Connection[Consumer]) -> None:
+    def _assign(self, connection: BrokerConnection[Consumer]) -> None:
         ends = self._ends(connection)
         self._last = {place: high for place, (_, high) in ends.items()}
         if self._at_offsets is not None:
@@ -156,14 +156,14 @@ class TopicReader:
             [TopicPartition(topic, number, offset) for (topic, number), offset in self._next.items()]
         )
 
-    def _at(self, connection: Connection[Consumer], since_ms: int) -> dict[tuple[str, int], int]:
+    def _at(self, connection: BrokerConnection[Consumer], since_ms: int) -> dict[tuple[str, int], int]:
         """Return the first offset of this time or later in every partition; its end where there is none."""
         asked = [TopicPartition(topic, number, since_ms) for topic, number in self._last]
         found = connection.ask(lambda: connection.client.offsets_for_times(asked, timeout=ANSWER_SECONDS))
         at = {(place.topic, place.partition): place.offset for place in found}
         return {place: at[place] if at[place] >= 0 else last for place, last in self._last.items()}
 
-    def _ends(self, connection: Connection[Consumer]) -> dict[tuple[str, int], tuple[int, int]]:
+    def _ends(self, connection: BrokerConnection[Consumer]) -> dict[tuple[str, int], tuple[int, int]]:
         """Return the first and the next offset of every partition."""
         found = {}
         for topic, partitions in connection.partitions_of(self._topics).items():

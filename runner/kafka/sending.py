@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from runner.actions.decision import OutgoingMessage
 from runner.config import Config
 from runner.errors import FatalError, LogUnavailable
-from runner.kafka.clients import Connection, connect_producer
+from runner.kafka.clients import BrokerConnection, connect_producer
 
 ACKNOWLEDGE_SECONDS: Final = 30.0
 NOT_SENT: Final = "not sent"
@@ -53,7 +53,7 @@ def never() -> bool:
 
 
 def send_all(
-    connection: Connection[Producer],
+    connection: BrokerConnection[Producer],
     messages: Sequence[OutgoingMessage],
     step: Step = no_step,
     is_stopped: Callable[[], bool] = never,

@@ -100,10 +100,16 @@ class Assignment:
         """Number of messages in the backlog."""
         return len(self._backlog)
 
-    @property
-    def backlog_bytes(self) -> int:
-        """Bytes of the values in the backlog."""
-        return self._backlog_bytes
+    def wanted(self, max_messages: int, max_bytes: int) -> int:
+        """Return how many messages may be read: this batch, and one more that is prefetched meanwhile.
+
+        A poll may return all that the client has fetched, so bytes are bounded by a batch and one poll.
+        """
+        return 0 if self._backlog_bytes > max_bytes else max(0, 2 * max_messages - len(self._backlog))
+
+    def is_batch_waiting(self, max_messages: int, max_bytes: int) -> bool:
+        """Whether the backlog holds more than one batch: then the log has not been read to its end."""
+        return len(self._backlog) >= max_messages or self._backlog_bytes > max_bytes
 
     def waiting(self, max_messages: int, max_bytes: int) -> tuple[Message, ...]:
         """Return the messages of the next batch, without removing them."""

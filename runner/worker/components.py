@@ -8,11 +8,12 @@ from typing import Protocol
 
 from runner.actions.decision import OutgoingMessage
 from runner.errors import TransientError
+from runner.kafka.event_log import Message
 from runner.kafka.offsets import KnownOffsets
 from runner.worker.assignment import Batch
-from runner.worker.decoder import Prefetch
 from runner.worker.delivery import DeliveryMode
 from runner.worker.event_log import EventLog
+from runner.worker.overlap import Step
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 
@@ -68,6 +69,10 @@ class BatchProcessor(Protocol):
 
     def run(self, batch: Batch, runs: Mapping[int, int], phase_ended: PhaseEnded, send: Send) -> BatchResult:
         """Return the result to deliver besides what was sent; TransientError: nothing may be delivered."""
+        ...
+
+    def prefetch(self, messages: Sequence[Message]) -> Step:
+        """Return the step that decodes these messages ahead of their batch; it has no effects."""
         ...
 
 
@@ -169,5 +174,3 @@ class Components:
     """Called before homes are opened. May raise FatalError."""
     pings: Sequence[Callable[[], object]] = ()
     """Ask every server that a batch may have failed for; TransientError if one does not answer yet."""
-    prefetch: Prefetch | None = None
-    """Decodes the backlog while a batch is committed; None: no prefetch."""

@@ -14,7 +14,7 @@ from runner.worker.assignment import Assignment
 from runner.worker.components import Components, LoopObserver
 
 
-class Homes:
+class OwnedHomes:
     """The homes of one worker; revoked ones are dropped at once."""
 
     def __init__(self, parts: Components, observer: LoopObserver, ticker: Ticker) -> None:

@@ -26,8 +26,8 @@ from runner.clock import Ticker
 from runner.errors import LogUnavailable, TransientError
 from runner.worker.assignment import Batch
 from runner.worker.components import Components, LoopLimits, LoopObserver, Round
-from runner.worker.homes import Homes
-from runner.worker.outage import RESTORING_SECONDS, Outage, State
+from runner.worker.homes import OwnedHomes
+from runner.worker.outage import RESTORING_SECONDS, LoopState, Outage
 from runner.worker.overlap import Step, no_step
 from runner.worker.result import BatchResult
 
@@ -41,7 +41,7 @@ class Loop:
         self._observer = observer
         self._ticker = ticker
         self._outage = Outage(limits.retry_seconds, limits.verify_seconds, ticker)
-        self._homes = Homes(parts, observer, ticker)
+        self._homes = OwnedHomes(parts, observer, ticker)
         self._assignment = self._homes.assignment
         self._poison_runs: dict[int, int] = {}
         self._current_batch: Batch | None = None
@@ -92,28 +92,13 @@ class Loop:
 
     def _read(self) -> bool:
         """Add messages to the backlog; return whether the log was read to its end."""
-        wanted = self._wanted_messages()
-        messages = self._parts.log.poll(max(wanted, 0), self._wait_seconds())
-        self._assignment.add(messages)
+        limits, assignment = self._limits, self._assignment
+        wanted = assignment.wanted(limits.batch_events, limits.batch_bytes)
+        messages = self._parts.log.poll(wanted, self._wait_seconds())
+        assignment.add(messages)
         self._observer.phase_ended("poll")
-        return len(messages) < wanted and not self._is_batch_waiting()
-
-    def _wanted_messages(self) -> int:
-        """Return how many messages may be read: one batch, and one more where the next is prefetched.
-
-        A poll may return all that the client has fetched, so bytes are bounded by a batch and one poll.
-        """
-        if self._assignment.backlog_bytes > self._limits.batch_bytes:
-            return 0
-        batches = 1 if self._parts.prefetch is None else 2
-        return batches * self._limits.batch_events - self._assignment.backlog_count
-
-    def _is_batch_waiting(self) -> bool:
-        """Whether the backlog holds more than one batch: then the log has not been read to its end."""
-        assignment = self._assignment
-        return (
-            assignment.backlog_count >= self._limits.batch_events
-            or assignment.backlog_bytes > self._limits.batch_bytes
+        return len(messages) < wanted and not assignment.is_batch_waiting(
+            limits.batch_events, limits.batch_bytes
         )
 
     def _wait_seconds(self) -> float:
@@ -149,7 +134,7 @@ class Loop:
 
     def _batch_events(self) -> int:
         """Return the size of a batch: 1 while isolating, so that the refused event pauses only its home."""
-        return 1 if self._outage.state is State.ISOLATING else self._limits.batch_events
+        return 1 if self._outage.state is LoopState.ISOLATING else self._limits.batch_events
 
     def _send(self, messages: Sequence[OutgoingMessage]) -> None:
         """Send messages of the current batch before all of it is decided."""
@@ -185,15 +170,12 @@ class Loop:
 
     def _prefetch_next(self, result: BatchResult) -> Step:
         """Return the steps that overlap with the commit: decoding the next batch."""
-        if self._parts.prefetch is None:
+        if result.deferred:
+            # Deferred messages of this batch go first, and have been decoded already.
             return no_step
-        # Deferred messages of this batch go first, and have been decoded already.
-        first = (
-            ()
-            if result.deferred
-            else self._assignment.waiting(self._batch_events(), self._limits.batch_bytes)
+        return self._parts.process.prefetch(
+            self._assignment.waiting(self._batch_events(), self._limits.batch_bytes)
         )
-        return self._parts.prefetch.start(first)
 
     def _after_commit(self, result: BatchResult) -> None:
         self._assignment.advance(result.positions)
@@ -209,7 +191,7 @@ class Loop:
         self._outage.forget({home})
         self._homes.pause(home, reason, seconds)
 
-    # -- outages: the transitions of ``outage.State`` --------------------------------------------
+    # -- outages: the transitions of ``outage.LoopState`` --------------------------------------------
 
     def _is_store_complete(self) -> bool:
         """Whether the store was complete at the last check; if not, no batch runs before it is restored.
@@ -251,7 +233,7 @@ class Loop:
         """Do one step out of the outage, if it is time."""
         if not self._outage.is_step_due():
             return
-        if self._outage.state is State.WAITING:
+        if self._outage.state is LoopState.WAITING:
             self._homes.rewind_all()
             for ping in self._parts.pings:
                 ping()

@@ -21,7 +21,7 @@ RESTORING_SECONDS: Final = 0.001
 """Longest wait for events between two steps of restoring."""
 
 
-class State(Enum):
+class LoopState(Enum):
     """What the loop does with a round."""
 
     NORMAL = "normal"
@@ -38,17 +38,17 @@ class Outage:
         self._retry_seconds = retry_seconds
         self._verify_seconds = verify_seconds
         self._ticker = ticker
-        self._down: State | None = None
+        self._down: LoopState | None = None
         self._retry_at = 0.0
         self._verify_at = 0.0
         self._isolated_until: dict[int, int] = {}
 
     @property
-    def state(self) -> State:
+    def state(self) -> LoopState:
         """The present state."""
         if self._down is not None:
             return self._down
-        return State.ISOLATING if self._isolated_until else State.NORMAL
+        return LoopState.ISOLATING if self._isolated_until else LoopState.NORMAL
 
     @property
     def is_down(self) -> bool:
@@ -57,11 +57,11 @@ class Outage:
 
     def wait_seconds(self) -> float:
         """Return the longest wait for messages of a round while the loop is down."""
-        return RESTORING_SECONDS if self._down is State.RESTORING else self._retry_seconds
+        return RESTORING_SECONDS if self._down is LoopState.RESTORING else self._retry_seconds
 
     def is_step_due(self) -> bool:
         """Whether it is time for the next step out of the outage."""
-        return self._down is State.RESTORING or self._ticker() >= self._retry_at
+        return self._down is LoopState.RESTORING or self._ticker() >= self._retry_at
 
     def is_check_due(self) -> bool:
         """Whether it is time to check that the store is complete, although nothing failed."""
@@ -71,12 +71,12 @@ class Outage:
 
     def failed(self) -> None:
         """Any state to WAITING: a batch or a step was aborted."""
-        self._down = State.WAITING
+        self._down = LoopState.WAITING
         self._retry_at = self._ticker() + self._retry_seconds
 
     def behind(self) -> None:
         """Any state to RESTORING: the store lacks something that was committed."""
-        self._down = State.RESTORING
+        self._down = LoopState.RESTORING
 
     def complete(self) -> None:
         """Any state to NORMAL, or ISOLATING: the servers answer, and the store is complete."""

@@ -7,7 +7,7 @@ their kept decisions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from runner.actions.policy import TopicCatalog
 from runner.changelog.writer import Changelog
@@ -21,6 +21,7 @@ from runner.worker.dead_letters import DeadLetters
 from runner.worker.decider import Decider
 from runner.worker.decoder import BatchDecoder, Prefetch, ProcessingSettings, honour_kept_decisions
 from runner.worker.in_flight import InFlight
+from runner.worker.overlap import Step
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 
@@ -37,8 +38,7 @@ class Process:
         ticker: Ticker = monotonic_seconds,
     ) -> None:
         """``changelog`` makes a message for every change of a task; None: there is no changelog."""
-        self.prefetch = Prefetch(settings, ticker)
-        """Used by the loop while it waits for a commit."""
+        self._prefetch = Prefetch(settings, ticker)
         self._settings = settings
         self._store = store
         self._ticker = ticker
@@ -69,7 +69,7 @@ class Process:
         all_items: list[InFlight] = []
         result = BatchResult(all_items)
         budget = self._settings.budget(self._ticker)
-        decoder = BatchDecoder(_by_home(batch), self._settings, budget, self.prefetch)
+        decoder = BatchDecoder(_by_home(batch), self._settings, budget, self._prefetch)
         while not decoder.is_over:
             if send is not None and result.outgoing:
                 messages, result.outgoing = result.outgoing, []
@@ -87,6 +87,10 @@ class Process:
         batch_state.complete(result)
         phase_ended("decide")
         return result
+
+    def prefetch(self, messages: Sequence[Message]) -> Step:
+        """Return the step that decodes these messages while a batch is committed."""
+        return self._prefetch.start(messages)
 
 
 def _by_home(batch: Batch) -> list[Message]:

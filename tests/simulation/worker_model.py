@@ -243,7 +243,6 @@ class WorkerProcess:
             guards=[self._restorer],
             before_opening=[self._restorer.bind_server],
             pings=[store.ping],
-            prefetch=harness.prefetch,
         )
         limits = LoopLimits(
             batch_events=profile.batch_events,

@@ -36,7 +36,7 @@ from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import Column, Rows, hint, print_json, stdout
 from runner.config import Config
 from runner.errors import FatalError
-from runner.kafka.clients import Connection, connect_consumer, connect_producer
+from runner.kafka.clients import BrokerConnection, connect_consumer, connect_producer
 from runner.kafka.preflight import topics_read
 from runner.kafka.sending import Transactions, send_all
 from runner.kafka.topic_message import TopicMessage
@@ -143,7 +143,7 @@ def _send_together(transactions: Transactions, replays: Sequence[Replay]) -> lis
     return [refusal for each in replays for refusal in _send_together(transactions, [each])]
 
 
-def _send_singly(producer: Connection[Producer], replays: Sequence[Replay]) -> list[str]:
+def _send_singly(producer: BrokerConnection[Producer], replays: Sequence[Replay]) -> list[str]:
     """Send each event, then its note, for brokers without transactions: a crash between may repeat one."""
 
     def refusal(message: OutgoingMessage) -> str:

@@ -18,7 +18,7 @@ from runner.config import Config
 from runner.config.clients import client_properties
 from runner.errors import FatalError, StoreMismatch, StoreUnavailable
 from runner.kafka.clients import ANSWER_SECONDS, connect_admin
-from runner.kafka.group_offsets import Committed, group_offsets
+from runner.kafka.group_offsets import CommittedOffset, group_offsets
 from runner.kafka.offsets import incarnation_of, topic_of
 from runner.kafka.preflight import require_kept, require_partitions, require_topics, topic_id
 from runner.kafka.topics import Cluster, ask_cluster
@@ -150,7 +150,7 @@ class RestoreSite:
     def _standing(self) -> Standing:
         return Standing(self.last_committed(), self.store.load(0, []).now_ms)
 
-    def _offsets(self, more: Mapping[str, Any]) -> dict[int, Committed]:
+    def _offsets(self, more: Mapping[str, Any]) -> dict[int, CommittedOffset]:
         config = self.config
         properties = {**client_properties(config), **more}
         found = group_offsets(properties, config.kafka.group, config.topics.requests, self.homes())

@@ -241,7 +241,6 @@ class _Worker:
             if config.restores
             else [store.go_without_changelog],
             pings=[store.ping, self._codecs.ping],
-            prefetch=process.prefetch,
         )
         limits = LoopLimits(
             batch_events=config.worker.batch_size,

@@ -29,6 +29,7 @@ from runner.worker.dead_letters import DeadLetters
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.in_flight import InFlight
 from runner.worker.inputs.normalise import InputTopic, event_headers, normalise
+from runner.worker.overlap import Step, no_step
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 MADE: Final = "EVENT"
@@ -109,6 +110,11 @@ class InputProcess:
         batch_state.complete(result)
         phase_ended("decide")
         return result
+
+    def prefetch(self, messages: Sequence[Message]) -> Step:
+        """Return no step: payloads are read quickly, when their batch is processed."""
+        del messages
+        return no_step
 
     def _event_or_poison(self, item: InFlight) -> _Event | None:
         try:

@@ -295,7 +295,6 @@ class Worker:
                 guards=restorers,
                 before_opening=[restorer.bind_server for restorer in restorers],
                 pings=[self.store.ping],
-                prefetch=self.harness.process.prefetch,
             ),
             limits or LoopLimits(),
             self.recorder,

@@ -162,15 +162,15 @@ def test_a_commit_moves_only_homes_that_are_still_open() -> None:
 def test_the_bytes_that_are_held_follow_what_comes_goes_and_is_put_back() -> None:
     assignment = opened(p0=0, p1=0)
     assignment.add([*messages(0, 0, 1, size=10), *messages(1, 0, size=100)])
-    assert assignment.backlog_bytes == 120
+    assert assignment._backlog_bytes == 120
     batch = assignment.take(1, 1_000)
-    assert assignment.backlog_bytes == 110
+    assert assignment._backlog_bytes == 110
     assignment.put_back(batch.messages)
-    assert assignment.backlog_bytes == 120
+    assert assignment._backlog_bytes == 120
     assignment.revoked([1])
-    assert assignment.backlog_bytes == 20
+    assert assignment._backlog_bytes == 20
     assignment.rewound([0])
-    assert assignment.backlog_bytes == 0
+    assert assignment._backlog_bytes == 0
 
 
 def test_what_waits_is_looked_at_in_the_order_it_is_taken_and_stays() -> None:
@@ -179,3 +179,16 @@ def test_what_waits_is_looked_at_in_the_order_it_is_taken_and_stays() -> None:
     assert [message.offset for message in assignment.waiting(2, 1_000)] == [0, 1]
     assert assignment.backlog_count == 3
     assert len(assignment.waiting(3, 25)) == len(taken(assignment, 3, 25)) == 2
+
+
+def test_two_batches_are_read_and_none_beyond_the_bytes_of_one() -> None:
+    assignment = opened(p0=0)
+    assert assignment.wanted(3, 100) == 6
+    assignment.add(messages(0, 0, 1, size=20))
+    assert assignment.wanted(3, 100) == 4
+    assert not assignment.is_batch_waiting(3, 100)
+    assignment.add(messages(0, *range(2, 9), size=20))
+    assert assignment.wanted(3, 1000) == 0, "not less than none"
+    assert assignment.wanted(9, 100) == 0
+    assert assignment.is_batch_waiting(3, 1000)
+    assert assignment.is_batch_waiting(20, 100)
