@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from runner.cli.options import AsJson, ConfigFile, config_file, read_config
-from runner.cli.screen import print_json, say, stderr, stdout
+from runner.cli.screen import note, print_json, say, stdout
 from runner.cli.wiring.events import check_event_settings
 from runner.cli.wiring.traces import open_traces
-from runner.config import Config, ConfigError, check_properties
+from runner.config import Config, ConfigError, Problem, check_properties
 from runner.config.clients import check_tls_files
 from runner.config.yaml_file import dump
 from runner.kafka.codecs import build_codecs
@@ -41,7 +40,7 @@ def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
     except ConfigError as error:
         if not as_json:
             raise
-        print_json({"problems": [_problem(found) for found in error.problems]})
+        print_json({"problems": [_described(problem) for problem in error.problems]})
         raise typer.Exit(error.exit_code) from None
     if as_json:
         print_json(settings.describe())
@@ -49,14 +48,14 @@ def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
         _print_yaml(settings, config)
 
 
-def _problem(found: Any) -> dict[str, str]:
-    return {"where": found.where, "key": found.key, "what": found.what, "remedy": found.remedy}
+def _described(problem: Problem) -> dict[str, str]:
+    return {"where": problem.where, "key": problem.key, "what": problem.what, "remedy": problem.remedy}
 
 
 def _print_yaml(settings: Config, file: Path | None) -> None:
     source = config_file(file)
-    beneath = "the defaults" if source is None else str(source)
-    say(stdout(), f"# {beneath}, under the environment; secrets are masked", "dim")
+    origin = "the defaults" if source is None else str(source)
+    say(stdout(), f"# {origin}, under the environment; secrets are masked", "dim")
     say(stdout(), dump(settings.describe()).rstrip())
     if not settings.kafka.brokers.strip():
-        say(stderr(), "note: kafka.brokers is empty; a worker does not start without", "yellow")
+        note("note: kafka.brokers is empty; a worker does not start without")

@@ -24,23 +24,23 @@ _COLUMNS: Final = (
 
 
 class ResponsesTable:
-    """Prints one row per response as it is seen, and under a FAIL the reason it gives."""
+    """Prints a row for each response, and under a FAIL the reason it gives."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._rows = Rows(console, _COLUMNS)
         self.head = self._rows.head
 
-    def row(self, seen: TopicMessage) -> None:
+    def row(self, response: TopicMessage) -> None:
         """Print a response; a FAIL with its code, and its reason on a line of its own."""
-        error = seen.error() if seen.status == FAIL else {}
+        error = response.error() if response.status == FAIL else {}
         self._rows.row(
-            clock_time(seen.time_ms),
-            str(seen.partition),
-            seen.key,
-            seen.kind,
-            status_text(seen.status, str(error.get("code", ""))),
-            seen.task_id,
+            clock_time(response.time_ms),
+            str(response.partition),
+            response.key,
+            response.kind,
+            status_text(response.status, str(error.get("code", ""))),
+            response.task_id,
         )
         if error.get("message"):
             say(self._console, _INDENT + plain(str(error["message"])))

@@ -55,25 +55,25 @@ def tail(
     with TopicReader(settings, topics, from_beginning=from_beginning, since_ms=since_ms) as reader:
         if not as_json:
             table.head()
-        for seen in follow(reader, limit, until_idle, monotonic_seconds):
+        for response in follow(reader, limit, until_idle, monotonic_seconds):
             if as_json:
-                print_json(described(seen))
+                print_json(described(response))
             else:
-                table.row(seen)
+                table.row(response)
 
 
 def follow(
     reader: Messages, limit: int | None, until_idle_seconds: float | None, ticker: Ticker
 ) -> Iterator[TopicMessage]:
     """Give what comes, until ``limit`` of them have, or none for so long; None: for ever."""
-    given, last_seconds = 0, ticker()
-    while limit is None or given < limit:
+    count, last_seconds = 0, ticker()
+    while limit is None or count < limit:
         left_seconds = POLL_SECONDS
         if until_idle_seconds is not None:
             left_seconds = last_seconds + until_idle_seconds - ticker()
             if left_seconds <= 0:
                 return
-        seen = reader.next(min(POLL_SECONDS, left_seconds))
-        if seen is not None:
-            given, last_seconds = given + 1, ticker()
-            yield seen
+        response = reader.next(min(POLL_SECONDS, left_seconds))
+        if response is not None:
+            count, last_seconds = count + 1, ticker()
+            yield response

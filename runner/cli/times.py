@@ -23,35 +23,35 @@ def moment(epoch_ms: int) -> str:
 
     With the date of UTC where it is another one, and as plain epoch ms where no calendar reaches.
     """
-    try:
-        in_utc = datetime.fromtimestamp(epoch_ms / 1000, tz=UTC)
-        local = in_utc.astimezone()
-    except (OverflowError, ValueError, OSError):
+    local = _local(epoch_ms)
+    if local is None:
         return f"{epoch_ms} ms since 1970 (beyond the calendar)"
+    in_utc = local.astimezone(UTC)
     zone = local.strftime("%z")
-    same_day = local.date() == in_utc.date()
-    overlap = in_utc.strftime("%H:%M:%S UTC" if same_day else "%Y-%m-%d %H:%M:%S UTC")
-    return f"{local:%Y-%m-%d %H:%M:%S} {zone[:3]}:{zone[3:5]} ({overlap})"
+    utc = in_utc.strftime("%H:%M:%S UTC" if local.date() == in_utc.date() else "%Y-%m-%d %H:%M:%S UTC")
+    return f"{local:%Y-%m-%d %H:%M:%S} {zone[:3]}:{zone[3:5]} ({utc})"
 
 
 def clock_time(epoch_ms: int | None) -> str:
     """Return the local time of day to the millisecond; empty where there is none."""
     if epoch_ms is None:
         return ""
-    try:
-        local = datetime.fromtimestamp(epoch_ms / 1000, tz=UTC).astimezone()
-    except (OverflowError, ValueError, OSError):
-        return str(epoch_ms)
-    return f"{local:%H:%M:%S}.{epoch_ms % 1000:03d}"
+    local = _local(epoch_ms)
+    return str(epoch_ms) if local is None else f"{local:%H:%M:%S}.{epoch_ms % 1000:03d}"
 
 
 def minute(epoch_ms: int) -> str:
     """Return the local date and time to the minute, with its offset: ``2026-11-22 03:44 +01:00``."""
+    local = _local(epoch_ms)
+    return f"{epoch_ms} ms" if local is None else local.isoformat(" ", "minutes").replace("+", " +")
+
+
+def _local(epoch_ms: int) -> datetime | None:
+    """Return the local time; None where no calendar reaches."""
     try:
-        local = datetime.fromtimestamp(epoch_ms / 1000, tz=UTC).astimezone()
+        return datetime.fromtimestamp(epoch_ms / 1000, tz=UTC).astimezone()
     except (OverflowError, ValueError, OSError):
-        return f"{epoch_ms} ms"
-    return local.isoformat(" ", "minutes").replace("+", " +")
+        return None
 
 
 def read_moment(text: str, now_ms: int) -> int:

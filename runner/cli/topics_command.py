@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Final
 
 import typer
@@ -10,7 +11,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from runner.cli.options import AsJson, ConfigFile, read_config
-from runner.cli.screen import print_json, say, stderr, stdout
+from runner.cli.screen import note, print_json, say, stdout
 from runner.config import Config
 from runner.errors import FatalError
 from runner.kafka.clients import ANSWER_SECONDS, BrokerConnection, connect_admin
@@ -63,15 +64,15 @@ def create(
             f'"runner dev" makes those of its configuration, and {", ".join(missing)} is not among them'
         )
     for name, properties in wanted.items():
-        known = cluster.topics.get(name)
-        if known is None:
+        topic = cluster.topics.get(name)
+        if topic is None:
             number = settings.redis.shards if name == settings.topics.tasks else partitions
-            made = _create(admin, NewTopic(name, number, replication or -1, config=properties))
+            is_new = _create(admin, NewTopic(name, number, replication or -1, config=properties))
         else:
-            made, number = False, len(known.partitions)
+            is_new, number = False, len(topic.partitions)
         if as_json:
-            print_json({"topic": name, "partitions": number, "created": made})
-        elif made:
+            print_json({"topic": name, "partitions": number, "created": is_new})
+        elif is_new:
             say(stdout(), f"{name} created with {number} partitions", "green")
         else:
             say(stdout(), f"{name} exists with {number} partitions; left as it is")
@@ -108,25 +109,21 @@ def _warn_of_small_dead_letters(admin: BrokerConnection[AdminClient], config: Co
     """Say so where a topic that was there before could not take every dead letter."""
     topics = config.topics
     limits = _limits(admin, [topics.requests, topics.dead_letters])
-    largest = limits.get(topics.requests, 0)
-    if limits.get(topics.dead_letters, largest + _HEADERS_BYTES) < largest + _HEADERS_BYTES:
-        say(
-            stderr(),
+    needed = limits.get(topics.requests, 0) + _HEADERS_BYTES
+    if limits.get(topics.dead_letters, needed) < needed:
+        note(
             f"note: {LIMIT} of {topics.dead_letters} ({limits[topics.dead_letters]}) leaves no room for the "
-            f"largest message of {topics.requests} ({largest}) and the headers that say why; "
-            f"set it to at least {largest + _HEADERS_BYTES}",
-            "yellow",
+            f"largest message of {topics.requests} ({limits.get(topics.requests, 0)}) and the headers that "
+            f"say why; set it to at least {needed}"
         )
 
 
 def _limits(admin: BrokerConnection[AdminClient], names: list[str]) -> Mapping[str, int]:
     """Return max.message.bytes by topic; topics whose settings may not be read are left out."""
-    found = {}
+    limits = {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    asked_all = admin.client.describe_configs(resources, request_timeout=ANSWER_SECONDS)
-    for resource, asked in asked_all.items():
-        try:
-            found[resource.name] = int(asked.result(ANSWER_SECONDS)[LIMIT].value)
-        except (KafkaException, TimeoutError):
-            continue
-    return found
+    answers = admin.client.describe_configs(resources, request_timeout=ANSWER_SECONDS)
+    for resource, answer in answers.items():
+        with suppress(KafkaException, TimeoutError):
+            limits[resource.name] = int(answer.result(ANSWER_SECONDS)[LIMIT].value)
+    return limits

@@ -20,7 +20,6 @@ from runner.tasks.source import Source
 # A generated id ends in the partition the event is read from, which nobody knows yet.
 _UNREAD: Final = Source(incarnation=0, partition=-1, offset=-1)
 
-
 CHUNK: Final = 500
 """Records looked up in one round trip."""
 
@@ -50,11 +49,11 @@ class Homes:
             yield from (None if key is None else known.get(key) for key in keys)
 
     def _key(self, line: EventLine) -> TaskKey | None:
-        """Return the task an event is about; None where it is about none, or none that can be told."""
+        """Return the task an event is about; None where it is about none, or its id is not in the event."""
         if not is_addressed(line.event, self._policy):
             return None
-        asked = plan(Incoming(line.event, _UNREAD, None, line.value), self._policy)
-        return asked.key if isinstance(asked, TaskPlan) else None
+        work = plan(Incoming(line.event, _UNREAD, None, line.value), self._policy)
+        return work.key if isinstance(work, TaskPlan) else None
 
     def _homes(self, keys: Sequence[TaskKey]) -> dict[TaskKey, int]:
         if self.unavailable is not None or not keys:

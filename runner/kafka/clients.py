@@ -1,7 +1,6 @@
-"""Kafka clients that live as long as a command: quiet on the terminal, with the broker's reason kept.
+"""Kafka clients that write nothing to the terminal: the last error is kept, and named where a call fails.
 
-librdkafka would write to standard error; here its complaints are remembered instead, and the last one
-is named where a call fails.
+Of commands, and of a worker before it reads.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ ANSWER_SECONDS: Final = 10.0
 FIRST_ANSWER_SECONDS: Final = 5.0
 """How long it takes to be sure enough that nobody is there: a person is waiting."""
 
-_QUIET: Final[Mapping[str, Any]] = {"log_level": 0}
+_QUIET: Final[dict[str, Any]] = {"log_level": 0}
 
 _PASSING: Final = frozenset({"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "_WAIT_COORD"})
 _AGAIN_SECONDS: Final = 0.1
@@ -38,11 +37,11 @@ Client = TypeVar("Client", Consumer, Producer, AdminClient)
 class BrokerConnection(Generic[Client]):
     """A client, the brokers it talks to, and its last error."""
 
-    def __init__(self, client: Client, config: Config, complaints: LastError) -> None:
+    def __init__(self, client: Client, config: Config, last_error: LastError) -> None:
         self.client: Client = client
         self.brokers = config.kafka.brokers
         self._properties = client_properties(config)
-        self._complaints = complaints
+        self._last_error = last_error
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -71,10 +70,10 @@ class BrokerConnection(Generic[Client]):
 
     def unavailable(self, what: str) -> LogUnavailable:
         """Return the error for a broker that did not do ``what``, or that said so."""
-        # Complaints are handed over only inside a poll.
+        # Errors are handed over only inside a poll.
         self.client.poll(0)
-        reason = self._complaints.last or what
-        return unreachable(self.brokers, reason, self._properties, is_final=self._complaints.is_final)
+        reason = self._last_error.last or what
+        return unreachable(self.brokers, reason, self._properties, is_final=self._last_error.is_final)
 
     def metadata(self) -> ClusterMetadata:
         """Return the cluster with all its topics; LogUnavailable if no broker answers in time.
@@ -85,7 +84,7 @@ class BrokerConnection(Generic[Client]):
             found: ClusterMetadata = first_answer(
                 lambda seconds: self.client.list_topics(timeout=seconds),
                 self.client,
-                self._complaints,
+                self._last_error,
                 FIRST_ANSWER_SECONDS,
             )
         return found
@@ -104,8 +103,6 @@ class BrokerConnection(Generic[Client]):
 
 def connect_consumer(config: Config) -> BrokerConnection[Consumer]:
     """Return a consumer that reads without joining a group; ConfigError if no broker is named."""
-    config.require_brokers()
-    complaints = LastError()
     properties = consumer_properties(config) | {
         # Named, because librdkafka asks for it; nothing is committed and nobody joins.
         "group.id": f"{config.kafka.group}.command-line",
@@ -114,9 +111,7 @@ def connect_consumer(config: Config) -> BrokerConnection[Consumer]:
         # Only for what is deleted while it is read.
         "auto.offset.reset": "earliest",
     }
-    return BrokerConnection(
-        _made(Consumer, {**_QUIET, **properties, "error_cb": complaints}, config), config, complaints
-    )
+    return _connect(Consumer, properties, config)
 
 
 def connect_producer(config: Config, transactional_id: str | None = None) -> BrokerConnection[Producer]:
@@ -124,26 +119,24 @@ def connect_producer(config: Config, transactional_id: str | None = None) -> Bro
 
     Without transactions, or with those of an id that one process at a time may have.
     """
-    config.require_brokers()
-    complaints = LastError()
-    properties: dict[str, Any] = {**_QUIET, **producer_properties(config), "error_cb": complaints}
+    properties = dict(producer_properties(config))
     if transactional_id is not None:
         properties["transactional.id"] = transactional_id
-    return BrokerConnection(_made(Producer, properties, config), config, complaints)
+    return _connect(Producer, properties, config)
 
 
 def connect_admin(config: Config) -> BrokerConnection[AdminClient]:
     """Return an admin client; ConfigError if no broker is named."""
-    config.require_brokers()
-    complaints = LastError()
-    properties = {**_QUIET, **client_properties(config), "error_cb": complaints}
-    return BrokerConnection(_made(AdminClient, properties, config), config, complaints)
+    return _connect(AdminClient, client_properties(config), config)
 
 
-def _made(kind: type[Client], properties: Mapping[str, Any], config: Config) -> Client:
+def _connect(kind: type[Client], properties: Mapping[str, Any], config: Config) -> BrokerConnection[Client]:
     """Return a client; ConfigError names the property that librdkafka refuses."""
+    config.require_brokers()
+    last_error = LastError()
     try:
-        return kind(dict(properties))
+        client = kind(_QUIET | dict(properties) | {"error_cb": last_error})
     except KafkaException as error:
         check_properties(config)
         raise FatalError(f"librdkafka refuses the properties of a client: {error.args[0].str()}") from error
+    return BrokerConnection(client, config, last_error)

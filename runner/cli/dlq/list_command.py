@@ -49,10 +49,10 @@ def list_(
       runner dlq list --since 2h
       runner dlq list --reason NOT_JSON --reason TOO_LARGE --json
     """
-    wanted = letter_filter(reason, since, until)
+    criteria = letter_filter(reason, since, until)
     letters = Letters()
     newest = letters.newest(
-        messages(read_config(config), wanted.since_ms, "reading dead letters"), wanted, limit
+        messages(read_config(config), criteria.since_ms, "reading dead letters"), criteria, limit
     )
     rows = Rows(stdout(), _COLUMNS)
     for letter in newest:
@@ -71,9 +71,9 @@ class Letters:
         self.counts: Counter[str] = Counter()
         self.replayed: set[Place] = set()
 
-    def newest(self, topic: Iterable[TopicMessage], wanted: LetterFilter, limit: int) -> list[Letter]:
+    def newest(self, topic: Iterable[TopicMessage], criteria: LetterFilter, limit: int) -> list[Letter]:
         """Read all messages, and return the newest letters that fit by the time they were buried."""
-        newest = heapq.nlargest(limit, self._fitting(topic, wanted), key=_order)
+        newest = heapq.nlargest(limit, self._fitting(topic, criteria), key=_order)
         return newest[::-1]
 
     def summary(self, shown: int) -> str:
@@ -85,14 +85,14 @@ class Letters:
         more = f"; the newest {shown} are shown, --limit shows more" if shown < total else ""
         return f"{total} dead letters: {each}{more}"
 
-    def _fitting(self, topic: Iterable[TopicMessage], wanted: LetterFilter) -> Iterator[Letter]:
+    def _fitting(self, topic: Iterable[TopicMessage], criteria: LetterFilter) -> Iterator[Letter]:
         for message in topic:
             replayed = replayed_place(message)
             if replayed is not None:
                 self.replayed.add(replayed)
                 continue
             letter = read_letter(message)
-            if wanted.fits(letter):
+            if criteria.fits(letter):
                 self.counts[letter.reason] += 1
                 yield letter
 

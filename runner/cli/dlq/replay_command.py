@@ -97,16 +97,16 @@ def replay(
       runner dlq replay --reason NOT_JSON --since 2h --yes
     """
     settings = read_config(config)
-    wanted = letter_filter(reason, since, until)
+    criteria = letter_filter(reason, since, until)
     connection = connect_consumer(settings)
     with closing(connection.client):
         targets = connection.partitions_of(topics_read(settings))
     # Before anything is read: from here on no other replay can leave a note that is not seen.
     send = connect_replayer(settings) if yes else None
-    replayed = set() if again else replayed_places(settings, wanted.since_ms)
+    replayed = set() if again else replayed_places(settings, criteria.since_ms)
     counts: Counter[str] = Counter()
     rows = Rows(stdout(), _COLUMNS)
-    for batch in _batches(islice(_chosen(settings, wanted, replayed, targets, counts), limit)):
+    for batch in _batches(islice(_chosen(settings, criteria, replayed, targets, counts), limit)):
         refusals = [WOULD_GO] * len(batch) if send is None else send(batch)
         for each, refusal in zip(batch, refusals, strict=True):
             outcome = refusal or SENT
@@ -154,15 +154,15 @@ def _send_singly(producer: BrokerConnection[Producer], replays: Sequence[Replay]
 
 def _chosen(
     config: Config,
-    wanted: LetterFilter,
+    criteria: LetterFilter,
     replayed: set[Place],
     targets: dict[str, int],
     counts: Counter[str],
 ) -> Iterator[Replay]:
     """Give the letters that are to be sent, each partition in its order; count those that are not."""
-    for message in messages(config, wanted.since_ms, None):
+    for message in messages(config, criteria.since_ms, None):
         letter = read_letter(message)
-        if replayed_place(message) is not None or not wanted.fits(letter):
+        if replayed_place(message) is not None or not criteria.fits(letter):
             continue
         if letter.place in replayed:
             counts[REPLAYED_BEFORE] += 1

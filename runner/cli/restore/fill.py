@@ -109,8 +109,8 @@ def _mark(site: RestoreSite, incarnation: int, bases: Mapping[int, int], token: 
         raise FatalError("a worker has gone on with tasks meanwhile: stop all of them, and fill again")
 
 
-def _require(said: str, wanted: str) -> None:
-    if said != wanted:
+def _require(changelog: str, expected: str) -> None:
+    if changelog != expected:
         raise StoreMismatch(
             "a worker has started meanwhile, or another filling; nothing is turned on: stop all workers, "
             'also those that are started again by themselves, and run "runner restore --fill-changelog" again'
@@ -120,12 +120,11 @@ def _require(said: str, wanted: str) -> None:
 def _report(filled: Filled, topic: str, *, as_json: bool, is_new: bool) -> None:
     if as_json:
         print_json({"topic": topic, "tasks": filled.tasks, "written": filled.written, "turned_on": is_new})
-    elif is_new:
-        told = f"topic {topic} tells all {filled.tasks} tasks ({filled.written} messages written)"
-        say(stdout(), f"{told}; it is turned on, and workers may start", "green")
-    else:
-        say(
-            stdout(),
-            f'nothing to fill: topic {topic} is turned on already; "runner restore --check" compares it',
-            "green",
+        return
+    text = f'nothing to fill: topic {topic} is turned on already; "runner restore --check" compares it'
+    if is_new:
+        text = (
+            f"topic {topic} tells all {filled.tasks} tasks ({filled.written} messages written); "
+            "it is turned on, and workers may start"
         )
+    say(stdout(), text, "green")

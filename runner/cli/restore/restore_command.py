@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import uuid4
 
 import typer
@@ -106,10 +106,10 @@ def _check(site: RestoreSite, *, as_json: bool) -> None:
     bases = site.last_committed()
     behind = set(site.store.shards_behind(incarnation, bases))
     tasks, findings = _compare(site, incarnation, range(site.store.shards))
-    where = _by_place(findings)
-    report = _Report(as_json=as_json)
-    for at in sorted(behind | where.keys()):
-        report.tell(at, where.get(at, []), is_behind=at in behind)
+    by_place = _by_place(findings)
+    rows = Rows(stdout(), _COLUMNS)
+    for at in sorted(behind | by_place.keys()):
+        _show(rows, at, by_place.get(at, []), is_behind=at in behind, as_json=as_json)
     if as_json:
         print_json({"tasks": tasks, "equal": not behind and not findings})
     if behind or findings:
@@ -129,37 +129,29 @@ def _compare(site: RestoreSite, incarnation: int, shards: Collection[int]) -> tu
         for shard in shards:
             compared.append(comparison.shard(shard))
             step(1)
-    return sum(each.tasks for each in compared), [found for each in compared for found in each.findings]
+    return sum(each.tasks for each in compared), [finding for each in compared for finding in each.findings]
 
 
 def _by_place(findings: Collection[Finding]) -> dict[Where, list[Finding]]:
-    found: dict[Where, list[Finding]] = defaultdict(list)
+    by_place: dict[Where, list[Finding]] = defaultdict(list)
     for finding in findings:
-        found[finding.shard, finding.home].append(finding)
-    return found
+        by_place[finding.shard, finding.home].append(finding)
+    return by_place
 
 
-class _Report:
-    """Shows the places that differ."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._rows: Rows | None = None
-
-    def tell(self, at: Where, findings: Collection[Finding], *, is_behind: bool) -> None:
-        """Print one site."""
-        counts = Counter(finding.what for finding in findings)
-        ids = sorted(finding.key.id for finding in findings)
-        if self._as_json:
-            told: dict[str, Any] = {"shard": at[0], "home": at[1], "behind": is_behind}
-            told |= {each.value: counts[each] for each in Difference}
-            print_json(told | {"ids": ids[:EXAMPLES]})
-            return
-        if self._rows is None:
-            self._rows = Rows(stdout(), _COLUMNS)
+def _show(rows: Rows, at: Where, findings: Collection[Finding], *, is_behind: bool, as_json: bool) -> None:
+    """Print a place that differs."""
+    shard, home = at
+    counts = Counter(finding.what for finding in findings)
+    ids = sorted(finding.key.id for finding in findings)
+    if as_json:
+        differences = {each.value: counts[each] for each in Difference}
+        print_json({"shard": shard, "home": home, "behind": is_behind, **differences, "ids": ids[:EXAMPLES]})
+    else:
         numbers = [str(counts[each]) for each in Difference]
-        behind = "yes" if is_behind else "no"
-        self._rows.row(str(at[0]), str(at[1]), behind, *numbers, ids[0][:_SHOWN] if ids else "")
+        rows.row(
+            str(shard), str(home), "yes" if is_behind else "no", *numbers, ids[0][:_SHOWN] if ids else ""
+        )
 
 
 # -- restoring ------------------------------------------------------------------------------------------

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
 
-from runner.changelog.comparison import Comparison, ComparisonScope, Standing
+from runner.changelog.comparison import Comparison, ComparisonScope, GrowingChangelog, Standing
 from runner.changelog.reader import KafkaChangelog
-from runner.cli.restore.patience import PatientChangelog
+from runner.changelog.snapshot import ChangelogRecord
 from runner.cli.task.finding import require_layout
 from runner.cli.wiring.store import WAY_OUT, connect_store, said_with_remedy
+from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
 from runner.config.clients import client_properties
-from runner.errors import FatalError, StoreMismatch, StoreUnavailable
+from runner.errors import FatalError, LogUnavailable, StoreMismatch, StoreUnavailable
 from runner.kafka.clients import ANSWER_SECONDS, connect_admin
 from runner.kafka.group_offsets import CommittedOffset, group_offsets
 from runner.kafka.offsets import incarnation_of, topic_of
@@ -25,9 +26,49 @@ from runner.kafka.topics import Cluster, ask_cluster
 from runner.store.calls import LISTS, KeySpace
 from runner.store.redis_store import RedisStore
 
+SILENCE_SECONDS: Final = 60.0
+"""Much longer than a transaction of a dead worker stays open."""
+
 _NO_GROUP: Final = "GROUP_ID_NOT_FOUND"
 _LAST_COMMITTED: Final[Mapping[str, Any]] = {"isolation.level": "read_uncommitted"}
 """Offsets as they are, whatever transaction is open just now; without it they are waited for."""
+
+
+class PatientChangelog:
+    """Passes on what a changelog gives to somebody who waits; LogUnavailable after too long a silence."""
+
+    def __init__(self, changelog: GrowingChangelog, topic: str, ticker: Ticker = monotonic_seconds) -> None:
+        self._changelog = changelog
+        self._topic = topic
+        self._ticker = ticker
+        self._heard_seconds = ticker()
+
+    def begin(self, shard: int) -> None:
+        """Go to the first message of a partition."""
+        self._changelog.begin(shard)
+        self._heard_seconds = self._ticker()
+
+    def extend(self) -> None:
+        """Let the end be where it is by now."""
+        self._changelog.extend()
+        self._heard_seconds = self._ticker()
+
+    def read(self) -> Sequence[ChangelogRecord] | None:
+        """Return what comes next; None once the end is reached."""
+        records = self._changelog.read()
+        if records is None or records:
+            self._heard_seconds = self._ticker()
+        elif self._ticker() - self._heard_seconds > SILENCE_SECONDS:
+            raise LogUnavailable(
+                f"Kafka has given nothing of topic {self._topic} for {SILENCE_SECONDS:g} s, "
+                "and there is more: its brokers are away, or a transaction "
+                "hangs there (docs/guarantees.md, Limits)"
+            )
+        return records
+
+    def close(self) -> None:
+        """Let go of what reading needs."""
+        self._changelog.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +84,9 @@ class RestoreSite:
     def members(self) -> int:
         """Return how many workers are in the group."""
         group = self.config.kafka.group
-        asked = self.admin.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS)[group]
+        answer = self.admin.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS)[group]
         try:
-            return len(asked.result(ANSWER_SECONDS).members)
+            return len(answer.result(ANSWER_SECONDS).members)
         except TimeoutError:
             raise FatalError(
                 f"Kafka does not tell within {ANSWER_SECONDS:g} s who is in group {group}: the group's "
@@ -68,12 +109,12 @@ class RestoreSite:
 
     def committed(self, partitions: Collection[int]) -> Mapping[int, int | None]:
         """Return the group's offsets; a transaction that is open is waited for. Raises LogUnavailable."""
-        found = self._offsets({})
-        return {partition: found[partition].offset for partition in partitions if partition in found}
+        offsets = self._offsets({})
+        return {partition: offsets[partition].offset for partition in partitions if partition in offsets}
 
     def last_committed(self) -> dict[int, int]:
         """Return the group's offsets as they are just now."""
-        return {partition: told.offset for partition, told in self._offsets(_LAST_COMMITTED).items()}
+        return {home: committed.offset for home, committed in self._offsets(_LAST_COMMITTED).items()}
 
     def require_nobody(self) -> None:
         """FatalError while workers are in the group."""
@@ -115,11 +156,11 @@ class RestoreSite:
             )
         self._require_same("the changelog", space.changelog, self.changelog_id)
 
-    def _require_same(self, name: str, stored: str, given: str) -> None:
-        if stored != given:
+    def _require_same(self, name: str, stored: str, configured: str) -> None:
+        if stored != configured:
             raise StoreMismatch(
                 f"the tasks under redis.prefix {self.config.redis.prefix} were written with {name} "
-                f"{stored}, the configuration has {given}; compare with the settings of its workers"
+                f"{stored}, the configuration has {configured}; compare with the settings of its workers"
             )
 
     def incarnation(self) -> int:
@@ -128,19 +169,19 @@ class RestoreSite:
         StoreMismatch where the store is another's, FatalError where it does not know the topic.
         """
         if self.store.key_space() is None:
-            notes = [told.metadata for told in self._offsets(_LAST_COMMITTED).values()]
-            return max((incarnation_of(note, self.topic_id) for note in notes), default=0) or 1
+            offsets = self._offsets(_LAST_COMMITTED).values()
+            return max((incarnation_of(each.metadata, self.topic_id) for each in offsets), default=0) or 1
         return self.incarnation_in(self.require_space())
 
     def incarnation_in(self, space: KeySpace) -> int:
         """Return as what the topic is known to a key space; FatalError where it is not."""
-        found = self.store.incarnation_of(self.topic_id)
-        if found != space.incarnation:
+        incarnation = self.store.incarnation_of(self.topic_id)
+        if incarnation != space.incarnation:
             raise FatalError(
                 f"topic {space.topic} was made again since the tasks were written, and no worker has read it "
                 "yet; start one first"
             )
-        return found
+        return incarnation
 
     def comparison(self, incarnation: int) -> Comparison:
         """Return what compares the store with the changelog."""
@@ -153,9 +194,13 @@ class RestoreSite:
     def _offsets(self, more: Mapping[str, Any]) -> dict[int, CommittedOffset]:
         config = self.config
         properties = {**client_properties(config), **more}
-        found = group_offsets(properties, config.kafka.group, config.topics.requests, self.homes())
+        offsets = group_offsets(properties, config.kafka.group, config.topics.requests, self.homes())
         # Those without an id were set by a person; those with another are of an earlier topic.
-        return {p: told for p, told in found.items() if topic_of(told.metadata) in {"", self.topic_id}}
+        return {
+            home: committed
+            for home, committed in offsets.items()
+            if topic_of(committed.metadata) in {"", self.topic_id}
+        }
 
 
 @contextmanager

@@ -34,10 +34,11 @@ _ID_PATH: Final = "@.eventMeta.parameters.taskId"
 _WHOLE: Final = "$"
 _EMPTY: Final[Mapping[str, Any]] = {}
 
-_REMEDIES: Final[Mapping[int, str]] = {
-    FORBIDDEN: 'name a caller who may with --user and --roles; "runner task show" says who that is',
-    TASK_PROCEEDED: '"runner task show" says when and by what',
-    TASK_TIMED_OUT: '"runner task show" says when and by what',
+_ENDED: Final = '; "runner task show" says when and by what'
+_REMEDIES: Final[Mapping[str, str]] = {
+    str(FORBIDDEN): '; name a caller who may with --user and --roles; "runner task show" says who that is',
+    str(TASK_PROCEEDED): _ENDED,
+    str(TASK_TIMED_OUT): _ENDED,
 }
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="Id of the task, as replies give it.")]
@@ -168,10 +169,9 @@ def _end(
         show_fields(_fields(reply))
     if reply.status == FAIL:
         error = reply.error()
-        code = error.get("code")
-        remedy = _REMEDIES.get(code) if isinstance(code, int) else None
-        reason = f"{plain(str(error.get('message', '')))} (FAIL {plain(str(code))})"
-        raise FatalError(f"{reason}; {remedy}" if remedy else reason)
+        remedy = _REMEDIES.get(str(error.get("code")), "")
+        reason = f"{plain(str(error.get('message', '')))} (FAIL {plain(str(error.get('code')))})"
+        raise FatalError(reason + remedy)
 
 
 def _fields(reply: TopicMessage) -> Iterator[tuple[str, str | Text]]:
@@ -206,11 +206,10 @@ def _payload(text: str | None) -> dict[str, Any]:
 
 def _path(configured: tuple[str, ...] | list[str], default: str) -> str:
     """Return where the worker will look: the first plain path that is configured, else the default."""
-    for pattern in configured:
-        if _REQUEST_PATH.fullmatch(pattern):
-            return pattern
-    note(f"note: no plain path below requestMeta among {list(configured)}; {default} is used")
-    return default
+    path = next(filter(_REQUEST_PATH.fullmatch, configured), None)
+    if path is None:
+        note(f"note: no plain path below requestMeta among {list(configured)}; {default} is used")
+    return path or default
 
 
 def _put(meta: dict[str, Any], path: str, value: Any) -> None:
@@ -224,6 +223,7 @@ def _put(meta: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _split(roles: str | None) -> list[str] | None:
-    if roles and not names_in(roles):
+    names = None if roles is None else names_in(roles)
+    if roles and not names:
         raise typer.BadParameter("--roles names nobody; write manager,director, or leave it out")
-    return None if roles is None else names_in(roles)
+    return names

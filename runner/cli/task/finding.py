@@ -24,7 +24,14 @@ def open_tasks(config: Config) -> Iterator[tuple[RedisStore, KeySpace]]:
     """
     store = connect_store(config)
     try:
-        yield store, _matching(store.key_space(), config)
+        space = store.key_space()
+        if space is None:
+            raise FatalError(
+                f"there are no tasks at all under redis.prefix {config.redis.prefix}: no worker has run on "
+                "this Redis with it; check the redis section, redis.prefix above all"
+            )
+        require_layout(space, config)
+        yield store, space
     except StoreUnavailable as error:
         raise StoreUnavailable(said_with_remedy(error, config)) from error
     finally:
@@ -34,8 +41,8 @@ def open_tasks(config: Config) -> Iterator[tuple[RedisStore, KeySpace]]:
 def find_task(store: RedisStore, config: Config, task_id: str, domain: str | None) -> Record:
     """Return the record of a task in a domain, or in the one of all that has it; FatalError otherwise."""
     domains = known_domains(config, None if domain is None else [domain])
-    found = store.records_of([TaskKey(name, task_id) for name in domains])
-    records = [record for record in found if record is not None]
+    keys = [TaskKey(name, task_id) for name in domains]
+    records = [record for record in store.records_of(keys) if record is not None]
     if not records:
         raise FatalError(
             f"there is no task {plain(task_id, 200)} in domain {', '.join(domains)}; check the id (replies "
@@ -48,26 +55,15 @@ def find_task(store: RedisStore, config: Config, task_id: str, domain: str | Non
     return records[0]
 
 
-def known_domains(config: Config, asked: list[str] | None) -> list[str]:
-    """Return the domains that were asked for, or all; FatalError names one that is not configured."""
+def known_domains(config: Config, names: list[str] | None) -> list[str]:
+    """Return the domains that are named, or all; FatalError names one that is not configured."""
     known = list(config.domains)
-    unknown = [name for name in asked or () if name not in known]
+    unknown = [name for name in names or () if name not in known]
     if unknown:
         raise FatalError(
             f"there is no domain {plain(unknown[0], 200)} in the configuration; it has {', '.join(known)}"
         )
-    return asked or known
-
-
-def _matching(space: KeySpace | None, config: Config) -> KeySpace:
-    prefix = config.redis.prefix
-    if space is None:
-        raise FatalError(
-            f"there are no tasks at all under redis.prefix {prefix}: no worker has run on this "
-            "Redis with it; check the redis section, redis.prefix above all"
-        )
-    require_layout(space, config)
-    return space
+    return names or known
 
 
 def require_layout(space: KeySpace, config: Config) -> None:
@@ -78,12 +74,12 @@ def require_layout(space: KeySpace, config: Config) -> None:
             f"the tasks under redis.prefix {prefix} are laid out in version {space.layout}, this program "
             f"knows version {LAYOUT}; use the version of the runner that its workers have"
         )
-    for setting, stored, given in (
+    for setting, stored, configured in (
         ("redis.shards", space.shards, config.redis.shards),
         ("topics.requests", space.topic, config.topics.requests),
     ):
-        if stored != given:
+        if stored != configured:
             raise StoreMismatch(
                 f"the tasks under redis.prefix {prefix} were written with {setting} {stored}, the "
-                f"configuration has {given}, so none would be found; set {setting} to {stored}"
+                f"configuration has {configured}, so none would be found; set {setting} to {stored}"
             )

@@ -24,18 +24,11 @@ WIDE: Final = 100
 
 
 class State(StrEnum):
-    """A state as it is typed."""
+    """A ``Status`` as it is typed."""
 
     OPEN = "open"
     PROCEEDED = "proceeded"
     TIMED_OUT = "timed-out"
-
-
-_STATUS: Final = {
-    State.OPEN: Status.OPEN,
-    State.PROCEEDED: Status.PROCEEDED,
-    State.TIMED_OUT: Status.TIMED_OUT,
-}
 
 
 def list_(
@@ -72,13 +65,13 @@ def list_(
       runner task list --overdue --json
     """
     settings = read_config(config)
-    statuses = frozenset(_STATUS[each] for each in status or State)
+    statuses = frozenset(Status[each.name] for each in status or State)
     with open_tasks(settings) as (store, space):
         now_ms = store.load(0, []).now_ms
         domains = known_domains(settings, domain)
-        wanted = TaskFilter(domains, space.partitions, statuses, now_ms if overdue else None)
+        tasks = TaskFilter(domains, space.partitions, statuses, now_ms if overdue else None)
         try:
-            page = list_tasks(store, wanted, Page(limit, after))
+            page = list_tasks(store, tasks, Page(limit, after))
         except BadCursor as error:
             raise typer.BadParameter("--after is no cursor that an earlier page gave") from error
     if as_json:
@@ -114,9 +107,17 @@ def _show(page: TaskPage, now_ms: int) -> None:
         return
     console = stdout()
     is_wide = not console.is_terminal or console.width >= WIDE
-    rows = Rows(console, _columns(is_wide=is_wide))
-    for row in page.rows:
-        record = row.record
+    columns = (
+        Column("task id", 20),
+        Column("domain", 8),
+        Column("state", 9),
+        # The columns of a narrow terminal make up 80 characters.
+        Column("deadline", 36 if is_wide else 14),
+        Column("for", 12),
+        Column("name", 7),
+    )
+    rows = Rows(console, columns)
+    for record in (row.record for row in page.rows):
         state = record.state
         rows.row(
             record.key.id,
@@ -126,18 +127,6 @@ def _show(page: TaskPage, now_ms: int) -> None:
             ", ".join(filter(None, (state.user, *state.roles))) or "anyone",
             record.start.name or "-",
         )
-
-
-def _columns(*, is_wide: bool) -> tuple[Column, ...]:
-    """Return the columns: those of a narrow terminal make up 80 characters."""
-    return (
-        Column("task id", 20),
-        Column("domain", 8),
-        Column("state", 9),
-        Column("deadline", 36 if is_wide else 14),
-        Column("for", 12),
-        Column("name", 7),
-    )
 
 
 def _deadline(record: Record, now_ms: int, *, is_wide: bool) -> Text:

@@ -34,7 +34,7 @@ class Surroundings:
     config: Config
     store: Callable[[], RedisStore]
     delivery: DeliveryMode
-    terms: ProcessingSettings
+    settings: ProcessingSettings
     topics: KafkaTopicCatalog
     limits: LoopLimits
     metrics: Metrics
@@ -75,7 +75,7 @@ class _Reading:
             process = InputProcess(
                 self._topic,
                 self._opened,
-                self._in.terms,
+                self._in.settings,
                 store,
                 self._in.topics,
                 config.topics.dead_letters,
@@ -86,7 +86,7 @@ class _Reading:
                 store=InputPositions(cluster.topics[topic].partitions),
                 process=process,
                 delivery=self._in.delivery,
-                incarnation=self._in.terms.incarnation,
+                incarnation=self._in.settings.incarnation,
                 pings=[store.ping],
             )
             listener.loop = Loop(parts, self._in.limits, self._reporter, monotonic_seconds)

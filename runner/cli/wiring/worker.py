@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -47,7 +47,6 @@ from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from runner.worker.gc_pacer import GcPacer
 from runner.worker.health import HealthState
-from runner.worker.inputs.thread import InputThread
 from runner.worker.loop import Loop
 from runner.worker.overlap import OverlapThread
 from runner.worker.process import Process
@@ -65,12 +64,12 @@ _log: Final = log.get("worker")
 
 def make_delivery(config: Config) -> DeliveryMode:
     """Return the way in which batches reach Kafka; what comes next is decoded meanwhile."""
-    return partial(_delivery(config), overlap=OverlapThread())
+    return partial(make_input_delivery(config), overlap=OverlapThread())
 
 
-def make_input_delivery(config: Config) -> DeliveryMode:
-    """Return the same for an input topic, of which nothing is decoded ahead."""
-    return _delivery(config)
+def make_input_delivery(config: Config) -> type[ExactlyOnce | AtLeastOnce]:
+    """Return the same for an input topic, of which nothing is prefetched."""
+    return ExactlyOnce if config.delivery == "exactly_once" else AtLeastOnce
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +138,7 @@ class _Worker:
         start.answered(self._codecs.prepare)
         store = assembly.store(config)
         stack.callback(store.close)
-        given = config
-        self._config = config = start.answered(lambda: settle_changelog(given, store))
+        self._config = config = start.answered(partial(settle_changelog, config, store))
         for reason in check_topics(config, cluster):
             _log.warning("little_room", reason=reason)
         opened = start.answered(lambda: open_store(store, config, cluster))
@@ -149,18 +147,24 @@ class _Worker:
         self._watch = TopicWatch(
             admin.client, topics, config.topics.requests, topics_named, assembly.watch_seconds
         )
-        self._loop, self._log, self._inputs = self._build(store, topics, opened, cluster)
-        stack.callback(self._log.close)
+        surroundings = self._surroundings(topics, opened)
+        self._loop, kafka = self._make_loop(surroundings, store, opened, cluster)
+        self._inputs = input_threads(surroundings)
+        stack.callback(kafka.close)
         self._watch.start()
         stack.callback(self._watch.close)
         self._watchdogs = [
             Watchdog(self._state, assembly.stuck_seconds, assembly.ticker),
             *(Watchdog(each.alive, assembly.stuck_seconds) for each in self._inputs),
         ]
-        start.answered(lambda: self._log.start(_TRY_SECONDS))
+        start.answered(lambda: kafka.start(_TRY_SECONDS))
         stack.callback(self._close_inputs)
         for each in self._inputs:
             each.start()
+        self._log_start(cluster, opened)
+
+    def _log_start(self, cluster: Cluster, opened: Opened) -> None:
+        config = self._config
         _log.info(
             "started",
             brokers=config.kafka.brokers,
@@ -200,34 +204,46 @@ class _Worker:
         for each in self._inputs:
             each.close()
 
-    def _build(
-        self, store: RedisStore, topics: KafkaTopicCatalog, opened: Opened, cluster: Cluster
-    ) -> tuple[Loop, KafkaLog, Sequence[InputThread]]:
-        config, ticker = self._config, self._assembly.ticker
-        policy = build_policy(config)
-        terms = ProcessingSettings(
-            policy=policy,
-            codec=self._codecs.of(config.topics.requests),
-            rules=build_rules(config),
-            incarnation=opened.incarnation,
-            poison_limit=config.limits.poison_in_a_row,
-            batch_seconds=config.worker.batch_ms / 1000,
-            batch_bytes=config.worker.batch_bytes,
+    def _surroundings(self, topics: KafkaTopicCatalog, opened: Opened) -> Surroundings:
+        config = self._config
+        return Surroundings(
+            config=config,
+            store=lambda: self._assembly.store(config),
+            delivery=self._assembly.input_delivery(config),
+            settings=ProcessingSettings(
+                policy=build_policy(config),
+                codec=self._codecs.of(config.topics.requests),
+                rules=build_rules(config),
+                incarnation=opened.incarnation,
+                poison_limit=config.limits.poison_in_a_row,
+                batch_seconds=config.worker.batch_ms / 1000,
+                batch_bytes=config.worker.batch_bytes,
+            ),
+            topics=topics,
+            limits=LoopLimits(
+                batch_events=config.worker.batch_size,
+                batch_bytes=config.worker.batch_bytes,
+                poll_seconds=config.worker.poll_ms / 1000,
+            ),
+            metrics=self._metrics,
+            health=self._state,
         )
-        time = StoreClock(ticker)
-        settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)
-        timers = Timers(store, policy, topics, settings, time, ticker)
-        metrics = self._metrics
-        listener = Listener()
-        requests, group = config.topics.requests, config.kafka.group
+
+    def _make_loop(
+        self, surroundings: Surroundings, store: RedisStore, opened: Opened, cluster: Cluster
+    ) -> tuple[Loop, KafkaLog]:
+        config, ticker, topics = self._config, self._assembly.ticker, surroundings.topics
+        policy, time, listener = surroundings.settings.policy, StoreClock(ticker), Listener()
+        requests, group, tasks = config.topics.requests, config.kafka.group, config.topics.tasks
         kafka = make_log(config, cluster, requests, group, listener, opened)
-        tasks = config.topics.tasks
         changelog = None if tasks is None else Changelog(tasks, topics, store.shard, config.restores)
         tracer = self._tracer(requests, topic_id(config, cluster, requests), group)
-        reporter = Reporter(metrics, self._state, ticker, tracer)
+        reporter = Reporter(self._metrics, self._state, ticker, tracer)
+        timer_settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)
+        timers = Timers(store, policy, topics, timer_settings, time, ticker)
         retention = Retention(store, policy, opened.incarnation, time, changelog, reporter.removed)
         restorers = make_restorers(config, store, opened, kafka, reporter)
-        process = Process(terms, store, topics, config.topics.dead_letters, changelog)
+        process = Process(surroundings.settings, store, topics, config.topics.dead_letters, changelog)
         parts = Components(
             log=kafka,
             topic=self._watch,
@@ -242,29 +258,9 @@ class _Worker:
             else [store.go_without_changelog],
             pings=[store.ping, self._codecs.ping],
         )
-        limits = LoopLimits(
-            batch_events=config.worker.batch_size,
-            batch_bytes=config.worker.batch_bytes,
-            poll_seconds=config.worker.poll_ms / 1000,
-        )
-        loop = Loop(parts, limits, reporter, ticker)
-        listener.loop = loop
-        surroundings = Surroundings(
-            config=config,
-            store=lambda: self._assembly.store(config),
-            delivery=self._assembly.input_delivery(config),
-            terms=terms,
-            topics=topics,
-            limits=limits,
-            metrics=metrics,
-            health=self._state,
-        )
-        return loop, kafka, input_threads(surroundings)
+        listener.loop = Loop(parts, surroundings.limits, reporter, ticker)
+        return listener.loop, kafka
 
     def _serve(self) -> HealthServer:
         http = self._config.http
         return HealthServer(self._state, self._metrics.registry, (http.host, http.port))
-
-
-def _delivery(config: Config) -> type[ExactlyOnce | AtLeastOnce]:
-    return ExactlyOnce if config.delivery == "exactly_once" else AtLeastOnce

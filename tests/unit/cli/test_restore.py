@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from runner.changelog.snapshot import ChangelogRecord
-from runner.cli.restore.patience import SILENCE_SECONDS, PatientChangelog
+from runner.cli.restore.site import SILENCE_SECONDS, PatientChangelog
 from runner.clock import ManualTicker
 from runner.errors import LogUnavailable
 
