@@ -16,7 +16,7 @@ from typing import Final
 from runner.errors import FatalError
 
 _CLOSED: Final = {"stdin": os.O_WRONLY, "stdout": os.O_RDONLY, "stderr": os.O_WRONLY}
-"""How the place of a stream that is closed is kept: so that input and output fail as they should."""
+"""Mode in which a closed stream is opened on nothing: reading or writing it then fails as it should."""
 
 
 class OutputFailed(FatalError):
@@ -40,7 +40,7 @@ class _Output(io.TextIOWrapper):
 
 
 class _Errors(io.TextIOWrapper):
-    """Standard error: where it takes nothing, nobody can be told, and the exit code says it all."""
+    """Standard error: a failure to write is ignored, since only the exit code can still tell of it."""
 
     def write(self, text: str, /) -> int:
         """Write, if that is possible."""
@@ -55,7 +55,7 @@ class _Errors(io.TextIOWrapper):
 
 
 def prepare() -> None:
-    """Let no other file take the place of a stream that is closed, and every stream show all text."""
+    """Open closed streams on nothing, so that no other file gets their numbers, and let all show any text."""
     for number, (name, mode) in enumerate(_CLOSED.items()):
         if getattr(sys, name) is None:
             _put_nothing_at(number, mode)

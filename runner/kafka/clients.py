@@ -23,7 +23,7 @@ ANSWER_SECONDS: Final = 10.0
 """How long a broker that is there may take to do what a command asks of it."""
 
 FIRST_ANSWER_SECONDS: Final = 5.0
-"""How long it takes to be sure enough that nobody is there: a person is waiting."""
+"""How long a broker may take to answer the first time: a person is waiting."""
 
 _QUIET: Final[dict[str, Any]] = {"log_level": 0}
 
@@ -69,7 +69,7 @@ class BrokerConnection(Generic[Client]):
             time.sleep(_AGAIN_SECONDS)
 
     def unavailable(self, what: str) -> LogUnavailable:
-        """Return the error for a broker that did not do ``what``, or that said so."""
+        """Return LogUnavailable with the last error of the client, else with ``what``, and the way out."""
         # Errors are handed over only inside a poll.
         self.client.poll(0)
         reason = self._last_error.last or what

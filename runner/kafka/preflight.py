@@ -25,7 +25,7 @@ ANSWER_BYTES: Final = 32_768
 """What an answer may add to its event, generously: result and headers with the longest id."""
 
 _USUAL_BYTES: Final = Limits().event_bytes
-"""Nobody chose it, although it may stand in a file."""
+"""The default, which a configuration file may repeat although nobody chose it."""
 
 
 def required_topics(config: Config) -> tuple[str, ...]:

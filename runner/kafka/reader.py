@@ -30,13 +30,13 @@ _FINAL: Final = frozenset(
 
 
 SILENCE_SECONDS: Final = 30.0
-"""How long a broker may give nothing of what it has."""
+"""How long a broker may return nothing although there is more."""
 
 _POLL_SECONDS: Final = 0.5
 
 
 class TopicReader:
-    """For the length of a ``with`` block. Once it is entered nothing that is committed later is missed.
+    """Reads topics inside a ``with`` block, and misses nothing that is committed after it was entered.
 
     Entering raises LogUnavailable if no broker answers, FatalError if a topic does not exist.
     """
@@ -92,9 +92,9 @@ class TopicReader:
             return None
         error = message.error()
         if error is None:
-            seen = read_message(message, self._codecs.of(message.topic() or ""))
-            self._next[seen.topic, seen.partition] = seen.offset + 1
-            return seen
+            read = read_message(message, self._codecs.of(message.topic() or ""))
+            self._next[read.topic, read.partition] = read.offset + 1
+            return read
         if error.name() == _END:
             self._ended.add((str(message.topic()), int(str(message.partition()))))
             return None
@@ -110,13 +110,13 @@ class TopicReader:
         heard_seconds = self._ticker()
         while not all(self._is_read(place) for place in self._last):
             before = len(self._ended)
-            seen = self.next(_POLL_SECONDS)
-            if seen is not None or len(self._ended) > before:
+            message = self.next(_POLL_SECONDS)
+            if message is not None or len(self._ended) > before:
                 heard_seconds = self._ticker()
             elif self._ticker() - heard_seconds > SILENCE_SECONDS:
                 raise self._connection.unavailable(f"silent for {SILENCE_SECONDS:g} s")
-            if seen is not None and seen.offset < self._last[seen.topic, seen.partition]:
-                yield seen
+            if message is not None and message.offset < self._last[message.topic, message.partition]:
+                yield message
 
     @property
     def size(self) -> int:

@@ -20,13 +20,13 @@ ACKNOWLEDGE_SECONDS: Final = 30.0
 NOT_SENT: Final = "not sent"
 
 Step: TypeAlias = Callable[[int], None]
-"""Is told how many more are done."""
+"""Takes how many messages are done since the last call."""
 
 _BY_KEY: Final = -1
 _ATTEMPTS: Final = 3
 _QUEUE_SECONDS: Final = 0.5
 _PURGED: Final = frozenset({"_PURGE_QUEUE", "_PURGE_INFLIGHT"})
-"""What an aborted transaction, or a stopped sending, does to messages; nobody refused them."""
+"""Errors of messages dropped by an aborted transaction or a stopped sending; no broker refused them."""
 
 _TAKEN_OVER: Final = frozenset({"_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"})
 

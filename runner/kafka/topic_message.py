@@ -1,4 +1,4 @@
-"""One message as it is seen on a topic: what its headers say, and its event where somebody asks."""
+"""One message of a topic: its headers as text, and its event once that is read."""
 
 from __future__ import annotations
 
@@ -130,22 +130,22 @@ def _headers(message: Message) -> RawHeaders | None:
         return None
 
 
-def described(seen: TopicMessage) -> dict[str, Any]:
+def described(message: TopicMessage) -> dict[str, Any]:
     """Return a response for programs; ``value`` instead of ``event`` where it is no JSON object."""
-    event = seen.event()
+    event = message.event()
     content = (
-        {"event": event} if event is not None else {"value": (seen.value or b"").decode(errors="replace")}
+        {"event": event} if event is not None else {"value": (message.value or b"").decode(errors="replace")}
     )
     return {
-        "topic": seen.topic,
-        "partition": seen.partition,
-        "offset": seen.offset,
-        "timeMs": seen.time_ms,
-        "key": seen.key,
-        "kind": seen.kind,
-        "status": seen.status,
-        "taskId": seen.task_id,
-        "taskDomain": seen.domain,
+        "topic": message.topic,
+        "partition": message.partition,
+        "offset": message.offset,
+        "timeMs": message.time_ms,
+        "key": message.key,
+        "kind": message.kind,
+        "status": message.status,
+        "taskId": message.task_id,
+        "taskDomain": message.domain,
         **content,
     }
 

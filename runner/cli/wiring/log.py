@@ -1,4 +1,4 @@
-"""From the configuration to the log of one loop: its two Kafka clients, and who hears of rebalances."""
+"""From the configuration to the log of one loop: its two Kafka clients, and what passes rebalances on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runner.worker.loop import Loop
 
 
 class Listener:
-    """Passes rebalances on to the loop, which needs the log to be made first."""
+    """Passes rebalances on to the loop, which is made after its log."""
 
     loop: Loop
 

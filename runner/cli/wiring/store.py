@@ -81,7 +81,7 @@ def connect_redis(config: Config) -> Connection:
 
 
 def said_with_remedy(error: TransientError, config: Config) -> str:
-    """Return what to say of who cannot be reached, to somebody who does not wait for it any longer."""
+    """Return the text for a server that did not answer in time: the error, and the way out."""
     if isinstance(error, SchemasUnavailable):
         return f"{error}; check schemaRegistry.url, or start the registry"
     if isinstance(error, StoreRefused) or not isinstance(error, StoreUnavailable):

@@ -57,7 +57,7 @@ from runner.worker.timers import Timers, TimerSettings
 from runner.worker.watchdog import STUCK_SECONDS, Watchdog
 
 _TRY_SECONDS: Final = 5.0
-"""How long Kafka is asked before it is said that it does not answer yet."""
+"""How long Kafka is asked before the log says that it does not answer."""
 
 _log: Final = log.get("worker")
 
@@ -74,7 +74,7 @@ def make_input_delivery(config: Config) -> type[ExactlyOnce | AtLeastOnce]:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """How the parts with an outside are made; a test puts in parts that end at a named point."""
+    """How the parts that reach other systems are made; a test puts in parts that end at a named point."""
 
     store: Callable[[Config], RedisStore] = connect_store
     delivery: Callable[[Config], DeliveryMode] = make_delivery
