@@ -27,7 +27,7 @@ _LEFT_BY_FORMATTERS: Final = frozenset({"message", "asctime"})
 
 
 def configure(log_format: Format, level: Level, stream: TextIO | None = None) -> None:
-    """From now on every event of at least ``level`` is one line on ``stream`` (default stderr).
+    """Write every event of at least ``level`` as one line to ``stream`` (default stderr).
 
     ``auto`` is ``console`` where the stream is a terminal, else ``json``. Times are UTC, ISO 8601.
     Calling it again replaces the earlier configuration, for loggers already made as well.
@@ -41,7 +41,7 @@ def configure(log_format: Format, level: Level, stream: TextIO | None = None) ->
 
 
 def get(name: str) -> FilteringBoundLogger:
-    """A logger whose events carry this name; ``bind`` adds fields to every event of the one it returns."""
+    """Return a logger whose events carry a name; its ``bind`` returns one that adds fields to each event."""
     return cast(FilteringBoundLogger, structlog.get_logger(name))
 
 
@@ -56,7 +56,7 @@ def last_words(say: Callable[[], object], seconds: float = 1.0) -> None:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Ours among the root handlers, to be found again when logging is configured anew."""
+    """The runner's handler of the root logger, which a new configuration replaces."""
 
 
 def _configure_events(least: int) -> None:
@@ -107,12 +107,12 @@ def _renderer(for_people: bool, *, colors: bool) -> Processor:  # noqa: FBT001 -
 
 
 def _without_formatted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Without what another handler's formatter left on the record, which only repeats the event."""
+    """Drop the fields that the formatter of another handler left on a record."""
     return {name: value for name, value in event.items() if name not in _LEFT_BY_FORMATTERS}
 
 
 def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The fields people look for first, then the others, with every secret masked."""
+    """Return the fields in order, the most looked-for first, with every secret masked."""
     ordered = {name: event[name] for name in _FIRST if name in event} | dict(event)
     return {name: _masked(name, value, _DEEPEST) for name, value in ordered.items()}
 

@@ -90,7 +90,7 @@ class Metrics:
         self._part_counters = {part: self._loop_seconds.labels(part) for part in PARTS}
 
     def count_events(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """Adds the numbers of a batch by (action, status).
+        """Add the numbers of a batch by (action, status).
 
         An action that is none of the protocol's counts as ``other``: senders must not be able to
         make a time series each.
@@ -100,33 +100,33 @@ class Metrics:
             self._events.labels(known, status).inc(count)
 
     def count_dead_letters(self, counts: Mapping[str, int]) -> None:
-        """Adds the numbers of a batch by the error's code, which is one of a fixed set."""
+        """Add the dead letters of a batch by the error's code, which is one of a fixed set."""
         for code, count in counts.items():
             self._dead_letters.labels(code).inc(count)
 
     def count_input(self, name: str, result: str, messages: int) -> None:
-        """Adds messages of an input topic that became events, were left alone or are dead letters."""
+        """Add messages of an input topic that became events, were left alone or are dead letters."""
         self._input_messages.labels(name, result).inc(messages)
 
     def set_input(self, name: str, *, up: bool, paused: int) -> None:
-        """Whether an input topic is read, and how many of its partitions are paused."""
+        """Set whether an input topic is read, and how many of its partitions are paused."""
         self._input_up.labels(name).set(up)
         self._input_paused.labels(name).set(paused)
 
     def count_transaction(self, result: Result) -> None:
-        """One more batch that was committed or aborted."""
+        """Count a batch that was committed or aborted."""
         self._result_counters[result].inc()
 
     def count_spans(self, result: SpanResult, spans: int) -> None:
-        """Adds spans that a collector took, or nobody did. Called from several threads."""
+        """Add spans that the collector accepted or refused. Called from several threads."""
         self._span_counters[result].inc(spans)
 
     def add_loop_seconds(self, part: Part, seconds: float) -> None:
-        """More time spent in a part of the loop; ``LoopClock`` does this so that the parts add up."""
+        """Add time to a part of the loop; called by ``LoopClock`` so that the parts add up."""
         self._part_counters[part].inc(seconds)
 
     def exposition(self) -> bytes:
-        """All of them in the Prometheus text format. Never blocks on the loop."""
+        """Return all metrics in the Prometheus text format; never blocks on the loop."""
         return generate_latest(self.registry)
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
@@ -140,7 +140,7 @@ class Metrics:
 
 
 class LoopClock:
-    """Splits the time of one loop into parts that add up to the wall: no instant counts twice or never.
+    """Splits the time of a loop into parts that add up to the wall time.
 
     ``now`` gives seconds that never go back (default: the process's performance counter).
     """
@@ -151,7 +151,7 @@ class LoopClock:
         self._last = now()
 
     def lap(self, part: Part) -> float:
-        """Gives the time since the last lap (or the start) to ``part``; returns it, in seconds."""
+        """Attribute the time since the last lap to ``part``; return it, in seconds."""
         now = self._now()
         seconds = now - self._last
         self._last = now

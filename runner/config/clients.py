@@ -1,4 +1,4 @@
-"""What the clients are told. Values here are the real secrets: never log them.
+"""Properties and arguments of the clients, from the configuration. They hold real secrets: never log them.
 
 For librdkafka: chosen (the operator may say otherwise) < ``kafka.properties`` < ``kafka.consumer`` or
 ``kafka.producer`` < fixed (``fixed`` says why).
@@ -51,7 +51,7 @@ _CHOSEN_PRODUCER: Final[Mapping[str, str | int | bool]] = {
 
 
 def consumer_properties(config: Config) -> Properties:
-    """What librdkafka is told for the one consumer; ``bootstrap.servers`` is there even if empty."""
+    """Return the properties of the worker's consumer; ``bootstrap.servers`` is there even if empty."""
     chosen, fixed = _group(config)
     return (
         dict(_CHOSEN_CONSUMER)
@@ -71,7 +71,7 @@ def consumer_properties(config: Config) -> Properties:
 
 
 def producer_properties(config: Config) -> Properties:
-    """What librdkafka is told for the one producer, but for ``transactional.id``.
+    """Return the properties of the worker's producer, but for ``transactional.id``.
 
     With exactly_once the worker adds that, new for every process. With at_least_once nothing in here
     needs a broker that knows transactions or idempotence.
@@ -90,7 +90,7 @@ def producer_properties(config: Config) -> Properties:
 
 
 def client_properties(config: Config) -> Properties:
-    """What librdkafka is told for a client that only asks or sends: address, security, and no more."""
+    """Return the properties of a client of a command: address and security, and no more."""
     return (
         {"client.id": _CLIENT_ID}
         | _operators(config.kafka.properties)
@@ -99,7 +99,7 @@ def client_properties(config: Config) -> Properties:
 
 
 def registry_settings(config: Config) -> Properties:
-    """What the client of the schema registry is told; it is made only where there is a URL.
+    """Return the settings of the schema registry's client, which is made only where there is a URL.
 
     It never asks twice by itself: the loop does, and must poll in between.
     """
@@ -112,7 +112,7 @@ def registry_settings(config: Config) -> Properties:
 
 
 def check_properties(config: Config) -> None:
-    """Returns only if librdkafka takes the properties; raises ConfigError with its own words.
+    """Return if librdkafka accepts the properties; otherwise raise ConfigError with the reason it gives.
 
     Makes both clients without a broker's address and drops them: no connection, but files named by
     the properties (certificates) are read.
@@ -143,7 +143,7 @@ def _refused(config: Config, client: str, error: Exception) -> Problem:
 
 
 def _group(config: Config) -> tuple[Properties, Properties]:
-    """Return how the consumer is a member of its group: what is chosen for it, and what is fixed.
+    """Return the properties of the group membership: those an operator may override, and the fixed ones.
 
     In the consumer protocol the broker sets the times, and librdkafka refuses to be told any.
     """
@@ -165,19 +165,19 @@ def _operators(*layers: Mapping[str, str | SecretStr]) -> Properties:
 
 
 def redis_arguments(config: Config) -> dict[str, Any]:
-    """Keyword arguments of redis-py for every data node: who we are, and TLS."""
+    """Return the arguments of redis-py for every data node: user, password and TLS."""
     redis = config.redis
     return _who(redis.username, redis.password) | _tls(config)
 
 
 def sentinel_arguments(config: Config) -> dict[str, Any]:
-    """Keyword arguments of redis-py for every Sentinel: who we are, and TLS."""
+    """Return the arguments of redis-py for every Sentinel: user, password and TLS."""
     sentinel = config.redis.sentinel
     return _who(sentinel.username, sentinel.password) | _tls(config)
 
 
 def redis_url(config: Config) -> str:
-    """The URL of the one server, in the scheme that says whether TLS is spoken."""
+    """Return the URL of the standalone server; its scheme says whether TLS is used."""
     url = config.redis.url.get_secret_value()
     return (
         f"rediss{url.removeprefix('redis')}" if config.redis.tls.enabled and url.startswith("redis:") else url
@@ -185,7 +185,7 @@ def redis_url(config: Config) -> str:
 
 
 def redis_nodes(config: Config) -> list[tuple[str, int]]:
-    """Host and port of every node that is named; an IPv6 host without its brackets."""
+    """Return host and port of every node in redis.nodes; an IPv6 host without its brackets."""
     named = [node.rpartition(":") for node in config.redis.nodes]
     return [(host.strip("[]"), int(port)) for host, _, port in named]
 
@@ -211,7 +211,7 @@ def _tls(config: Config) -> dict[str, Any]:
 
 
 def check_tls_files(config: Config) -> None:
-    """Returns only if the files for TLS can be used; raises ConfigError with every one that cannot."""
+    """Return if the TLS files of Redis can be used; otherwise raise ConfigError naming each that cannot."""
     tls = config.redis.tls
     context = ssl.create_default_context()
     problems = []

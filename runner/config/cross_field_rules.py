@@ -1,8 +1,8 @@
-"""What settings of different sections must not say together.
+"""Rules across sections: combinations of settings that are refused.
 
-What settings of one section must not say together stands in the section. A contradiction names both
-settings. It is left out while one of them is broken in itself: so all problems of a configuration are
-reported at once, and none that only follows from another.
+The rules of one section stand in the section. A broken rule names both settings. It is left out while one of
+them is broken in itself: so all problems of a configuration are reported at once, and none that only follows
+from another.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from runner.config.model import Config
-from runner.config.schema import Path
 from runner.config.sections import BrokenRule
 from runner.config.sections.kafka import whole_number
+from runner.config.sections.section import Path
 
 _OF_ONE_TASK: Final = ("ProceedTask", "TimeoutTask")
 _SIZES: Final = (("producer", "message.max.bytes", 0), ("consumer", "receive.message.max.bytes", 1024))
@@ -28,7 +28,7 @@ _EVENT_BYTES: Final = ("limits", "eventBytes")
 
 
 def broken_rules(config: Config, broken: Iterable[Path]) -> list[BrokenRule]:
-    """Return everything the settings contradict each other in, but for those at or below ``broken``."""
+    """Return every rule that the settings break, but for those about settings at or below ``broken``."""
     unreliable = tuple(broken)
     return [
         each
@@ -71,7 +71,7 @@ def _inputs(config: Config) -> Iterator[BrokenRule]:
 
 
 def _input_callers(config: Config) -> Iterator[BrokenRule]:
-    """Give where the caller of an input is not looked for: it is written where events usually have it."""
+    """Give an error where ``caller`` does not read requestMeta.claims, where the caller of an input is."""
     if not any(each.action == "ProceedTask" for each in config.inputs.values()):
         return
     event = {"requestMeta": {"claims": {"sub": "user", "roles": ["role"]}}}

@@ -1,4 +1,4 @@
-"""Environment variables over the file: which setting a name means, and how its text is read.
+"""Environment variables: the setting that each one overrides, and the value that its text stands for.
 
 ``RUNNER_`` + section + ``__`` + setting, in any case, a setting's words with or without ``_`` between
 them: ``RUNNER_TASK__PARTITIONWIDTH`` and ``RUNNER_TASK__PARTITION_WIDTH`` are ``task.partitionWidth``.
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runner.config.problems import Problem
-from runner.config.schema import Path, SchemaNode, matching, nearest, plain
+from runner.config.schema_tree import SchemaNode, matching, nearest, plain
+from runner.config.sections.section import Path
 
 PREFIX: Final = "RUNNER_"
 LEVEL: Final = "__"
@@ -41,7 +42,7 @@ _DOTTED: Final = frozenset({"kafka", "schemaRegistry"})
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One variable that was understood: ``name`` sets the setting at ``path`` to ``value``."""
+    """One override: the variable ``name`` sets the setting at ``path`` to ``value``."""
 
     name: str
     path: Path
@@ -51,7 +52,7 @@ class Override:
 def overrides(
     env: Mapping[str, str], schema_node: SchemaNode, tree: Mapping[str, Any]
 ) -> tuple[list[Override], list[Problem]]:
-    """Every RUNNER_ variable that is a setting, in the order of their names, and what is wrong with others.
+    """Return the overrides in the order of their variables' names, and the problems of the other variables.
 
     ``tree`` is the file: the spelling of free names (domains) in it counts.
     """
@@ -107,7 +108,7 @@ def _free_name(segment: str, path: Path, tree: Mapping[str, Any]) -> str:
 
 
 def _value(text: str, place: SchemaNode) -> Any:
-    """Text where text is meant; else JSON, and what is no JSON stays text for the types to refuse."""
+    """Return the value of a text: the text itself for a text setting, otherwise JSON where it is JSON."""
     if place.is_text:
         return None if not text and "null" in place.types else text
     try:
@@ -117,7 +118,7 @@ def _value(text: str, place: SchemaNode) -> Any:
 
 
 def _unknown(name: str, segments: list[str], path: Path, schema_node: SchemaNode) -> Problem | None:
-    """A problem for what is meant as a setting; None for a variable that is none of ours."""
+    """Return the problem of a misspelt setting; None for a variable of another program."""
     by_plain = {plain("".join(setting)): variable(setting) for setting in schema_node.settings()}
     suggestion = by_plain.get(plain("".join(segments)))
     if suggestion is None and len(segments) == 1:
@@ -138,7 +139,7 @@ def _unknown(name: str, segments: list[str], path: Path, schema_node: SchemaNode
 
 
 def variable(path: Path) -> str:
-    """The name of the environment variable of a setting, as the messages spell it."""
+    """Return the name of a setting's environment variable, as messages spell it."""
     return PREFIX + LEVEL.join(path).upper()
 
 

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in words for the person who wrote the configuration.
+"""Errors of pydantic as problems that the author of the configuration understands.
 
 Values are shown only where a number, a choice or true/false was meant: text may be a secret that was
 put in the wrong place.
@@ -13,8 +13,9 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails
 
 from runner.config.problems import Problem
-from runner.config.schema import Path, SchemaNode, matching, nearest
+from runner.config.schema_tree import SchemaNode, matching, nearest
 from runner.config.secrets import mask_url
+from runner.config.sections.section import Path
 
 Origins = Mapping[Path, str]
 """Which environment variable or file a part of the tree came from; all else is from the file."""
@@ -38,12 +39,12 @@ _SHOWN: Final = frozenset({"int_type", "int_from_float", "bool_type"})
 def explain(
     errors: Sequence[ErrorDetails], schema_node: SchemaNode, source: str, origins: Origins
 ) -> list[Problem]:
-    """One problem per error, in the order of the classes."""
+    """Return one problem for each error, in the order of the settings."""
     return [_explain(error, schema_node, source, origins) for error in errors]
 
 
 def where(path: Path, source: str, origins: Origins) -> str:
-    """The variable or file that a setting came from."""
+    """Return the variable or file that a setting came from."""
     for length in range(len(path), 0, -1):
         if path[:length] in origins:
             return origins[path[:length]]
@@ -58,7 +59,7 @@ def _explain(error: ErrorDetails, schema_node: SchemaNode, source: str, origins:
 
 
 def _words(error: ErrorDetails, path: Path, schema_node: SchemaNode) -> tuple[str, str]:
-    """What is wrong, and the way out."""
+    """Return what is wrong, and the way out."""
     kind = error["type"]
     if kind == "invalid":
         return error["ctx"]["what"], error["ctx"]["remedy"]

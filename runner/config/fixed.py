@@ -1,4 +1,4 @@
-"""The librdkafka properties an operator may not pass through, each with the reason.
+"""Client properties that an operator may not set, each with the reason.
 
 Exactly-once holds only under certain client settings; the runner sets those itself (``clients``) and
 refuses them here, so that no configuration can quietly weaken the guarantee.
@@ -87,5 +87,5 @@ MAX_IN_FLIGHT: Final = 5
 
 
 def refusal(name: str) -> Refusal | None:
-    """Why this property is refused; None if it may be passed through."""
+    """Return why a property is refused; None if it may be set."""
     return _TEST if name.startswith(REFUSED_PREFIX) else REFUSED.get(name)

@@ -1,4 +1,4 @@
-"""From a file and the environment to a Config, or to every problem there is.
+"""Loading: a file and the environment become a Config, or a list of every problem.
 
     file -> tree -> overrides of the environment -> secrets from files -> types -> rules across fields
 
@@ -24,9 +24,9 @@ from runner.config.explanation import explain, where
 from runner.config.fixed import REGISTRY_REFUSED, refusal
 from runner.config.model import DEFAULTS, Config
 from runner.config.problems import ConfigError, Problem
-from runner.config.schema import Path as Setting
-from runner.config.schema import SchemaNode, schema_tree
+from runner.config.schema_tree import SchemaNode, schema_tree
 from runner.config.sections import DEFAULT_REDIS_URL
+from runner.config.sections.section import Path as Setting
 from runner.config.yaml_file import read_secret, read_tree
 
 _NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
@@ -36,7 +36,7 @@ Origins = dict[Setting, str]
 
 
 def load(path: Path | None, env: Mapping[str, str]) -> Config:
-    """A complete, checked configuration; the environment wins over the file, the file over defaults.
+    """Return a complete, checked Config: the environment overrides the file, the file the defaults.
 
     ``path`` None: no file. Raises ConfigError with every problem that was found; a file that cannot
     be read or is no YAML is one, and then nothing else is looked at. Files that hold secrets are
@@ -66,12 +66,12 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
 
 @cache
 def _schema_node() -> SchemaNode:
-    """What may be set; it takes longer to find out than all the rest."""
+    """Return the tree of settings; cached, since building it takes longer than all the rest."""
     return schema_tree(Config.model_json_schema())
 
 
 def _validated(tree: Tree) -> tuple[Config | None, list[ErrorDetails]]:
-    """The Config and no errors; or the errors, and a Config with the defaults where they are."""
+    """Return the Config and no errors; or a Config with defaults for what is wrong, and the errors."""
     try:
         return _config(tree), []
     except ValidationError as error:
@@ -87,7 +87,7 @@ def _config(tree: Tree) -> Config:
 
 
 def _broken(errors: list[ErrorDetails]) -> list[Setting]:
-    """Where the errors are; of a list or a name that is no text, the setting that holds it."""
+    """Return the path of each error; within a list, or for a key that is no text, that of its setting."""
     return [
         tuple(
             str(part)
@@ -106,7 +106,7 @@ def _without(tree: Tree, path: Setting) -> Tree:
 
 
 def _unreadable(tree: Tree) -> Iterator[Setting]:
-    """Give where a text is none: libraries in C end it at a NUL, and half a surrogate has no bytes."""
+    """Give the paths of texts with a NUL or a lone surrogate, which C libraries cannot take."""
     left: list[tuple[Setting, Any]] = [((), tree)]
     visited = set()
     while left:
@@ -132,7 +132,7 @@ def _overridden(tree: Tree, override: Override, origins: Origins) -> Tree:
 
 
 def _put(tree: Tree, path: Setting, value: Any) -> Tree:
-    """A copy with the value at the path; a section that is no mapping stays, for the types to refuse."""
+    """Return a copy with the value at the path; a section that is no mapping stays for pydantic to refuse."""
     name, *rest = path
     below = tree.get(name)
     if not rest:
@@ -160,7 +160,7 @@ def _with_secrets(tree: Tree, source: str, origins: Origins, problems: list[Prob
 
 
 def _secret_files(tree: Tree) -> list[tuple[Setting, Setting, str]]:
-    """(setting that names a file, setting that the file holds, path of the file)."""
+    """Return (setting that names a file, setting that the file holds, path of the file) of each."""
     named: list[tuple[Setting, Setting]] = [
         (("redis", "urlFile"), ("redis", "url")),
         (("redis", "passwordFile"), ("redis", "password")),
@@ -183,7 +183,7 @@ def _secret_files(tree: Tree) -> list[tuple[Setting, Setting, str]]:
 
 
 def _default(setting: Setting) -> str | None:
-    """A file that spells out the default of the URL has not chosen it."""
+    """Return the value that counts as not set: a file may spell out the default of redis.url."""
     return DEFAULT_REDIS_URL if setting == ("redis", "url") else None
 
 

@@ -1,4 +1,4 @@
-"""The whole configuration, as every other part of the runner receives it: complete and frozen."""
+"""The model of the whole configuration: complete and frozen."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -93,17 +93,17 @@ class Config(Section):
 
     @property
     def source(self) -> str:
-        """The file this was read from, for messages; ``configuration`` if there was none."""
+        """The file that the settings were read from, for messages; ``configuration`` without a file."""
         return self._source
 
     def from_source(self, source: str) -> "Config":
-        """The same settings, said to come from ``source``."""
+        """Return the same settings with another ``source``."""
         copy = self.model_copy()
         copy._source = source  # noqa: SLF001 - its own attribute, on its own copy
         return copy
 
     def domain_rules(self) -> dict[str, Domain]:
-        """The domains by name, with nothing left to fall back to: what one leaves out comes from ``task``."""
+        """Return the domains by name, complete: what a domain leaves out comes from ``task``."""
         of_all = {"on_proceed": self.task.on_proceed, "retention_seconds": self.task.retention_seconds}
         return {
             name: Domain(**{**of_all, **domain.model_dump(exclude_none=True)})
@@ -111,28 +111,28 @@ class Config(Section):
         }
 
     def input_topics(self) -> dict[str, str]:
-        """The topic of every input, by the input's name."""
+        """Return the topic of every input, by the input's name."""
         return {name: each.topic or name for name, each in self.inputs.items()}
 
     @property
     def restores(self) -> bool:
-        """Whether Redis is filled again from the changelog, which takes transactions."""
+        """Whether a worker restores Redis from the changelog; that takes transactions."""
         return self.topics.tasks is not None and self.delivery == "exactly_once"
 
     def without_changelog(self) -> "Config":
-        """The same settings, but for ``topics.tasks``, which is null."""
+        """Return the same settings with null as ``topics.tasks``."""
         topics = self.topics.model_copy(update={"tasks": None})
         return self.model_copy(update={"topics": topics})
 
     def require_brokers(self) -> None:
-        """Returns only if ``kafka.brokers`` is set; raises ConfigError. A worker calls it at its start."""
+        """Return if ``kafka.brokers`` is set; otherwise raise ConfigError. Called when a worker starts."""
         if not self.kafka.brokers.strip():
             raise ConfigError(
                 [Problem(self.source, "kafka.brokers", "is empty", 'set it or run "runner dev"')]
             )
 
     def describe(self) -> dict[str, Any]:
-        """Every setting as plain data under its YAML key, ready to be shown: secrets are masked."""
+        """Return every setting as plain data under its YAML key, with secrets masked."""
         return _plain_model(self)
 
 
@@ -159,5 +159,5 @@ def _plain(value: Any) -> Any:
 
 
 def _masked(secret: str) -> str:
-    """A URL keeps its readable parts; any other secret shows not even its length."""
+    """Mask a secret: a URL keeps its readable parts, any other secret shows not even its length."""
     return mask_url(secret) if "://" in secret else MASK

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, collected so that a person reads all of it at once."""
+"""Problems of a configuration, reported all at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runner.errors import FatalError, clause
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One sentence for the operator: where, which setting, what is wrong, and the way out.
+    """A problem in one sentence: where, which setting, what is wrong, and the way out.
 
     ``where`` is a file or an environment variable, ``key`` a dotted setting (empty for the whole
     file). No field ever holds the value of a secret.
@@ -28,7 +28,7 @@ class Problem:
 
 
 def _on_one_line(text: str) -> str:
-    """What a file or a variable may hold and no terminal should be given is escaped."""
+    """Escape what could control a terminal or break the line."""
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

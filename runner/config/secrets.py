@@ -1,4 +1,4 @@
-"""What counts as a secret, and how it looks wherever the runner shows or logs something."""
+"""Secrets: which names have one as their value, and how it is masked in output and logs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_secret(name: str) -> bool:
 
 
 def mask_url(text: str) -> str:
-    """The text with the password of every URL in it masked; user, host and path stay readable."""
+    """Return a text with the password of every URL in it masked; user, host and path stay readable."""
     if "://" not in text:
         return text
     masked = _USERINFO.sub(lambda match: f"{match[1]}:{MASK}@", text)

@@ -1,4 +1,4 @@
-"""The kinds of value a setting can have: what each accepts, and what it says when it refuses.
+"""Types of settings: the values each accepts, and the message when it refuses one.
 
 Every kind brings its own JSON Schema, so that editors refuse what the runner would refuse. Addresses are read
 as strictly as by the strictest of those who will read them: the clients of Kafka, Redis, the registry and the
@@ -47,7 +47,7 @@ def is_host(text: str) -> bool:
 
 
 def is_place(text: str, *, needs_port: bool = True) -> bool:
-    """Whether this is ``host:port``, an IPv6 host with or without brackets."""
+    """Whether a text is ``host:port``, an IPv6 host with or without brackets."""
     host, colon, port = text.rpartition(":")
     if not needs_port and (not colon or text.endswith("]")):
         return is_host(_bare(text))
@@ -55,12 +55,12 @@ def is_place(text: str, *, needs_port: bool = True) -> bool:
 
 
 def is_broker(text: str) -> bool:
-    """Whether librdkafka takes this as the address of a broker; the port may be left out."""
+    """Whether a text is an address of a broker to librdkafka; the port may be left out."""
     return is_place(_PROTOCOL.sub("", text, count=1), needs_port=False)
 
 
 def split_url(url: str, schemes: tuple[str, ...]) -> SplitResult | None:
-    """Return the parts of a URL; None where some reader would take it for something else, or for none.
+    """Return the parts of a URL; None where a client would read another URL, or none.
 
     urlsplit drops blanks and line ends, and takes any case: a client may not.
     """
@@ -104,7 +104,7 @@ _RESERVED: Final[dict[str, Any]] = {"enum": [*_RESERVED_STATUSES]}
 
 
 def invalid(what: str, remedy: str) -> PydanticCustomError:
-    """A refusal in our own words; ``explanation`` shows it unchanged."""
+    """Return an error with our own message, which ``explanation`` shows unchanged."""
     return PydanticCustomError("invalid", "{what}; {remedy}", {"what": what, "remedy": remedy})
 
 
@@ -156,7 +156,7 @@ def _not_empty(expressions: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _redis_url(url: SecretStr) -> SecretStr:
-    """Refused without its text: a password in it may be the very reason why it cannot be read."""
+    """Return a URL that redis-py reads; an error never holds its text, which may have a password."""
     parts = split_url(url.get_secret_value(), _REDIS_SCHEMES)
     is_socket = parts is not None and parts.scheme == "unix"
     if parts is None or bool(parts.hostname) is is_socket or (is_socket and not parts.path):
@@ -240,7 +240,7 @@ def _unless(refused: Refusal | None, name: str) -> str:
 
 
 def _property_text(value: Any) -> str:
-    """The text librdkafka takes; true and false are spelled its way."""
+    """Return the text of a property's value, with true and false as librdkafka spells them."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

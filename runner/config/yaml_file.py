@@ -1,4 +1,4 @@
-"""The configuration file: from bytes on disk to a tree of plain values, or one clear problem.
+"""The configuration file: its bytes become a tree of plain values, or one clear problem.
 
 Only what every version of YAML reads alike is taken. YAML 1.1 takes yes for true, 0777 for 511 and 7:00:00
 for 25200; YAML 1.2 (its core schema) takes the first and the last for text and the second for 777. Whoever
@@ -22,7 +22,7 @@ _CORRECT: Final = "correct the file"
 
 
 def read_tree(path: Path) -> dict[str, Any]:
-    """The file's settings as they stand; empty for an empty file. Raises ConfigError with one problem."""
+    """Return the settings of a file; empty for an empty file. Raises ConfigError with one problem."""
     text = _read_text(path, "a configuration is YAML; config/runner.yaml lists every setting")
     try:
         tree = yaml.load(text, Loader=Loader)  # noqa: S506 - derived from the safe loader
@@ -42,7 +42,7 @@ def read_tree(path: Path) -> dict[str, Any]:
 
 
 def read_secret(path: Path) -> str:
-    """The text of a file that holds one secret, less the line end. No ConfigError ever holds the text."""
+    """Return the secret in a file, without the line end. No ConfigError ever holds the text."""
     text = _read_text(path, "put the secret into it as text", limit_bytes=_LARGEST_SECRET_BYTES)
     secret = text.rstrip("\r\n")
     if not secret:
@@ -98,7 +98,7 @@ _MERGE: Final = f"{_TAG}merge"
 
 
 class Loader(yaml.SafeLoader):
-    """Refuses what can be read in two ways, and a key that is given twice."""
+    """A loader that refuses ambiguous values and duplicate keys."""
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         """Return a scalar; where it is plain, only if every version reads it alike."""
@@ -127,11 +127,11 @@ class Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes nothing that the loader would refuse."""
+    """A dumper whose output the loader accepts."""
 
 
 def is_ambiguous(text: str) -> bool:
-    """Whether plain text stands for one thing in YAML 1.1, and for another in YAML 1.2."""
+    """Whether YAML 1.1 and YAML 1.2 read a plain text differently."""
     kind = next((kind for kind, pattern in _CORE if pattern.fullmatch(text)), "str")
     before = _tag_of_1_1(text)
     return before != _MERGE and (

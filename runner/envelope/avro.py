@@ -101,7 +101,7 @@ class ConfluentCodec:
         self._prefix = b""
 
     def prepare(self) -> None:
-        """Learn the id of our schema, so that nothing needs to be asked for writing any more.
+        """Ask the registry for the id of our schema, so that no later call has to.
 
         Raises TransientError where the registry does not answer, FatalError where it refuses.
         """
@@ -126,7 +126,7 @@ class ConfluentCodec:
         return self._prefix + self._body.written(sections)
 
     def _writer(self, prefix: bytes) -> WriterSchema:
-        """Return the schema of a value. Nobody is asked about our own: what this runner sent it can read."""
+        """Return the schema of a value; the registry is not asked about our own."""
         if prefix == self._prefix:
             return self._body.own
         return self._schemas.writer(int.from_bytes(prefix[len(MAGIC) :], "big"))
@@ -177,7 +177,7 @@ class _Body:
 
 
 class _Whole(BytesIO):
-    """Bytes of which nothing is read beyond the end.
+    """Bytes that raise EOFError instead of being read beyond their end.
 
     The library looks at what it gets where it reads a value, but not where it passes over one that our
     schema does not have: an array of floats could go on for as long as its first bytes say.

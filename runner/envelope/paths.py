@@ -41,7 +41,7 @@ _QUERY_SIGN: Final = re.compile(r"[\[\]*]")
 
 
 class Missing(Enum):
-    """Nothing is there, which is not the same as null."""
+    """The value of a path that leads nowhere; not the same as null."""
 
     MISSING = "missing"
 
@@ -68,7 +68,7 @@ Finder: TypeAlias = Callable[[Json | Missing], Json | Missing]
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A path that was understood. Equal paths have equal texts."""
+    """A compiled path. Equal paths have equal texts."""
 
     text: str
     root: Root = field(compare=False)
@@ -91,7 +91,7 @@ def compile_path(text: str) -> Path:
 def read(
     path_text: str, *, node: Json | Missing, payload: Json, event: Callable[[], dict[str, Any]]
 ) -> Json | Missing:
-    """Give the value at a path that says itself where it starts, or ``MISSING``.
+    """Give the value at a path from the start that the path names, or ``MISSING``.
 
     ``event`` is asked for the whole event only by a path that starts with ``@``. Raises
     ``EventError`` 10011 for a bad path.
@@ -133,7 +133,7 @@ def write_output(
 
 
 def _target(input_element: str | None, output_element: str | None) -> tuple[str, Segments]:
-    """Name the node of the payload that is meant, and the way to it."""
+    """Return the text and the segments of the payload's node that an output is written to."""
     if output_element is None:
         return (
             ("$", ()) if input_element is None else (input_element, _writable("inputElement", input_element))

@@ -68,11 +68,11 @@ class Origin(Protocol):
 
     @property
     def given_ms(self) -> int | None:
-        """When the event was given, epoch ms; None where that is not known."""
+        """When the event was sent, epoch ms; None where that is not known."""
 
     @property
     def seed(self) -> str:
-        """What no other event has, and this one has again when it comes again."""
+        """A text that is unique to the event, and the same when the event is redelivered."""
 
 
 class Scope(NamedTuple):

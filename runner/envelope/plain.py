@@ -1,4 +1,4 @@
-"""JSON text to plain values and back: what no pattern touches comes out as it came in.
+"""JSON text to plain values and back: a value that no pattern changes is written as it was sent.
 
 The lowest module of the envelope, beside ``merge``; all JSON that may hold a sender's data is read and
 written here. Two things are added to the parser:
@@ -65,7 +65,7 @@ def decode(text: msgspec.Raw | bytes) -> Json:
 
 
 def decode_whole(text: msgspec.Raw | bytes | str) -> Json:
-    """Return the values of a JSON text, to be told to others; ValueError where a text in it is not whole.
+    """Return the values of a JSON text; ValueError where a text in it holds half of a character pair.
 
     Raises as ``decode``.
     """
@@ -123,7 +123,7 @@ def is_well_formed(value: Any) -> bool:
 
 
 def _decoded_slowly(text: msgspec.Raw | bytes | str, why: ValueError | None = None) -> Json:
-    """Return what JSON allows; where it does not, the parser's own reason is better."""
+    """Return values that JSON allows and the parser refuses; for others ValueError with its reason."""
     try:
         value: Json = _slow_decoder.decode(text if isinstance(text, str) else bytes(text).decode())
     except ValueError as error:

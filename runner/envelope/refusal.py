@@ -1,4 +1,4 @@
-"""The one way in which a path or a pattern is refused: FAIL 10011 with a text fit for a reply.
+"""The error of a refused path or pattern: FAIL 10011 with a text fit for a reply.
 
 Beside ``paths`` and ``patterns``, which call it. What it makes travels in ``result.error.message``,
 so it is short, on one line, and can always be written as UTF-8, whatever the sender put in.

@@ -1,4 +1,4 @@
-"""The size of what patterns visit and build, in units, and the word for what does not fit.
+"""Units: the size of what patterns visit and build, and the errors for too much of it.
 
 Beside ``patterns`` and its functions, which count while they work. A unit is a value of JSON or 32
 characters of text; a million of them take about a second. The same value has the same size

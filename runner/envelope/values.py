@@ -1,4 +1,4 @@
-"""JSON values: their kinds, when two are the same, when one counts as true, how two of them become one.
+"""JSON values: kinds, equality, truthiness, merging, and numbers and names written as text.
 
 The lowest module of the envelope. Pure; nothing it is given is ever changed, and no function recurses, so no
 depth of nesting makes it fail. What patterns compare and what senders write as text comes through here, since

@@ -1,4 +1,4 @@
-"""Schemas of others: what a writer's schema must be like before bytes are read with it.
+"""Writers' schemas: checked before any bytes are read with them.
 
 By Avro's rules any schema may be resolved to ours, also one that fills hours or the stack from a few
 bytes: an array of nulls a million million long costs nine bytes, a record in itself nests without end.
@@ -45,7 +45,7 @@ _UNREADABLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class WriterSchema:
-    """A schema that messages may be written with."""
+    """A schema that messages of a writer are read with."""
 
     parsed: Any
     """As the library wants it."""

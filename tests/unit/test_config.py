@@ -13,7 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from runner.config import Config, ConfigError, load
-from runner.config.schema import json_schema, schema_tree, text
+from runner.config.schema import json_schema, text
+from runner.config.schema_tree import schema_tree
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "config" / "runner.yaml"

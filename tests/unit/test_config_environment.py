@@ -9,7 +9,8 @@ import pytest
 
 from runner.config import Config, ConfigError, load
 from runner.config.environment import overrides
-from runner.config.schema import json_schema, schema_tree
+from runner.config.schema import json_schema
+from runner.config.schema_tree import schema_tree
 
 FILE = Path(__file__).parents[2] / "config" / "runner.yaml"
 

@@ -1,9 +1,8 @@
 """The sections of the configuration: names, types, ranges, defaults and meaning of every setting.
 
-What a single value must look like stands here and in ``values``; what several values must not say
-together stands in ``cross_field_rules``. YAML keys are the camelCase of the attributes. The JSON Schema
-is generated from these classes, and a test holds ``config/runner.yaml`` to their defaults and
-descriptions.
+The types of single values stand in ``values``, rules across sections in ``cross_field_rules``. YAML keys are
+the camelCase of the attributes. The JSON Schema is generated from these classes, and a test holds
+``config/runner.yaml`` to their defaults and descriptions.
 """
 
 from runner.config.sections.events import Caller, Input, Limits, Meta, MetaValue

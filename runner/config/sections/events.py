@@ -1,4 +1,4 @@
-"""What is read from an event, what is added to it, and what it may cost."""
+"""Sections about events: caller, metadata, inputs and limits."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -48,11 +48,11 @@ class Meta(Section):
     )
 
     def defaults(self) -> dict[str, Any]:
-        """A partial eventMeta: what to add where the event has nothing."""
+        """Return a partial eventMeta: the values for fields that an event lacks."""
         return self._chosen("default")
 
     def overrides(self) -> dict[str, Any]:
-        """A partial eventMeta: what to write over whatever the event has."""
+        """Return a partial eventMeta: the values that replace those of an event."""
         return self._chosen("override")
 
     def _chosen(self, kind: Literal["default", "override"]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class Input(Section):
             )
 
     def event_meta(self) -> dict[str, Any]:
-        """Return what this says of eventMeta."""
+        """Return the eventMeta of every event of the input."""
         usual = _USUAL_PARAMETERS.get(self.action, {})
         named = {
             "action": self.action,

@@ -1,4 +1,4 @@
-"""Where Kafka is, its topics, and how the values of messages are written."""
+"""Sections about Kafka: brokers and clients, topics, responses, encoding, schema registry."""
 
 import re
 from collections.abc import Iterator
@@ -102,7 +102,7 @@ class TopicNames(Section):
     @field_validator("tasks", mode="before")
     @classmethod
     def _none(cls, value: object) -> object:
-        """Take the word for null, as a variable has it: nobody means a topic of that name."""
+        """Read the text ``null``, which a variable may hold, as null: no topic has that name."""
         return None if value == "null" else value
 
     def named(self) -> dict[str, str]:
@@ -125,7 +125,7 @@ class TopicNames(Section):
 
     @property
     def are_tasks_given(self) -> bool:
-        """Whether ``tasks`` is another topic than the default, or null: who spells that has not chosen."""
+        """Whether ``tasks`` differs from its default, which a file may spell out without a choice."""
         return self.tasks != TASKS
 
 

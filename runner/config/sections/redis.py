@@ -1,4 +1,4 @@
-"""Where the records are kept."""
+"""The section about Redis: topology, nodes, credentials, TLS."""
 
 from collections.abc import Iterator
 from typing import Final, Literal
@@ -116,7 +116,7 @@ class Redis(Section):
                 yield BrokenRule((key,), ("url",), what, "keep one of them")
 
     def _wrong_for_topology(self) -> Iterator[BrokenRule]:
-        """Give what does not fit the topology: where the nodes are is said once, in its own setting."""
+        """Give settings that do not fit the topology: nodes are named in one setting only."""
         at, topology = (("topology",), f"while redis.topology is {self.topology}")
         if self.topology == "standalone" and self.nodes:
             remedy = "set redis.topology to sentinel or cluster, or name the server in redis.url"
@@ -136,7 +136,7 @@ class Redis(Section):
             yield BrokenRule(master, at, f"is set, {topology}", remedy)
 
     def _wrong_for_tls(self) -> Iterator[BrokenRule]:
-        """Give what is only for TLS where there is none, and half of a certificate and its key."""
+        """Give TLS settings without TLS, and a certificate without its key."""
         tls, scheme = self.tls, urlsplit(self.url.get_secret_value()).scheme
         files = {"caFile": tls.ca_file, "certFile": tls.cert_file, "keyFile": tls.key_file}
         enabled = ("tls", "enabled")

@@ -1,4 +1,4 @@
-"""What every section of the configuration has in common."""
+"""The base of all sections: strict, frozen, with rules between their settings."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Self
@@ -10,7 +10,7 @@ Path = tuple[str, ...]
 
 
 class BrokenRule(NamedTuple):
-    """The setting to change, the one it contradicts, what is wrong, and the way out."""
+    """A broken rule: the setting to change, the one it contradicts, what is wrong, and the way out."""
 
     path: Path
     other: Path
@@ -18,7 +18,7 @@ class BrokenRule(NamedTuple):
     remedy: str
 
     def below(self, section: Path) -> Self:
-        """Return the same, with the paths as the configuration has them that holds ``section``."""
+        """Return the same rule with ``section`` before its paths."""
         return self._replace(path=section + self.path, other=section + self.other)
 
 
@@ -37,13 +37,13 @@ class Section(BaseModel):
     )
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """Give what settings below this section must not say together, with their paths from here."""
+        """Give the broken rules of the section and of the sections in it, with paths from here."""
         yield from self._broken_rules()
         for path, section in self._sections():
             yield from (each.below(path) for each in section.broken_rules())
 
     def _broken_rules(self) -> Iterator[BrokenRule]:
-        """Give what settings of this section itself must not say together."""
+        """Give the broken rules between settings of the section itself."""
         return iter(())
 
     def _sections(self) -> Iterator[tuple[Path, "Section"]]:

@@ -1,4 +1,4 @@
-"""The tasks, the pace of a worker, and how it is watched."""
+"""Sections about tasks and the worker: domains, timers, loop, HTTP, log, traces."""
 
 from collections.abc import Iterator
 from typing import Final, Literal

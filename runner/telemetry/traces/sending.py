@@ -39,7 +39,7 @@ def sending(
     queue_spans: int = QUEUE_SPANS,
     every_seconds: float = EVERY_SECONDS,
 ) -> Iterator[SpanProcessor]:
-    """Give the processor of ended spans; at the end its queue is sent within two seconds, or left.
+    """Give the processor of ended spans; at the end its queue is sent within two seconds, or dropped.
 
     ``endpoint`` is named where it does not answer; ``count`` receives sent and refused spans.
     """
