@@ -33,7 +33,7 @@ class Codec(Protocol):
     """Turns the value of a message into the JSON of an envelope, and sections into a value."""
 
     def prepare(self) -> None:
-        """Ask for all that writing needs; TransientError or FatalError where it cannot be had."""
+        """Get all that ``encode`` needs; TransientError or FatalError where that fails."""
         ...
 
     def to_json(self, value: bytes) -> bytes:

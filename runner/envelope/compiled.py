@@ -1,4 +1,4 @@
-"""What was compiled last is kept, by the size of its text: an expression comes with every event of a saga.
+"""A cache of compiled expressions, bounded by the size of their texts.
 
 A compiled expression takes some 200 bytes for each character, so a number of expressions alone would
 be no bound: a few hundred long ones, which any sender can write, would fill the worker's memory.
@@ -16,7 +16,7 @@ EACH_CHARACTERS: Final = 64
 
 
 class Compiled(Generic[T]):
-    """Compiles texts, and keeps the last ones.
+    """Compiles texts, and keeps the most recently used ones.
 
     May be asked by several threads: at worst one compiles what another is just looking at.
     """
@@ -40,7 +40,7 @@ class Compiled(Generic[T]):
 
     @property
     def characters(self) -> int:
-        """Of all that is kept."""
+        """The characters of all texts that are kept."""
         return sum(map(_weight, list(self._kept)))
 
     def _trim(self) -> None:

@@ -1,4 +1,4 @@
-"""The event: an envelope whose sections are read only when something asks for them.
+"""The event: an envelope whose sections are decoded at their first use.
 
 Made from the sections of a codec. What cannot be answered (no request id) is poison; what can be
 answered but is wrong raises EventError where it is read, which becomes a FAIL.
@@ -188,7 +188,7 @@ class Event:
         return {name: self._values(name) for name in self.sections}
 
     def identity(self) -> str:
-        """Return what makes a repeat of this event a duplicate, as a short digest.
+        """Return the identity of the event, a short digest: an event with the same one is a duplicate.
 
         Action, request id, sagaId, stepId and requestTime; without requestTime the whole value
         (protocol section 4, StartTask rule 4), but for white space round it, which is not stored.
@@ -362,7 +362,7 @@ def _meta(raw: Any) -> tuple[dict[str, Any], EventError | None]:
 
 
 def _plain(value: Any, name: str, *, whole: bool = False) -> Any:
-    """Return a section as plain JSON values; ``whole``: EventError where a text in it is not."""
+    """Return a section as plain JSON values; ``whole``: EventError for half of a character pair."""
     if value is None or not isinstance(value, msgspec.Raw):
         return value
     try:

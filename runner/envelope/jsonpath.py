@@ -1,4 +1,4 @@
-"""JSONPath for the few paths that need it: jsonpath-ng, restricted to selecting and bounded in time.
+"""JSONPath queries: jsonpath-ng, restricted to selectors and bounded in time.
 
 Imported by ``paths`` on the first path with wildcards, filters, slices or descents, so that dotted paths
 never pay for the parser. Paths come from the sender of an event, and a worker serves many
@@ -160,7 +160,7 @@ class _Measured(_Counted):
 
 
 def _affordable(values: list[Json]) -> list[Json]:
-    """Give the matches, paid for: several may contain each other and be far larger than the event."""
+    """Return the matches after charging their size: they may overlap and be far larger than the event."""
     if len(values) > 1:
         _spend_size(values)
     return values

@@ -1,4 +1,4 @@
-"""The grammar of paths beside brackets: the names that dotted paths read, quoted names, and queries.
+"""The grammar of paths with brackets: names, quoted names, indexes and queries.
 
 Between ``paths``, which tells the kinds of paths apart, and ``jsonpath``, whose library knows fewer names and
 no escapes: a query is written anew for it, with every name in quotes.

@@ -1,4 +1,4 @@
-"""Functions on arrays. None changes what it is given; entries are told apart by ``equality``."""
+"""Functions on arrays. None changes its arguments; entries are compared as JSON (``values.key_of``)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from runner.envelope.values import Json, key_of, merge_objects
 
 
 def remove_all(evaluation: Evaluation, entries: list[Any], removed: list[Any]) -> Json:
-    """The entries that are not among those to remove."""
+    """Return the entries that are not among those to remove."""
     keys = set(_keys(evaluation, removed))
     return [entry for entry, key in zip(entries, _keys(evaluation, entries), strict=True) if key not in keys]
 
 
 def intersect(evaluation: Evaluation, left: list[Any], right: list[Any]) -> Json:
-    """The entries of the first array that are in the second."""
+    """Return the entries of the first array that are in the second."""
     keys = set(_keys(evaluation, right))
     return [entry for entry, key in zip(left, _keys(evaluation, left), strict=True) if key in keys]
 
 
 def distinct(evaluation: Evaluation, values: list[Any]) -> Json:
-    """Each value once, where it comes first."""
+    """Return each value once, where it comes first."""
     firsts: dict[str, Any] = {}
     for value, key in zip(values, _keys(evaluation, values), strict=True):
         firsts.setdefault(key, value)
@@ -31,7 +31,7 @@ def distinct(evaluation: Evaluation, values: list[Any]) -> Json:
 
 
 def cartesian(evaluation: Evaluation, lists: list[list[Any]]) -> Json:
-    """Every way to take one entry of each array."""
+    """Return every way to take one entry of each array."""
     if not all(lists):
         return []
     ways = 1
@@ -43,13 +43,13 @@ def cartesian(evaluation: Evaluation, lists: list[list[Any]]) -> Json:
 
 
 def element_at(entries: list[Any], index: int) -> Json:
-    """The entry at a place, from 0; null beyond the array."""
+    """Return the entry at a place, from 0; null beyond the array."""
     entry: Json = entries[index] if 0 <= index < len(entries) else None
     return entry
 
 
 def group_by(evaluation: Evaluation, entries: list[dict[str, Any]], field: str) -> Json:
-    """One object for each value at the field: the value as id, and the list of its entries."""
+    """Return one object for each value at the field: the value as id, and the list of its entries."""
     ids = _values_at(evaluation, entries, field)
     groups: dict[str, dict[str, Any]] = {}
     for entry, identity, key in zip(entries, ids, _keys(evaluation, ids), strict=True):
@@ -64,7 +64,7 @@ def lookup(
     key: str,
     full: bool,  # noqa: FBT001 - as it is called
 ) -> Json:
-    """Each object of the left with each of the right that has the same at the key, spread into it.
+    """Return each object of the left with each of the right that has the same at the key, spread into it.
 
     One that fits none stands alone, on the right only where asked; null fits nothing.
     """
@@ -87,13 +87,13 @@ def lookup(
 
 
 def index_array(evaluation: Evaluation, entries: list[dict[str, Any]], field: str, start: int) -> Json:
-    """Each object with its position under a field."""
+    """Return each object with its position under a field."""
     evaluation.spend(sum(len(entry) + 1 for entry in entries))
     return [{**entry, field: position} for position, entry in enumerate(entries, start)]
 
 
 def repeat(evaluation: Evaluation, template: dict[str, Any], entries: list[Any], key_field: str) -> Json:
-    """The template merged with each entry; what is no object goes under the key field."""
+    """Return the template merged with each entry; what is no object goes under the key field."""
     repeated: list[Any] = []
     for entry in entries:
         merged = merge_objects(template, entry if isinstance(entry, dict) else {key_field: entry})
@@ -103,7 +103,7 @@ def repeat(evaluation: Evaluation, template: dict[str, Any], entries: list[Any],
 
 
 def split_array(entries: list[Any], size: int) -> Json:
-    """The array in pieces of that many entries."""
+    """Return the array in pieces of that many entries."""
     if size < 1:
         raise Misuse("size is less than 1")
     return [entries[start : start + size] for start in range(0, len(entries), size)]
@@ -112,7 +112,7 @@ def split_array(entries: list[Any], size: int) -> Json:
 def merge_index(
     evaluation: Evaluation, left: list[Any], right: list[Any], left_field: str | None, right_field: str | None
 ) -> Json:
-    """One object for each position: each side under its field, or spread into it."""
+    """Return one object for each position: each side under its field, or spread into it."""
     merged: list[Any] = []
     for position in range(max(len(left), len(right))):
         entry: dict[str, Any] = {}

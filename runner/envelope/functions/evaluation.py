@@ -1,4 +1,4 @@
-"""Functions that use the search that calls them: expressions from the data, and what is new for each event.
+"""Functions that use the search that calls them: for expressions from the data, and for unique values.
 
 What an expression from the data does is done on the account of the search that holds it. What is new for an
 event is the same when the event is redelivered (``Evaluation.random_bytes``); nothing of it is a secret.
@@ -17,19 +17,19 @@ _UUID_VERSION: Final = 5
 
 
 def dynamic_repeat(evaluation: Evaluation, value: Json, entries: list[Any], expression: str) -> Json:
-    """What the expression gives for each entry; it sees ``{input, entry}``."""
+    """Return what the expression gives for each entry; it sees ``{input, entry}``."""
     return [evaluation.search(expression, {"input": value, "entry": entry}) for entry in entries]
 
 
 def dynamic_filter(evaluation: Evaluation, value: Json, entries: list[Any], expression: str) -> Json:
-    """The entries for which the expression is true; it sees ``{input, entry}``."""
+    """Return the entries for which the expression is true; it sees ``{input, entry}``."""
     return [
         entry for entry in entries if truthy(evaluation.search(expression, {"input": value, "entry": entry}))
     ]
 
 
 def uuid(evaluation: Evaluation) -> Json:
-    """A UUID as text."""
+    """Return a UUID as text."""
     drawn = bytearray(evaluation.random_bytes()[:16])
     drawn[6] = drawn[6] & 0x0F | _UUID_VERSION << 4
     drawn[8] = drawn[8] & 0x3F | 0x80
@@ -38,7 +38,7 @@ def uuid(evaluation: Evaluation) -> Json:
 
 
 def rand(evaluation: Evaluation, least: float, most: float) -> Json:
-    """A whole number from min to max, both included, if both are whole; else one between them."""
+    """Return a whole number from min to max, both included, if both are whole; else one between them."""
     if least > most:
         raise Misuse("min is more than max")
     if max(abs(least), abs(most)) > _MAX_EXACT:

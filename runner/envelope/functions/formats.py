@@ -21,7 +21,7 @@ _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 def to_json(evaluation: Evaluation, text: str) -> Json:
-    """The value that a JSON text holds."""
+    """Return the value that a JSON text holds."""
     evaluation.spend(characters(len(text)) + sum(text.count(sign) for sign in "[{,"))
     try:
         value = decode_whole(text.removeprefix(_BYTE_ORDER_MARK))
@@ -31,13 +31,13 @@ def to_json(evaluation: Evaluation, text: str) -> Json:
 
 
 def from_json(evaluation: Evaluation, value: Json) -> Json:
-    """The value as JSON text, without spaces."""
+    """Return the value as JSON text, without spaces."""
     evaluation.measure(value)
     return printed(value)
 
 
 def csv_to_json(evaluation: Evaluation, text: str, options: dict[str, Any]) -> Json:
-    """One object of texts for each row after the first, whose cells name the fields."""
+    """Return one object of texts for each row after the first, whose cells name the fields."""
     dialect = _dialect(options)
     evaluation.spend(text.count(dialect["delimiter"]) + text.count(_LINE_END) + len(text) // 8)
     try:
@@ -61,7 +61,7 @@ def csv_to_json(evaluation: Evaluation, text: str, options: dict[str, Any]) -> J
 
 
 def json_to_csv(evaluation: Evaluation, records: list[dict[str, Any]], options: dict[str, Any]) -> Json:
-    """A header with every field that occurs, and a row for each record."""
+    """Return a header with every field that occurs, and a row for each record."""
     dialect = _dialect(options)
     header: dict[str, None] = {}
     for record in records:

@@ -17,7 +17,7 @@ _MAX_EXACT: Final = 2**53
 
 
 def divide(left: Number, right: Number) -> Json:
-    """The quotient; null by zero."""
+    """Return the quotient; null by zero."""
     if right == 0:
         return None
     if isinstance(left, int) and isinstance(right, int) and left % right == 0:
@@ -26,17 +26,17 @@ def divide(left: Number, right: Number) -> Json:
 
 
 def multiply(left: Number, right: Number) -> Json:
-    """The product."""
+    """Return the product."""
     return _sound(_bounded(left) * _bounded(right))
 
 
 def minus(value: Number) -> Json:
-    """The number with the other sign."""
+    """Return the number with the other sign."""
     return _sound(-_bounded(value))
 
 
 def mod(left: Number, right: Number) -> Json:
-    """The rest of a division, with the sign of the first number; null by zero."""
+    """Return the rest of a division, with the sign of the first number; null by zero."""
     if right == 0:
         return None
     if isinstance(left, int) and isinstance(right, int):
@@ -46,7 +46,7 @@ def mod(left: Number, right: Number) -> Json:
 
 
 def power(base: Number, exponent: Number) -> Json:
-    """The first number to the power of the second."""
+    """Return the first number to the power of the second."""
     if isinstance(base, int) and isinstance(exponent, int) and _fits(base, exponent):
         return _sound(base**exponent)
     try:
@@ -58,7 +58,7 @@ def power(base: Number, exponent: Number) -> Json:
 
 
 def to_int(value: str | Number) -> Json:
-    """The greatest whole number that is not above a number, or above one written as text."""
+    """Return the greatest whole number that is not above a number, or above one written as text."""
     number = read_number(value) if isinstance(value, str) else value
     if number is None:
         raise Misuse("value is text, but no number")
@@ -66,17 +66,17 @@ def to_int(value: str | Number) -> Json:
 
 
 def floor(value: Number) -> Json:
-    """The greatest whole number that is not above this one."""
+    """Return the greatest whole number that is not above this one."""
     return _sound(math.floor(_finite(value)))
 
 
 def ceil(value: Number) -> Json:
-    """The least whole number that is not below this one."""
+    """Return the least whole number that is not below this one."""
     return _sound(math.ceil(_finite(value)))
 
 
 def total(values: list[Number]) -> Json:
-    """The sum, added up from the first to the last: how ``sum`` rounds depends on the version of Python."""
+    """Return the sum, added from first to last: how Python's ``sum`` rounds depends on its version."""
     try:
         return _finite(reduce(add, values, 0))
     except OverflowError:
@@ -84,7 +84,7 @@ def total(values: list[Number]) -> Json:
 
 
 def average(values: list[Number]) -> Json:
-    """The mean; null of no numbers."""
+    """Return the mean; null of no numbers."""
     try:
         return _finite(reduce(add, values, 0) / len(values)) if values else None
     except OverflowError:

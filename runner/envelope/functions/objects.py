@@ -15,7 +15,7 @@ MAX_LEVELS: Final = 200
 
 
 def deep_merge(evaluation: Evaluation, *objects: dict[str, Any]) -> Json:
-    """The objects laid over each other, the last on top; arrays and scalars are replaced."""
+    """Return the objects laid over each other, the last on top; arrays and scalars are replaced."""
     merged: dict[str, Any] = {}
     for each in objects:
         evaluation.measure(each)
@@ -25,7 +25,7 @@ def deep_merge(evaluation: Evaluation, *objects: dict[str, Any]) -> Json:
 
 
 def deep_diff(evaluation: Evaluation, old: Json, new: Json) -> Json:
-    """What differs: a list of fields with their old and new values, nested as the values are."""
+    """Return what differs: a list of fields with their old and new values, nested as the values are."""
     for value in (old, new):
         evaluation.measure(value)
         evaluation.measure(value)
@@ -35,14 +35,14 @@ def deep_diff(evaluation: Evaluation, old: Json, new: Json) -> Json:
 
 
 def ltoo(evaluation: Evaluation, pairs: list[dict[str, Any]], key_field: str) -> Json:
-    """The objects of a list by the value at their key field; of equal keys the last counts."""
+    """Return the objects of a list by the value at their key field; of equal keys the last counts."""
     find = finder_of(evaluation, key_field)
     evaluation.spend(len(pairs) * (1 + key_field.count(".")))
     return {_key(find(pair), position): pair for position, pair in enumerate(pairs)}
 
 
 def otol(evaluation: Evaluation, node: dict[str, Any], key_field: str, value_field: str) -> Json:
-    """One object for each pair, with key and value under these fields."""
+    """Return one object for each pair, with key and value under these fields."""
     if key_field == value_field:
         raise Misuse("keyField and valueField are the same")
     evaluation.spend(2 * len(node))
@@ -50,7 +50,7 @@ def otol(evaluation: Evaluation, node: dict[str, Any], key_field: str, value_fie
 
 
 def remove_nulls(evaluation: Evaluation, node: Json, empty_strings: bool) -> Json:  # noqa: FBT001 - as it is called
-    """A copy without null fields and entries, at all levels; without empty texts where asked."""
+    """Return a copy without null fields and entries, at all levels; without empty texts where asked."""
     evaluation.measure(node)
     unwanted = (None, "") if empty_strings else (None,)
     copy: Json = _without(node, unwanted, MAX_LEVELS)
@@ -58,7 +58,7 @@ def remove_nulls(evaluation: Evaluation, node: Json, empty_strings: bool) -> Jso
 
 
 def compare(evaluation: Evaluation, left: Json, right: Json) -> Json:
-    """-1, 0 or 1: the first comes before the second, is the same, comes after it.
+    """Return -1, 0 or 1: the first comes before the second, is the same, comes after it.
 
     Null comes before false, true, numbers, texts (by their characters), arrays (by the first entries
     that differ) and objects (by names and values, in the order of the names).
@@ -81,7 +81,7 @@ def compare(evaluation: Evaluation, left: Json, right: Json) -> Json:
 
 
 def type_of(value: Json) -> Json:
-    """OBJECT, ARRAY, NUMBER, STRING, BOOLEAN or NULL."""
+    """Return OBJECT, ARRAY, NUMBER, STRING, BOOLEAN or NULL."""
     if isinstance(value, bool):
         return "BOOLEAN"
     return kind_of(value).upper()

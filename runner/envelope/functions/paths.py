@@ -1,4 +1,4 @@
-"""Functions on paths: a way of names and indexes in one value (``envelope.paths``), never a query.
+"""Functions on paths of names and indexes in one value (``envelope.paths``); queries are refused.
 
 ``$`` is the value that the function is given; the event is out of its sight. Other than an output, a
 write replaces instead of merging. What is written is a copy; what lies off the way is shared.
@@ -34,19 +34,19 @@ Find: TypeAlias = Callable[[Any], Any]
 
 
 def get_element(evaluation: Evaluation, node: Any, path: str) -> Json:
-    """The value at the path; null where there is none."""
+    """Return the value at the path; null where there is none."""
     element: Json = finder_of(evaluation, path)(node)
     return element
 
 
 def set_element(evaluation: Evaluation, node: Any, path: str, value: Json) -> Json:
-    """A copy with the value at the path; names that are missing on the way become objects."""
+    """Return a copy with the value at the path; names that are missing on the way become objects."""
     copy: Json = _replaced(evaluation, node, _way(evaluation, path), value)
     return copy
 
 
 def remove_elements(evaluation: Evaluation, node: Any, fields: Any) -> Json:
-    """A copy without these fields of objects; what is not there is no mistake."""
+    """Return a copy without these fields of objects; what is not there is no mistake."""
     copy: Json = node
     for field in [fields] if isinstance(fields, str) else fields:
         way = _way(evaluation, field)
@@ -57,7 +57,7 @@ def remove_elements(evaluation: Evaluation, node: Any, fields: Any) -> Json:
 
 
 def find_paths(evaluation: Evaluation, node: Any, regex: str) -> Json:
-    """The paths of everything below the value in which the regular expression finds a match."""
+    """Return the paths of everything below the value in which the regular expression finds a match."""
     evaluation.spend(_UNITS_A_REGEX)
     pattern = _pattern_of(regex)
     matches: list[Any] = []

@@ -1,4 +1,4 @@
-"""How a function is called: its parameters, what they take, and what is said where it does not fit.
+"""Signatures of functions: their parameters, the kinds they take, and the errors for others.
 
 ``table`` writes every signature as its users read it, ``split_array(list: array, size: integer)``;
 here it becomes a ``Function``. ``?`` marks a parameter that may be left out, ``= value`` one with a
@@ -24,7 +24,7 @@ _PARAMETER: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An argument with ``&``: what it says is evaluated by the function, for each entry."""
+    """An argument with ``&``: the function evaluates it for each entry."""
 
     evaluate: Callable[[Json], Json]
 
@@ -34,7 +34,7 @@ class Misuse(Exception):
 
 
 class Evaluation(Protocol):
-    """What a function may know and use of the search that calls it."""
+    """The part of a search that the functions it calls may use."""
 
     def spend(self, units: int) -> None:
         """Note work before it is done; raises where the search has done too much."""
@@ -49,11 +49,11 @@ class Evaluation(Protocol):
         ...
 
     def given_ms(self) -> int:
-        """Return when the event was given, epoch ms; Misuse where that is not known."""
+        """Return when the event was sent, epoch ms; Misuse where that is not known."""
         ...
 
     def random_bytes(self) -> bytes:
-        """Return 20 bytes that nobody has had before, the same when the event comes again."""
+        """Return 20 bytes unique to this call, and the same when the event is redelivered."""
         ...
 
 

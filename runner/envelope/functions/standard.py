@@ -1,7 +1,8 @@
-"""The standard functions of JMESPath, all but ``type``: what its specification says, for JSON alone.
+"""Standard functions of JMESPath, as its specification has them, for JSON values alone.
 
 Not those of the library: it looks at the first argument only, compares as Python does, and lets
-Python's messages, numbers and rounding out. Two functions on numbers are in ``numbers``.
+Python's messages, numbers and rounding out. Those that Python has alike stand in ``table``, those on numbers
+in ``numbers``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Texts: TypeAlias = list[str]
 
 
 def contains(evaluation: Evaluation, subject: str | list[Any], search: Any) -> Json:
-    """Whether a text has another in it, or an array an entry that is the same JSON."""
+    """Return whether a text has another in it, or an array an entry that is the same JSON."""
     if isinstance(subject, str):
         if not isinstance(search, str):
             raise Misuse(f"search is {kind_of(search)}, and a text holds nothing but string")
@@ -29,13 +30,13 @@ def contains(evaluation: Evaluation, subject: str | list[Any], search: Any) -> J
 
 
 def join(evaluation: Evaluation, glue: str, texts: Texts) -> Json:
-    """The texts with the glue between them."""
+    """Return the texts with the glue between them."""
     evaluation.spend(characters(sum(map(len, texts)) + len(glue) * len(texts)))
     return glue.join(texts)
 
 
 def merge(*objects: dict[str, Any]) -> Json:
-    """The fields of all objects; of equal names the last counts."""
+    """Return the fields of all objects; of equal names the last counts."""
     merged: dict[str, Any] = {}
     for each in objects:
         merged |= each
@@ -43,25 +44,25 @@ def merge(*objects: dict[str, Any]) -> Json:
 
 
 def greatest_by(entries: list[Any], expression: Expression) -> Json:
-    """The first entry for which the expression gives most; null of no entries."""
+    """Return the first entry for which the expression gives most; null of no entries."""
     ranks = _ranks(entries, expression)
     return entries[max(range(len(ranks)), key=ranks.__getitem__)] if ranks else None
 
 
 def least_by(entries: list[Any], expression: Expression) -> Json:
-    """The first entry for which the expression gives least; null of no entries."""
+    """Return the first entry for which the expression gives least; null of no entries."""
     ranks = _ranks(entries, expression)
     return entries[min(range(len(ranks)), key=ranks.__getitem__)] if ranks else None
 
 
 def ordered_by(entries: list[Any], expression: Expression) -> Json:
-    """The entries in the order of what the expression gives for them."""
+    """Return the entries in the order of what the expression gives for them."""
     ranks = _ranks(entries, expression)
     return [entries[place] for place in sorted(range(len(ranks)), key=ranks.__getitem__)]
 
 
 def to_string(evaluation: Evaluation, value: Json) -> Json:
-    """The text, or the value as JSON text."""
+    """Return the text, or the value as JSON text."""
     if isinstance(value, str):
         return value
     evaluation.measure(value)
@@ -69,7 +70,7 @@ def to_string(evaluation: Evaluation, value: Json) -> Json:
 
 
 def to_number(value: Json) -> Json:
-    """The number, or the number that a text is by JSON's grammar; null for anything else."""
+    """Return the number, or the number that a text is by JSON's grammar; null for anything else."""
     number = read_number(value) if isinstance(value, str) else value
     if not is_number(number):
         return None

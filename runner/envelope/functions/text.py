@@ -21,7 +21,7 @@ _CHARACTERS_A_UNIT: Final = 4
 
 
 def replace(evaluation: Evaluation, text: str, search: str, replacement: str) -> Json:
-    """The text with every occurrence replaced."""
+    """Return the text with every occurrence replaced."""
     if not search:
         raise Misuse("search is empty")
     longer = text.count(search) * (len(replacement) - len(search))
@@ -30,7 +30,7 @@ def replace(evaluation: Evaluation, text: str, search: str, replacement: str) ->
 
 
 def split(evaluation: Evaluation, text: str, delimiter: str) -> Json:
-    """The pieces of the text between the delimiters."""
+    """Return the pieces of the text between the delimiters."""
     if not delimiter:
         raise Misuse("delimiter is empty")
     evaluation.spend(text.count(delimiter))
@@ -39,7 +39,7 @@ def split(evaluation: Evaluation, text: str, delimiter: str) -> Json:
 
 
 def slug(evaluation: Evaluation, text: str, transliterate: bool) -> Json:  # noqa: FBT001 - as it is called
-    """The text in lower case, ASCII letters and digits only, with hyphens between.
+    """Return the text in lower case, ASCII letters and digits only, with hyphens between.
 
     Accents are dropped; other scripts are dropped too unless they are transliterated.
     """
@@ -50,13 +50,13 @@ def slug(evaluation: Evaluation, text: str, transliterate: bool) -> Json:  # noq
 
 
 def encode_url(evaluation: Evaluation, text: str) -> Json:
-    """The text, percent-encoded."""
+    """Return the text, percent-encoded."""
     evaluation.spend(len(text) // _CHARACTERS_A_UNIT)
     return quote(_sound(text), safe="")
 
 
 def decode_url(evaluation: Evaluation, text: str) -> Json:
-    """The text that was percent-encoded; + is a space, as in forms."""
+    """Return the text that was percent-encoded; + is a space, as in forms."""
     evaluation.spend(len(text) // _CHARACTERS_A_UNIT)
     if _HALF_ESCAPE.search(text):
         raise Misuse("text holds a % without two hexadecimal digits")
@@ -67,14 +67,14 @@ def decode_url(evaluation: Evaluation, text: str) -> Json:
 
 
 def btoa(evaluation: Evaluation, value: Json) -> Json:
-    """The text in base64, or that of the value as JSON text."""
+    """Return the text in base64, or that of the value as JSON text."""
     evaluation.measure(value)
     text = _sound(value) if isinstance(value, str) else printed(value)
     return b64encode(text.encode()).decode()
 
 
 def atob(text: str) -> Json:
-    """The text that was written in base64; the padding may be missing."""
+    """Return the text that was written in base64; the padding may be missing."""
     # Checked here: how strict the decoder is depends on the version of Python.
     if not _BASE64.fullmatch(text) or len(text.rstrip("=")) % 4 == 1:
         raise Misuse("text is not base64")

@@ -36,7 +36,7 @@ class InputPositions:
 
 
 class EveryPartition:
-    """The topic of an input: every partition is read; ``is_stale`` of the thread checks the topic."""
+    """The topic of an input: every partition is read, as ``InputThread`` checks the topic."""
 
     def has_home(self, partition: int) -> bool:
         """Return true."""
