@@ -1,4 +1,4 @@
-"""Callers: the person behind an event, and the right to finish a task (protocol section 4, ProceedTask 2)."""
+"""Callers: the person behind an event, and the right to change a task (protocol section 4, ProceedTask 2)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Caller:
     roles: frozenset[str]
 
 
-def check_may_finish(event: Event, state: TaskState, policy: Policy, domain: DomainPolicy) -> None:
+def check_may(doing: str, event: Event, state: TaskState, policy: Policy, domain: DomainPolicy) -> None:
     """EventError 14 unless the task is open to anyone, or to this caller by name or by a role."""
     if not domain.check_roles or (state.user is None and not state.roles):
         return
@@ -38,7 +38,7 @@ def check_may_finish(event: Event, state: TaskState, policy: Policy, domain: Dom
         return
     if caller.roles.intersection(state.roles):
         return
-    raise EventError(FORBIDDEN, f"{_caller_text(caller)} may not finish this task; {_required_text(state)}")
+    raise EventError(FORBIDDEN, f"{_caller_text(caller)} may not {doing} this task; {_required_text(state)}")
 
 
 def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> Caller:

@@ -2,12 +2,13 @@
 
 An ``Outcome`` is the small part that is kept beside the record until the offset of the event is
 committed. With the kept outcome a redelivered event gets its first answer, whatever later events have
-changed since. Every other part of a Decision is made again from event, record and outcome (``render``).
+changed since. Messages are made again from event, record and outcome (``render``); what a verb wrote is in
+the outcome itself, since later verbs write the same parts.
 """
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -15,27 +16,26 @@ from runner.actions.incoming import Headers
 from runner.errors import StoreUnreadable
 from runner.tasks.record import Record, Status
 
-
-class Acknowledged(msgspec.Struct, frozen=True, tag="ack", array_like=True):
-    """The StartTask is stored, now or before: reply ACK."""
-
-    now_ms: int
-    home: int
-    deadline_ms: int | None
+ACK: Final = "ACK"
+SUCCESS: Final = "SUCCESS"
+FAIL: Final = "FAIL"
+TIMEOUT: Final = "TIMEOUT"
 
 
-class Closed(msgspec.Struct, frozen=True, tag="closed", array_like=True):
-    """The task was closed: resume its saga and, unless a timer sent the event, reply SUCCESS."""
+class Done(msgspec.Struct, frozen=True, tag="done", array_like=True):
+    """The event has its effect, now or by an earlier repeat of it, or needs none."""
 
     now_ms: int
-    status: Status
-    reply: bool
-
-
-class Repeated(msgspec.Struct, frozen=True, tag="repeated", array_like=True):
-    """Duplicate of the command that closed the task: reply SUCCESS, resume nothing."""
-
-    now_ms: int
+    reply: str | None = SUCCESS
+    """Status of the reply; None: nobody waits for one."""
+    resumed: Status | None = None
+    """How the task ended with this event: its saga is resumed."""
+    has_output: bool = False
+    """Whether the payload of the reply gets the stored data."""
+    result: dict[str, Any] | None = None
+    """What the reply's ``result`` has beside status and times; its ``task`` without id and domain."""
+    written: dict[str, bytes | None] | None = None
+    """Parts of the record beside start and state that this event wrote, as it wrote them; None: removed."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused", array_like=True):
@@ -45,12 +45,6 @@ class Refused(msgspec.Struct, frozen=True, tag="refused", array_like=True):
     code: int
     message: str
     ignored: bool
-
-
-class Skipped(msgspec.Struct, frozen=True, tag="skipped", array_like=True):
-    """No change: reply SUCCESS; the skipPattern held, or the event closed an earlier generation."""
-
-    now_ms: int
 
 
 class Forwarded(msgspec.Struct, frozen=True, tag="forwarded", array_like=True):
@@ -66,7 +60,7 @@ class Dropped(msgspec.Struct, frozen=True, tag="dropped", array_like=True):
     """Reason why the task could not be timed out; empty where the timer was stale."""
 
 
-Outcome: TypeAlias = Acknowledged | Closed | Repeated | Refused | Skipped | Forwarded | Dropped
+Outcome: TypeAlias = Done | Refused | Forwarded | Dropped
 
 _decoder: Final = msgspec.msgpack.Decoder(Outcome)
 encode_outcome: Final = msgspec.msgpack.Encoder().encode
@@ -98,8 +92,14 @@ class Decision(msgspec.Struct, frozen=True):
     """Answer to one event: outcome, changed record, messages to send."""
 
     outcome: Outcome
-    emits: tuple[OutgoingMessage, ...] = ()
+    messages: tuple[OutgoingMessage, ...] = ()
     record: Record | None = None
     """New record; None: no change."""
     status: str = ""
     """Status word for metrics and logs: ACK, PROCEEDED, FAIL …"""
+
+    @property
+    def written(self) -> dict[str, bytes | None]:
+        """Parts of the record beside start and state that the event wrote; None: removed."""
+        outcome = self.outcome
+        return (outcome.written or {}) if isinstance(outcome, Done) else {}

@@ -7,7 +7,9 @@ of a PeriodPlan, and asks ``decide`` or ``decide_period`` for the answer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -16,10 +18,42 @@ from runner.actions.incoming import Incoming
 from runner.actions.inputs import TaskInput
 from runner.actions.policy import Policy
 from runner.errors import EventError
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.record import Record, Status, TaskKey
 
-TaskAction: TypeAlias = Callable[[Record | None, "TaskPlan", int, Policy], tuple[Outcome, Record | None]]
-"""``(record, plan, now_ms, policy) -> (outcome, changed record or None)``; raises EventError."""
+TaskAction: TypeAlias = Callable[[Any, "TaskPlan", int, Policy], tuple[Outcome, Record | None]]
+"""``(record, plan, now_ms, policy) -> (outcome, changed record or None)``; raises EventError.
+
+The record is one in a state of the verb's ``from_states``; None only where that has None.
+"""
+
+
+class Who(Enum):
+    """Who may send a verb."""
+
+    ANYONE = "anyone"
+    ELIGIBLE = "eligible"
+    """The user of the task, holders of one of its roles; anyone where it has neither."""
+
+
+def reads_nothing(_: TaskInput, __: Incoming) -> tuple[str, ...]:
+    """Return no part: the verb decides from start, state and life."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A transition of tasks: one row of the table in ``registry``."""
+
+    act: TaskAction
+    from_states: frozenset[Status | None]
+    """States in which the verb may come; None: there is no task."""
+    to: Status | None = None
+    """State after it; None: unchanged."""
+    who: Who = Who.ANYONE
+    doing: str = ""
+    """What somebody who may not is told, after "may not": "finish", "comment on"."""
+    reads: Callable[[TaskInput, Incoming], tuple[str, ...]] = reads_nothing
+    """Names of further parts of the record that the verb decides from."""
 
 
 class TaskPlan(msgspec.Struct, frozen=True):
@@ -28,7 +62,9 @@ class TaskPlan(msgspec.Struct, frozen=True):
     incoming: Incoming
     key: TaskKey
     task_input: TaskInput
-    action: TaskAction
+    verb: Verb
+    reads: tuple[str, ...] = ()
+    """Names of the parts to read beside start, state and life."""
 
 
 class PeriodPlan(msgspec.Struct, frozen=True):

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from runner.actions.decision import Decision, Dropped, Forwarded, Outcome, Refused, Skipped
+from runner.actions.checks import START_TASK, answer_to_repeat, check_caller, check_state
+from runner.actions.comment_task import comment_task
+from runner.actions.comment_task import parts_read as comment_reads
+from runner.actions.decision import Decision, Done, Dropped, Forwarded, Outcome, Refused
 from runner.actions.incoming import MAX_HOPS, TIMEOUT_TASK, Incoming
 from runner.actions.inputs import (
     TaskInput,
@@ -20,24 +23,35 @@ from runner.actions.inputs import (
     stream_of,
     task_key,
 )
-from runner.actions.plan import ImmediateAnswer, Plan, TaskAction, TaskPlan
+from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan, Verb, Who
 from runner.actions.policy import Policy
 from runner.actions.proceed_task import proceed_task
 from runner.actions.render import Renderer
 from runner.actions.start_task import start_task
 from runner.actions.timeout_between import TIMEOUT_COMMAND, plan_period
-from runner.actions.timeout_task import timeout_task
+from runner.actions.timeout_task import timeout_by_timer, timeout_task
 from runner.actions.timer_token import timer_key
 from runner.envelope.event import Event, require_sound
 from runner.envelope.values import is_blank, names_in
 from runner.errors import UNDELIVERABLE, UNKNOWN_ACTION, EventError
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.record import Record, Status, TaskKey
 
-TASK_ACTIONS: Final[dict[str, TaskAction]] = {
-    "StartTask": start_task,
-    "ProceedTask": proceed_task,
-    TIMEOUT_TASK: timeout_task,
+_CLOSED: Final = frozenset({Status.PROCEEDED, Status.TIMED_OUT})
+_OPEN: Final = frozenset({Status.OPEN})
+
+VERBS: Final[dict[str, Verb]] = {
+    START_TASK: Verb(start_task, frozenset({None, *_CLOSED}), Status.OPEN),
+    "ProceedTask": Verb(proceed_task, _OPEN, Status.PROCEEDED, Who.ELIGIBLE, "finish"),
+    TIMEOUT_TASK: Verb(timeout_task, _OPEN, Status.TIMED_OUT),
+    "CommentTask": Verb(
+        comment_task, _OPEN | _CLOSED, who=Who.ELIGIBLE, doing="comment on", reads=comment_reads
+    ),
 }
+"""The table of transitions: from which states a verb may come, and who may send it."""
+
+TIMER: Final = Verb(timeout_by_timer, frozenset(Status), Status.TIMED_OUT)
+"""The TimeoutTask of the runner itself: it is compared with the record instead of being checked."""
+
 TIMEOUT_BETWEEN: Final = "TimeoutBetween"
 PERIOD_ACTIONS: Final = frozenset({TIMEOUT_BETWEEN, TIMEOUT_COMMAND})
 
@@ -68,23 +82,24 @@ def _plan_of(incoming: Incoming, policy: Policy) -> Plan:
         raise event.trouble
     if incoming.is_timer:
         task_input = TaskInput(event.payload, event.payload, is_payload=True)
-        return TaskPlan(incoming, timer_key(event, policy), task_input, timeout_task)
-    if event.action not in TASK_ACTIONS and event.action not in PERIOD_ACTIONS:
+        return TaskPlan(incoming, timer_key(event, policy), task_input, TIMER)
+    verb = VERBS.get(event.action)
+    if verb is None and event.action not in PERIOD_ACTIONS:
         problem = (
             f"action {event.action[:100]!r} is unknown" if event.action else "eventMeta.action is missing"
         )
-        raise EventError(UNKNOWN_ACTION, f"{problem}; use one of {', '.join(sorted(TASK_ACTIONS))}")
+        raise EventError(UNKNOWN_ACTION, f"{problem}; use one of {', '.join(sorted(VERBS))}")
     require_small(incoming, policy.limits)
     check_version(event)
     require_sound(event)
     stream_of(event, policy)
     if is_skipped(incoming, policy.limits):
         return ImmediateAnswer(incoming)
-    if event.action in PERIOD_ACTIONS:
+    if verb is None:
         return plan_period(incoming, policy)
     task_input = input_of(incoming, policy.limits)
     key = task_key(incoming, task_input, policy)
-    return TaskPlan(incoming, key, task_input, TASK_ACTIONS[event.action])
+    return TaskPlan(incoming, key, task_input, verb, verb.reads(task_input, incoming))
 
 
 def decide(
@@ -98,10 +113,10 @@ def decide(
     incoming = task_plan.incoming
     try:
         outcome, changed = _outcome(task_plan, record, now_ms, policy)
-        emits = renderer.emits(outcome, incoming, task_plan.key, changed or record)
+        messages = renderer.messages(outcome, incoming, task_plan.key, changed or record)
     except EventError as error:
         return refuse(incoming, error, task_plan.key, now_ms, renderer)
-    return Decision(outcome, emits, changed, renderer.status(outcome))
+    return Decision(outcome, messages, changed, renderer.status(outcome))
 
 
 def replay(task_plan: TaskPlan, record: Record | None, kept: Outcome, renderer: Renderer) -> Decision:
@@ -109,20 +124,20 @@ def replay(task_plan: TaskPlan, record: Record | None, kept: Outcome, renderer: 
 
     Raises EventError where the messages can no longer be delivered (a topic was deleted since).
     """
-    emits = renderer.emits(kept, task_plan.incoming, task_plan.key, record)
-    return Decision(kept, emits, None, renderer.status(kept))
+    messages = renderer.messages(kept, task_plan.incoming, task_plan.key, record)
+    return Decision(kept, messages, None, renderer.status(kept))
 
 
 def answer_without_record(answer: ImmediateAnswer, now_ms: int, renderer: Renderer) -> Decision:
     """Return the Decision of an event that needs no record; raises EventError as ``decide`` does."""
     if answer.error is not None:
         return refuse(answer.incoming, answer.error, None, now_ms, renderer)
-    outcome = Skipped(now_ms)
+    outcome = Done(now_ms)
     try:
-        emits = renderer.emits(outcome, answer.incoming, None, None)
+        messages = renderer.messages(outcome, answer.incoming, None, None)
     except EventError as error:
         return refuse(answer.incoming, error, None, now_ms, renderer)
-    return Decision(outcome, emits, None, renderer.status(outcome))
+    return Decision(outcome, messages, None, renderer.status(outcome))
 
 
 def refuse(
@@ -137,22 +152,29 @@ def refuse(
         return Decision(dropped, (), None, renderer.status(dropped))
     outcome = Refused(now_ms, error.code, error.message, ignores(incoming.event, error.code))
     try:
-        emits = renderer.emits(outcome, incoming, key, None)
+        messages = renderer.messages(outcome, incoming, key, None)
     except EventError as undeliverable:
         if not outcome.ignored:
             raise
         outcome = Refused(now_ms, undeliverable.code, undeliverable.message, ignored=False)
-        emits = renderer.emits(outcome, incoming, key, None)
-    return Decision(outcome, emits, None, renderer.status(outcome))
+        messages = renderer.messages(outcome, incoming, key, None)
+    return Decision(outcome, messages, None, renderer.status(outcome))
 
 
 def _outcome(
     task_plan: TaskPlan, record: Record | None, now_ms: int, policy: Policy
 ) -> tuple[Outcome, Record | None]:
     """Return outcome and changed record; only the home of a record decides (protocol section 3)."""
-    incoming = task_plan.incoming
+    incoming, verb = task_plan.incoming, task_plan.verb
     if record is None or record.state.home == incoming.source.partition:
-        return task_plan.action(record, task_plan, now_ms, policy)
+        if verb is TIMER:
+            return verb.act(record, task_plan, now_ms, policy)
+        repeated = answer_to_repeat(record, incoming, now_ms)
+        if repeated is not None:
+            return repeated, None
+        check_state(record, task_plan, now_ms)
+        check_caller(record, task_plan, policy)
+        return verb.act(record, task_plan, now_ms, policy)
     if incoming.hops >= MAX_HOPS:
         raise EventError(UNDELIVERABLE, f"forwarded {incoming.hops} times without finding the task's home")
     return Forwarded(record.state.home), None

@@ -10,15 +10,16 @@ from functools import lru_cache
 from typing import Any, Final
 
 from runner.actions.decision import (
-    Acknowledged,
-    Closed,
+    ACK,
+    FAIL,
+    SUCCESS,
+    TIMEOUT,
+    Done,
     Dropped,
     Forwarded,
     Outcome,
     OutgoingMessage,
     Refused,
-    Repeated,
-    Skipped,
 )
 from runner.actions.incoming import HOPS, ORIGIN, TIME, Headers, Incoming, size_of
 from runner.actions.inputs import find, input_of, stream_of
@@ -33,11 +34,6 @@ from runner.tasks.record import Record, Status, TaskKey
 
 OVERHEAD_BYTES: Final = 512
 """Bytes that Kafka adds to key, value and headers of one message, at most."""
-
-ACK: Final = "ACK"
-SUCCESS: Final = "SUCCESS"
-FAIL: Final = "FAIL"
-TIMEOUT: Final = "TIMEOUT"
 
 
 class Renderer:
@@ -56,50 +52,34 @@ class Renderer:
     def status(self, outcome: Outcome) -> str:
         """Return the status word of an outcome, for headers, metrics and logs."""
         match outcome:
-            case Acknowledged():
-                return ACK
-            case Closed(status=status):
-                return self._resumed_status(status)
-            case Refused(ignored=False):
-                return FAIL
+            case Done(resumed=Status() as ended):
+                return self._resumed_status(ended)
+            case Done(reply=reply):
+                return reply or SUCCESS
+            case Refused(ignored=ignored):
+                return SUCCESS if ignored else FAIL
             case Forwarded():
                 return "FORWARDED"
             case Dropped():
                 return "DROPPED"
-            case _:
-                return SUCCESS
 
-    def emits(  # noqa: PLR0911 - one return for each kind of outcome
+    def messages(
         self, outcome: Outcome, incoming: Incoming, key: TaskKey | None, record: Record | None
     ) -> tuple[OutgoingMessage, ...]:
         """Return the messages of an outcome, in the order in which they must be sent.
 
-        ``record`` is the generation of the outcome, before or after its closing. Raises
+        ``record`` is the generation of the outcome, before or after its end. Raises
         EventError 10011 (a path or pattern of the event) or 13020 (cannot be delivered).
         """
         match outcome:
-            case Acknowledged():
-                return (self._ack(outcome, incoming, key),)
-            case Closed(reply=False) if record is not None:
-                return (self._resume(outcome, incoming, record, record.starting_event()),)
-            case Closed() if record is not None:
-                started = record.starting_event()
-                return (
-                    self._resume(outcome, incoming, record, started),
-                    self._done(outcome.now_ms, incoming, record, started),
-                )
-            case Repeated() if record is not None:
-                return (self._done(outcome.now_ms, incoming, record, record.starting_event()),)
+            case Done():
+                return self._done(outcome, incoming, key, record)
             case Refused():
                 return (self._refusal(outcome, incoming, key),)
             case Forwarded(home=home):
                 return (self._forward(home, incoming),)
             case Dropped():
                 return ()
-            case Skipped(now_ms=now_ms):
-                return (self._success(now_ms, incoming, key),)
-            case Closed() | Repeated():
-                raise EventError(TASK_NOT_FOUND, "the record that this answer was made from is gone")
 
     def requested(self, incoming: Incoming, now_ms: int, count: int) -> OutgoingMessage:
         """Return the reply that ends a TimeoutBetween pass."""
@@ -120,19 +100,32 @@ class Renderer:
             )
         return OutgoingMessage(stream, incoming.key, incoming.value, headers, home)
 
-    def _ack(self, outcome: Acknowledged, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
-        task: dict[str, Any] = {"partition": outcome.home, "timeout": outcome.deadline_ms}
-        if key is not None:
-            task = {"id": key.id, "domain": key.domain, **task}
-        result = {**_result(ACK, outcome.now_ms), "task": task}
-        # An accepted task must be able to end: a timer gets no FAIL. The resumed event goes to the same topic
-        # as this reply, and is larger by its longer status words at most.
-        event, headers = incoming.event, _headers("reply", ACK, key, incoming.trace)
-        sections, stream = event.answered(result), self.stream_of(event)
-        return self._response(event, sections, headers, stream, self._spare_bytes)
+    def _done(
+        self, outcome: Done, incoming: Incoming, key: TaskKey | None, record: Record | None
+    ) -> tuple[OutgoingMessage, ...]:
+        """Return the resumed event where the task ended, and the reply where somebody waits for one."""
+        if outcome.resumed is None and not outcome.has_output:
+            return (self._plain_reply(outcome, incoming, key),)
+        if record is None:
+            raise EventError(TASK_NOT_FOUND, "the record that this answer was made from is gone")
+        started = record.starting_event()
+        resumed = () if outcome.resumed is None else (self._resume(outcome, incoming, record, started),)
+        if outcome.reply is None:
+            return resumed
+        return (*resumed, self._output_reply(outcome.now_ms, incoming, record, started))
 
-    def _resume(self, outcome: Closed, incoming: Incoming, record: Record, started: Event) -> OutgoingMessage:
-        result = _result(self._resumed_status(outcome.status), outcome.now_ms)
+    def _plain_reply(self, outcome: Done, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
+        """Return the reply that leaves the payload as it is."""
+        status, extra = outcome.reply or SUCCESS, dict(outcome.result or {})
+        if "task" in extra and key is not None:
+            extra["task"] = {"id": key.id, "domain": key.domain, **extra["task"]}
+        sections = incoming.event.answered({**_result(status, outcome.now_ms), **extra})
+        # An accepted task must be able to end: a timer gets no FAIL. The resumed event goes to the same topic
+        # as the ACK, and is larger by its longer status words at most.
+        return self._reply(incoming, status, sections, key, self._spare_bytes if status == ACK else 0)
+
+    def _resume(self, outcome: Done, incoming: Incoming, record: Record, started: Event) -> OutgoingMessage:
+        result = _result(self.status(outcome), outcome.now_ms)
         enrichment = None if incoming.is_timer else _enrichment(incoming, self._policy)
         if enrichment is None:
             sections = started.answered(result)
@@ -141,7 +134,9 @@ class Renderer:
         headers = _headers("resume", result["status"], record.key, _trace_of(record))
         return self._response(started, sections, headers, self.stream_of(started))
 
-    def _done(self, now_ms: int, incoming: Incoming, record: Record, started: Event) -> OutgoingMessage:
+    def _output_reply(
+        self, now_ms: int, incoming: Incoming, record: Record, started: Event
+    ) -> OutgoingMessage:
         event = incoming.event
         pattern = event.parameter("outputPattern")
         data = record.data(started)
@@ -161,7 +156,7 @@ class Renderer:
     def _refusal(self, outcome: Refused, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
         """Reply FAIL, without payload where it is too large, on ``responses`` where the stream is no good."""
         if outcome.ignored:
-            return self._success(outcome.now_ms, incoming, key)
+            return self._plain_reply(Done(outcome.now_ms), incoming, key)
         error = EventError(outcome.code, outcome.message)
         details = {"code": outcome.code, "message": outcome.message, "http": error.http}
         result = {**_result(FAIL, outcome.now_ms), "error": details}
@@ -189,20 +184,21 @@ class Renderer:
             shorter = {**result, "error": {**result["error"], "message": message}}
             return self._response(event, event.answered(shorter, None), headers, stream)
 
-    def _success(self, now_ms: int, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
-        sections = incoming.event.answered(_result(SUCCESS, now_ms))
-        return self._reply(incoming, SUCCESS, sections, key)
-
     def _forward(self, home: int, incoming: Incoming) -> OutgoingMessage:
         others = tuple(header for header in incoming.headers if header[0] not in (ORIGIN, TIME, HOPS))
         hops = (HOPS, str(incoming.hops + 1).encode())
         return self.passed_on(incoming, (*others, *incoming.forwarding_headers, hops), home)
 
     def _reply(
-        self, incoming: Incoming, status: str, sections: Sections, key: TaskKey | None
+        self,
+        incoming: Incoming,
+        status: str,
+        sections: Sections,
+        key: TaskKey | None,
+        spare_bytes: int = 0,
     ) -> OutgoingMessage:
-        headers = _headers("reply", status, key, incoming.trace)
-        return self._response(incoming.event, sections, headers, self.stream_of(incoming.event))
+        event, headers = incoming.event, _headers("reply", status, key, incoming.trace)
+        return self._response(event, sections, headers, self.stream_of(event), spare_bytes)
 
     def _response(
         self, event: Event, sections: Sections, headers: Headers, stream: str, spare_bytes: int = 0

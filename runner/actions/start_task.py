@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from runner.actions.callers import required_roles, required_user
-from runner.actions.decision import Acknowledged, Outcome
+from runner.actions.decision import ACK, Done, Outcome
 from runner.actions.incoming import Incoming
 from runner.actions.inputs import (
     MAX_TIME_MS,
@@ -20,11 +20,11 @@ from runner.actions.inputs import (
 )
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
+from runner.actions.task_result import accepted_task
 from runner.envelope.event import Event
 from runner.envelope.paths import write_output
-from runner.errors import TASK_EXISTS, EventError
-from runner.tasks.record import Record, Status, TaskStart, TaskState
-from runner.tasks.repeats import after_round, is_of_earlier_round
+from runner.tasks.record import LIFE, Record, Status, TaskStart, TaskState
+from runner.tasks.repeats import after_round
 
 _LONG_PAST: Final = -1e300
 """Lowest time or span that is accepted: a deadline may lie in the past."""
@@ -36,28 +36,21 @@ def start_task(
     now_ms: int,
     policy: Policy,
 ) -> tuple[Outcome, Record | None]:
-    """Return ACK with the new record, or ACK alone for a duplicate.
+    """Return ACK with the new record.
 
     A closed record is followed by a new generation, which keeps the identities of earlier generations. Raises
-    EventError 11006 (another task is open under this id) or 10011 (timeout, taskRoles, outputElement; id
-    or data beyond the limits).
+    EventError 10011 (timeout, taskRoles, outputElement; id or data beyond the limits).
     """
     event, key = plan.incoming.event, plan.key
-    previous_identities: tuple[str, ...] = ()
-    if record is not None:
-        identity = event.identity()
-        if identity == record.starting_event().identity() or is_of_earlier_round(record, identity):
-            return Acknowledged(now_ms, record.state.home, record.state.deadline_ms), None
-        if record.state.closing is None:
-            raise EventError(TASK_EXISTS, f"another task is open under the id {key.id[:200]!r}")
-        previous_identities = after_round(record)
     _check_output(event)
     if is_longer(key.id, policy.limits.id_bytes):
         raise over_limit(f"the id of a new task is longer than {policy.limits.id_bytes} bytes")
-    state = _state(plan.incoming, now_ms, previous_identities)
+    state = _state(plan.incoming, now_ms, () if record is None else after_round(record))
     revision = 1 if record is None else record.revision + 1
     started = Record(key, revision, state, _start(plan.incoming, plan.task_input, policy))
-    return Acknowledged(now_ms, state.home, state.deadline_ms), started
+    # A new generation takes away the parts of the one before.
+    parts = None if record is None or record.life is None else dict.fromkeys((LIFE, *record.part_names))
+    return Done(now_ms, ACK, result={"task": accepted_task(started)}, written=parts), started
 
 
 def _state(incoming: Incoming, now_ms: int, previous_identities: tuple[str, ...]) -> TaskState:

@@ -20,14 +20,14 @@ from enum import Enum
 from itertools import islice
 from typing import Final, Protocol
 
-from runner.changelog.codec import changelog_key, read_entry
+from runner.changelog.codec import changelog_key, split_key
 from runner.changelog.restorer import ChangelogReader
 from runner.changelog.snapshot import LIMIT_BYTES, ChangelogSnapshot
-from runner.store.calls import Index, IndexKind
-from runner.store.indexing import entry_of, task_id_of
-from runner.store.listing import IndexCursor, ListableStore
+from runner.store.calls import Index, IndexCursor, IndexKind
+from runner.store.indexing import entries_of, task_id_of
+from runner.store.listing import ListableStore
 from runner.tasks.record import Record, TaskKey
-from runner.tasks.source import Source, parse_source
+from runner.tasks.source import parse_source
 
 TRIES: Final = 8
 """Passes over the tasks that differ; one that changes every time is taken to be in use."""
@@ -141,7 +141,7 @@ class Comparison:
                 snapshot.take(messages)
             tasks += len(snapshot.values)
             suspects = self._suspects(shard, snapshot)
-            findings += self._confirmed(shard, suspects)
+            findings += self._confirmed(shard, suspects, snapshot)
             if not snapshot.next_part():
                 return Compared(tasks, tuple(findings))
 
@@ -150,12 +150,12 @@ class Comparison:
     def _suspects(self, shard: int, snapshot: ChangelogSnapshot) -> dict[bytes, _Suspect]:
         suspects: dict[bytes, _Suspect] = {}
         domains = set(self._scope.domains)
-        values = iter(snapshot.values.items())
-        while chunk := list(islice(values, _CHUNK)):
-            records = [read_entry(value).record for _, value in chunk]
-            domains |= {record.key.domain for record in records}
-            stored_records = self._store.records_of([record.key for record in records])
-            for (name, _), record, stored_record in zip(chunk, records, stored_records, strict=True):
+        names = iter(snapshot.values)
+        while chunk := list(islice(names, _CHUNK)):
+            records = {name: record for name in chunk if (record := snapshot.record(name)) is not None}
+            domains |= {record.key.domain for record in records.values()}
+            stored_records = self._store.whole_records([record.key for record in records.values()])
+            for (name, record), stored_record in zip(records.items(), stored_records, strict=True):
                 if stored_record != record:
                     suspects[name] = _Suspect(record.key, record.state.home, record)
         self._look_at_indexes(shard, snapshot, domains, suspects)
@@ -169,22 +169,26 @@ class Comparison:
         suspects: dict[bytes, _Suspect],
     ) -> None:
         """Add tasks with a wrong index entry, and tasks without one."""
-        indexed: set[bytes] = set()
+        indexed: dict[bytes, int] = {}
+        complete: set[bytes] = set()
         for index, member, score in self._entries(shard, domains):
             key = TaskKey(index.domain, task_id_of(index, member))
             name = changelog_key(key)
             if not snapshot.covers(name):
                 continue
-            value = snapshot.values.get(name)
-            record = None if value is None else read_entry(value).record
-            if entry_of(record, shard) == (index, member, score):
-                indexed.add(name)
+            record = snapshot.record(name)
+            own = entries_of(record, shard)
+            if (index, member, score) in own:
+                indexed[name] = indexed.get(name, 0) + 1
+                if indexed[name] == len(own):
+                    complete.add(name)
                 continue
             suspect = suspects.setdefault(name, _Suspect(key, index.home, record))
             suspect.entries.add((index, member))
-        for name in snapshot.values.keys() - indexed - suspects.keys():
-            record = read_entry(snapshot.values[name]).record
-            suspects[name] = _Suspect(record.key, record.state.home, record)
+        for name in snapshot.values.keys() - complete - suspects.keys():
+            record = snapshot.record(name)
+            if record is not None:
+                suspects[name] = _Suspect(record.key, record.state.home, record)
 
     def _entries(self, shard: int, domains: Collection[str]) -> Iterator[tuple[Index, str, int]]:
         for domain in sorted(domains):
@@ -198,14 +202,16 @@ class Comparison:
 
     # -- the passes after it -----------------------------------------------------------------------
 
-    def _confirmed(self, shard: int, suspects: dict[bytes, _Suspect]) -> list[Finding]:
+    def _confirmed(
+        self, shard: int, suspects: dict[bytes, _Suspect], snapshot: ChangelogSnapshot
+    ) -> list[Finding]:
         findings = []
         for _ in range(TRIES):
             if not suspects:
                 break
             stored_tasks = self._stored_tasks(shard, list(suspects.values()))
             standing = self._standing()
-            moved = self._changed_since(suspects)
+            moved = self._changed_since(suspects, snapshot)
             for name, suspect in tuple(suspects.items()):
                 stored = stored_tasks[suspect.key]
                 if name in moved or stored is None:
@@ -222,33 +228,32 @@ class Comparison:
         for first in range(0, len(suspects), _CHUNK):
             chunk = suspects[first : first + _CHUNK]
             keys = [suspect.key for suspect in chunk]
-            before = self._store.records_of(keys)
-            own = [entry_of(record, shard) for record in before]
-            entries = [entry[:2] for entry in own if entry is not None]
+            before = self._store.whole_records(keys)
+            own = [entries_of(record, shard) for record in before]
+            entries = [entry[:2] for each in own for entry in each]
             entries += [entry for suspect in chunk for entry in suspect.entries]
             scores = dict(zip(entries, self._store.scores(entries), strict=True))
-            after = self._store.records_of(keys)
-            for suspect, record, entry, record_after in zip(chunk, before, own, after, strict=True):
-                others = suspect.entries - ({entry[:2]} if entry is not None else set())
+            after = self._store.whole_records(keys)
+            for suspect, record, own_entries, record_after in zip(chunk, before, own, after, strict=True):
+                others = suspect.entries - {entry[:2] for entry in own_entries}
                 stored_tasks[suspect.key] = _StoredTask(
                     record,
-                    is_indexed=entry is None or scores[entry[:2]] == entry[2],
+                    is_indexed=all(scores[entry[:2]] == entry.at_ms for entry in own_entries),
                     has_others=any(scores[other] is not None for other in others),
                 )
                 if record != record_after:
                     stored_tasks[suspect.key] = None
         return stored_tasks
 
-    def _changed_since(self, suspects: Mapping[bytes, _Suspect]) -> set[bytes]:
+    def _changed_since(self, suspects: Mapping[bytes, _Suspect], snapshot: ChangelogSnapshot) -> set[bytes]:
         """Read the new changelog messages; update these tasks, and return the keys of those that changed."""
         moved: set[bytes] = set()
         self._changelog.extend()
         while (messages := self._changelog.read()) is not None:
-            for message in messages:
-                suspect = suspects.get(message.key)
-                if suspect is not None:
-                    moved.add(message.key)
-                    suspect.expected = None if message.value is None else read_entry(message.value).record
+            snapshot.take(messages)
+            moved |= {split_key(message.key)[0] for message in messages} & suspects.keys()
+        for name in moved:
+            suspects[name].expected = snapshot.record(name)
         return moved
 
     def _difference(self, suspect: _Suspect, stored: _StoredTask, standing: Standing) -> Difference | None:
@@ -265,7 +270,7 @@ class Comparison:
 
     def _is_moving(self, record: Record, standing: Standing) -> bool:
         """Whether the last event that changed the record is not committed yet."""
-        source = _last_source(record)
+        source = parse_source(record.last_source)
         if source.incarnation != self._scope.incarnation:
             return False
         return source.offset >= standing.committed.get(source.partition, 0)
@@ -280,12 +285,6 @@ class _StoredTask:
     """Whether the index entry of the record exists."""
     has_others: bool
     """Whether the task has another index entry."""
-
-
-def _last_source(record: Record) -> Source:
-    """Return the source of the event that changed the record last."""
-    closing = record.state.closing
-    return record.started_by if closing is None else parse_source(closing.source)
 
 
 def _is_past(record: Record, now_ms: int) -> bool:

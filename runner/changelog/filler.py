@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
+import msgspec
+
 from runner.actions.decision import OutgoingMessage
-from runner.changelog.codec import changelog_key, read_entry
+from runner.changelog.codec import changelog_key, key_of, read_stamp, split_key
 from runner.changelog.restorer import ChangelogReader
 from runner.changelog.snapshot import LIMIT_BYTES, ChangelogSnapshot
-from runner.store.calls import Index, IndexKind
+from runner.errors import StoreMismatch
+from runner.store.calls import Index, IndexCursor, IndexKind
 from runner.store.indexing import task_id_of
-from runner.store.listing import IndexCursor, ListableStore
+from runner.store.listing import ListableStore
 from runner.tasks.record import Record, TaskKey, record_after
 from runner.tasks.source import Source, parse_source
 
@@ -47,11 +50,15 @@ class ChangelogMessages(Protocol):
     """Makes changelog messages; ``changed`` raises EventError where the topic does not take one."""
 
     def changed(self, record: Record) -> OutgoingMessage:
-        """Return the message of a change."""
+        """Return the message of start and state."""
         ...
 
-    def removed(self, key: TaskKey) -> OutgoingMessage:
-        """Return the tombstone of a task."""
+    def part(self, record: Record, name: str, value: bytes | None, source: str) -> OutgoingMessage:
+        """Return the message of another part."""
+        ...
+
+    def tombstone(self, key: TaskKey, part: str = "") -> OutgoingMessage:
+        """Return a message without a value."""
         ...
 
 
@@ -114,37 +121,50 @@ class Filler:
 
     def _differing(self, shard: int, snapshot: ChangelogSnapshot) -> Iterator[OutgoingMessage]:
         """Yield the messages to write for the tasks in this part of the snapshot."""
-        values = snapshot.values
         keys = (key for key in self._keys(shard) if snapshot.covers(changelog_key(key)))
         while chunk := list(islice(keys, _CHUNK)):
-            yield from self._messages_of(chunk, values)
+            yield from self._messages_of(chunk, snapshot)
         # Tasks that no index of a configured domain has, and removed ones.
-        remaining = iter(list(values))
+        remaining = iter({**snapshot.values, **snapshot.parts})
         while names := list(islice(remaining, _CHUNK)):
-            yield from self._messages_of([read_entry(values[name]).record.key for name in names], values)
+            yield from self._messages_of([key_of(name) for name in names], snapshot)
 
-    def _messages_of(self, keys: Sequence[TaskKey], values: dict[bytes, bytes]) -> Iterator[OutgoingMessage]:
-        """Yield the messages to write for these tasks, and take the tasks out of ``values``."""
-        for key, stored in zip(keys, self._store.records_of(keys), strict=True):
-            before = values.pop(changelog_key(key), None)
+    def _messages_of(self, keys: Sequence[TaskKey], snapshot: ChangelogSnapshot) -> Iterator[OutgoingMessage]:
+        """Yield the messages to write for these tasks, and drop the tasks from the snapshot."""
+        for key, stored in zip(keys, self._store.whole_records(keys), strict=True):
+            before = snapshot.messages(changelog_key(key))
+            snapshot.drop(changelog_key(key))
             record = None if stored is None else self._committed(stored)
-            if record is not None:
-                self.filled.tasks += 1
-                message = self._changelog.changed(record)
-                if message.value != before:
-                    yield message
-            elif before is not None:
-                yield self._changelog.removed(key)
+            messages = () if record is None else self._all_messages(record)
+            self.filled.tasks += record is not None
+            yield from (
+                each for each in messages if before.pop(split_key(each.key or b"")[1], None) != each.value
+            )
+            yield from (self._changelog.tombstone(key, part) for part in before)
+
+    def _all_messages(self, record: Record) -> tuple[OutgoingMessage, ...]:
+        parts = (
+            self._changelog.part(record, name, value, read_stamp(value).source)
+            for name, value in record.all_parts.items()
+        )
+        return (self._changelog.changed(record_after(record, record.state_source) or record), *parts)
 
     def _committed(self, record: Record) -> Record | None:
         """Return a record after its last committed event; None where no committed event made it.
 
-        A new generation that is not committed has overwritten the one before, which is lost.
+        A new generation that is not committed has overwritten the one before, which is lost. What stood
+        before an uncommitted verb cannot be told: StoreMismatch.
         """
+        life = record.life
+        if life is not None and not self._is_committed(parse_source(life.source)):
+            raise StoreMismatch(
+                f"task {record.key.id[:100]!r} was changed by an event that is not committed; start workers "
+                "without topics.tasks until they are idle, stop them, and fill again"
+            )
         closing = record.state.closing
         if closing is not None and not self._is_committed(parse_source(closing.source)):
             as_opened = record_after(record, record.state.source)
-            return None if as_opened is None else self._committed(as_opened)
+            return None if as_opened is None else self._committed(_with_life_of(record, as_opened))
         return record if self._is_committed(record.started_by) else None
 
     def _is_committed(self, source: Source) -> bool:
@@ -163,3 +183,8 @@ class Filler:
                         for member, _ in page:
                             yield TaskKey(domain, task_id_of(index, member))
                         cursor = IndexCursor(page[-1][1], member=page[-1][0])
+
+
+def _with_life_of(record: Record, as_opened: Record) -> Record:
+    revision = as_opened.revision if record.life is None else record.life.revision
+    return msgspec.structs.replace(as_opened, revision=revision, life=record.life, parts=record.parts)

@@ -29,7 +29,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol
 
-from runner.changelog.codec import read_entry
 from runner.changelog.snapshot import ChangelogRecord, ChangelogSnapshot
 from runner.errors import ChangelogUnreadable, Superseded
 from runner.store.calls import (
@@ -121,11 +120,10 @@ class _Shard:
 
     def decode(self, limit: int) -> None:
         """Decode the next values of the snapshot. Raises ChangelogUnreadable."""
-        values = self.snapshot.values
-        keys = list(islice(values, limit))
-        self.next_records = [read_entry(values[key]).record for key in keys]
-        for key in keys:
-            del values[key]
+        records = [self.snapshot.record(key) for key in islice(self.snapshot.values, limit)]
+        self.next_records = [record for record in records if record is not None]
+        for key in list(islice(self.snapshot.values, limit)):
+            self.snapshot.drop(key)
 
     def prefetch_chunk(self, limit: int) -> None:
         """Decode the next values while the store writes; an unreadable one raises in ``decode``."""
@@ -367,7 +365,8 @@ def _insertions(records: Sequence[Record]) -> dict[int, list[Change]]:
     """Return the changes that insert these records, by home."""
     changes: dict[int, list[Change]] = {}
     for record in records:
-        changes.setdefault(record.state.home, []).append(Change(record.key, None, record))
+        insertion = Change(record.key, None, record, parts=record.all_parts)
+        changes.setdefault(record.state.home, []).append(insertion)
     return changes
 
 

@@ -7,7 +7,7 @@ Bytes are arguments of their own: Redis reads no msgpack ``bin``.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +23,7 @@ from runner.tasks.source import Source
 _pack: Final = msgspec.msgpack.Encoder().encode
 _UNCHANGED: Final = ""
 _REMOVE: Final = "-"
+_STATE: Final = ("state",)
 
 
 class ShardRead:
@@ -32,11 +33,11 @@ class ShardRead:
         self.shard = shard
         self._names = keys
         self._homes: dict[int, list[Source]] = defaultdict(list)
-        self._tasks: dict[TaskKey, None] = {}
+        self._tasks: dict[TaskKey, list[str]] = {}
 
-    def add(self, key: TaskKey, source: Source) -> None:
-        """Add the record of a task and the kept decision of an event to the reads."""
-        self._tasks[key] = None
+    def add(self, key: TaskKey, source: Source, parts: Collection[str]) -> None:
+        """Add the record of a task, with these parts, and the kept decision of an event to the reads."""
+        self._tasks[key] = list(parts)
         self._homes[source.partition].append(source)
 
     @property
@@ -45,9 +46,9 @@ class ShardRead:
         return [source for sources in self._homes.values() for source in sources]
 
     @property
-    def tasks(self) -> list[TaskKey]:
-        """Keys of the tasks, in the order of the records in the answer."""
-        return list(self._tasks)
+    def tasks(self) -> Mapping[TaskKey, Sequence[str]]:
+        """Parts by the key of the task, in the order of the records in the answer."""
+        return self._tasks
 
     def arguments(self, incarnation: int, completeness: Completeness | None) -> tuple[list[str], list[bytes]]:
         """Return KEYS and ARGV of ``load.lua``."""
@@ -61,17 +62,21 @@ class ShardRead:
             if completeness is None
             else [completeness.base_offsets[partition] for partition in self._homes]
         )
-        return key_names, [_pack((incarnation, offsets, base_offsets))]
+        # The places of tasks with further parts, from 1 on; hardly any read has them.
+        parts = [(place, names) for place, names in enumerate(self._tasks.values(), 1) if names]
+        return key_names, [_pack((incarnation, offsets, base_offsets, parts))]
 
 
-def by_shard(reads: Sequence[tuple[TaskKey, Source]], keys: Keys) -> list[ShardRead]:
+def by_shard(
+    reads: Sequence[tuple[TaskKey, Source]], keys: Keys, parts: Mapping[TaskKey, Collection[str]]
+) -> list[ShardRead]:
     """Return the reads of each shard that has any."""
     shards: dict[int, ShardRead] = {}
     for key, source in reads:
         shard = keys.shard(key.id)
         if shard not in shards:
             shards[shard] = ShardRead(shard, keys)
-        shards[shard].add(key, source)
+        shards[shard].add(key, source, parts.get(key, ()))
     return list(shards.values())
 
 
@@ -104,36 +109,40 @@ def apply_arguments(call: ShardCall, keys: Keys) -> tuple[list[str], list[bytes]
     ]
 
 
-def _task(change: Change, values: list[bytes]) -> tuple[str, str, bool]:
-    """Return the arguments of one task; its encoded parts are appended to ``values``.
+def _task(change: Change, values: list[bytes]) -> tuple[str, str, Sequence[str], Sequence[str]]:
+    """Return the arguments of one task; the parts that it writes are appended to ``values``.
 
-    The large part is sent only where it is new: a generation writes it once.
+    A part is sent only where it is new: a generation writes its large part once, a verb writes no state.
     """
     before, after = change.before, change.after
     expected = version_of(before)
     if change.remove:
-        return expected, _REMOVE, False
+        return expected, _REMOVE, (), ()
     if after is None:
-        return expected, _UNCHANGED, False
-    values.append(encode_part(after.state))
-    if before is not None and before.start is after.start:
-        return expected, version_of(after), False
-    values.append(encode_part(after.start))
-    return expected, version_of(after), True
+        return expected, _UNCHANGED, (), ()
+    if before is not None and before.start is after.start and not change.parts:
+        values.append(encode_part(after.state))
+        return expected, version_of(after), _STATE, ()
+    written: dict[str, bytes] = {}
+    if before is None or before.state is not after.state:
+        written["state"] = encode_part(after.state)
+    if before is None or before.start is not after.start:
+        written["start"] = encode_part(after.start)
+    written |= {name: part for name, part in change.parts.items() if part is not None}
+    values += written.values()
+    removed = [name for name, part in change.parts.items() if part is None]
+    return expected, version_of(after), list(written), removed
 
 
 def _index_moves(call: ShardCall) -> dict[Index, tuple[list[str], list[Any]]]:
-    """Return, for each index, the members to remove, and the moments and members to add.
-
-    A member that only gets another moment is not removed: an index of one member would be deleted.
-    """
+    """Return, for each index, the members to remove, and the moments and members to add."""
     by_index: dict[Index, tuple[list[str], list[Any]]] = {}
     for change in call.changes:
-        old, new = moves(change, call.shard)
-        if old is not None and (new is None or old[:2] != new[:2]):
-            by_index.setdefault(old[0], ([], []))[0].append(old[1])
-        if new is not None:
-            by_index.setdefault(new[0], ([], []))[1].extend((new[2], new[1]))
+        removed, added = moves(change, call.shard)
+        for index, member, _ in removed:
+            by_index.setdefault(index, ([], []))[0].append(member)
+        for index, member, at_ms in added:
+            by_index.setdefault(index, ([], []))[1].extend((at_ms, member))
     for index, member in call.forget:
         by_index.setdefault(index, ([], []))[0].append(member)
     return by_index

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from runner.actions.decision import Outcome
 from runner.store.connection.command import OnWait, idle
-from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
 
@@ -45,6 +44,10 @@ class Completeness:
     """
 
 
+NO_READS: Final[Mapping[TaskKey, Collection[str]]] = {}
+"""None; never changed."""
+
+
 class Change(msgspec.Struct, frozen=True):
     """Change of one task: the record expected in the store, and the record that replaces it."""
 
@@ -54,6 +57,8 @@ class Change(msgspec.Struct, frozen=True):
     after: Record | None
     """New record; None leaves the record unchanged, unless ``remove``."""
     remove: bool = False
+    parts: Mapping[str, bytes | None] = {}
+    """Parts beside start and state that are written; None: removed."""
 
 
 class Phase(Enum):
@@ -143,6 +148,26 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexCursor:
+    """Position in an index at which reading begins: after a moment, at a moment, or after an entry."""
+
+    score_ms: int | None = None
+    """None: from the start."""
+    at_moment: bool = False
+    """Whether reading begins with the entries of the moment itself."""
+    member: str = ""
+    """Last entry read at the moment, whether or not the entry is still there; empty: none."""
+
+
+class Entry(NamedTuple):
+    """Entry of an index: moments are epoch ms."""
+
+    of_index: Index
+    member: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class DueEntries:
     """Due entries of an index, earliest first, and the moment of the entry after them."""
 
@@ -192,7 +217,6 @@ class Ownership:
 class KeySpace:
     """Owner and form of a key space, for readers that do not open it."""
 
-    layout: int
     shards: int
     topic: str
     group: str
@@ -254,9 +278,11 @@ class Store(Protocol):
         reads: Sequence[tuple[TaskKey, Source]],
         completeness: Completeness | None = None,
         on_wait: OnWait = idle,
+        parts: Mapping[TaskKey, Collection[str]] = NO_READS,
     ) -> Loaded:
         """Return the records and kept decisions of these events; without reads, only the time.
 
+        ``parts`` names the parts of records that are read beside start, state and life.
         With ``completeness``, StoreLost unless the shards are known to hold every committed change.
         """
         ...
@@ -269,10 +295,10 @@ class Store(Protocol):
         """Return the due entries of each index, at most ``limit``, by the clock of the store."""
         ...
 
-    def due_between(
-        self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
-    ) -> tuple[int, DuePage]:
-        """Return the time and one page of the open tasks with a deadline in ``(from, to]``."""
+    def entries(
+        self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
+    ) -> dict[Index, Sequence[tuple[str, int]]]:
+        """Return up to ``limit`` entries (member, epoch ms) of each index from its cursor on."""
         ...
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:

@@ -1,39 +1,44 @@
-"""Index entries: the entry of a record, and how a change of the record moves it. Used by both stores."""
+"""Index entries: which a record has, and how a change of the record moves them. Used by both stores."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeAlias
 
-from runner.store.calls import Change, Index, IndexKind
+from runner.store.calls import Change, Entry, Index, IndexKind
 from runner.tasks.due import parse_member, unreadable_entry
 from runner.tasks.record import Record
 
-Entry: TypeAlias = tuple[Index, str, int]
-"""(index, member, epoch ms)."""
 
+def entries_of(record: Record | None, shard: int) -> tuple[Entry, ...]:
+    """Return the index entries of a record: never none, so that every record is in a list.
 
-def entry_of(record: Record | None, shard: int) -> Entry | None:
-    """Return the one entry of a record: by deadline or start while open, by end of retention once closed."""
+    By deadline or start while it is open, by the end of its retention once it is closed.
+    """
     if record is None:
-        return None
+        return ()
     state, key = record.state, record.key
     if state.closing is not None:
         index = _index(IndexKind.REMOVALS, key.domain, shard, state.home)
-        return index, f"{record.revision};{key.id}", state.closing.remove_at_ms
+        return (Entry(index, f"{record.revision};{key.id}", state.closing.remove_at_ms),)
     if state.deadline_ms is None:
-        return _index(IndexKind.UNDATED, key.domain, shard, state.home), key.id, state.created_ms
+        return (Entry(_index(IndexKind.UNDATED, key.domain, shard, state.home), key.id, state.created_ms),)
     index = _index(IndexKind.DEADLINES, key.domain, shard, state.home)
     # The text of DueTask.member, made without parsing the source of the record.
-    return index, f"{state.source};{state.epoch};{key.id}", state.deadline_ms
+    return (Entry(index, f"{state.source};{state.epoch};{key.id}", state.deadline_ms),)
 
 
-def moves(change: Change, shard: int) -> tuple[Entry | None, Entry | None]:
-    """Return the entry that a change removes and the entry that it adds; None where there is none."""
+def moves(change: Change, shard: int) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    """Return the entries that a change removes and those that it adds.
+
+    An entry that only gets another moment is not removed: an index of one member would be deleted.
+    """
     if change.after is None and not change.remove:
-        return None, None
-    old, new = entry_of(change.before, shard), entry_of(change.after, shard)
-    return (None, None) if old == new else (old, new)
+        return (), ()
+    old, new = entries_of(change.before, shard), entries_of(change.after, shard)
+    if old == new:
+        return (), ()
+    kept = {entry[:2] for entry in new}
+    return tuple(entry for entry in old if entry[:2] not in kept), tuple(e for e in new if e not in old)
 
 
 def parse_removal(index: Index, member: str) -> tuple[int, str]:

@@ -2,9 +2,6 @@
 
 The part in braces is the Cluster hash tag: all keys of one script call lie in one slot.
 Names of domains and the prefix hold no braces (the configuration refuses them); ids may hold anything.
-
-Some hash fields keep the names of earlier versions until LAYOUT changes: ``floor`` is the fence, ``mark``
-the applied offset, ``restorer`` the restore lease, ``note`` the shard token, ``feed`` the changelog.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ from binascii import crc32
 from runner.store.calls import Index
 from runner.tasks.record import TaskKey
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the layout of the key space; a key space in another layout is refused."""
 
 
@@ -31,7 +28,7 @@ class Keys:
         return crc32(task_id.encode()) % self.shards
 
     def task(self, key: TaskKey, shard: int) -> str:
-        """Hash: version, state, start of one task. Until the owner's sweep removes it; no EXPIRE."""
+        """Hash: version and parts of one task. Until the owner's sweep removes it; no EXPIRE."""
         return f"{self._space(key.domain, shard)}:task:{key.id}"
 
     def home(self, shard: int, partition: int) -> str:

@@ -1,6 +1,6 @@
 """Lists of tasks, a bounded page at a time, in one order over all shards, homes and domains.
 
-Every record has exactly one index entry. A list is the merge of the indexes: open tasks by deadline,
+Every record has one entry in these indexes. A list is the merge of the indexes: open tasks by deadline,
 then open tasks without a deadline by start, then closed tasks by the end of their retention. A cursor
 names the last entry examined, not a number of entries: tasks may be added and removed between two pages,
 and no task that stays is returned twice or left out.
@@ -17,7 +17,7 @@ from typing import Annotated, Final, NamedTuple, Protocol
 
 import msgspec
 
-from runner.store.calls import Index, IndexKind, Page
+from runner.store.calls import Index, IndexCursor, IndexKind, Page
 from runner.store.indexing import task_id_of
 from runner.tasks.record import Record, Status, TaskKey
 
@@ -27,18 +27,6 @@ MAX_EXAMINED: Final = 20_000
 _CHUNK: Final = 100
 _FIRST: Final = 4
 _ORDER: Final = (IndexKind.DEADLINES, IndexKind.UNDATED, IndexKind.REMOVALS)
-
-
-@dataclass(frozen=True, slots=True)
-class IndexCursor:
-    """Position in an index at which reading begins: after a moment, at a moment, or after an entry."""
-
-    score_ms: int | None = None
-    """None: from the start."""
-    at_moment: bool = False
-    """Whether reading begins with the entries of the moment itself."""
-    member: str = ""
-    """Last entry read at the moment, whether or not the entry is still there; empty: none."""
 
 
 class ListableStore(Protocol):
@@ -56,7 +44,11 @@ class ListableStore(Protocol):
         ...
 
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
-        """Return the record of each key as stored; None where there is none."""
+        """Return the record of each key as stored, without further parts; None where there is none."""
+        ...
+
+    def whole_records(self, keys: Sequence[TaskKey]) -> list[Record | None]:
+        """Return the same with all their parts."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Redis store: the Store Protocol over Redis or Valkey (7.0 and later), one script call per shard and batch.
 
 The Connection knows to which server a command goes (one server, a Cluster). Reads go through ``load.lua``,
-``due.lua``, ``between.lua`` and ``list.lua``, every change through ``apply.lua``.
+``due.lua`` and ``list.lua``, every change through ``apply.lua``.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from runner.errors import StoreLost, StoreMismatch, StoreUnreadable
 from runner.store.arguments import apply_arguments, by_shard
 from runner.store.calls import (
     FILLING,
+    NO_READS,
     NONE,
     Completeness,
     Due,
     DueEntries,
     Index,
+    IndexCursor,
     IndexKind,
     KeySpace,
     Loaded,
     Opened,
     Ownership,
-    Page,
     ShardCall,
     Verdict,
 )
@@ -37,13 +38,13 @@ from runner.store.connection.command import Command, Connection, OnWait, idle
 from runner.store.connection.identity import identity
 from runner.store.connection.refusals import unavailable
 from runner.store.keys import LAYOUT, Keys
-from runner.store.listing import IndexCursor
-from runner.store.paging import IndexRange, page_between
 from runner.store.script import BOUND, Script
 from runner.store.versions import revision_of
-from runner.tasks.due import DuePage
 from runner.tasks.record import Record, TaskKey, read_record
 from runner.tasks.source import Source
+
+_CORE: Final = ("version", "state", "start", "life")
+"""Fields of a task hash that are always read; a plain task has no life."""
 
 _EVICTION: Final = ("CONFIG GET", "maxmemory-policy")
 _LOST: Final = -1
@@ -67,9 +68,6 @@ _REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
 )
 _UNDONE: Final[Sequence[tuple[Any, ...]]] = (("HSET", "a", "b"), ("DEL",))
 
-_SPOKEN: Final = {"feed": "changelog"}
-"""What a person reads for the name of a stored field."""
-
 
 class RedisStore:
     """The Store Protocol over a connection to Redis; for one thread."""
@@ -84,8 +82,7 @@ class RedisStore:
         self._load = Script("load")
         self._apply = Script("apply")
         self._due = Script("due")
-        self._between = Script("rank", "between")
-        self._unverified = Script("unverified")
+        self._pending_tokens = Script("pending_tokens")
         self._verified = Script("verified")
         self._open = Script("open")
         self._add_homes = Script("add_homes")
@@ -127,7 +124,7 @@ class RedisStore:
             "cluster": ownership.cluster_id,
             "topic": ownership.topic,
             "group": ownership.group,
-            "feed": ownership.changelog or NONE,
+            "changelog": ownership.changelog or NONE,
         }
         arguments: list[Any] = [ownership.topic_id, ownership.partitions, ownership.incarnation]
         arguments += [part for pair in fixed.items() for part in pair]
@@ -135,10 +132,7 @@ class RedisStore:
         answer = self._call(self._open, [(keys, arguments)])[0]
         if answer[0] == b"MISMATCH":
             _, name, stored, value = (part.decode() for part in answer)
-            raise StoreMismatch(
-                f"the Redis key space belongs to {_SPOKEN.get(name, name)} {stored}, this worker has "
-                f"{value}; use another redis.prefix, or the settings it was made with"
-            )
+            raise _mismatch(name, stored, value)
         self._ownership, self._inherited = replace(ownership, incarnation=answer[1]), answer[3]
         return Opened(answer[1], created=bool(answer[2]))
 
@@ -186,7 +180,7 @@ class RedisStore:
             for answer in self._connection.run_on_masters(("SCRIPT LOAD", script.text)):
                 if isinstance(answer, Exception):
                     raise unavailable(answer) from answer
-        self._load, self._apply, self._unverified, self._verified = (bound[name] for name in BOUND)
+        self._load, self._apply, self._pending_tokens, self._verified = (bound[name] for name in BOUND)
         self._server = server
         return True
 
@@ -194,7 +188,9 @@ class RedisStore:
         """Return (shard, home) wherever an applied offset lies below its base offset, in one round trip."""
         places = [(shard, home) for home in base_offsets for shard in range(self.shards)]
         names = [self._keys.home(*place) for place in places]
-        commands = [Command(("HMGET", name, "incarnation", "mark", "restorer"), name) for name in names]
+        commands = [
+            Command(("HMGET", name, "incarnation", "applied_offset", "restore_lease"), name) for name in names
+        ]
         answers = zip(places, self._run(commands), strict=True)
         return [
             place
@@ -206,7 +202,7 @@ class RedisStore:
     def pending_tokens(self, homes: Collection[int], shard_token: str) -> dict[int, str]:
         """Return the tokens of the shards in which one of these homes is not verified, in one round trip."""
         calls = [([self._keys.verified(shard)], [shard_token, *homes]) for shard in range(self.shards)]
-        answers = self._call(self._unverified, calls)
+        answers = self._call(self._pending_tokens, calls)
         return {shard: token.decode() for shard, token in enumerate(answers) if token is not None}
 
     def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
@@ -231,12 +227,13 @@ class RedisStore:
         reads: Sequence[tuple[TaskKey, Source]],
         completeness: Completeness | None = None,
         on_wait: OnWait = idle,
+        parts: Mapping[TaskKey, Collection[str]] = NO_READS,
     ) -> Loaded:
         """Return records and kept decisions: one script call per shard, in one round trip."""
         if not reads:
             seconds, micros = self._run([Command(("TIME",), self._keys.committed)])[0]
             return Loaded(int(seconds) * 1000 + int(micros) // 1000, {}, {})
-        shards = by_shard(reads, self._keys)
+        shards = by_shard(reads, self._keys, parts)
         answers = self._call(
             self._load, (read.arguments(incarnation, completeness) for read in shards), on_wait
         )
@@ -246,14 +243,14 @@ class RedisStore:
         records: dict[TaskKey, Record | None] = {}
         kept: dict[Source, Outcome] = {}
         shard_tokens: dict[int, str] = {}
-        for read, (_, outcomes, parts_of_tasks, shard_token) in zip(shards, answers, strict=True):
+        for read, (_, outcomes, tasks, shard_token) in zip(shards, answers, strict=True):
             if shard_token is not None:
                 shard_tokens[read.shard] = shard_token.decode()
             for source, outcome in zip(read.sources, outcomes, strict=True):
                 if outcome is not None:
                     kept[source] = decode_outcome(outcome)
-            for key, parts in zip(read.tasks, parts_of_tasks, strict=True):
-                records[key] = _record(key, *parts)
+            for (key, names), fields in zip(read.tasks.items(), tasks, strict=True):
+                records[key] = _record(key, fields, names)
         return Loaded(max(answer[0] for answer in answers), records, kept, shard_tokens)
 
     def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
@@ -275,14 +272,6 @@ class RedisStore:
             for index, (entries, after) in zip(group, answer[1:], strict=True):
                 due[index] = DueEntries(_pairs(entries), _ms(after))
         return Due(max((answer[0] for answer in answers), default=0), due)
-
-    def due_between(
-        self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
-    ) -> tuple[int, DuePage]:
-        """Return one page of the tasks due in a period."""
-        now = self.load(0, []).now_ms
-        bounds = (period[0], now if period[1] is None else period[1])
-        return now, page_between(domains, self.shards, homes, bounds, page, self._read)
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
         """Raise the last timeout of the domains."""
@@ -314,7 +303,7 @@ class RedisStore:
         """Return the highest fence of each of these homes in any shard, in one round trip."""
         homes = [(shard, partition) for partition in partitions for shard in range(self.shards)]
         names = [self._keys.home(*home) for home in homes]
-        commands = [Command(("HMGET", name, "incarnation", "floor"), name) for name in names]
+        commands = [Command(("HMGET", name, "incarnation", "fence"), name) for name in names]
         fences: dict[int, int] = {}
         for (_, partition), (era, fence) in zip(homes, self._run(commands), strict=True):
             if era is not None and int(era) == incarnation:
@@ -327,9 +316,24 @@ class RedisStore:
 
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         """Return records as stored, in one round trip; for the command line."""
-        names = [self._keys.task(key, self.shard(key.id)) for key in keys]
-        answers = self._run([Command(("HMGET", name, "version", "state", "start"), name) for name in names])
-        return [_record(key, *parts) for key, parts in zip(keys, answers, strict=True)]
+        answers = self._task_fields((key, _CORE) for key in keys)
+        return [_record(key, fields) for key, fields in zip(keys, answers, strict=True)]
+
+    def whole_records(self, keys: Sequence[TaskKey]) -> list[Record | None]:
+        """Return records with all their parts, in two round trips; in one where no record has any."""
+        records = self.records_of(keys)
+        named = [
+            (at, record.part_names) for at, record in enumerate(records) if record is not None and record.life
+        ]
+        answers = self._task_fields((keys[at], (*_CORE, *names)) for at, names in named)
+        for (at, names), fields in zip(named, answers, strict=True):
+            records[at] = _record(keys[at], fields, names)
+        return records
+
+    def _task_fields(self, reads: Iterable[tuple[TaskKey, Sequence[str]]]) -> list[Any]:
+        """Return fields of task hashes, in one round trip."""
+        places = [(self._keys.task(key, self.shard(key.id)), fields) for key, fields in reads]
+        return self._run([Command(("HMGET", name, *fields), name) for name, fields in places])
 
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
@@ -357,16 +361,21 @@ class RedisStore:
         return [_ms(score) for score in self._run(commands)]
 
     def key_space(self) -> KeySpace | None:
-        """Return the owner of the key space as stored; None: the key space was never opened."""
-        names = ("layout", "shards", "topic", "group", "partitions", "incarnation", "feed")
+        """Return the owner of the key space as stored; None: the key space was never opened.
+
+        Raises StoreMismatch for another layout.
+        """
+        names = ("layout", "shards", "topic", "group", "partitions", "incarnation", "changelog")
         fields = self._send_one("HMGET", self._keys.owner, *names)
         if fields[0] is None:
             return None
         *texts, changelog = ((field or b"").decode() for field in fields)
         layout, shards, topic, group, partitions, incarnation = texts
+        if int(layout) != LAYOUT:
+            raise _mismatch("layout", layout, str(LAYOUT))
         homes, era = int(partitions), int(incarnation)
         has_none = changelog == NONE or changelog.startswith(FILLING)
-        return KeySpace(int(layout), int(shards), topic, group, homes, era, "" if has_none else changelog)
+        return KeySpace(int(shards), topic, group, homes, era, "" if has_none else changelog)
 
     def incarnation_of(self, topic_id: str) -> int:
         """Return the incarnation of a topic id; 0: the topic was never opened."""
@@ -375,14 +384,6 @@ class RedisStore:
     def close(self) -> None:
         """Close the connections."""
         self._connection.close()
-
-    def _read(self, index_range: IndexRange, limit: int) -> list[tuple[tuple[str, int], ...]]:
-        """Return the first ``limit`` entries of an index range: one script call."""
-        lowest = "-inf" if index_range.from_ms is None else index_range.from_ms
-        keys = [self._keys.index(index) for index in index_range.indexes]
-        arguments = [lowest, index_range.to_ms, limit, *(index_range.after or ())]
-        answer = self._call(self._between, [(keys, arguments)])[0]
-        return [_pairs(entries) for entries in answer]
 
     def _everywhere(self) -> list[str]:
         """Return a probe key for every slot that holds keys of this key space."""
@@ -455,6 +456,18 @@ class RedisStore:
         return answers
 
 
+def _mismatch(name: str, stored: str, value: str) -> StoreMismatch:
+    way_out = "use another redis.prefix, or the settings it was made with"
+    if name == "layout":
+        way_out = (
+            "run the version that wrote it, or empty it and let it be restored from the changelog "
+            "(docs/operations.md, Upgrades)"
+        )
+    return StoreMismatch(
+        f"the Redis key space belongs to {name} {stored}, this runner has {value}; {way_out}"
+    )
+
+
 def _applied_offset(fields: Sequence[bytes | None], incarnation: int, none: int) -> int:
     era, applied_offset, restore_lease = fields
     if era is None or int(era) != incarnation:
@@ -462,8 +475,13 @@ def _applied_offset(fields: Sequence[bytes | None], incarnation: int, none: int)
     return -1 if restore_lease is not None else int(applied_offset or 0)
 
 
-def _record(key: TaskKey, version: bytes | None, state: bytes, start: bytes) -> Record | None:
-    return None if version is None else read_record(key, revision_of(_text(version)), state, start)
+def _record(key: TaskKey, fields: Sequence[bytes | None], names: Sequence[str] = ()) -> Record | None:
+    """Return the record of a task hash: its core fields, then the parts of these names."""
+    version, state, start, life, *parts = fields
+    if version is None:
+        return None
+    named = {name: part for name, part in zip(names, parts, strict=True) if part is not None}
+    return read_record(key, revision_of(_text(version)), state or b"", start or b"", life, named)
 
 
 def _starts(indexes: Sequence[Index], cursors: Mapping[Index, IndexCursor]) -> list[Any]:

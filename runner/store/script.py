@@ -6,7 +6,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Final
 
-BOUND: Final = ("load", "apply", "unverified", "verified")
+BOUND: Final = ("load", "apply", "pending_tokens", "verified")
 """Scripts bound to the verified servers: all scripts that read and change tasks."""
 
 

@@ -1,4 +1,4 @@
-"""Versions: ``revision;source``, compared before a store changes a record.
+"""Versions: ``revision;open or closed;source``, compared before a store changes a record.
 
 The revision alone is not enough. After a record is removed, the next record of the task counts from 1
 again, perhaps on another home, whose fence says nothing about the first home: a zombie could mistake one
@@ -14,14 +14,20 @@ ABSENT = ""
 """Version where there is no record."""
 
 
+OPEN = "open"
+CLOSED = "closed"
+
+
 def version_of(record: Record | None) -> str:
     """Return the version of a record, as stored in the task hash."""
-    return ABSENT if record is None else f"{record.revision};{record.state.source}"
+    if record is None:
+        return ABSENT
+    return f"{record.revision};{OPEN if record.is_open else CLOSED};{record.state.source}"
 
 
 def is_open(version: str) -> bool:
-    """Whether a version belongs to an open record: its revision is odd."""
-    return revision_of(version) % 2 == 1
+    """Whether a version belongs to an open record."""
+    return version.split(";", 2)[1:2] == [OPEN]
 
 
 def revision_of(version: str) -> int:

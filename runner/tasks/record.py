@@ -1,22 +1,17 @@
-"""The record of a task: its parts, its states, and the transitions between them.
+"""The record of a task: its parts and its states.
 
-            StartTask
-                │
-           ┌────▼────┐  ProceedTask    ┌───────────┐
-           │  OPEN   │────────────────▶│ PROCEEDED │──┐
-           │         │  TimeoutTask    ┌───────────┐  │ StartTask, once the closing is
-           │         │────────────────▶│ TIMED_OUT │──┤ committed: a new generation (OPEN)
-           └─────────┘                 └───────────┘  │
-                                   removed after its retention
-
-A record has two parts. ``TaskStart`` is large and written once; ``TaskState`` is small and rewritten
-at every transition. Redis holds both as JSON that no script ever parses.
+A record grows by parts. ``TaskStart`` is large and written once; ``TaskState`` is small and written by what
+starts or ends the task. The first verb of a person adds ``Life``, which every verb rewrites, and each verb
+may add parts of its own (``comment/1``, ``history/1``). A part has the revision at which it was written; the
+record has the highest. Redis holds each part as JSON that no script ever parses. The states and what leads
+from one to another are the table of verbs (``actions/registry.py``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -46,6 +41,8 @@ class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     """Redis time of the decision, epoch ms."""
     remove_at_ms: int
     """Redis time after which the record may be removed, epoch ms."""
+    revision: int | None = None
+    """Revision of the end, where verbs came before it; None: it follows that of the start."""
 
 
 class TaskState(msgspec.Struct, frozen=True, omit_defaults=True, rename={"previous_identities": "earlier"}):
@@ -91,6 +88,83 @@ class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):
     """traceparent and tracestate of the starting message, for the resumed event (bytes as Latin-1)."""
 
 
+class Life(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What verbs have done to a task since its start; no plain task has it. Rewritten by every verb."""
+
+    revision: int
+    """Revision at which this was written."""
+    opened: int
+    """Revision of the StartTask."""
+    source: str
+    """Source of the event that wrote this."""
+    identities: tuple[str, ...] = ()
+    """The verbs of this generation, oldest first, in 64 bits each: a repeat is answered again."""
+    history: int = 0
+    """History entries so far; each is a part ``history/<number>``, from 1 on."""
+    comments: int = 0
+    """Ids given to comments so far; each is a part ``comment/<id>``, from 1 on."""
+    deleted_comments: int = 0
+    """How many of them were deleted."""
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One change of a task: who did what, and when."""
+
+    revision: int
+    """Revision at which this was written."""
+    at: int
+    """Redis time of the decision, epoch ms."""
+    event: str
+    """commented, comment_edited, comment_deleted …"""
+    source: str
+    """Source of the event that made the change."""
+    actor: str | None = None
+    """User id; None where nobody is named."""
+    data: dict[str, Any] | None = None
+    """What was changed, such as the id of the comment."""
+
+
+class Comment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A comment on a task."""
+
+    revision: int
+    """Revision at which this was written last."""
+    id: int
+    """Number of the comment in its round, from 1 on."""
+    source: str
+    """Source of the event that wrote it last."""
+    by: str
+    """User id of the author, who alone may edit or delete it."""
+    at: int
+    """When it was written first, epoch ms."""
+    text: str | None = None
+    """None: deleted."""
+    edited_at: int | None = None
+    """When it was edited last, epoch ms; None: never."""
+
+
+LIFE: Final = "life"
+Part: TypeAlias = Life | HistoryEntry | Comment
+"""A part of a record beside start and state."""
+
+NO_PARTS: Final[Mapping[str, bytes]] = {}
+"""None; never changed."""
+
+FIRST_KEPT: Final = 20
+LAST_KEPT: Final = 180
+"""History entries that stay: the first and the newest; a long history costs what a short one does."""
+
+
+def history_part(number: int) -> str:
+    """Return the name of the part of a history entry."""
+    return f"history/{number}"
+
+
+def comment_part(number: int) -> str:
+    """Return the name of the part of a comment."""
+    return f"comment/{number}"
+
+
 class TaskKey(NamedTuple):
     """The key of a record: domain and task id. Equal ids in two domains are two tasks."""
 
@@ -105,6 +179,10 @@ class Record(msgspec.Struct, frozen=True):
     revision: int
     state: TaskState
     start: TaskStart
+    life: Life | None = None
+    """What verbs have done since the start; None: nothing, a plain task."""
+    parts: Mapping[str, bytes] = {}
+    """Other parts by name, as stored: those that were read with the record."""
 
     @property
     def is_open(self) -> bool:
@@ -115,6 +193,32 @@ class Record(msgspec.Struct, frozen=True):
     def started_by(self) -> Source:
         """Source of the StartTask of this generation."""
         return parse_source(self.state.source)
+
+    @property
+    def state_source(self) -> str:
+        """Source of the event that wrote the state."""
+        return self.state.source if self.state.closing is None else self.state.closing.source
+
+    @property
+    def last_source(self) -> str:
+        """Source of the event that changed the record last."""
+        life = self.life
+        return life.source if life is not None and life.revision == self.revision else self.state_source
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """Names of all parts beside start, state and life, whether or not they were read."""
+        life = self.life
+        if life is None:
+            return ()
+        entries = [n for n in range(1, life.history + 1) if n <= FIRST_KEPT or n > life.history - LAST_KEPT]
+        comments = range(1, life.comments + 1)
+        return (*map(history_part, entries), *map(comment_part, comments))
+
+    @property
+    def all_parts(self) -> Mapping[str, bytes]:
+        """Life and the parts that were read with the record, as stored."""
+        return self.parts if self.life is None else {LIFE: encode_part(self.life), **self.parts}
 
     def starting_event(self) -> Event:
         """Return the stored starting event. Raises StoreUnreadable where it cannot be read."""
@@ -136,39 +240,68 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def record_after(record: Record, source: str) -> Record | None:
-    """Return the record after the event at ``source``; None if that event did not change it.
+    """Return start and state as the event at ``source`` wrote them; None if that event wrote neither.
 
-    A later event may have ended the generation since: as that is the only transition, the record before
-    it follows from the record after it.
+    A later event may have ended the generation since: as only these two write the state, the state before the
+    end follows from the one after it. What a verb wrote is in its kept decision alone.
     """
-    closing = record.state.closing
+    state, closing = record.state, record.state.closing
     if closing is not None and closing.source == source:
-        return record
-    if record.state.source != source:
+        return Record(record.key, _ended_at(record, closing), state, record.start)
+    if state.source != source:
         return None
-    if closing is None:
-        return record
-    as_opened = msgspec.structs.replace(record.state, status=Status.OPEN, closing=None)
-    return Record(record.key, record.revision - 1, as_opened, record.start)
+    as_opened = msgspec.structs.replace(state, status=Status.OPEN, closing=None)
+    return Record(record.key, opened_at(record), as_opened if closing else state, record.start)
+
+
+def opened_at(record: Record) -> int:
+    """Return the revision of the StartTask of this generation."""
+    if record.life is not None:
+        return record.life.opened
+    return record.revision if record.is_open else record.revision - 1
+
+
+def _ended_at(record: Record, closing: Ending) -> int:
+    return opened_at(record) + 1 if closing.revision is None else closing.revision
 
 
 # TypeError: a part is missing.
 _UNREADABLE: Final = (ValueError, TypeError, RecursionError)
 _state_decoder: Final = msgspec.json.Decoder(TaskState)
 _start_decoder: Final = msgspec.json.Decoder(TaskStart)
+read_life: Final = msgspec.json.Decoder(Life).decode
+"""The part ``life`` as ``encode_part`` wrote it; ValueError or RecursionError for anything else."""
+_comment_decoder: Final = msgspec.json.Decoder(Comment)
 encode_part: Final = msgspec.json.Encoder().encode
-"""Either part of a record as JSON bytes."""
+"""Any part of a record as JSON bytes."""
 
 
-def read_record(key: TaskKey, revision: int, state: bytes, start: bytes) -> Record:
-    """Return the record that Redis holds; both parts as ``encode_part`` wrote them.
+def read_record(
+    key: TaskKey,
+    revision: int,
+    state: bytes,
+    start: bytes,
+    life: bytes | None = None,
+    parts: Mapping[str, bytes] = NO_PARTS,
+) -> Record:
+    """Return the record that Redis holds; its parts as ``encode_part`` wrote them.
 
     Raises StoreUnreadable for anything else.
     """
     try:
-        return Record(key, revision, _state_decoder.decode(state), read_start(start))
+        lived = None if life is None else read_life(life)
+        return Record(key, revision, _state_decoder.decode(state), read_start(start), lived, parts)
     except _UNREADABLE as error:
         raise _unreadable(key, error) from None
+
+
+def read_comment(record: Record, number: int) -> Comment | None:
+    """Return a comment that was read with the record; None where there is none."""
+    encoded = record.parts.get(comment_part(number))
+    try:
+        return None if encoded is None else _comment_decoder.decode(encoded)
+    except _UNREADABLE as error:
+        raise _unreadable(record.key, error) from None
 
 
 def read_start(text: bytes) -> TaskStart:

@@ -1,7 +1,8 @@
-"""Repeats: a task remembers the last 64 events that started or ended it, over all its generations.
+"""Repeats: a task remembers the last 64 events that started, changed or ended it, over all its rounds.
 
-Of the present generation the record has the starting event and, in its closing, the identity of the last.
-The identities of earlier generations are in ``TaskState.previous_identities``, 64 bits each.
+Of the present generation the record has the starting event, in its closing the identity of the last, and in
+its life those of the verbs. The identities of earlier generations are in ``TaskState.previous_identities``.
+Those of verbs and earlier generations have 64 bits each.
 """
 
 from __future__ import annotations
@@ -21,23 +22,42 @@ _CHARACTERS: Final = 11
 
 
 def is_of_earlier_round(record: Record, identity: str) -> bool:
-    """Whether the event of this identity started or ended an earlier generation."""
+    """Whether the event of this identity started, changed or ended an earlier generation."""
     digests = _earlier_digests(record)
     # A record of an older version has full identities.
     return bool(digests) and (_digest(identity, record.key) in digests or identity in digests)
 
 
+def is_verb_of_round(record: Record, identity: str) -> bool:
+    """Whether the event of this identity is a verb of the present generation."""
+    return record.life is not None and _digest(identity, record.key) in record.life.identities
+
+
+def after_verb(record: Record, identity: str) -> tuple[str, ...]:
+    """Return ``Life.identities`` after one more verb."""
+    before = () if record.life is None else record.life.identities
+    return (*before, _digest(identity, record.key))[-_room(record) :]
+
+
 def after_round(record: Record) -> tuple[str, ...]:
-    """Return ``previous_identities`` of the generation that follows this closed one."""
-    closing = record.state.closing
-    own = [record.starting_event().identity(), *([] if closing is None else [closing.identity])]
-    return (*_earlier_digests(record), *(_digest(identity, record.key) for identity in own))[1 - REMEMBERED :]
+    """Return ``previous_identities`` of the generation that follows this closed one, in their order."""
+    closing, life = record.state.closing, record.life
+    started = _digest(record.starting_event().identity(), record.key)
+    ended = () if closing is None else (_digest(closing.identity, record.key),)
+    verbs = () if life is None else life.identities
+    return (*_earlier_digests(record), started, *verbs, *ended)[1 - REMEMBERED :]
 
 
 def _earlier_digests(record: Record) -> tuple[str, ...]:
-    """Return the earlier identities among the last 64; the present generation has one, or two once closed."""
-    own = 1 if record.is_open else 2
-    return record.state.previous_identities[own - REMEMBERED :]
+    """Return the earlier identities among the last 64; those of the present generation come first."""
+    verbs = 0 if record.life is None else len(record.life.identities)
+    room = _room(record) - verbs
+    return record.state.previous_identities[-room:] if room > 0 else ()
+
+
+def _room(record: Record) -> int:
+    """Return how many identities are remembered beside those of the start and, once closed, of the end."""
+    return REMEMBERED - (1 if record.is_open else 2)
 
 
 def _digest(identity: str, key: TaskKey) -> str:

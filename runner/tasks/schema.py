@@ -17,17 +17,20 @@ from typing import Any, Final
 import msgspec
 
 from runner.tasks import record
-from runner.tasks.record import TaskStart, TaskState
+from runner.tasks.record import Comment, HistoryEntry, Life, TaskStart, TaskState
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _ANY_OBJECT: Final = {"type": "object"}
 
 
+PARTS: Final = (TaskState, TaskStart, Life, HistoryEntry, Comment)
+
+
 def json_schema() -> dict[str, Any]:
-    """Return the schema (2020-12) of both parts of a record, with the description of every field."""
-    (state, start), parts = msgspec.json.schema_components(
-        [TaskState, TaskStart], ref_template="#/$defs/{name}"
+    """Return the schema (2020-12) of all parts of a record, with the description of every field."""
+    (state, start, life, entry, comment), parts = msgspec.json.schema_components(
+        PARTS, ref_template="#/$defs/{name}"
     )
     parts["TaskStart"]["properties"]["event"] |= _ANY_OBJECT
     for part, field, text in _field_docs():
@@ -35,10 +38,11 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": DIALECT,
         "title": "Record of a task",
-        "description": "Its two parts; each is stored as JSON of its own.",
+        "description": "Its parts, each stored as JSON of its own. A plain task has start and state alone.",
         "type": "object",
         "required": ["state", "start"],
-        "properties": {"state": state, "start": start},
+        "properties": {"state": state, "start": start, "life": life},
+        "patternProperties": {"^history/[1-9][0-9]*$": entry, "^comment/[1-9][0-9]*$": comment},
         "$defs": parts,
     }
 
@@ -50,7 +54,7 @@ def text() -> str:
 
 def _field_docs() -> Iterator[tuple[str, str, str]]:
     """Yield struct, field as stored, and description of every field."""
-    structs = {struct.__name__: struct for struct in (TaskState, TaskStart, record.Ending)}
+    structs = {struct.__name__: struct for struct in (*PARTS, record.Ending)}
     for node in ast.parse(inspect.getsource(record)).body:
         if isinstance(node, ast.ClassDef) and node.name in structs:
             stored = {field.name: field.encode_name for field in msgspec.structs.fields(structs[node.name])}

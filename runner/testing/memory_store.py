@@ -9,21 +9,23 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 from runner.actions.decision import decode_outcome, encode_outcome
 from runner.errors import StoreLost, StoreMismatch
 from runner.store.calls import (
+    NO_READS,
     Change,
     Completeness,
     Due,
     DueEntries,
     HomeCall,
     Index,
+    IndexCursor,
     IndexKind,
     Loaded,
     Opened,
     Ownership,
-    Page,
     Phase,
     Restoring,
     ShardCall,
@@ -32,12 +34,12 @@ from runner.store.calls import (
 from runner.store.connection.command import OnWait, idle
 from runner.store.indexing import moves
 from runner.store.keys import Keys
-from runner.store.listing import IndexCursor
-from runner.store.paging import IndexRange, page_between
 from runner.store.versions import ABSENT, is_open, revision_of, version_of
-from runner.tasks.due import DuePage
-from runner.tasks.record import Record, TaskKey, encode_part, read_record
+from runner.tasks.record import LIFE, Record, TaskKey, encode_part, read_record
 from runner.tasks.source import Source
+
+_ALWAYS: Final = ("state", "start", LIFE)
+"""Parts that are always read."""
 
 
 @dataclass(slots=True)
@@ -56,13 +58,21 @@ class _Home:
     restore_lease: str | None = None
 
 
+class Stored(NamedTuple):
+    """A record as stored; a change makes another one."""
+
+    version: str
+    parts: Mapping[str, bytes]
+    """All parts by name, state and start among them."""
+
+
 class MemoryStore:
     """The Store Protocol without I/O; ``now_ms`` is the clock of the store, epoch ms."""
 
     def __init__(self, now_ms: Callable[[], int], shards: int = 16) -> None:
         self._now_ms = now_ms
         self._keys = Keys("memory", shards)
-        self._tasks: dict[TaskKey, tuple[str, bytes, bytes]] = {}
+        self._tasks: dict[TaskKey, Stored] = {}
         self._homes: dict[tuple[int, int], _Home] = {}
         self._indexes: dict[Index, list[tuple[int, bytes]]] = {}
         self._owner: Ownership | None = None
@@ -127,13 +137,17 @@ class MemoryStore:
         reads: Sequence[tuple[TaskKey, Source]],
         completeness: Completeness | None = None,
         on_wait: OnWait = idle,
+        parts: Mapping[TaskKey, Collection[str]] = NO_READS,
     ) -> Loaded:
         """Return records and kept decisions."""
         on_wait()
         shard_tokens = (
             {} if completeness is None else self._require_complete(incarnation, reads, completeness)
         )
-        records = {key: self.record(key) for key, _ in reads}
+        records = {
+            key: read_stored(key, self._tasks[key], parts.get(key, ())) if key in self._tasks else None
+            for key, _ in reads
+        }
         kept = {}
         for key, source in reads:
             home = self._homes.get((self.shard(key.id), source.partition))
@@ -232,7 +246,7 @@ class MemoryStore:
             ):
                 raise StoreLost(f"shard {shard} lacks what was committed of home {source.partition}")
             stored = self._tasks.get(key)
-            if (stored is None or not is_open(stored[0])) and not self._is_complete(shard):
+            if (stored is None or not is_open(stored.version)) and not self._is_complete(shard):
                 raise StoreLost(f"shard {shard} is not verified for every home")
         return shard_tokens
 
@@ -243,15 +257,6 @@ class MemoryStore:
         """Return the due entries of each index."""
         now = self._now_ms()
         return Due(now, {index: self._due(index, now, limit) for index in indexes})
-
-    def due_between(
-        self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
-    ) -> tuple[int, DuePage]:
-        """Return one page of the tasks due in a period."""
-        now = self._now_ms()
-        to_ms = now if period[1] is None else period[1]
-        bounds = (period[0], to_ms)
-        return now, page_between(domains, self.shards, homes, bounds, page, self._read)
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
         """Raise the last timeout of the domains."""
@@ -283,13 +288,17 @@ class MemoryStore:
         return fences
 
     def record(self, key: TaskKey) -> Record | None:
-        """Return one record as stored."""
+        """Return one record with all its parts."""
         stored = self._tasks.get(key)
-        return None if stored is None else _read(key, *stored)
+        return None if stored is None else read_stored(key, stored, stored.parts)
 
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         """Return records as stored."""
         return [self.record(key) for key in keys]
+
+    def whole_records(self, keys: Sequence[TaskKey]) -> list[Record | None]:
+        """Return records with all their parts."""
+        return self.records_of(keys)
 
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
@@ -315,7 +324,7 @@ class MemoryStore:
 
     def records(self) -> list[Record]:
         """Return every record; for checkers and tests."""
-        return [_read(key, *stored) for key, stored in self._tasks.items()]
+        return [read_stored(key, stored, stored.parts) for key, stored in self._tasks.items()]
 
     def all_index_entries(self) -> set[tuple[Index, str, int]]:
         """Return every index entry; for checkers and tests."""
@@ -327,7 +336,7 @@ class MemoryStore:
 
     def _version(self, key: TaskKey) -> str:
         stored = self._tasks.get(key)
-        return ABSENT if stored is None else stored[0]
+        return ABSENT if stored is None else stored.version
 
     def _check_home(self, call: ShardCall, home_call: HomeCall) -> Verdict:
         home = self._homes.get((call.shard, home_call.partition))
@@ -381,18 +390,22 @@ class MemoryStore:
             self._tasks.pop(change.key, None)
         elif change.after is not None:
             after = change.after
-            self._tasks[change.key] = (
-                version_of(after),
-                encode_part(after.state),
-                encode_part(after.start),
-            )
-        if old is not None:
-            entry = (old[2], old[1].encode())
-            entries = self._indexes.get(old[0], [])
-            if entry in entries:
-                entries.remove(entry)
-        if new is not None:
-            insort(self._indexes.setdefault(new[0], []), (new[2], new[1].encode()))
+            self._tasks[change.key] = Stored(version_of(after), self._parts_after(change, after))
+        for index, member, _ in (*old, *new):
+            entries = self._indexes.setdefault(index, [])
+            entries[:] = [entry for entry in entries if entry[1] != member.encode()]
+        for index, member, at_ms in new:
+            insort(self._indexes[index], (at_ms, member.encode()))
+
+    def _parts_after(self, change: Change, after: Record) -> dict[str, bytes]:
+        before = self._tasks.get(change.key)
+        parts = {} if before is None else dict(before.parts)
+        parts |= {"state": encode_part(after.state), "start": encode_part(after.start)}
+        for name, part in change.parts.items():
+            parts.pop(name, None)
+            if part is not None:
+                parts[name] = part
+        return parts
 
     def _due(self, index: Index, now: int, limit: int) -> DueEntries:
         entries = self._indexes.get(index, [])
@@ -401,24 +414,12 @@ class MemoryStore:
         pairs = tuple((member.decode(), score) for score, member in due)
         return DueEntries(pairs, rest[0][0] if rest else None)
 
-    def _read(self, index_range: IndexRange, limit: int) -> list[list[tuple[str, int]]]:
-        pages: list[list[tuple[str, int]]] = []
-        for index in index_range.indexes:
-            entries = self._indexes.get(index, [])
-            first = (
-                0 if index_range.from_ms is None else bisect_right(entries, index_range.from_ms, key=_score)
-            )
-            if not pages and index_range.after is not None:
-                score, member = index_range.after
-                first = max(first, bisect_right(entries, (score, member.encode())))
-            within = [entry for entry in entries[first : first + limit] if entry[0] <= index_range.to_ms]
-            pages.append([(member.decode(), score) for score, member in within])
-            limit -= len(within)
-        return pages
 
-
-def _read(key: TaskKey, version: str, state: bytes, start: bytes) -> Record:
-    return read_record(key, revision_of(version), state, start)
+def read_stored(key: TaskKey, stored: Stored, names: Collection[str]) -> Record:
+    """Return a stored record with those of its parts beside start and state that are named."""
+    parts = {name: part for name, part in stored.parts.items() if name in names and name not in _ALWAYS}
+    state, start, life = (stored.parts.get(name) for name in _ALWAYS)
+    return read_record(key, revision_of(stored.version), state or b"", start or b"", life, parts)
 
 
 def _first(entries: Sequence[tuple[int, bytes]], cursor: IndexCursor) -> int:

@@ -11,10 +11,11 @@ from typing import Final
 from runner.actions.decision import Dropped, OutgoingMessage
 from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
 from runner.actions.policy import Policy
-from runner.actions.registry import PERIOD_ACTIONS, TASK_ACTIONS, TIMEOUT_BETWEEN
+from runner.actions.registry import PERIOD_ACTIONS, TIMEOUT_BETWEEN, VERBS
 from runner.actions.timeout_between import decide_period
 from runner.errors import EventError, PoisonError
 from runner.store.calls import Page, Store
+from runner.store.paging import due_between
 from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetters
 from runner.worker.decider import DEAD_LETTER, UNANSWERABLE, Decider
@@ -24,7 +25,7 @@ from runner.worker.result import BatchResult
 EMITS_BEFORE_PERIOD: Final = 10_000
 """Messages of a batch beyond which a TimeoutBetween, which sends a chunk of its own, is deferred."""
 
-_COUNTED: Final = frozenset({*TASK_ACTIONS, TIMEOUT_BETWEEN})
+_COUNTED: Final = frozenset({*VERBS, TIMEOUT_BETWEEN})
 
 
 class Answers:
@@ -64,9 +65,9 @@ class Answers:
         if messages is None:
             return
         result.outgoing += messages
-        if item.change is not None:
-            # The last change of a task in a slice is all that the changelog needs of it.
-            changes[item.change.key] = item.change
+        for change in item.changes:
+            # The last change of a part in a slice is all that the changelog needs of it.
+            changes[change.key] = change
         result.positions[item.message.partition] = item.message.offset + 1
 
     def _answer_messages(
@@ -85,8 +86,8 @@ class Answers:
         if decision.status == DEAD_LETTER and isinstance(decision.outcome, Dropped):
             result.add_dead_letter(item, UNANSWERABLE, decision.outcome.reason)
         if isinstance(plan, TaskPlan):
-            result.add_task(item, plan, decision.outcome, self._policy.domains[plan.key.domain])
-        return decision.emits
+            result.add_task(item, plan, decision.outcome)
+        return decision.messages
 
     def _period_messages(
         self, item: InFlight, plan: PeriodPlan, batch_state: BatchState, result: BatchResult
@@ -95,16 +96,17 @@ class Answers:
             batch_state.defer(item.message.partition, item.message.offset)
             return None
         page = Page(self._policy.period_chunk, plan.cursor)
-        period = (plan.from_ms, plan.to_ms)
         # Counted by the store: a home that another worker has just opened is among them.
         homes = self._store.homes()
-        now, due = self._store.due_between(plan.domains, homes, period, page)
+        now = self._store.load(0, []).now_ms
+        to_ms = now if plan.to_ms is None else plan.to_ms
+        due = due_between(self._store, plan.domains, homes, (plan.from_ms, to_ms), page)
         try:
             messages = decide_period(plan, due, now, self._policy, self._decider.renderer)
         except EventError as error:
             return self._answer_messages(item, ImmediateAnswer(plan.incoming, error), batch_state, result)
         if due.cursor is None:
-            self._store.note_timeout(plan.domains, now if plan.to_ms is None else plan.to_ms)
+            self._store.note_timeout(plan.domains, to_ms)
         result.counts[TIMEOUT_BETWEEN, "SUCCESS" if due.cursor is None else "CONTINUED"] += 1
         return messages
 

@@ -7,7 +7,7 @@ decided again. What a shard has applied stays applied.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from runner.actions.decision import Outcome
@@ -15,7 +15,8 @@ from runner.clock import Ticker
 from runner.errors import StoreLost, StoreUnavailable, Superseded
 from runner.store.calls import Change, Completeness, HomeCall, Loaded, ShardCall, Store, Verdict
 from runner.store.connection.command import OnWait
-from runner.tasks.record import Record, TaskKey
+from runner.store.indexing import entries_of
+from runner.tasks.record import NO_PARTS, Record, TaskKey
 from runner.worker.batch_state import BatchState
 from runner.worker.decider import Decider
 from runner.worker.decoder import BatchBudget, ProcessingSettings
@@ -76,7 +77,7 @@ class Attempts:
         for attempt in range(MAX_ATTEMPTS):
             reads = [(each.plan.key, each.item.source) for each in work]
             loaded = self._store.load(
-                self._settings.incarnation, reads, self.completeness(batch_state), on_wait
+                self._settings.incarnation, reads, self.completeness(batch_state), on_wait, _parts(work)
             )
             batch_state.now_ms = loaded.now_ms
             batch_state.remember_tokens(loaded.shard_tokens)
@@ -113,16 +114,21 @@ class Attempts:
             if budget is not None and shards and budget.is_exhausted:
                 batch_state.defer(each.item.message.partition, each.item.message.offset)
                 continue
-            decision = self._decider.decision(each, current[each.plan.key], loaded, batch_state)
+            record = current[each.plan.key]
+            decision = self._decider.decision(each, record, loaded, batch_state)
             if decision is None:
                 continue
             each.item.decision = decision
             if budget is not None:
-                for message in decision.emits:
+                for message in decision.messages:
                     budget.charge(len(message.value or b""))
             if decision.record is not None:
-                current[each.plan.key] = decision.record
-            shards[self._store.shard(each.plan.key.id)].append(each)
+                record = current[each.plan.key] = decision.record
+            shard = self._store.shard(each.plan.key.id)
+            # A redelivered event may have changed the record, and nobody waits for its entries yet.
+            is_changed = decision.record is not None or each.item.redelivered
+            each.item.entries = entries_of(record, shard) if is_changed else ()
+            shards[shard].append(each)
         return shards
 
     def _calls(
@@ -148,6 +154,7 @@ class Attempts:
         """
         kept: dict[int, list[tuple[int, Outcome]]] = defaultdict(list)
         after: dict[TaskKey, Record | None] = {}
+        parts: dict[TaskKey, dict[str, bytes | None]] = {}
         for each in work:
             decision = each.item.decision
             if each.item.redelivered or decision is None:
@@ -155,6 +162,8 @@ class Attempts:
             source = each.item.source
             kept[source.partition].append((source.offset, decision.outcome))
             after[each.plan.key] = decision.record or after.get(each.plan.key)
+            if decision.written:
+                parts[each.plan.key] = parts.get(each.plan.key, {}) | decision.written
         homes = tuple(
             HomeCall(
                 home,
@@ -164,10 +173,22 @@ class Attempts:
             )
             for home in (batch_state.base_offsets if in_all else kept)
         )
-        changes = tuple(Change(key, loaded.records[key], record) for key, record in after.items())
+        changes = tuple(
+            Change(key, loaded.records[key], record, parts=parts.get(key, NO_PARTS))
+            for key, record in after.items()
+        )
         return ShardCall(
             shard, self._settings.incarnation, homes, changes, shard_token=batch_state.shard_token(shard)
         )
+
+
+def _parts(work: Sequence[TaskWork]) -> Mapping[TaskKey, Collection[str]]:
+    """Return the parts that verbs decide from, by task; hardly any verb has them."""
+    parts: dict[TaskKey, set[str]] = {}
+    for each in work:
+        if each.plan.reads:
+            parts.setdefault(each.plan.key, set()).update(each.plan.reads)
+    return parts
 
 
 def _conflict_shards(calls: Sequence[ShardCall], verdicts: Sequence[Verdict]) -> set[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from runner.actions.decision import Decision, Dropped, Outcome
+from runner.actions.decision import Decision, Done, Dropped, Outcome
 from runner.actions.plan import ImmediateAnswer
 from runner.actions.policy import TopicCatalog
 from runner.actions.registry import answer_without_record, decide, refuse, replay
@@ -59,7 +59,7 @@ class Decider:
             return self._kept_decision(work, record, kept, batch_state)
         try:
             decision = decide(work.plan, record, loaded.now_ms, self._settings.policy, self.renderer)
-            decision = self._with_changelog_message(work, decision, loaded.now_ms)
+            decision = self._with_changelog(work, record, decision, loaded.now_ms)
         except EventError as error:
             return self._dead_letter(item, error.message, batch_state)
         if _replaces(decision, record) and not batch_state.is_first(item.message):
@@ -77,13 +77,19 @@ class Decider:
         except EventError as error:
             return self._dead_letter(item, error.message, batch_state)
 
-    def _with_changelog_message(self, work: TaskWork, decision: Decision, now_ms: int) -> Decision:
-        """Return the decision with its changelog message; FAIL instead where the topic does not take it."""
-        work.item.change = None
-        if self._changelog is None or decision.record is None:
+    def _with_changelog(
+        self, work: TaskWork, before: Record | None, decision: Decision, now_ms: int
+    ) -> Decision:
+        """Return the decision, with changelog messages; FAIL instead where the topic does not take them."""
+        item, after = work.item, decision.record
+        item.changes = ()
+        if self._changelog is None or after is None:
             return decision
+        is_state_new = before is None or before.state is not after.state
         try:
-            work.item.change = self._changelog.changed(decision.record)
+            item.changes = self._changelog.changes(
+                after, is_state_new=is_state_new, written=decision.written, source=str(item.source)
+            )
         except EventError as error:
             return refuse(work.plan.incoming, error, work.plan.key, now_ms, self.renderer)
         return decision
@@ -95,7 +101,8 @@ class Decider:
             return self._dead_letter(work.item, kept.reason, batch_state)
         try:
             if self._changelog is not None and record is not None:
-                work.item.change = self._changelog.change_by(record, work.item.source)
+                written = (kept.written if isinstance(kept, Done) else None) or {}
+                work.item.changes = self._changelog.changes_by(record, written, work.item.source)
             return replay(work.plan, record, kept, self._replay_renderer)
         except EventError as error:
             # The event has been applied and must get its first answer: the topic has to come back.
@@ -110,4 +117,5 @@ class Decider:
 
 def _replaces(decision: Decision, record: Record | None) -> bool:
     """Whether a decision puts a new generation in the place of a closed record."""
-    return decision.record is not None and record is not None and not record.is_open
+    after = decision.record
+    return after is not None and record is not None and after.state.source != record.state.source

@@ -8,6 +8,7 @@ from runner.actions.decision import Decision, OutgoingMessage
 from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan
 from runner.errors import PoisonError
 from runner.kafka.event_log import Message
+from runner.store.calls import Entry
 from runner.tasks.source import Source
 
 
@@ -21,8 +22,10 @@ class InFlight:
     """None: ignored, or poison."""
     poison: PoisonError | None = None
     decision: Decision | None = None
-    change: OutgoingMessage | None = None
-    """The changelog message: the record after this event; None if the event changed none."""
+    changes: tuple[OutgoingMessage, ...] = ()
+    """The changelog messages: what this event wrote of its record; none if it changed none."""
+    entries: tuple[Entry, ...] = ()
+    """Index entries of the record after this event; none if it changed none."""
     redelivered: bool = False
 
     @property

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from runner.actions.decision import Acknowledged, Closed, Dropped, Outcome, OutgoingMessage
+from runner.actions.decision import Done, Dropped, Outcome, OutgoingMessage
 from runner.actions.incoming import TIMER
 from runner.actions.plan import TaskPlan
-from runner.actions.policy import DomainPolicy
 from runner.actions.timer_token import parse_token
 from runner.kafka.event_log import Message
+from runner.store.calls import IndexKind
 from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
@@ -68,16 +68,14 @@ class BatchResult:
         self.dead_letter_reasons[reason] += 1
         self.refused.append((item.source, reason, text))
 
-    def add_task(self, item: InFlight, plan: TaskPlan, outcome: Outcome, domain: DomainPolicy) -> None:
+    def add_task(self, item: InFlight, plan: TaskPlan, outcome: Outcome) -> None:
         """Add what an event did to its task, for timers and retention."""
-        key, home = plan.key, item.message.partition
-        match outcome:
-            case Acknowledged(deadline_ms=int() as deadline_ms):
-                self.deadlines.append((key, home, deadline_ms))
-            case Closed(now_ms=now_ms):
-                self.removals.append((key, home, now_ms + domain.retention_ms))
-            case _:
-                pass
+        for index, _, at_ms in item.entries:
+            moment = (plan.key, index.home, at_ms)
+            if index.kind is IndexKind.DEADLINES:
+                self.deadlines.append(moment)
+            elif index.kind is IndexKind.REMOVALS:
+                self.removals.append(moment)
         if item.message.headers and plan.incoming.is_timer:
             self._add_timer(item, plan, outcome)
 
@@ -88,7 +86,7 @@ class BatchResult:
         home = item.message.partition
         task = DueTask(plan.key, home, token.started_by, token.deadline_ms, token.epoch)
         match outcome:
-            case Closed():
+            case Done():
                 self.timed_out.append(task)
             case Dropped(reason=reason) if reason:
                 self.undeliverable.append(task)

@@ -108,7 +108,7 @@ class Retention:
         if not removals.records:
             return ()
         if self._changelog is not None:
-            tombstones = [self._changelog.removed(record.key) for _, record in removals.records]
+            tombstones = [each for _, record in removals.records for each in self._changelog.removed(record)]
             now.commit(tombstones, removals.homes)
         removed = self.remove(removals, now.positions)
         if removed:
@@ -199,10 +199,10 @@ class Retention:
         )
 
     def _is_closing_committed(self, record: Record, position: int) -> bool:
-        """Whether the event that closed a record is committed."""
-        if record.state.closing is None:
+        """Whether the event that closed a record is committed, and any verb after it."""
+        if record.is_open:
             return False
-        source = parse_source(record.state.closing.source)
+        source = parse_source(record.last_source)
         return source.incarnation < self._incarnation or source.offset < position
 
     def _call(self, at: tuple[int, int], changes: list[Change], positions: Mapping[int, int]) -> ShardCall:

@@ -1,22 +1,15 @@
 """Tasks and calls to try a store with. Moments lie far from now: PAST is due, FUTURE is not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
-from runner.actions.decision import (
-    Acknowledged,
-    Closed,
-    Dropped,
-    Forwarded,
-    Outcome,
-    Refused,
-    Repeated,
-    Skipped,
-)
+from runner.actions.decision import ACK, Done, Dropped, Forwarded, Outcome, Refused
+from runner.store import paging
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Ownership, Page, ShardCall, Verdict
-from runner.store.indexing import entry_of
+from runner.store.indexing import entries_of
+from runner.tasks.due import DuePage
 from runner.tasks.record import Ending, Record, Status, TaskKey, TaskStart, TaskState
 from runner.tasks.source import Source
 from tests.contract.subjects import Subject
@@ -46,14 +39,14 @@ ODD_IDS: Final = {
 }
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
-    Acknowledged(NOW, 2, FUTURE),
-    Acknowledged(NOW, 0, None),
-    Closed(NOW, Status.PROCEEDED, reply=True),
-    Closed(NOW, Status.TIMED_OUT, reply=False),
-    Repeated(NOW),
+    Done(NOW, ACK, result={"task": {"partition": 2, "timeout": FUTURE}}),
+    Done(NOW, written={"life": b"{}", "comment/1": b"\x00", "history/1": None}),
+    Done(NOW, resumed=Status.PROCEEDED, has_output=True),
+    Done(NOW, None, Status.TIMED_OUT),
+    Done(NOW, has_output=True),
     Refused(NOW, 10118, "there is no task 'ключ\n\x00'", ignored=False),
     Refused(NOW, 14, "", ignored=True),
-    Skipped(NOW),
+    Done(NOW),
     Forwarded(11),
     Dropped(),
     Dropped("the resumed event would be too large"),
@@ -95,7 +88,7 @@ def closed(record: Record, source: Source, remove_at_ms: int = FUTURE) -> Record
     """Return the record after an event closed it."""
     closing = Ending(str(source), "an-identity", NOW, remove_at_ms)
     state = msgspec.structs.replace(record.state, status=Status.PROCEEDED, closing=closing)
-    return Record(record.key, record.revision + 1, state, record.start)
+    return msgspec.structs.replace(record, revision=record.revision + 1, state=state)
 
 
 def call_of(
@@ -149,10 +142,24 @@ def removals(store: Subject, key: TaskKey, home: int) -> Index:
     return Index(IndexKind.REMOVALS, key.domain, store.shard(key.id), home)
 
 
+def due_between(
+    store: Subject,
+    domains: Sequence[str],
+    homes: int,
+    period: tuple[int | None, int | None],
+    page: Page,
+) -> tuple[int, DuePage]:
+    """Return the time of the store, and a page of what is due in a period; no end: now."""
+    now_ms = store.load(0, []).now_ms
+    bounds = (period[0], now_ms if period[1] is None else period[1])
+    return now_ms, paging.due_between(store, domains, homes, bounds, page)
+
+
 def indexes_equal_records(store: Subject) -> bool:
     """Whether there is an entry for what the records say, and no other."""
-    wanted = {entry_of(record, store.shard(record.key.id)) for record in store.records()}
-    return store.all_index_entries() == wanted - {None}
+    records = store.records()
+    wanted = {entry for record in records for entry in entries_of(record, store.shard(record.key.id))}
+    return store.all_index_entries() == wanted
 
 
 def one_call_of_each_kind(store: Subject, number: int = 0) -> Record:
@@ -165,9 +172,9 @@ def one_call_of_each_kind(store: Subject, number: int = 0) -> Record:
     assert (f"1/0@{number};0;{record.key.id}", PAST + number) in store.due([index], 100).by_index[
         index
     ].entries
-    _, page = store.due_between([DOMAIN], HOMES, (PAST - 1, FUTURE), Page(1))
+    _, page = due_between(store, [DOMAIN], HOMES, (PAST - 1, FUTURE), Page(1))
     assert page.cursor is not None
-    store.due_between([DOMAIN], HOMES, (PAST - 1, FUTURE), Page(100, page.cursor))
+    due_between(store, [DOMAIN], HOMES, (PAST - 1, FUTURE), Page(100, page.cursor))
     store.note_timeout([DOMAIN], PAST + number)
     assert store.last_timeout(DOMAIN) == PAST + number
     store.note_committed(1, {0: number})

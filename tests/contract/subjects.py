@@ -6,9 +6,8 @@ from typing import Final, Protocol
 
 import redis
 
-from runner.store.calls import Index, IndexKind, RestorableStore, Store
+from runner.store.calls import Index, IndexCursor, IndexKind, RestorableStore, Store
 from runner.store.connection.command import Connection
-from runner.store.listing import IndexCursor
 from runner.store.redis_store import RedisStore, _pairs
 from runner.tasks.record import Record, TaskKey
 
@@ -35,6 +34,10 @@ class Subject(Store, Protocol):
 
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         """Return records as stored."""
+        ...
+
+    def whole_records(self, keys: Sequence[TaskKey]) -> list[Record | None]:
+        """Return records with all their parts."""
         ...
 
     def entries(

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from runner.actions.decision import Skipped
+from runner.actions.decision import Done
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Verdict
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source
@@ -25,7 +25,7 @@ from tests.contract.samples import (
 )
 from tests.contract.subjects import Subject
 
-KEPT = Skipped(5)
+KEPT = Done(5)
 
 
 class TestRevision:

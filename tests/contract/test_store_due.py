@@ -18,6 +18,7 @@ from tests.contract.samples import (
     apply,
     closed,
     deadlines,
+    due_between,
     key_in,
     opened,
     removals,
@@ -59,7 +60,7 @@ def pages(
     """Walk through a period; the last page has no cursor."""
     cursor = None
     while True:
-        _, page = store.due_between(list(domains), HOMES, period, Page(limit, cursor))
+        _, page = due_between(store, list(domains), HOMES, period, Page(limit, cursor))
         yield list(page.tasks)
         if page.cursor is None:
             return
@@ -171,7 +172,7 @@ class TestDueBetween:
     def test_to_is_now_where_it_is_not_given(self, store: Subject) -> None:
         past = started(store, opened(key_in(store, 0), Source(1, 0, 0), PAST))
         started(store, opened(key_in(store, 0, 1), Source(1, 0, 1), FUTURE))
-        now_ms, page = store.due_between([DOMAIN], HOMES, (None, None), Page(10))
+        now_ms, page = due_between(store, [DOMAIN], HOMES, (None, None), Page(10))
         assert same(page.tasks, [past])
         assert page.cursor is None
         assert now_ms > 1_700_000_000_000
@@ -179,9 +180,9 @@ class TestDueBetween:
     def test_sees_only_the_domains_and_homes_that_were_asked_for(self, store: Subject) -> None:
         records = spread(store, 12, PAST, DOMAINS)
         wanted = [r for r in records if r.key.domain in DOMAINS[1:] and r.state.home < 2]
-        _, page = store.due_between(DOMAINS[1:], 2, EVERYTHING, Page(1000))
+        _, page = due_between(store, DOMAINS[1:], 2, EVERYTHING, Page(1000))
         assert same(page.tasks, wanted)
-        assert store.due_between([], 2, EVERYTHING, Page(1000))[1].tasks == ()
+        assert due_between(store, [], 2, EVERYTHING, Page(1000))[1].tasks == ()
 
     def test_sees_no_closed_task_and_none_without_deadline(self, store: Subject) -> None:
         records = spread(store, 6, PAST)
@@ -222,16 +223,16 @@ class TestDueBetween:
 
     def test_a_home_that_is_added_between_pages_moves_nothing(self, store: Subject) -> None:
         records = spread(store, 30, PAST, DOMAINS)
-        _, first = store.due_between(DOMAINS, HOMES, EVERYTHING, Page(37))
-        _, rest = store.due_between(DOMAINS, HOMES + 5, EVERYTHING, Page(1000, first.cursor))
+        _, first = due_between(store, DOMAINS, HOMES, EVERYTHING, Page(37))
+        _, rest = due_between(store, DOMAINS, HOMES + 5, EVERYTHING, Page(1000, first.cursor))
         assert same([*first.tasks, *rest.tasks], records)
 
     def test_a_domain_that_goes_between_pages_moves_nothing(self, store: Subject) -> None:
         records = spread(store, 30, PAST, DOMAINS)
-        _, first = store.due_between(DOMAINS, HOMES, EVERYTHING, Page(3))
+        _, first = due_between(store, DOMAINS, HOMES, EVERYTHING, Page(3))
         reached = first.tasks[-1].key.domain
         left = [domain for domain in DOMAINS if domain != reached]
-        _, rest = store.due_between(left, HOMES, EVERYTHING, Page(1000, first.cursor))
+        _, rest = due_between(store, left, HOMES, EVERYTHING, Page(1000, first.cursor))
         found = [task for task in (*first.tasks, *rest.tasks) if task.key.domain in left]
         assert same(found, [record for record in records if record.key.domain in left])
 
@@ -251,7 +252,7 @@ class TestDueBetween:
     )
     def test_a_cursor_from_elsewhere_begins_from_the_start(self, store: Subject, cursor: str) -> None:
         records = spread(store, 10, PAST)
-        _, page = store.due_between([DOMAIN], HOMES, EVERYTHING, Page(1000, cursor))
+        _, page = due_between(store, [DOMAIN], HOMES, EVERYTHING, Page(1000, cursor))
         assert same(page.tasks, records)
 
     @pytest.mark.parametrize(
@@ -265,7 +266,7 @@ class TestDueBetween:
     )
     def test_a_cursor_that_was_made_up_breaks_nothing(self, store: Subject, cursor: str) -> None:
         records = {due_of(record) for record in spread(store, 10, PAST)}
-        _, page = store.due_between([DOMAIN], HOMES, EVERYTHING, Page(1000, cursor))
+        _, page = due_between(store, [DOMAIN], HOMES, EVERYTHING, Page(1000, cursor))
         assert set(page.tasks) <= records
         assert len(set(page.tasks)) == len(page.tasks)
 

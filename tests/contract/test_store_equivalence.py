@@ -28,6 +28,7 @@ from tests.contract.samples import (
     OWNERSHIP,
     PAST,
     closed,
+    due_between,
     indexes_equal_records,
     key_in,
     opened,
@@ -291,8 +292,8 @@ class Twins:
 
     def _turn(self, step: Turn) -> None:
         page = Page(step.limit, None if step.anew else self.cursor)
-        _, ours = self.memory.due_between(DOMAINS, HOMES, step.period, page)
-        assert self.redis.due_between(DOMAINS, HOMES, step.period, page)[1] == ours
+        _, ours = due_between(self.memory, DOMAINS, HOMES, step.period, page)
+        assert due_between(self.redis, DOMAINS, HOMES, step.period, page)[1] == ours
         self.cursor = ours.cursor
 
     def _note(self, step: Note) -> None:

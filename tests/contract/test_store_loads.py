@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from runner.actions.decision import Outcome, Skipped
+from runner.actions.decision import Done, Outcome
 from runner.store.calls import Change, HomeCall, Verdict
 from runner.store.indexing import parse_removal
 from runner.tasks.due import parse_member
@@ -27,7 +27,7 @@ from tests.contract.samples import (
 )
 from tests.contract.subjects import Subject
 
-KEPT = Skipped(5)
+KEPT = Done(5)
 
 
 class TestLoad:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner.actions.decision import Skipped
+from runner.actions.decision import Done
 from runner.errors import StoreLost
 from runner.store.calls import Change, Completeness, HomeCall, Index, Phase, Restoring, ShardCall, Verdict
 from runner.tasks.record import Record, TaskKey
@@ -74,7 +74,7 @@ class TestMarks:
         self, store: RestorableSubject
     ) -> None:
         record = opened(key_in(store, 0), Source(1, HOME, 9))
-        call = HomeCall(HOME, 9, ((9, Skipped(5)),), decided_up_to=10)
+        call = HomeCall(HOME, 9, ((9, Done(5)),), decided_up_to=10)
         assert apply(store, call, Change(record.key, None, record)) is Verdict.LOST
         assert store.records() == []
         assert kept_at(store, 0, HOME, [9]) == set()
@@ -282,9 +282,7 @@ class TestRestoring:
         assert marked(store, 6, base=5) is Verdict.APPLIED
 
     def test_decisions_go_when_restoring_begins(self, store: RestorableSubject) -> None:
-        assert (
-            apply(store, HomeCall(HOME, 0, ((2, Skipped(5)),), decided_up_to=3), shard=0) is Verdict.APPLIED
-        )
+        assert apply(store, HomeCall(HOME, 0, ((2, Done(5)),), decided_up_to=3), shard=0) is Verdict.APPLIED
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
         assert step(store, Phase.END) is Verdict.APPLIED
         assert kept_at(store, 0, HOME, [2]) == set()
@@ -317,7 +315,7 @@ class TestMarkedByHand:
         assert (0, HOME) in store.shards_behind(1, {HOME: 8})
 
     def test_keeps_what_was_decided_and_is_not_committed(self, store: RestorableSubject) -> None:
-        kept = HomeCall(HOME, 5, ((5, Skipped(5)), (8, Skipped(5))))
+        kept = HomeCall(HOME, 5, ((5, Done(5)), (8, Done(5))))
         assert apply(store, kept, shard=0) is Verdict.APPLIED
         assert _by_hand(store, 7) is Verdict.APPLIED
         assert kept_at(store, 0, HOME, [5, 8]) == {8}

@@ -31,18 +31,22 @@ def changelog_findings(site: Site, urls: Sequence[str] = ()) -> list[str]:
     other = [
         f"{key} is {told[key]} in the changelog and {stored[key]} in Redis"
         for key in stored.keys() & told.keys()
-        if {name: told[key][name] for name in ("state", "start")} != stored[key]
+        if {name: told[key][name] for name in stored[key]} != stored[key]
     ]
     return [*missing, *extra, *other]
 
 
 def _records(site: Site, url: str) -> dict[str, Any]:
-    """Return the records by ``domain:id``."""
+    """Return the parts of the records by their keys in the changelog."""
     found = {}
     with redis.Redis.from_url(url) as client:
         for name in client.scan_iter(f"{site.prefix}:*:task:*", count=1000):
             space, _, task_id = name.decode().removeprefix(f"{site.prefix}:").partition(":task:")
-            state, start = client.hmget(name, "state", "start")
             domain = space.rpartition(":")[0]
-            found[f"{domain}:{task_id}"] = {"state": json.loads(state), "start": json.loads(start)}
+            parts = {field.decode(): value for field, value in client.hgetall(name).items()}
+            del parts["version"]
+            main = {part: json.loads(parts.pop(part)) for part in ("state", "start")}
+            found[f"{domain}:{task_id}"] = main
+            for part, value in parts.items():
+                found[f"{domain}%{part}:{task_id}"] = {"part": part, "value": json.loads(value)}
     return found

@@ -23,7 +23,7 @@ from confluent_kafka import Consumer, Producer, TopicCollection, TopicPartition
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.faulty_worker import AFTER_APPLY, FAULT
 from tests.e2e.site import Site
-from tests.e2e.typed import proceed, start
+from tests.e2e.typed import comment, proceed, start
 from tests.e2e.workers import Fleet
 from tests.servers.kafka_server import KafkaServer
 from tests.waiting import WAIT_SECONDS
@@ -43,7 +43,9 @@ STORY: Final[tuple[tuple[int, dict[str, Any]], ...]] = (
     (1, start("größe ∑", taskUser="ann")),
     (2, {**start("other"), "eventMeta": _OTHER}),
     (2, start("large", inputPattern="{a: amount, b: taskId}") | {"more": ["x" * 2000]}),
+    *((n % PARTITIONS, comment(f"open-{n}", f"comment-{n}")) for n in (2, 4, 2)),
     *((n % PARTITIONS, proceed(f"done-{n}", f"end-{n}")) for n in range(6)),
+    (1, comment("done-1", "afterwards")),
     # A second round of one that was done.
     (0, {**start("done-0"), "requestMeta": {"id": "again-0"}}),
 )
@@ -58,6 +60,9 @@ OPEN: Final = {*(f"open-{n}" for n in range(12)), "done-0", "größe ∑", "othe
 }
 ELSEWHERE: Final = {"large", "other"}
 """Of the open ones: one whose id is generated, and one of another domain."""
+
+PARTS: Final = 9
+"""Parts beside start and state: life, comment and history entry of three tasks."""
 
 ENDED: Final = {*(f"done-{n}" for n in range(1, 6)), "open-3"}
 
@@ -189,7 +194,7 @@ def main() -> None:
             site = Site(kafka, redis_url, Path(logs), 6000, PARTITIONS, settings={**SETTINGS, **changelog})
             site.create_topics()
             found = record(site)
-        Path(folder, f"{kind}_feed_8aabc95.json").write_text(
+        Path(folder, f"{kind}_changelog_layout3.json").write_text(
             json.dumps(found, indent=0, ensure_ascii=False) + "\n"
         )
 

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
@@ -28,7 +28,7 @@ from runner.clock import Ticker, monotonic_seconds
 from runner.config import load
 from runner.config.model import Config
 from runner.errors import FatalError, TransientError
-from runner.store.calls import Completeness, Loaded, Phase, ShardCall, Verdict
+from runner.store.calls import NO_READS, Completeness, Loaded, Phase, ShardCall, Verdict
 from runner.store.connection.command import OnWait, idle
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import TaskKey
@@ -146,8 +146,9 @@ class FaultyStore:
         reads: Sequence[tuple[TaskKey, Source]],
         completeness: Completeness | None = None,
         on_wait: OnWait = idle,
+        parts: Mapping[TaskKey, Collection[str]] = NO_READS,
     ) -> Loaded:
-        loaded = self._store.load(incarnation, reads, completeness, on_wait)
+        loaded = self._store.load(incarnation, reads, completeness, on_wait, parts)
         if reads:
             self._fault.pass_by(AFTER_LOAD)
         return loaded

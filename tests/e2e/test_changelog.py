@@ -17,7 +17,7 @@ from tests.e2e.answers import Answer, read_all, wait_until_drained
 from tests.e2e.changelog_check import changelog_findings
 from tests.e2e.site import TASKS, Site
 from tests.e2e.terminal import Finished, Terminal
-from tests.e2e.typed import failed, lines, proceed, start
+from tests.e2e.typed import comment, failed, lines, proceed, start
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.redis_server import RedisServer
@@ -78,10 +78,13 @@ def test_by_default_redis_may_lose_everything(
     assert worker.events("without_changelog") == []
     _done(terminal, *(start(f"t-{n}") for n in range(20)))
     _done(terminal, proceed("t-0", "p-0"))
+    _done(terminal, comment("t-1", "c-1"), comment("t-1", "c-2"), comment("t-2", "c-3"))
     assert changelog_findings(site) == []
     with server.client() as client:
         client.flushall()
+    _done(terminal, comment("t-1", "c-4", commentId=2), comment("t-0", "c-5"))
     _done(terminal, *(proceed(f"t-{n}", f"p-{n}") for n in range(1, 20)))
+    assert changelog_findings(site) == []
     resumed = [answer for answer in read_all(site, site.responses) if answer.kind == "resume"]
     assert len(resumed) == 20
     assert fleet.stop() == [0]
@@ -93,7 +96,7 @@ def test_what_was_begun_without_goes_on_so_until_it_is_filled_and_then_loses_not
 ) -> None:
     site, terminal = place()
     fleet = fleets(site)
-    earlier.put(site, "without_feed_8aabc95")
+    earlier.put(site, "without_changelog_layout3")
     with _working(fleet) as worker:
         said = worker.events("without_changelog")
         assert "runner restore --fill-changelog" in said[0]["reason"]
@@ -115,7 +118,7 @@ def test_what_was_begun_without_goes_on_so_until_it_is_filled_and_then_loses_not
     told = json.loads(filled.out)
     tasks = len(earlier.OPEN | earlier.ENDED) + 2
     assert (told["topic"], told["tasks"], told["turned_on"]) == (DEFAULT, tasks, True)
-    assert 0 < told["written"] < tasks + 2, "what was written before it was killed is kept"
+    assert 0 < told["written"] < tasks + earlier.PARTS, "what was written before it was killed is kept"
     _is_complete(terminal, tasks)
     assert changelog_findings(site) == []
     again = terminal.run("restore", "--fill-changelog")
@@ -139,18 +142,18 @@ def test_what_is_filled_is_byte_for_byte_what_the_workers_would_have_written(
     """Of a batch that was applied and not committed, nothing: a reader was never told of it."""
     site, terminal = place(**{TASKS: f"tasks-{os.urandom(5).hex()}"})
     assert terminal.run("topics", "create").code == 0
-    earlier.put(site, "with_feed_8aabc95", changelog=False)
+    earlier.put(site, "with_changelog_layout3", changelog=False)
     with server.client() as client:
-        client.hset(f"{site.prefix}:{{meta}}:owner", "feed", "none")
+        client.hset(f"{site.prefix}:{{meta}}:owner", "changelog", "none")
         for key in client.scan_iter(f"{site.prefix}:*:home:*", count=1000):
-            client.hdel(key, "mark")
+            client.hdel(key, "applied_offset")
         client.delete(*client.scan_iter(f"{site.prefix}:*:verified", count=1000))
     assert terminal.run("restore", "--fill-changelog").code == 0
     by_workers = {}
-    for partition, _, key, value, headers in earlier.recording(site, "with_feed_8aabc95")["tasks"]:
+    for partition, _, key, value, headers in earlier.recording(site, "with_changelog_layout3")["tasks"]:
         by_workers[key] = (partition, value, dict(headers))
     assert {_key(m): _rest(m) for m in read_all(site, str(site.tasks))} == by_workers
-    _is_complete(terminal, len(by_workers))
+    _is_complete(terminal, len(by_workers) - earlier.PARTS)
 
 
 def test_what_was_begun_with_a_changelog_goes_on_with_it(
@@ -159,7 +162,7 @@ def test_what_was_begun_with_a_changelog_goes_on_with_it(
     site, terminal = place(**{TASKS: f"tasks-{os.urandom(5).hex()}"})
     fleet = fleets(site)
     assert terminal.run("topics", "create").code == 0
-    earlier.put(site, "with_feed_8aabc95")
+    earlier.put(site, "with_changelog_layout3")
     with _working(fleet) as worker:
         wait_until_drained(site)
         assert worker.events("restoring") == []
@@ -172,6 +175,27 @@ def test_what_was_begun_with_a_changelog_goes_on_with_it(
     _is_complete(terminal, tasks)
 
 
+def test_a_key_space_of_the_layout_before_is_refused_and_restored_from_its_changelog(
+    place: Callable[..., Place], server: RedisServer, fleets: Callable[..., Fleet]
+) -> None:
+    """The upgrade that docs/operations.md describes: stop all, empty Redis, start the new version."""
+    site, terminal = place(**{TASKS: f"tasks-{os.urandom(5).hex()}"})
+    fleet = fleets(site)
+    assert terminal.run("topics", "create").code == 0
+    earlier.put(site, "with_feed_8aabc95")
+    failed(terminal.run("worker"), REFUSED, "layout 2, this runner has 3", "Upgrades")
+    failed(terminal.run("restore", "--check"), REFUSED, "layout 2", "Upgrades")
+    with server.client() as client:
+        client.delete(*client.scan_iter(f"{site.prefix}:*", count=1000))
+    tasks = len(earlier.OPEN | earlier.ENDED)
+    with _working(fleet) as worker:
+        worker.wait_for("restored", records=tasks - 1)
+        wait_until_drained(site)
+        _done(terminal, comment("open-2", "c-1"), proceed("open-2", "end-2"))
+    _is_complete(terminal, tasks)
+    assert changelog_findings(site) == []
+
+
 def test_what_cannot_be_is_refused_with_the_way_out(
     place: Callable[..., Place], fleets: Callable[..., Fleet]
 ) -> None:
@@ -182,7 +206,7 @@ def test_what_cannot_be_is_refused_with_the_way_out(
     assert terminal.run("topics", "create").code == 0
     failed(terminal.run("restore", "--fill-changelog"), 1, "no worker has run")
     failed(terminal.run("restore", "--check", "--fill-changelog"), 2)
-    earlier.put(site, "without_feed_8aabc95")
+    earlier.put(site, "without_changelog_layout3")
     failed(terminal.run("worker"), REFUSED, "begun without a changelog", "--fill-changelog", "null")
     off = {TASKS: "null"}
     failed(terminal.run("restore", "--fill-changelog", **off), 1, "topics.tasks is null")

@@ -23,6 +23,12 @@ def proceed(task: str, request: str, role: str = "manager") -> dict[str, Any]:
     }
 
 
+def comment(task: str, request: str, **parameters: Any) -> dict[str, Any]:
+    event = proceed(task, request)
+    meta = {"action": "CommentTask", "parameters": {"text": f"I say {request}", **parameters}}
+    return {**event, "eventMeta": {**event["eventMeta"], **meta}}
+
+
 def lines(*events: dict[str, Any]) -> str:
     return "".join(json.dumps(event) + "\n" for event in events)
 

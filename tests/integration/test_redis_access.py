@@ -8,10 +8,9 @@ from typing import Final
 
 import pytest
 
-from runner.actions.decision import Skipped
+from runner.actions.decision import Done
 from runner.errors import StoreRefused, StoreUnavailable
-from runner.store.calls import Change, HomeCall, Verdict
-from runner.store.listing import IndexCursor
+from runner.store.calls import Change, HomeCall, IndexCursor, Verdict
 from tests.contract.samples import OWNERSHIP, SHARDS, apply, closed, deadlines, one_call_of_each_kind
 from tests.contract.subjects import ListedRedisStore
 from tests.integration.conftest import StoreAt
@@ -194,7 +193,7 @@ def _ask_everything(store: ListedRedisStore, number: int = 0) -> None:
     assert store.key_space() is not None
     store.ping()
     ended = closed(record, record.started_by)
-    homes = [HomeCall(0, 0), HomeCall(1, number + 1, ((number + 1, Skipped(1)),))]
+    homes = [HomeCall(0, 0), HomeCall(1, number + 1, ((number + 1, Done(1)),))]
     assert apply(store, homes, Change(record.key, record, ended)) is Verdict.APPLIED
     gone = Change(ended.key, ended, None, remove=True)
     assert apply(store, HomeCall(0, 0), gone) is Verdict.APPLIED

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 import redis
 
-from runner.actions.decision import Skipped
+from runner.actions.decision import Done
 from runner.embedded.subprocesses import HOST
 from runner.errors import StoreMismatch, StoreRefused, StoreUnavailable
 from runner.store.calls import Change, HomeCall, ShardCall, Verdict
@@ -54,7 +54,7 @@ pytestmark = pytest.mark.xdist_group("redis cluster")
 
 SECONDS: Final = 3.0
 SHORT_SECONDS: Final = 0.3
-KEPT: Final = Skipped(5)
+KEPT: Final = Done(5)
 SHARD: Final = 1
 
 StoreOn = Callable[..., ListedRedisStore]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import redis
 
-from runner.actions.decision import Skipped
+from runner.actions.decision import Done
 from runner.embedded.subprocesses import free_port
 from runner.store.calls import Change, HomeCall, Page, Verdict
 from runner.store.keys import Keys
@@ -24,6 +24,7 @@ from tests.contract.samples import (
     SHARDS,
     apply,
     closed,
+    due_between,
     indexes_equal_records,
     one_call_of_each_kind,
     opened,
@@ -33,7 +34,7 @@ from tests.contract.subjects import ListedRedisStore
 from tests.integration.conftest import ANSWER_SECONDS, StoreAt
 from tests.servers.redis_server import LANES, RedisServer
 
-KEPT: Final = Skipped(5)
+KEPT: Final = Done(5)
 EVENT_BYTES: Final = 600
 MOST_BYTES_PER_TASK: Final = 2_500
 
@@ -95,7 +96,7 @@ class TestKeys:
         ended = [closed(record, Source(1, 0, 50)) for record in records]
         changes = [Change(old.key, old, new) for old, new in zip(records, ended, strict=True)]
         assert apply(store, homes, *changes) is Verdict.APPLIED
-        _, page = store.due_between([DOMAIN, "a:b"], HOMES, (None, None), Page(100))
+        _, page = due_between(store, [DOMAIN, "a:b"], HOMES, (None, None), Page(100))
         assert {task.key for task in page.tasks} == {record.key for record in odd}
         assert indexes_equal_records(store)
 

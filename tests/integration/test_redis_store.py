@@ -7,11 +7,10 @@ from typing import Final
 import pytest
 import redis
 
-from runner.actions.decision import Skipped
+from runner.actions.decision import Done
 from runner.embedded.subprocesses import HOST, free_port
 from runner.errors import StoreMismatch, StoreUnavailable
-from runner.store.calls import Change, HomeCall, Page, Verdict
-from runner.store.listing import IndexCursor
+from runner.store.calls import Change, HomeCall, IndexCursor, Page, Verdict
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from tests.contract.samples import (
@@ -24,6 +23,7 @@ from tests.contract.samples import (
     call_of,
     closed,
     deadlines,
+    due_between,
     indexes_equal_records,
     kept_at,
     key_in,
@@ -37,7 +37,7 @@ from tests.integration.lost_answers import LostAnswers
 from tests.servers.redis_server import RedisServer
 
 LOST_SECONDS: Final = 1.0
-KEPT: Final = Skipped(5)
+KEPT: Final = Done(5)
 
 
 def unavailable(store: ListedRedisStore) -> None:
@@ -54,7 +54,7 @@ def unavailable(store: ListedRedisStore) -> None:
         lambda: store.load(1, [(record.key, Source(1, 0, 0))]),
         lambda: store.apply([call]),
         lambda: store.due([deadlines(store, record.key, 0)], 1),
-        lambda: store.due_between([DOMAIN], HOMES, (None, None), Page(1)),
+        lambda: due_between(store, [DOMAIN], HOMES, (None, None), Page(1)),
         lambda: store.note_timeout([DOMAIN], PAST),
         lambda: store.last_timeout(DOMAIN),
         lambda: store.note_committed(1, {0: 1}),

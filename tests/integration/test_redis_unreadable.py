@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 import redis
 
-from runner.actions.decision import Skipped
+from runner.actions.decision import Done
 from runner.errors import StoreUnreadable
 from runner.store.calls import HomeCall, Page, Verdict
 from runner.store.indexing import parse_removal
@@ -21,6 +21,7 @@ from tests.contract.samples import (
     PAST,
     apply,
     deadlines,
+    due_between,
     key_in,
     opened,
     removals,
@@ -66,9 +67,9 @@ def test_a_kept_decision_that_is_none_is_said_to_be_that(
     store: ListedRedisStore, redis_client: redis.Redis, value: bytes
 ) -> None:
     key = key_in(store, 1)
-    assert apply(store, HomeCall(0, 0, ((7, Skipped(NOW)),)), shard=1) is Verdict.APPLIED
+    assert apply(store, HomeCall(0, 0, ((7, Done(NOW)),)), shard=1) is Verdict.APPLIED
     name = store._keys.home(1, 0)
-    [field] = [field for field, held in redis_client.hgetall(name).items() if b"skipped" in held]
+    [field] = [field for field, held in redis_client.hgetall(name).items() if b"done" in held]
     redis_client.hset(name, field, value)
     with pytest.raises(StoreUnreadable, match="a decision that is none of this version"):
         store.load(1, [(key, Source(1, 0, 7))])
@@ -81,7 +82,7 @@ def test_an_entry_of_an_index_that_is_none_is_shown(
     record, _ = task(store)
     redis_client.zadd(store._keys.index(deadlines(store, record.key, 0)), {member: PAST - 1})
     with pytest.raises(StoreUnreadable, match=r"Redis holds .* take it out"):
-        store.due_between([DOMAIN], HOMES, (None, NOW), Page(10))
+        due_between(store, [DOMAIN], HOMES, (None, NOW), Page(10))
     with pytest.raises(StoreUnreadable, match=r"Redis holds .* take it out"):
         list_tasks(store, TaskFilter([DOMAIN], HOMES), Page(10))
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from runner.actions.decision import Decision, OutgoingMessage
+from runner.actions.decision import ACK, Decision, Done, OutgoingMessage
 from runner.actions.incoming import TIMER, Incoming
 from runner.actions.plan import TaskPlan
 from runner.actions.timer_token import TimerToken
@@ -268,19 +268,69 @@ class OffsetsFirst:
 class TellsWhatStands(Changelog):
     """Tells the record as later events left it, when an event is redelivered."""
 
-    def change_by(self, record: Record, source: Source) -> OutgoingMessage | None:
+    def changes_by(
+        self, record: Record, written: Mapping[str, bytes | None], source: Source
+    ) -> tuple[OutgoingMessage, ...]:
         """Return the record as it stands."""
-        changed = super().change_by(record, source)
-        return None if changed is None else self.changed(record)
+        del written
+        told = super().changes_by(record, {}, source)
+        return (self.changed(record),) if told else told
 
 
 class TellsOnce(Changelog):
     """Tells nothing when an event is redelivered."""
 
-    def change_by(self, record: Record, source: Source) -> OutgoingMessage | None:
+    def changes_by(
+        self, record: Record, written: Mapping[str, bytes | None], source: Source
+    ) -> tuple[OutgoingMessage, ...]:
         """Return nothing."""
-        del record, source
-        return None
+        del record, written, source
+        return ()
+
+
+class TellsLifeAsItStands(Changelog):
+    """Tells what verbs wrote as later verbs left it, when an event is redelivered."""
+
+    def changes_by(
+        self, record: Record, written: Mapping[str, bytes | None], source: Source
+    ) -> tuple[OutgoingMessage, ...]:
+        """Take the parts from the record instead of the kept decision."""
+        return super().changes_by(record, {**written, **record.all_parts} if written else written, source)
+
+
+class LeavesAPartOut(Changelog):
+    """Does not tell what a comment says, as if it were in the life of its task."""
+
+    def changes(
+        self, record: Record, *, is_state_new: bool, written: Mapping[str, bytes | None], source: str
+    ) -> tuple[OutgoingMessage, ...]:
+        """Leave comments out."""
+        told = {name: part for name, part in written.items() if not name.startswith("comment")}
+        return super().changes(record, is_state_new=is_state_new, written=told, source=source)
+
+
+class KeepsOldParts(Decider):
+    """Begins a new generation with the parts of the one before."""
+
+    def decision(
+        self, work: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
+    ) -> Decision | None:
+        """Leave the old parts where they are."""
+        decision = super().decision(work, record, loaded, batch_state)
+        if decision is None or not isinstance(decision.outcome, Done) or decision.outcome.reply != ACK:
+            return decision
+        return structs.replace(decision, outcome=structs.replace(decision.outcome, written=None))
+
+
+class ForgetsVerbs(Decider):
+    """Does not remember the verbs of the present round: a repeat is another change."""
+
+    def decision(
+        self, work: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
+    ) -> Decision | None:
+        if record is not None and record.life is not None and work.item.source not in loaded.kept:
+            record = structs.replace(record, life=structs.replace(record.life, identities=()))
+        return super().decision(work, record, loaded, batch_state)
 
 
 class RemovesUncommitted(Retention):
@@ -385,6 +435,16 @@ BREAKS: Final[dict[str, Break]] = {
         "a redelivered event is told as the record stands", Rules(makers=Makers(changelog=TellsWhatStands))
     ),
     "feed-once": Break("a redelivered event is not told", Rules(makers=Makers(changelog=TellsOnce))),
+    "life-ahead": Break(
+        "what a redelivered verb wrote is told as it stands",
+        Rules(makers=Makers(changelog=TellsLifeAsItStands)),
+    ),
+    "part": Break("a part is not told", Rules(makers=Makers(changelog=LeavesAPartOut))),
+    "old-parts": Break(
+        "a new generation keeps the parts of the one before",
+        Rules(makers=Makers(harness=deciding_with(KeepsOldParts))),
+    ),
+    "verbs": Break("verbs are not remembered", Rules(makers=Makers(harness=deciding_with(ForgetsVerbs)))),
     "feed-removal": Break(
         "a task is told to be gone before its closing is committed",
         Rules(makers=Makers(retention=RemovesUncommitted)),

@@ -14,6 +14,7 @@ class Kind(Enum):
     PROCEED = "ProceedTask"
     TIMEOUT = "TimeoutTask"
     BETWEEN = "TimeoutBetween"
+    COMMENT = "CommentTask"
     POISON = "poison"
     FOREIGN = "foreign"
 

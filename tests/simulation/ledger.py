@@ -24,6 +24,7 @@ _STATUSES: Final = {
     Kind.PROCEED: {"SUCCESS", "FAIL"},
     Kind.TIMEOUT: {"SUCCESS", "FAIL"},
     Kind.BETWEEN: {"SUCCESS"},
+    Kind.COMMENT: {"SUCCESS", "FAIL"},
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
+from zlib import crc32
 
 import msgspec
 
@@ -27,6 +28,8 @@ DRAWN: Final = "drawn"
 _DRAW: Final = "[uuid(), now()]"
 _DRAWING: Final = 0.2
 """How often a command has such patterns: they take as long as all the rest."""
+
+PEOPLE: Final = ("ann", "bob")
 
 _PLAIN: Final = {"enrichPath": "done"}
 _DRAWN: Final = {
@@ -140,6 +143,8 @@ class Load:
             self._later(self._gap(), lambda: self._command(task))
 
     def _command(self, task: Sent) -> None:
+        if self._rng.random() < self._profile.comments:
+            self._comment(task)
         kind = Kind.PROCEED if self._rng.random() < 0.8 else Kind.TIMEOUT
         marker = self._marker("c")
         draws = kind is Kind.PROCEED and self._rng.random() < _DRAWING
@@ -160,6 +165,28 @@ class Load:
         value = _envelope(kind, command.identity, task.domain, payload, parameters)
         partition = self._mostly(task.partition)
         self._send(replace(command, partition=partition, value=value, payload=payload))
+
+    def _comment(self, task: Sent) -> None:
+        """Comment on a task, or edit or delete a comment, perhaps of another; now and then once more."""
+        marker = self._marker("c")
+        number = self._rng.choice((None, None, None, 1, 1, 2))
+        deletes = number is not None and self._rng.random() < 0.3
+        values = (
+            {"text": marker} if number is None else {"commentId": number, "text": marker, "delete": deletes}
+        )
+        self._send_comment(marker, marker, task, values)
+        if self._rng.random() < 0.3:
+            self._later(
+                self._repeat_gap(), lambda: self._send_comment(self._marker("c"), marker, task, values)
+            )
+
+    def _send_comment(self, marker: str, identity: str, task: Sent, values: dict[str, Any]) -> None:
+        payload = {"c": marker, "taskId": task.task_id}
+        person = PEOPLE[crc32(identity.encode()) % len(PEOPLE)]
+        value = _envelope(Kind.COMMENT, identity, task.domain, payload, values, person)
+        partition = self._mostly(task.partition)
+        about = Sent(marker, Kind.COMMENT, identity, partition, value, task.domain, task.task_id, payload)
+        self._send(about)
 
     def _loop(self, task: Sent) -> None:
         """Start the same id again: the saga has come back to the step."""
@@ -265,11 +292,17 @@ def header(headers: Headers, name: str) -> str | None:
 
 
 def _envelope(
-    kind: Kind, identity: str, domain: str | None, payload: dict[str, Any], parameters: dict[str, Any]
+    kind: Kind,
+    identity: str,
+    domain: str | None,
+    payload: dict[str, Any],
+    parameters: dict[str, Any],
+    person: str | None = None,
 ) -> bytes:
+    origin = {} if person is None else {"origin": {"id": person}}
     return _encode(
         {
-            "requestMeta": {"id": f"r-{identity}"},
+            "requestMeta": {"id": f"r-{identity}", **origin},
             "sagaMeta": [{"sagaId": "g", "stepId": "x"}],
             "eventMeta": {
                 "requestTime": identity,

@@ -120,7 +120,7 @@ class Reference:
         stack: list[tuple[tuple[int, ...], Record | None]] = [(start, None)]
         while stack:
             places, record = stack.pop()
-            known = (places, None if record is None else (record.revision, record.state))
+            known = (places, None if record is None else (record.revision, record.state, record.life))
             if known in dead_ends:
                 continue
             dead_ends.add(known)
@@ -164,7 +164,7 @@ class Reference:
         now = event.reply or resume
         decision = decide(event.plan, record, now.at_ms if now else 0, self._terms.policy, self._renderer)
         seen = self._seen(event, decision, resume)
-        if [_bytes(emit) for emit in decision.emits] != seen:
+        if [_bytes(emit) for emit in decision.messages] != seen:
             return []
         return [decision.record or record]
 
@@ -174,7 +174,7 @@ class Reference:
             copy = event.copy
             fits = isinstance(decision.outcome, Forwarded) and decision.outcome.home == copy.partition
             return [(copy.key, copy.value, copy.headers)] if fits else [("a copy",)]
-        closes = len(decision.emits) == 2 or (event.is_timer and bool(decision.emits))
+        closes = len(decision.messages) == 2 or (event.is_timer and bool(decision.messages))
         expected = [resume] if closes else []
         expected += [] if event.is_timer else [event.reply]
         return [_seen_bytes(answer) for answer in expected]
@@ -214,7 +214,12 @@ def _moment(head: tuple[int, Event]) -> int:
 def _is_same(replayed: Record | None, stored: Record | None) -> bool:
     if stored is None:
         return replayed is None or replayed.state.closing is not None
-    return replayed is not None and (replayed.state, replayed.start) == (stored.state, stored.start)
+    return replayed is not None and _content(replayed) == _content(stored)
+
+
+def _content(record: Record) -> tuple[object, ...]:
+    """Return all of a record that does not depend on how often the task was removed and made again."""
+    return record.state, record.start, record.all_parts
 
 
 def _bytes(emit: OutgoingMessage) -> tuple[object, ...]:

@@ -11,9 +11,19 @@ from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
 from runner.errors import StoreLost, StoreUnavailable
-from runner.store.calls import Completeness, Due, Index, Loaded, Opened, Ownership, Page, ShardCall, Verdict
+from runner.store.calls import (
+    NO_READS,
+    Completeness,
+    Due,
+    Index,
+    IndexCursor,
+    Loaded,
+    Opened,
+    Ownership,
+    ShardCall,
+    Verdict,
+)
 from runner.store.connection.command import OnWait, idle
-from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.testing.memory_store import MemoryStore
@@ -81,12 +91,15 @@ class StoreClient:
         reads: Sequence[tuple[TaskKey, Source]],
         completeness: Completeness | None = None,
         on_wait: OnWait = idle,
+        parts: Mapping[TaskKey, Collection[str]] = NO_READS,
     ) -> Loaded:
         """Return records and kept decisions."""
         on_wait()
-        return self._asked(
-            "load", lambda: self._bound(lambda: self._redis.store.load(incarnation, reads, completeness))
-        )
+
+        def load() -> Loaded:
+            return self._redis.store.load(incarnation, reads, completeness, parts=parts)
+
+        return self._asked("load", lambda: self._bound(load))
 
     def bind_server(self) -> bool:
         """Take the server that is there now; one that has lost everything is opened again."""
@@ -158,11 +171,11 @@ class StoreClient:
         """Note that there are more homes."""
         self._asked("note", lambda: self._redis.store.add_homes(incarnation, homes))
 
-    def due_between(
-        self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
-    ) -> tuple[int, DuePage]:
-        """Return a page of what is due in a period."""
-        return self._asked("due", lambda: self._redis.store.due_between(domains, homes, period, page))
+    def entries(
+        self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
+    ) -> dict[Index, Sequence[tuple[str, int]]]:
+        """Return entries of each index."""
+        return self._asked("due", lambda: self._redis.store.entries(cursors, to_ms, limit))
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
         """Raise the last timeout."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 
-from runner.store.calls import Index, Ownership, ShardCall, Verdict
-from runner.store.indexing import entry_of
-from runner.store.versions import revision_of
-from runner.tasks.record import Record, TaskKey, read_record
-from runner.testing.memory_store import MemoryStore
+from runner.store.calls import Entry, Ownership, ShardCall, Verdict
+from runner.store.indexing import entries_of
+from runner.tasks.record import Record, TaskKey
+from runner.testing.memory_store import MemoryStore, Stored, read_stored
 from tests.simulation.history import Violation
 from tests.simulation.losses import Lost
 
@@ -35,7 +35,7 @@ class WatchedRedis:
         """Tasks that were removed, and that a replica without the last writes had still."""
         self.ownership = ownership
         self.removed: set[TaskKey] = set()
-        self._entries: dict[TaskKey, tuple[Index, str, int]] = {}
+        self._entries: dict[TaskKey, tuple[Entry, ...]] = {}
 
     def apply_shard(self, call: ShardCall, said: Callable[..., None]) -> Verdict:
         """Carry out one call, and look at what it changed."""
@@ -60,16 +60,17 @@ class WatchedRedis:
                 self._check(key, old, new)
                 self._note(key, new, call.shard)
                 self._happened(_what(old, new), key)
-        if self._is_restored() and self.store.all_index_entries() != set(self._entries.values()):
+        if self._is_restored() and self.store.all_index_entries() != set(
+            chain.from_iterable(self._entries.values())
+        ):
             raise Violation(f"the indexes differ from the records after a call on {keys}")
         return verdict
 
     def recount(self) -> None:
         """Take the records as they stand: something was lost, or restored."""
-        entries = {
-            record.key: entry_of(record, self.store.shard(record.key.id)) for record in self.store.records()
+        self._entries = {
+            record.key: entries_of(record, self.store.shard(record.key.id)) for record in self.store.records()
         }
-        self._entries = {key: entry for key, entry in entries.items() if entry is not None}
 
     def lose(self, taken: Lost) -> None:
         """Lose what was not there before, or everything."""
@@ -82,11 +83,7 @@ class WatchedRedis:
         self.recount()
 
     def _note(self, key: TaskKey, new: Record | None, shard: int) -> None:
-        entry = entry_of(new, shard)
-        if entry is None:
-            self._entries.pop(key, None)
-        else:
-            self._entries[key] = entry
+        self._entries[key] = entries_of(new, shard)
 
     def _is_restored(self) -> bool:
         """Whether no shard is half restored, in which entries may stand for nothing yet."""
@@ -100,13 +97,16 @@ class WatchedRedis:
             self._check_removal(key, old)
             return
         same = new.state.source == old.state.source
-        if not old.is_open and same:
+        if not old.is_open and same and new.state != old.state:
             raise Violation(f"the closed record of {key} was changed")
         if same and new.start != old.start:
             raise Violation(f"the starting event of {key} was changed")
-        # Closed, then open, then closed: parity tells which, and one more for every new generation.
+        # A revision for every verb of this generation, one for its end, one for each new generation.
         steps = new.revision - old.revision
-        if steps < 1 or (steps % 2 == 0) != (old.is_open == new.is_open) or (same and steps != 1):
+        verbs = _verbs(new) - (_verbs(old) if same else 0)
+        ended = not new.is_open and (old.is_open or not same)
+        least = verbs + ended + (not same)
+        if steps < least or (same and steps != least) or steps < 1:
             raise Violation(f"{key} went from revision {old.revision} to {new.revision}")
 
     def _check_removal(self, key: TaskKey, old: Record) -> None:
@@ -117,16 +117,19 @@ class WatchedRedis:
             raise Violation(f"the record of {key} was removed early")
 
 
-def _read(key: TaskKey, stored: tuple[str, bytes, bytes] | None) -> Record | None:
-    if stored is None:
-        return None
-    version, state, start = stored
-    return read_record(key, revision_of(version), state, start)
+def _read(key: TaskKey, stored: Stored | None) -> Record | None:
+    return None if stored is None else read_stored(key, stored, stored.parts)
+
+
+def _verbs(record: Record) -> int:
+    return 0 if record.life is None else record.life.history
 
 
 def _what(old: Record | None, new: Record | None) -> str:
     if new is None:
         return "removed"
+    if old is not None and old.state == new.state:
+        return "changed by a verb"
     if not new.is_open:
         return "closed"
     return "started" if old is None else "replaced"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.actions.decision import Skipped
+from runner.actions.decision import Done
 from runner.store.calls import HomeCall, ShardCall, Verdict
 from runner.store.connection.exchange import Exchange
 from runner.store.connection.single import SingleConnection
@@ -91,7 +91,7 @@ def test_the_store_makes_a_call_while_the_one_before_it_is_under_way() -> None:
             link.said.append("packed")
             return super().__iter__()
 
-    kept = tuple((offset, Skipped(offset)) for offset in range(2000))
+    kept = tuple((offset, Done(offset)) for offset in range(2000))
     calls = [ShardCall(shard, 1, Homes((HomeCall(0, 0, kept),)), ()) for shard in (0, 1)]
     store = RedisStore(SingleConnection(link))  # type: ignore[arg-type]
     assert store.apply(calls) == [Verdict.APPLIED, Verdict.APPLIED]

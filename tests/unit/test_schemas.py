@@ -13,12 +13,12 @@ from typing import Any, Final
 import pytest
 from msgspec import structs
 
-from runner.actions.decision import Closed, Decision
+from runner.actions.decision import Decision, Done
 from runner.actions.incoming import Incoming
 from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
 from runner.actions.registry import (
-    TASK_ACTIONS,
     TIMEOUT_BETWEEN,
+    VERBS,
     answer_without_record,
     decide,
     is_addressed,
@@ -47,7 +47,8 @@ from tests.unit.actions.events import (
 )
 from tests.unit.actions.schemas import FOLDER, complaints, validator
 
-ACTIONS: Final = (*TASK_ACTIONS, TIMEOUT_BETWEEN)
+ANN: Final = {"claims": {"sub": "ann"}}
+ACTIONS: Final = (*VERBS, TIMEOUT_BETWEEN)
 RENDERER: Final = Renderer(POLICY, OUTLET)
 
 
@@ -146,10 +147,11 @@ def everything_read(action: str) -> Reading:
         {},
         {"timeoutOn": NOW},
         {"meta": {"domain": "nope"}},
+        {"text": "a comment"},
         {"enrichPath": "taskId", "fromTimePath": "from", "toTimePath": "to"},
     )
     for parts in sent:
-        one = reading.watch(incoming(envelope(action, **parts)))
+        one = reading.watch(incoming(envelope(action, request=ANN, **parts)))
         assert is_addressed(one.event, POLICY)
         _decide_all(one, reading)
     return reading
@@ -159,14 +161,14 @@ def _decide_all(one: Incoming, reading: Reading) -> None:
     asked = plan(one, POLICY)
     match asked:
         case ImmediateAnswer():
-            assert answer_without_record(asked, NOW, RENDERER).emits
+            assert answer_without_record(asked, NOW, RENDERER).messages
         case PeriodPlan():
             assert decide_period(asked, DuePage((), None), NOW, POLICY, RENDERER)
         case TaskPlan():
             record = started(start(meta={"outputElement": "out"}))
             for found in (None, record, closed_by(timeout(), record)):
                 made = decide(asked, found, NOW, POLICY, RENDERER)
-                assert made.emits
+                assert made.messages
                 if made.status == "ACK" and made.record is not None:
                     _resume(made, one, reading)
 
@@ -177,8 +179,8 @@ def _resume(made: Decision, one: Incoming, reading: Reading) -> None:
     of = made.record
     record = WatchedRecord(of.key, of.revision, of.state, of.start, event=reading.watch(one).event)
     end = proceed(enrichPath="$")
-    closed = Closed(NOW, Status.PROCEEDED, reply=False)
-    assert RENDERER.emits(closed, end, record.key, record)
+    closed = Done(NOW, None, Status.PROCEEDED)
+    assert RENDERER.messages(closed, end, record.key, record)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -260,7 +262,7 @@ def _cases() -> list[tuple[str, str, bool]]:
 
 def _refused(action: str, meta: dict[str, Any]) -> bool:
     """Whether the code has something against a value of eventMeta."""
-    one = incoming(envelope(action, wrong_meta=meta, **_time_path(action)))
+    one = incoming(envelope(action, wrong_meta=meta, request=ANN, **_time_path(action)))
     if action != TIMEOUT_BETWEEN:
         decision = answer(one, None if action == "StartTask" else started())
         return decision.status == "FAIL" and failure(decision)["code"] in REFUSALS

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 from runner.changelog.comparison import Comparison, ComparisonScope, GrowingChangelog, Standing
 from runner.changelog.reader import KafkaChangelog
 from runner.changelog.snapshot import ChangelogRecord
-from runner.cli.task.finding import require_layout
+from runner.cli.task.finding import require_settings
 from runner.cli.wiring.store import WAY_OUT, connect_store, said_with_remedy
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
@@ -139,7 +139,7 @@ class RestoreSite:
                 f"no worker has run under redis.prefix {self.config.redis.prefix}, so there are no tasks "
                 "yet: what begins now begins with a changelog"
             )
-        require_layout(space, self.config)
+        require_settings(space, self.config)
         self._require_same("kafka.group", space.group, self.config.kafka.group)
         return space
 

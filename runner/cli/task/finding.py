@@ -10,7 +10,6 @@ from runner.cli.wiring.store import connect_store, said_with_remedy
 from runner.config import Config
 from runner.errors import FatalError, StoreMismatch, StoreUnavailable
 from runner.store.calls import KeySpace
-from runner.store.keys import LAYOUT
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import Record, TaskKey
 
@@ -30,7 +29,7 @@ def open_tasks(config: Config) -> Iterator[tuple[RedisStore, KeySpace]]:
                 f"there are no tasks at all under redis.prefix {config.redis.prefix}: no worker has run on "
                 "this Redis with it; check the redis section, redis.prefix above all"
             )
-        require_layout(space, config)
+        require_settings(space, config)
         yield store, space
     except StoreUnavailable as error:
         raise StoreUnavailable(said_with_remedy(error, config)) from error
@@ -66,14 +65,9 @@ def known_domains(config: Config, names: list[str] | None) -> list[str]:
     return names or known
 
 
-def require_layout(space: KeySpace, config: Config) -> None:
+def require_settings(space: KeySpace, config: Config) -> None:
     """StoreMismatch where tasks lie elsewhere than this configuration would look for them."""
     prefix = config.redis.prefix
-    if space.layout != LAYOUT:
-        raise StoreMismatch(
-            f"the tasks under redis.prefix {prefix} are laid out in version {space.layout}, this program "
-            f"knows version {LAYOUT}; use the version of the runner that its workers have"
-        )
     for setting, stored, configured in (
         ("redis.shards", space.shards, config.redis.shards),
         ("topics.requests", space.topic, config.topics.requests),

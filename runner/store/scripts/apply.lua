@@ -5,11 +5,11 @@
 -- ARGV[1]   msgpack: { incarnation, homes, tasks, indexes, restoring, shard_token ('': not compared) }
 --             home   { base_offset, require_none_kept, { offset, ... of decisions to keep },
 --                      decided_up_to (-1: no applied offset is written or compared), partition }
---             task   { expected version ('': none), new ('': unchanged, '-': remove), is start given }
+--             task   { expected version ('': none), new ('': unchanged, '-': remove), { part, ... to
+--                      write }, { part, ... to remove } }
 --             index  { { member, ... to remove }, { epoch ms, member, ... to add } }
 --             restoring  { restore lease, BEGIN or WRITE or END or SET_OFFSET } for all homes, or false
--- ARGV[2..] bytes, in this order: the outcome of every offset, then of every task with a new
---           version its state and, where it is given, its start
+-- ARGV[2..] bytes, in this order: the outcome of every offset, then of every task its parts to write
 -- Returns   APPLIED, CONFLICT (a record changed, or a decision is kept already), SUPERSEDED (a later
 --           batch of a home has been seen here), or LOST (the applied offset of a home lies below its
 --           base offset, or the shard token is another one)
@@ -45,12 +45,12 @@ local function kept_offsets(key)
   return offsets
 end
 
-if shard_token ~= '' and redis.call('HGET', KEYS[#KEYS], 'note') ~= shard_token then return 'LOST' end
+if shard_token ~= '' and redis.call('HGET', KEYS[#KEYS], 'shard_token') ~= shard_token then return 'LOST' end
 
 local stored = {}
 for h, home in ipairs(homes) do
   local key, base_offset, require_none_kept, offsets, decided_up_to = KEYS[h], home[1], home[2], home[3], home[4]
-  local fields = redis.call('HMGET', key, 'incarnation', 'floor', 'mark', 'restorer')
+  local fields = redis.call('HMGET', key, 'incarnation', 'fence', 'applied_offset', 'restore_lease')
   local era, fence, restore_lease = tonumber(fields[1]) or 0, tonumber(fields[2]) or -1, fields[4]
   local is_current = era == incarnation
   local applied_offset = is_current and tonumber(fields[3]) or 0
@@ -83,7 +83,7 @@ local function keep(h, home, argument)
   local key, base_offset, offsets, decided_up_to = KEYS[h], home[1], home[3], home[4]
   -- The fence is written first: a hash that becomes empty is deleted, and while its slot moves to
   -- another node of a Cluster this node would refuse to create it again, in the middle of the script.
-  redis.call('HSET', key, 'incarnation', incarnation, 'floor', base_offset)
+  redis.call('HSET', key, 'incarnation', incarnation, 'fence', base_offset)
   local is_other_topic = stored[h][1] ~= incarnation
   if is_other_topic or stored[h][2] < base_offset then
     -- Events below the base offset are committed, so their decisions are never asked for again.
@@ -94,9 +94,9 @@ local function keep(h, home, argument)
     in_chunks('HDEL', key, trimmed)
   end
   -- Applied offset and restore lease of an earlier topic of this name say nothing of this topic.
-  if is_other_topic then redis.call('HDEL', key, 'mark', 'restorer') end
+  if is_other_topic then redis.call('HDEL', key, 'applied_offset', 'restore_lease') end
   local fields = {}
-  if decided_up_to >= 0 then fields = { 'mark', math.max(decided_up_to, stored[h][3]) } end
+  if decided_up_to >= 0 then fields = { 'applied_offset', math.max(decided_up_to, stored[h][3]) } end
   for o, offset in ipairs(offsets) do
     fields[#fields + 1] = offset
     fields[#fields + 1] = ARGV[argument + o]
@@ -107,15 +107,15 @@ end
 local function restore(h, home)
   local key, verified = KEYS[h], KEYS[#KEYS]
   if phase == 'BEGIN' then
-    redis.call('HSET', key, 'incarnation', incarnation, 'floor', home[1], 'restorer', restoring[1])
+    redis.call('HSET', key, 'incarnation', incarnation, 'fence', home[1], 'restore_lease', restoring[1])
     in_chunks('HDEL', key, kept_offsets(key))
-    redis.call('HDEL', key, 'mark')
+    redis.call('HDEL', key, 'applied_offset')
     redis.call('HDEL', verified, home[5], 'all')
     -- A worker that checked the shard before must not mark the home as verified: the shard token changes.
-    redis.call('HSET', verified, 'note', restoring[1])
+    redis.call('HSET', verified, 'shard_token', restoring[1])
   elseif phase == 'END' then
-    redis.call('HSET', key, 'mark', home[1])
-    redis.call('HDEL', key, 'restorer')
+    redis.call('HSET', key, 'applied_offset', home[1])
+    redis.call('HDEL', key, 'restore_lease')
   end
 end
 
@@ -125,15 +125,17 @@ for h, home in ipairs(homes) do
   argument = argument + #home[3]
 end
 for t, task in ipairs(tasks) do
-  local key, version, start = KEYS[#homes + t], task[2], task[3]
+  local key, version, parts, removed = KEYS[#homes + t], task[2], task[3], task[4]
   if version == '-' then
     redis.call('DEL', key)
-  elseif version ~= '' and start then
-    redis.call('HSET', key, 'version', version, 'state', ARGV[argument + 1], 'start', ARGV[argument + 2])
-    argument = argument + 2
   elseif version ~= '' then
-    redis.call('HSET', key, 'version', version, 'state', ARGV[argument + 1])
-    argument = argument + 1
+    local fields = { 'version', version }
+    for p, part in ipairs(parts) do
+      fields[#fields + 1], fields[#fields + 2] = part, ARGV[argument + p]
+    end
+    in_chunks('HSET', key, fields)
+    argument = argument + #parts
+    in_chunks('HDEL', key, removed)
   end
 end
 for i, index in ipairs(indexes) do

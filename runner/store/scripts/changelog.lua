@@ -6,8 +6,8 @@
 local owner, expected, new = KEYS[1], ARGV[1], ARGV[2]
 
 if redis.call('EXISTS', owner) == 0 then return '' end
-local changelog = redis.call('HGET', owner, 'feed') or 'none'
+local changelog = redis.call('HGET', owner, 'changelog') or 'none'
 local is_free = changelog == 'none' or changelog == 'lists' or string.sub(changelog, 1, 8) == 'filling/'
 if changelog ~= expected and not (expected == '' and is_free) then return changelog end
-if changelog ~= new then redis.call('HSET', owner, 'feed', new) end
+if changelog ~= new then redis.call('HSET', owner, 'changelog', new) end
 return new

@@ -3,17 +3,20 @@
 -- KEYS     the home hashes, as many as ARGV[1] has lists, then the task hashes, then, with base offsets,
 --          the hash of verified homes
 -- ARGV[1]  msgpack: { incarnation, { { offset, ... }, ... one list a home },
---                     { base offset, ... of the homes } or false }
+--                     { base offset, ... of the homes } or false,
+--                     { { place of a task among the tasks, { part, ... to read besides } }, ... } }
 -- Returns  { now_ms, { outcome or false, ... in the order of homes and offsets },
---            { { version, state, start }, ... }, the shard token, with base offsets };
+--            { { version, state, start, life, part, ... }, ... }, the shard token, with base offsets };
 --          with base offsets, { -1, key } instead unless the shard is known to be complete for these reads
 local call = cmsgpack.unpack(ARGV[1])
 local incarnation, homes, base_offsets = call[1], call[2], call[3]
+local parts = {}
+for _, read in ipairs(call[4]) do parts[read[1]] = read[2] end
 -- unpack() has a bounded stack.
 local CHUNK = 1000
 
 for h, base_offset in ipairs(base_offsets or {}) do
-  local fields = redis.call('HMGET', KEYS[h], 'incarnation', 'mark', 'restorer')
+  local fields = redis.call('HMGET', KEYS[h], 'incarnation', 'applied_offset', 'restore_lease')
   local is_current = tonumber(fields[1]) == incarnation
   local applied_offset = is_current and tonumber(fields[2]) or 0
   local restore_lease = is_current and fields[3]
@@ -35,18 +38,18 @@ end
 
 local records = {}
 for t = #homes + 1, base_offsets and #KEYS - 1 or #KEYS do
-  local record = redis.call('HMGET', KEYS[t], 'version', 'state', 'start')
+  local record = redis.call('HMGET', KEYS[t], 'version', 'state', 'start', 'life', unpack(parts[t - #homes] or {}))
   records[#records + 1] = record
 end
-local verified = base_offsets and redis.call('HMGET', KEYS[#KEYS], 'server', 'note', 'all')
+local verified = base_offsets and redis.call('HMGET', KEYS[#KEYS], 'server', 'shard_token', 'all')
 -- Without a shard token of this server, the shard may have lost something and is not verified yet.
 if base_offsets and (verified[1] ~= SERVER or not verified[2]) then return { -1, KEYS[#KEYS] } end
 if base_offsets and verified[3] ~= SERVER then
   for _, record in ipairs(records) do
-    -- A closed record (every second revision) proves nothing: it may have been removed and its task
-    -- started again in another home, of which this shard has lost everything.
-    local revision = record[1] and tonumber(string.match(record[1], '^%d+')) or 0
-    if revision % 2 == 0 then return { -1, KEYS[#KEYS] } end
+    -- A closed record proves nothing: it may have been removed and its task started again in another
+    -- home, of which this shard has lost everything.
+    local is_open = record[1] and string.match(record[1], '^%d+;open;')
+    if not is_open then return { -1, KEYS[#KEYS] } end
   end
 end
 

@@ -13,7 +13,7 @@ for i = 4, #ARGV, 2 do
   local stored = redis.call('HGET', owner, ARGV[i])
   local value = ARGV[i + 1]
   -- A changelog that cannot (yet) be restored from may be dropped; this also ends a filling.
-  local is_free = ARGV[i] == 'feed' and stored and (stored == 'lists' or string.sub(stored, 1, 8) == 'filling/')
+  local is_free = ARGV[i] == 'changelog' and stored and (stored == 'lists' or string.sub(stored, 1, 8) == 'filling/')
     and (value == 'none' or value == 'lists')
   if stored and stored ~= value and not is_free then return { 'MISMATCH', ARGV[i], stored, value } end
 end

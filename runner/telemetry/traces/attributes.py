@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from runner.actions.decision import Closed, Decision, OutgoingMessage, Refused
+from runner.actions.decision import Decision, Done, OutgoingMessage, Refused
 from runner.actions.plan import PeriodPlan, TaskPlan
 from runner.worker.in_flight import InFlight
 
@@ -85,7 +85,9 @@ def error_of(item: InFlight) -> tuple[str, str] | None:
 
 def resumed_by(decision: Decision | None) -> OutgoingMessage | None:
     """Return the resumed event among the messages of a decision."""
-    return decision.emits[0] if decision is not None and isinstance(decision.outcome, Closed) else None
+    if decision is None or not isinstance(decision.outcome, Done) or decision.outcome.resumed is None:
+        return None
+    return decision.messages[0]
 
 
 def _of_event(item: InFlight) -> Attributes:

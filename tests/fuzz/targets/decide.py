@@ -144,7 +144,7 @@ def check(data: bytes) -> None:
         return
     if isinstance(decision.outcome, Refused):
         check_refusal(EventError(decision.outcome.code, decision.outcome.message))
-    for emit in decision.emits:
+    for emit in decision.messages:
         check_emit(emit, first, record)
     if isinstance(plan(first, case.policy), TaskPlan):
         check_redelivery(again, decision, case)
@@ -194,7 +194,7 @@ def as_data(decision: Decision | None) -> Any:
     if decision is None:
         return None
     entry = None if decision.record is None else encode_entry(decision.record)
-    return encode_outcome(decision.outcome), decision.emits, entry, decision.status
+    return encode_outcome(decision.outcome), decision.messages, entry, decision.status
 
 
 def check_emit(emit: OutgoingMessage, one: Incoming, record: Record | None) -> None:
@@ -229,7 +229,7 @@ def check_redelivery(again: Incoming, decision: Decision, case: Case) -> None:
     asked = plan(again, wide)
     assert isinstance(asked, TaskPlan)
     replayed = replay(asked, after, kept, Renderer(wide, case.topics))
-    assert (replayed.emits, replayed.status) == (decision.emits, decision.status)
+    assert (replayed.messages, replayed.status) == (decision.messages, decision.status)
 
 
 def check_record(record: Record) -> None:

@@ -5,22 +5,12 @@ what it stands for, then the bytes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
 
-from runner.actions.decision import (
-    Acknowledged,
-    Closed,
-    Dropped,
-    Forwarded,
-    Refused,
-    Repeated,
-    Skipped,
-    decode_outcome,
-    encode_outcome,
-)
+from runner.actions.decision import ACK, Done, Dropped, Forwarded, Refused, decode_outcome, encode_outcome
 from runner.actions.plan import TaskPlan
 from runner.actions.registry import decide, plan, replay
 from runner.actions.render import Renderer
@@ -30,7 +20,7 @@ from runner.errors import ChangelogUnreadable, EventError, StoreUnreadable
 from runner.store.calls import Index, IndexKind, Page
 from runner.store.indexing import parse_removal, task_id_of
 from runner.store.listing import BadCursor, TaskFilter, list_tasks
-from runner.store.paging import IndexRange, page_between
+from runner.store.paging import due_between
 from runner.store.versions import revision_of
 from runner.tasks.due import parse_member
 from runner.tasks.record import Record, Status, TaskKey, encode_part, read_record
@@ -68,6 +58,11 @@ def state(data: bytes) -> None:
 
 def begin(data: bytes) -> None:
     use(read_record(TaskKey("orders", "task-1"), 3, STATE, data))
+
+
+def life(data: bytes) -> None:
+    """What verbs have done, as Redis has it."""
+    use(read_record(TaskKey("orders", "task-1"), 3, STATE, START, data, {"comment/1": data}))
 
 
 def entry(data: bytes) -> None:
@@ -128,15 +123,20 @@ def cursors(data: bytes) -> None:
     """Where a list, or a period, goes on."""
     text = data.decode("utf-8", "ignore")
 
-    def read(index_range: IndexRange, limit: int) -> Sequence[Sequence[tuple[str, int]]]:
-        assert index_range.after is None or len(index_range.after) == 2
-        return [[("1/0@1;0;t", NOW)][:limit] for _ in index_range.indexes]
-
-    page_between(["orders"], 4, 4, (None, NOW), Page(3, text), read)
+    due_between(MemoryStore(lambda: NOW, 4), ["orders"], 4, (None, NOW), Page(3, text))
     list_tasks(MemoryStore(lambda: NOW, 4), TaskFilter(["orders"], 4), Page(3, text))
 
 
-WAYS: Final[tuple[Callable[[bytes], None], ...]] = (state, begin, entry, outcome, members, marks, cursors)
+WAYS: Final[tuple[Callable[[bytes], None], ...]] = (
+    state,
+    begin,
+    life,
+    entry,
+    outcome,
+    members,
+    marks,
+    cursors,
+)
 
 
 def seeds() -> Iterable[bytes]:
@@ -148,13 +148,13 @@ def seeds() -> Iterable[bytes]:
             yield b"\x01" + encode_part(record.start)
             yield b"\x02" + encode_entry(record)
     for kept in (
-        Acknowledged(NOW, 0, None),
-        Acknowledged(NOW, 3, NOW),
-        Closed(NOW, Status.PROCEEDED, reply=True),
-        Closed(NOW, Status.TIMED_OUT, reply=False),
-        Repeated(NOW),
+        Done(NOW, ACK),
+        Done(NOW, ACK),
+        Done(NOW, resumed=Status.PROCEEDED, has_output=True),
+        Done(NOW, None, Status.TIMED_OUT),
+        Done(NOW, has_output=True),
         Refused(NOW, 10118, "there is none", ignored=False),
-        Skipped(NOW),
+        Done(NOW),
         Forwarded(2),
         Dropped("why"),
     ):

@@ -19,11 +19,11 @@ from runner.actions.decision import Decision, OutgoingMessage, decode_outcome, e
 from runner.actions.incoming import Headers, Incoming
 from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan
 from runner.actions.policy import DomainPolicy, Policy
-from runner.actions.registry import answer_without_record, decide, plan, replay
+from runner.actions.registry import VERBS, answer_without_record, decide, plan, replay
 from runner.actions.render import Renderer
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import NO_RULES, MetaRules, read_event, require_answerable
-from runner.tasks.record import Record, encode_part, read_record
+from runner.tasks.record import LIFE, Record, encode_part, read_record
 from runner.tasks.source import Source
 from tests.unit.actions.schemas import complaints
 
@@ -91,7 +91,7 @@ def envelope(
         "payload": {"taskId": "task-1"} if payload is _UNSET else payload,
         "result": None,
     }
-    if action in {"StartTask", "ProceedTask", "TimeoutTask", "TimeoutBetween"}:
+    if action in {*VERBS, "TimeoutBetween"}:
         assert not complaints(f"event-meta/{action}", full["eventMeta"])
     if wrong_meta is not None:
         wrong = dict(wrong_meta)
@@ -174,7 +174,7 @@ def _check_replay(
     redelivered = plan(_read_again(one), policy)
     assert isinstance(redelivered, TaskPlan)
     replayed = replay(redelivered, record, kept, renderer)
-    assert replayed.emits == decision.emits
+    assert replayed.messages == decision.messages
     assert replayed.status == decision.status
     assert replayed.record is None
 
@@ -188,9 +188,11 @@ def _read_again(one: Incoming) -> Incoming:
 
 def stored(record: Record) -> Record:
     """Give a record as the store gives it back; it must be what its schema says."""
-    state, begin = encode_part(record.state), encode_part(record.start)
-    assert not complaints("record", {"state": json.loads(state), "start": json.loads(begin)})
-    back = read_record(record.key, record.revision, state, begin)
+    parts = {"state": encode_part(record.state), "start": encode_part(record.start), **record.all_parts}
+    assert not complaints("record", {name: json.loads(part) for name, part in parts.items()})
+    life = parts.get(LIFE)
+    back = read_record(record.key, record.revision, parts["state"], parts["start"], life, record.parts)
+    assert back.life == record.life
     assert back.state == record.state
     return back
 
@@ -198,14 +200,14 @@ def stored(record: Record) -> Record:
 def started(one: Incoming | None = None, *, now_ms: int = NOW, policy: Policy = POLICY) -> Record:
     """Give the record of a StartTask."""
     decision = answer(one or start(), now_ms=now_ms, policy=policy)
-    assert decision.record is not None, message(decision.emits[0]).result
+    assert decision.record is not None, message(decision.messages[0]).result
     return decision.record
 
 
 def closed_by(one: Incoming, record: Record, *, policy: Policy = POLICY) -> Record:
     """Give the record after a closing event."""
     decision = answer(one, record, policy=policy)
-    assert decision.record is not None, message(decision.emits[0]).result
+    assert decision.record is not None, message(decision.messages[0]).result
     return decision.record
 
 
@@ -249,23 +251,23 @@ def message(emit: OutgoingMessage) -> Message:
 
 def reply(decision: Decision) -> Message:
     """The reply of a decision: its last message, and the only one of its kind."""
-    kinds = [message(emit).kind for emit in decision.emits]
+    kinds = [message(emit).kind for emit in decision.messages]
     assert kinds.count("reply") == 1
     assert kinds[-1] == "reply"
-    return message(decision.emits[-1])
+    return message(decision.messages[-1])
 
 
 def resumed(decision: Decision) -> Message:
     """The resumed event of a decision: its first message, and the only one of its kind."""
-    kinds = [message(emit).kind for emit in decision.emits]
+    kinds = [message(emit).kind for emit in decision.messages]
     assert kinds.count("resume") == 1
     assert kinds[0] == "resume"
-    return message(decision.emits[0])
+    return message(decision.messages[0])
 
 
 def failure(decision: Decision) -> dict[str, Any]:
     """The error of a FAIL reply, which is all that came of the event: nothing was changed."""
-    assert len(decision.emits) == 1
+    assert len(decision.messages) == 1
     assert decision.record is None
     assert decision.status == "FAIL"
     said = reply(decision)

@@ -222,10 +222,10 @@ def check_decision(one: Incoming, decided: Callable[[], Decision]) -> Decision |
         note("not even a FAIL can be delivered")
         return None
     note(decision.status)
-    assert decision.emits or isinstance(decision.outcome, Dropped)
-    if not decision.emits:
+    assert decision.messages or isinstance(decision.outcome, Dropped)
+    if not decision.messages:
         assert one.is_timer
-    for emit in decision.emits:
+    for emit in decision.messages:
         if emit.stream != POLICY.requests:
             assert message(emit).status
     return decision
@@ -234,7 +234,7 @@ def check_decision(one: Incoming, decided: Callable[[], Decision]) -> Decision |
 def check_redelivery(asked: TaskPlan, decision: Decision, record: Record | None, renderer: Renderer) -> None:
     kept = decode_outcome(encode_outcome(decision.outcome))
     after = record if decision.record is None else stored(decision.record)
-    assert replay(asked, after, kept, renderer).emits == decision.emits
+    assert replay(asked, after, kept, renderer).messages == decision.messages
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])

@@ -292,7 +292,7 @@ def test_skip_pattern_answers_success_without_acting(action: str, pattern: str |
     decision = answer(one, None if action == "StartTask" else started())
     if skipped:
         assert decision.record is None
-        assert len(decision.emits) == 1
+        assert len(decision.messages) == 1
         said = reply(decision)
         assert said.status == "SUCCESS"
         assert said.payload == payload
@@ -361,7 +361,7 @@ def test_an_ignored_error_whose_success_cannot_be_delivered_fails_all_the_same()
     for codes in ("10118", "10118,13020"):
         decision = answer(proceed(payload=fill, ignoreErrors=codes), topics=topics)
         assert code(decision) == UNDELIVERABLE
-        assert message(decision.emits[0]).payload is None
+        assert message(decision.messages[0]).payload is None
     assert code(answer(start(meta={"responseStream": "evil"}, ignoreErrors="13020"))) == UNDELIVERABLE
 
 

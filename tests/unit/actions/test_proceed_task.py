@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from runner.actions.decision import Repeated
+from runner.actions.decision import Done
 from runner.errors import (
     FORBIDDEN,
     NOT_CONVERTIBLE,
@@ -89,7 +89,7 @@ def test_the_record_comes_first_so_a_stranger_on_a_closed_task_learns_that_it_is
 def test_the_resumed_event_goes_first_and_the_reply_second() -> None:
     decision = answer(proceed(), started())
     assert decision.status == "PROCEEDED"
-    assert [dict(emit.headers)["event-kind"] for emit in decision.emits] == [b"resume", b"reply"]
+    assert [dict(emit.headers)["event-kind"] for emit in decision.messages] == [b"resume", b"reply"]
     assert (resumed(decision).status, reply(decision).status) == ("PROCEEDED", "SUCCESS")
 
 
@@ -111,8 +111,8 @@ def test_without_enrich_path_there_is_no_enrichment(parameters: dict[str, Any]) 
     decision = answer(
         proceed(payload={"taskId": "task-1", "form": {"x": 1}}, **parameters), started(incoming(value))
     )
-    assert decision.emits[0].value is not None
-    assert payload in decision.emits[0].value
+    assert decision.messages[0].value is not None
+    assert payload in decision.messages[0].value
 
 
 ANSWER: dict[str, Any] = {
@@ -302,8 +302,9 @@ def test_a_repeat_of_the_closing_command_gets_the_same_success_and_no_second_res
     first = answer(one, record)
     repeat = answer(again(one), first.record)
     assert repeat.record is None
-    assert isinstance(repeat.outcome, Repeated)
-    assert repeat.emits == (first.emits[1],)
+    assert isinstance(repeat.outcome, Done)
+    assert repeat.outcome.resumed is None
+    assert repeat.messages == (first.messages[1],)
 
 
 def test_a_repeat_is_told_by_request_step_and_request_time() -> None:
@@ -386,8 +387,8 @@ def test_the_trace_of_the_start_goes_with_the_resumed_event_and_that_of_the_comm
     end = (("traceparent", b"00-end-01"), ("secret", b"y"))
     record = started(incoming(envelope("StartTask"), headers=begin))
     decision = answer(structs.replace(proceed(), headers=end), record)
-    assert [header for header in decision.emits[0].headers if header[0].startswith("trace")] == list(
+    assert [header for header in decision.messages[0].headers if header[0].startswith("trace")] == list(
         begin[:3]
     )
-    assert [header for header in decision.emits[1].headers if header[0].startswith("trace")] == [end[0]]
-    assert not {"other", "secret"} & {name for emit in decision.emits for name, _ in emit.headers}
+    assert [header for header in decision.messages[1].headers if header[0].startswith("trace")] == [end[0]]
+    assert not {"other", "secret"} & {name for emit in decision.messages for name, _ in emit.headers}

@@ -10,21 +10,19 @@ import pytest
 from msgspec import structs
 
 from runner.actions.decision import (
-    Acknowledged,
-    Closed,
+    ACK,
     Decision,
+    Done,
     Dropped,
     Forwarded,
     Outcome,
     Refused,
-    Repeated,
-    Skipped,
     decode_outcome,
     encode_outcome,
 )
 from runner.actions.incoming import HOPS, TIMER, Incoming
 from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
-from runner.actions.registry import TASK_ACTIONS, TIMEOUT_BETWEEN, is_addressed, replay
+from runner.actions.registry import TIMEOUT_BETWEEN, VERBS, is_addressed, replay
 from runner.actions.render import Renderer
 from runner.envelope.event import MetaRules
 from runner.errors import NOT_CONVERTIBLE, UNDELIVERABLE, UNKNOWN_ACTION, EventError
@@ -106,8 +104,14 @@ def test_deployments_of_no_name_are_not_ours(value: Any) -> None:
 # The actions.
 
 
-def test_there_are_four_actions() -> None:
-    assert {*TASK_ACTIONS, TIMEOUT_BETWEEN} == {"StartTask", "ProceedTask", "TimeoutTask", "TimeoutBetween"}
+def test_these_are_the_actions() -> None:
+    assert {*VERBS, TIMEOUT_BETWEEN} == {
+        "StartTask",
+        "ProceedTask",
+        "TimeoutTask",
+        "TimeoutBetween",
+        "CommentTask",
+    }
 
 
 @pytest.mark.parametrize("action", ["", "starttask", "StartTask ", "DeleteTask", "x" * 9000])
@@ -137,7 +141,7 @@ WRONG_TYPES = [
 ]
 
 
-@pytest.mark.parametrize("action", [*TASK_ACTIONS, TIMEOUT_BETWEEN])
+@pytest.mark.parametrize("action", [*VERBS, TIMEOUT_BETWEEN])
 @pytest.mark.parametrize(("section", "value"), WRONG_TYPES)
 def test_a_section_of_the_wrong_type_is_refused_by_name(action: str, section: str, value: Any) -> None:
     sent = envelope(action)
@@ -182,7 +186,7 @@ def test_what_a_parser_dislikes_passes_where_nobody_reads_it(section: str, odd: 
     sent[section] = [{"n": "ODD"}] if section == "sagaMeta" else {"taskId": "task-1", "n": "ODD"}
     decision = answer(incoming(json.dumps(sent).encode().replace(b'"ODD"', odd)))
     assert decision.status == "ACK"
-    value = decision.emits[0].value or b""
+    value = decision.messages[0].value or b""
     # A section that is written anew has no blanks, and its escapes have small letters.
     expected = b'"n":%s' % odd.lower() if section == "result" else b'"n": %s' % odd
     assert expected in value
@@ -212,15 +216,17 @@ def test_an_event_on_another_partition_is_forwarded_whatever_the_state(build: An
     one: Incoming = build(meta={"requestTime": 5})
     decision = answer(one, record)
     assert decision.outcome == Forwarded(3)
-    assert [emit.partition for emit in decision.emits] == [3]
-    at_home = structs.replace(one, source=one.source._replace(partition=3), headers=decision.emits[0].headers)
+    assert [emit.partition for emit in decision.messages] == [3]
+    at_home = structs.replace(
+        one, source=one.source._replace(partition=3), headers=decision.messages[0].headers
+    )
     assert answer(at_home, record).status != "FORWARDED"
 
 
 def test_a_start_task_forwarded_to_the_home_of_a_closed_record_stays_there() -> None:
     closed = closed_by(incoming(envelope("ProceedTask"), partition=3), AT_HOME_3)
     one = start(meta={"requestTime": 5})
-    forwarded = answer(one, closed).emits[0]
+    forwarded = answer(one, closed).messages[0]
     assert forwarded.value is not None
     decision = answer(incoming(forwarded.value, partition=3, offset=44, headers=forwarded.headers), closed)
     assert decision.record is not None
@@ -258,14 +264,15 @@ def test_hops_of_any_length_are_too_many() -> None:
 # Redelivery gives the same answer, byte for byte (design, rule 4).
 
 OUTCOMES: list[Outcome] = [
-    Acknowledged(NOW, 3, None),
-    Acknowledged(NOW, 3, 2**53 - 1),
-    Closed(NOW, Status.PROCEEDED, reply=True),
-    Closed(NOW, Status.TIMED_OUT, reply=False),
-    Repeated(NOW),
+    Done(NOW, ACK, result={"task": {"partition": 3, "timeout": None}}),
+    Done(NOW, ACK, result={"task": {"partition": 3, "timeout": 2**53 - 1}}),
+    Done(NOW, written={"life": b"{}", "comment/1": b"\x00", "history/1": None}),
+    Done(NOW, resumed=Status.PROCEEDED, has_output=True),
+    Done(NOW, None, Status.TIMED_OUT),
+    Done(NOW, has_output=True),
     Refused(NOW, 10118, "no task 'ü\n'", ignored=False),
     Refused(NOW, 14, "", ignored=True),
-    Skipped(NOW),
+    Done(NOW),
     Forwarded(4),
     Dropped(),
     Dropped("why"),
@@ -319,22 +326,24 @@ def test_every_kind_of_outcome_is_redelivered_byte_for_byte() -> None:
         asked = planned(one)
         assert isinstance(asked, TaskPlan)
         again = replay(asked, decision.record or found, kept, Renderer(POLICY, OUTLET))
-        assert (again.emits, again.status, again.record) == (decision.emits, decision.status, None), name
+        assert (again.messages, again.status, again.record) == (decision.messages, decision.status, None), (
+            name
+        )
         seen.add(type(decision.outcome))
-    assert seen == {Acknowledged, Closed, Repeated, Refused, Forwarded, Dropped}
+    assert seen == {Done, Refused, Forwarded, Dropped}
 
 
 def test_redelivery_answers_from_the_outcome_and_not_from_what_later_events_did() -> None:
     """A refused ProceedTask stays refused on the task that a later event opened, and the like."""
     for name, one, found, decision in decided():
-        if isinstance(decision.outcome, Closed | Repeated):
+        if isinstance(decision.outcome, Done) and (decision.outcome.resumed or decision.outcome.has_output):
             continue  # made from the record, which stays as long as the outcome does
         asked = planned(one)
         assert isinstance(asked, TaskPlan)
         later = closed_by(timeout(request={"id": "later"}), started())
         for record in (None, found, later, AT_HOME_3):
             again = replay(asked, record, decision.outcome, Renderer(POLICY, OUTLET))
-            assert again.emits == decision.emits, name
+            assert again.messages == decision.messages, name
 
 
 def test_what_can_no_longer_be_delivered_is_said_and_not_replaced_by_another_answer() -> None:

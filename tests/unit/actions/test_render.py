@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from runner.actions.decision import Closed, Decision, Refused, Repeated
+from runner.actions.decision import Decision, Done, Refused
 from runner.actions.incoming import HOPS, ORIGIN, TIMER, Incoming, size_of
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
@@ -75,8 +75,8 @@ def test_a_refusal_that_comes_again_under_other_limits_has_the_same_trace() -> N
     decision = decide(asked, None, NOW, policy, Renderer(policy, OUTLET))
     assert decision.status == "FAIL"
     again = replay(asked, None, decision.outcome, Renderer(POLICY.within(WIDEST), OUTLET))
-    assert again.emits == decision.emits
-    assert message(again.emits[0]).headers["traceparent"] == "x" * 29
+    assert again.messages == decision.messages
+    assert message(again.messages[0]).headers["traceparent"] == "x" * 29
 
 
 def test_every_reply_says_so_in_its_headers_with_the_status_of_its_result() -> None:
@@ -98,7 +98,7 @@ def test_the_key_of_a_numeric_request_id_is_its_text() -> None:
 
 def test_replies_and_resumed_events_name_task_and_domain_where_the_task_is_known() -> None:
     for _, decision in every_reply()[:5]:
-        for emit in decision.emits:
+        for emit in decision.messages:
             headers = message(emit).headers
             assert (headers["task-id"], headers["task-domain"]) == ("task-1", "orders")
     assert reply(answer(proceed())).headers["task-id"] == "task-1"
@@ -109,10 +109,10 @@ def test_only_the_documented_headers_are_added() -> None:
     headers = (("traceparent", b"00-1"), ("tracestate", b"\xffa"), ("x-other", b"1"), ("event-kind", b"fake"))
     decision = answer(structs.replace(proceed(), headers=headers), started())
     names = {"event-kind", "event-status", "task-id", "task-domain"}
-    assert {name for name, _ in decision.emits[0].headers} == names
-    assert {name for name, _ in decision.emits[1].headers} == names | {"traceparent", "tracestate"}
-    assert dict(decision.emits[1].headers)["tracestate"] == b"\xffa"
-    assert dict(decision.emits[1].headers)["event-kind"] == b"reply"
+    assert {name for name, _ in decision.messages[0].headers} == names
+    assert {name for name, _ in decision.messages[1].headers} == names | {"traceparent", "tracestate"}
+    assert dict(decision.messages[1].headers)["tracestate"] == b"\xffa"
+    assert dict(decision.messages[1].headers)["event-kind"] == b"reply"
 
 
 @pytest.mark.parametrize("build", [start, proceed, timeout])
@@ -130,7 +130,7 @@ def test_request_and_saga_are_never_changed() -> None:
     )
     decision = answer(incoming(value % (request, saga)))
     ended = answer(proceed(), decision.record)
-    for emit in (decision.emits[0], ended.emits[0]):
+    for emit in (decision.messages[0], ended.messages[0]):
         assert emit.value is not None
         assert request in emit.value
         assert saga in emit.value
@@ -198,7 +198,7 @@ def test_the_partition_is_that_of_the_key_unless_the_outlet_says_otherwise() -> 
 
 
 def message_size(decision: Decision) -> int:
-    emit = decision.emits[-1]
+    emit = decision.messages[-1]
     assert emit.key is not None
     assert emit.value is not None
     headers = size_of(emit.headers)
@@ -262,7 +262,7 @@ def test_an_event_is_forwarded_unchanged_to_the_home_of_its_task() -> None:
     one = structs.replace(proceed(), headers=headers)
     decision = answer(one, record)
     assert (decision.status, decision.record) == ("FORWARDED", None)
-    (emit,) = decision.emits
+    (emit,) = decision.messages
     assert (emit.stream, emit.partition) == (POLICY.requests, 3)
     assert (emit.key, emit.value) == (one.key, one.value)
     assert emit.headers == (*headers, (ORIGIN, b"1/0@20"), (HOPS, b"1"))
@@ -271,17 +271,17 @@ def test_an_event_is_forwarded_unchanged_to_the_home_of_its_task() -> None:
 def test_the_first_source_stays_the_origin_and_hops_are_counted() -> None:
     record = started(incoming(envelope("StartTask"), partition=3))
     one = structs.replace(proceed(), headers=((ORIGIN, b"1/8@5"), (HOPS, b"1"), ("x-any", b"1")))
-    (emit,) = answer(one, record).emits
+    (emit,) = answer(one, record).messages
     assert emit.headers == (("x-any", b"1"), (ORIGIN, b"1/8@5"), (HOPS, b"2"))
 
 
 def test_an_event_that_its_marks_make_too_large_for_requests_is_refused() -> None:
     record = started(incoming(envelope("StartTask"), partition=3))
     one = proceed(payload=LARGE)
-    (emit,) = answer(one, record).emits
+    (emit,) = answer(one, record).messages
     headers = size_of(emit.headers)
     size = len(one.key or b"") + len(one.value) + headers + OVERHEAD_BYTES
-    assert answer(one, record, topics=FakeOutlet(requests=size)).emits == (emit,)
+    assert answer(one, record, topics=FakeOutlet(requests=size)).messages == (emit,)
     error = failure(answer(one, record, topics=FakeOutlet(requests=size - 1)))
     assert error["code"] == UNDELIVERABLE
     assert "requests" in error["message"]
@@ -290,17 +290,19 @@ def test_an_event_that_its_marks_make_too_large_for_requests_is_refused() -> Non
 @pytest.mark.parametrize("key", [None, b"", b"\xff"])
 def test_a_key_of_any_kind_is_forwarded(key: bytes | None) -> None:
     record = started(incoming(envelope("StartTask"), partition=3))
-    (emit,) = answer(structs.replace(proceed(), key=key), record).emits
+    (emit,) = answer(structs.replace(proceed(), key=key), record).messages
     assert emit.key == key
 
 
 # What was made from a record cannot be made without it.
 
 
-@pytest.mark.parametrize("outcome", [Closed(NOW, Status.PROCEEDED, reply=True), Repeated(NOW)])
-def test_an_answer_whose_record_is_gone_is_not_made_up(outcome: Closed | Repeated) -> None:
+@pytest.mark.parametrize(
+    "outcome", [Done(NOW, resumed=Status.PROCEEDED, has_output=True), Done(NOW, has_output=True)]
+)
+def test_an_answer_whose_record_is_gone_is_not_made_up(outcome: Done) -> None:
     with pytest.raises(EventError) as error:
-        Renderer(POLICY, OUTLET).emits(outcome, proceed(), TaskKey("orders", "task-1"), None)
+        Renderer(POLICY, OUTLET).messages(outcome, proceed(), TaskKey("orders", "task-1"), None)
     assert error.value.code == TASK_NOT_FOUND
 
 
@@ -308,13 +310,13 @@ def test_the_http_status_fits_the_code() -> None:
     renderer = Renderer(Policy(), OUTLET)
     for error_code, http in ((DOMAIN_UNKNOWN, 400), (TASK_NOT_FOUND, 404), (10119, 409), (14, 403)):
         outcome = Refused(NOW, error_code, "why", ignored=False)
-        (emit,) = renderer.emits(outcome, proceed(), None, None)
+        (emit,) = renderer.messages(outcome, proceed(), None, None)
         assert message(emit).result["error"] == {"code": error_code, "message": "why", "http": http}
 
 
 def test_a_timer_gets_no_reply_of_any_kind() -> None:
     one: Incoming = structs.replace(timeout(payload={}), headers=((TIMER, b"1/0@1;1;0"),))
-    assert answer_settled(one).emits == ()
+    assert answer_settled(one).messages == ()
 
 
 def answer_settled(one: Incoming) -> Decision:

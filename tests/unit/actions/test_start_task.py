@@ -244,7 +244,7 @@ def test_a_deadline_that_is_not_a_number_of_ms_is_not_convertible(name: str, val
 def test_ack_names_the_task_its_home_and_its_deadline() -> None:
     decision = answer(incoming(envelope("StartTask", timeout=HOUR), partition=7))
     assert decision.status == "ACK"
-    assert len(decision.emits) == 1
+    assert len(decision.messages) == 1
     ack = reply(decision)
     assert ack.status == "ACK"
     assert ack.result == {
@@ -260,7 +260,7 @@ def test_ack_names_the_task_its_home_and_its_deadline() -> None:
 def test_the_payload_of_an_ack_is_unchanged_to_the_byte() -> None:
     payload = b'{ "taskId" : "task-1", "big":1.50, "dup":1, "dup":2, "text":"\\u00e9" }'
     value = json.dumps(envelope("StartTask", payload="PAYLOAD")).encode().replace(b'"PAYLOAD"', payload)
-    emit = answer(incoming(value)).emits[0]
+    emit = answer(incoming(value)).messages[0]
     assert emit.value is not None
     assert payload in emit.value
 

@@ -49,7 +49,7 @@ def test_the_same_start_task_again_is_a_duplicate_in_any_state_of_the_task(statu
     record = _in_state(status, started(one))
     decision = answer(again(one), record, now_ms=NOW + 5 * HOUR)
     assert decision.record is None
-    assert len(decision.emits) == 1
+    assert len(decision.messages) == 1
     ack = reply(decision)
     assert ack.status == "ACK"
     assert ack.result["task"] == {"id": "task-1", "domain": "orders", "partition": 0, "timeout": NOW + HOUR}
@@ -167,7 +167,7 @@ def test_a_repeat_of_what_closed_an_earlier_generation_closes_no_other(command: 
         record = closed_by(proceed(meta={"requestTime": 20}), record)
     decision = answer(again(first), record)
     assert decision.record is None
-    assert len(decision.emits) == 1
+    assert len(decision.messages) == 1
     assert reply(decision).status == "SUCCESS"
     # Who was asked about the first may have no business with what is stored now.
     assert "round" not in reply(decision).payload

@@ -132,7 +132,7 @@ def test_missing_proceeded_and_timed_out_tasks_are_refused() -> None:
 def test_a_repeat_of_the_closing_command_gets_the_same_success_and_no_second_resume() -> None:
     first = answer(timeout(), started())
     repeat = answer(again(timeout()), first.record)
-    assert repeat.emits == (first.emits[1],)
+    assert repeat.messages == (first.messages[1],)
 
 
 # The runner sends it to itself when a deadline passes.
@@ -148,7 +148,7 @@ def test_the_timer_finds_its_task_whatever_its_id(task_id: str) -> None:
     assert asked.key == record.key
     decision = answer(one, record)
     assert decision.status == "TIMEOUT"
-    assert dict(decision.emits[0].headers)["task-id"] == task_id.encode()
+    assert dict(decision.messages[0].headers)["task-id"] == task_id.encode()
 
 
 def test_the_timer_sends_to_the_home_partition_of_requests_and_to_this_runner() -> None:
@@ -161,7 +161,7 @@ def test_the_timer_sends_to_the_home_partition_of_requests_and_to_this_runner() 
 
 def test_a_timer_that_matches_resumes_and_is_not_answered() -> None:
     decision = answer(received(sent_by_timer(started_with_deadline())), started_with_deadline())
-    assert [dict(emit.headers)["event-kind"] for emit in decision.emits] == [b"resume"]
+    assert [dict(emit.headers)["event-kind"] for emit in decision.messages] == [b"resume"]
     assert resumed(decision).status == "TIMEOUT"
     assert decision.record is not None
     assert decision.record.state.status is Status.TIMED_OUT
@@ -186,7 +186,7 @@ def test_a_timer_that_no_longer_matches_does_nothing_and_is_never_answered() -> 
     }
     for why, found in outdated.items():
         decision = answer(received(emit), found)
-        assert (decision.outcome, decision.emits, decision.record) == (Dropped(), (), None), why
+        assert (decision.outcome, decision.messages, decision.record) == (Dropped(), (), None), why
         assert decision.status == "DROPPED"
     assert answer(received(sent_by_timer(loop)), loop).status == "TIMEOUT"
 
@@ -208,7 +208,7 @@ def test_a_timer_that_no_longer_matches_does_nothing_and_is_never_answered() -> 
 def test_a_mark_that_no_runner_wrote_is_dropped(mark: bytes) -> None:
     one = structs.replace(received(sent_by_timer(started_with_deadline())), headers=((TIMER, mark),))
     decision = answer(one, started_with_deadline())
-    assert (decision.record, decision.emits, decision.status) == (None, (), "DROPPED")
+    assert (decision.record, decision.messages, decision.status) == (None, (), "DROPPED")
 
 
 def test_a_mark_is_read_as_it_was_written() -> None:
@@ -221,7 +221,7 @@ def test_a_timer_whose_domain_is_gone_is_dropped_with_the_reason() -> None:
     one = received(sent_by_timer(started_with_deadline()))
     policy = replace(POLICY, domains={"other": POLICY.domains["orders"]})
     decision = answer(one, policy=policy)
-    assert decision.emits == ()
+    assert decision.messages == ()
     assert isinstance(decision.outcome, Dropped)
     assert "orders" in decision.outcome.reason
 
@@ -229,7 +229,7 @@ def test_a_timer_whose_domain_is_gone_is_dropped_with_the_reason() -> None:
 def test_a_timer_that_cannot_resume_its_task_is_dropped_with_the_reason_and_the_task_stays_open() -> None:
     record = started_with_deadline(meta={"responseStream": "orders-out"})
     decision = answer(received(sent_by_timer(record)), record, topics=FakeOutlet(orders_out=None))
-    assert (decision.emits, decision.record) == ((), None)
+    assert (decision.messages, decision.record) == ((), None)
     assert isinstance(decision.outcome, Dropped)
     assert "orders-out" in decision.outcome.reason
 
@@ -240,7 +240,7 @@ def test_a_timer_that_names_no_task_is_dropped(payload: Any) -> None:
     decision = answer(incoming(sent, headers=((TIMER, b"1/0@10;1;0"),)))
     assert isinstance(decision.outcome, Dropped)
     assert decision.outcome.reason
-    assert decision.emits == ()
+    assert decision.messages == ()
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_metadata_rules_do_not_lead_a_timer_astray(rules: MetaRules) -> None:
     decision = answer(received(sent_by_timer(record), rules=rules), record)
     assert resumed(decision).payload == {"taskId": "task-1"}
     assert resumed(decision).status == "TIMEOUT"
-    assert len(decision.emits) == 1
+    assert len(decision.messages) == 1
 
 
 def test_a_timer_header_on_another_action_means_nothing() -> None:
@@ -285,7 +285,7 @@ def test_a_timer_on_a_partition_that_is_not_the_home_is_forwarded_with_its_mark(
     emit = sent_by_timer(record)
     decision = answer(received(emit, partition=4), record)
     assert decision.status == "FORWARDED"
-    forwarded = decision.emits[0]
+    forwarded = decision.messages[0]
     assert (forwarded.partition, forwarded.value) == (0, emit.value)
     assert dict(forwarded.headers) == {TIMER: dict(emit.headers)[TIMER], ORIGIN: b"1/4@70", HOPS: b"1"}
     assert answer(received(forwarded), record).status == "TIMEOUT"
@@ -295,7 +295,7 @@ def test_a_timer_that_was_forwarded_too_often_is_dropped() -> None:
     record = started_with_deadline()
     one = received(sent_by_timer(record), partition=4)
     decision = answer(structs.replace(one, headers=(*one.headers, (HOPS, b"3"))), record)
-    assert (decision.emits, decision.status) == ((), "DROPPED")
+    assert (decision.messages, decision.status) == ((), "DROPPED")
 
 
 def test_the_envelope_of_a_timer_is_like_any_other() -> None:

@@ -3,7 +3,7 @@
 Blocks opened with ``json in STORY partition=N`` are fed, in their order, to the batch processor over the
 memory store, and what it sends must be the ``json out STORY`` blocks, whose last line of prose before them
 names topic, key and headers. ``after=MS`` lets time pass; what falls due then is part of the story.
-``input=NAME`` changelogs a payload to an input topic of the page's own configuration, with
+``input=NAME`` feeds a payload to an input topic of the page's own configuration, with
 ``headers=name:value,…``.
 """
 
@@ -51,7 +51,7 @@ LIMITS: Final = {
     "approvals": 1_000_000,
     "dead-letters": 2_000_000,
 }
-FEED: Final = ["json", "feed"]
+CHANGELOG: Final = ["json", "changelog"]
 
 
 def documented_inputs() -> list[InputTopic]:
@@ -155,7 +155,7 @@ def stories() -> list[str]:
 
 def story_blocks() -> list[Block]:
     """The JSON examples of the protocol but for that of the changelog, which is no event."""
-    return [block for block in blocks(PROTOCOL) if block.words[:1] == ["json"] and block.words != FEED]
+    return [block for block in blocks(PROTOCOL) if block.words[:1] == ["json"] and block.words != CHANGELOG]
 
 
 def told(blocks_of_story: list[Block]) -> Iterator[tuple[Block | None, OutgoingMessage | None]]:

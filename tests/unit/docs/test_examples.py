@@ -17,7 +17,7 @@ from tests.unit.docs.pages import (
     blocks,
 )
 from tests.unit.docs.stories import (
-    FEED,
+    CHANGELOG,
     Runner,
     shown,
     stories,
@@ -51,7 +51,7 @@ def test_every_json_block_parses(page: Path) -> None:
     for block in blocks(page):
         if block.words[:1] == ["json"]:
             json.loads(block.text)
-            part = block.words == FEED or block.words[1] in {"in", "out"}
+            part = block.words == CHANGELOG or block.words[1] in {"in", "out"}
             assert page != PROTOCOL or part, f"{block.place}: no part of a story"
 
 

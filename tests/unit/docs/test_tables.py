@@ -7,14 +7,20 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+from msgspec import structs
+
 from runner import errors
 from runner.actions import inputs
 from runner.actions.incoming import HOPS, MAX_HOPS, ORIGIN, PERIOD, TIME, TIMER, TRACE_HEADERS
-from runner.changelog.codec import changelog_key, encode_entry, entry_headers, read_entry
+from runner.actions.plan import Verb
+from runner.actions.registry import VERBS
+from runner.changelog.codec import changelog_key, encode_entry, encode_part_entry, entry_headers, read_entry
 from runner.cli.app import INTERRUPTED
 from runner.cli.stopping import STOPPED_LATE
 from runner.config import load
 from runner.envelope import codec, jsonpath, paths, units
+from runner.tasks.record import Comment, Status, TaskKey, encode_part
 from runner.worker.decider import UNANSWERABLE
 from runner.worker.inputs.normalise import INPUT
 from tests.unit.docs.pages import (
@@ -28,7 +34,7 @@ from tests.unit.docs.pages import (
     text_of,
 )
 from tests.unit.docs.stories import (
-    FEED,
+    CHANGELOG,
     stories,
     story,
     told,
@@ -60,12 +66,37 @@ def test_every_header_is_documented_and_no_other() -> None:
 
 
 def test_the_message_of_the_changelog_is_one() -> None:
-    (example,) = [block for block in blocks(PROTOCOL) if block.words == FEED]
+    example, _ = [block for block in blocks(PROTOCOL) if block.words == CHANGELOG]
     record = read_entry(example.text.encode()).record
     assert json.loads(encode_entry(record)) == json.loads(example.text)
     section = text_of(PROTOCOL).partition("## The changelog")[2]
     assert f"| key | domain and task id, `{changelog_key(record.key).decode()}`;" in section
     assert re.findall(r"\| header `(\w+)` \|", section) == [name for name, _ in entry_headers(record)]
+
+
+def test_the_message_of_a_part_is_one() -> None:
+    main, example = [block for block in blocks(PROTOCOL) if block.words == CHANGELOG]
+    told = json.loads(example.text)
+    key = TaskKey(told["domain"], told["id"])
+    record = structs.replace(read_entry(main.text.encode()).record, key=key)
+    record = structs.replace(record, state=structs.replace(record.state, source=told["source"]))
+    value = encode_part(msgspec.convert(told["value"], Comment))
+    assert json.loads(encode_part_entry(record, told["part"], value)) == told
+    section = text_of(PROTOCOL).partition("## The changelog")[2]
+    assert f"`{changelog_key(key, told['part']).decode()}`" in section
+
+
+def test_the_table_of_verbs_is_that_of_the_code() -> None:
+    section = text_of(PROTOCOL).partition("### Who may send what, and when")[2].partition("\n## ")[0]
+    table = [line for line in section.splitlines() if line.startswith("| `")]
+    assert table == [_row(action, verb) for action, verb in VERBS.items()]
+
+
+def _row(action: str, verb: Verb) -> str:
+    states = [None, *Status]
+    named = ["not there" if state is None else state.value for state in states if state in verb.from_states]
+    to = "unchanged" if verb.to is None else verb.to.value
+    return f"| `{action}` | {', '.join(named)} | {to} | {verb.who.value} |"
 
 
 def test_every_reason_of_a_dead_letter_is_documented_and_no_other() -> None:

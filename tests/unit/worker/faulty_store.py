@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from runner.store.calls import Completeness, Due, Index, Loaded, Page, ShardCall, Verdict
+from runner.store.calls import (
+    NO_READS,
+    Completeness,
+    Due,
+    Index,
+    IndexCursor,
+    Loaded,
+    ShardCall,
+    Verdict,
+)
 from runner.store.connection.command import OnWait, idle
-from runner.tasks.due import DuePage
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.testing.memory_store import MemoryStore
@@ -33,9 +41,10 @@ class FaultyStore(MemoryStore):
         reads: Sequence[tuple[TaskKey, Source]],
         completeness: Completeness | None = None,
         on_wait: OnWait = idle,
+        parts: Mapping[TaskKey, Collection[str]] = NO_READS,
     ) -> Loaded:
         self._called("load")
-        return super().load(incarnation, reads, completeness, on_wait)
+        return super().load(incarnation, reads, completeness, on_wait, parts)
 
     def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
         self._called("apply")
@@ -55,11 +64,11 @@ class FaultyStore(MemoryStore):
         self._called("add_homes")
         super().add_homes(incarnation, homes)
 
-    def due_between(
-        self, domains: Sequence[str], homes: int, period: tuple[int | None, int | None], page: Page
-    ) -> tuple[int, DuePage]:
-        self._called("due_between")
-        return super().due_between(domains, homes, period, page)
+    def entries(
+        self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
+    ) -> dict[Index, Sequence[tuple[str, int]]]:
+        self._called("entries")
+        return super().entries(cursors, to_ms, limit)
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
         self._called("note_timeout")

@@ -8,7 +8,7 @@ from runner.changelog.codec import changelog_key, encode_entry
 from runner.changelog.comparison import TRIES, Comparison, ComparisonScope, Difference, Finding, Standing
 from runner.changelog.snapshot import ChangelogRecord
 from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall
-from runner.store.indexing import entry_of
+from runner.store.indexing import entries_of
 from runner.tasks.record import Record
 from runner.tasks.source import Source
 from runner.testing.memory_store import MemoryStore
@@ -79,8 +79,7 @@ class Bench:
 
     def forget(self, record: Record) -> None:
         """Take out the index entry of a record, and nothing else."""
-        entry = entry_of(record, 0)
-        assert entry is not None
+        [entry] = entries_of(record, 0)
         home = (HomeCall(record.state.home, 0),)
         for phase in Phase:
             gone = (entry[:2],) if phase is Phase.WRITE else ()

@@ -111,7 +111,7 @@ def test_a_continuation_that_grows_too_large_is_refused() -> None:
 def test_an_outage_in_the_middle_of_a_pass_is_passed_on_and_the_pass_made_again() -> None:
     harness = with_tasks(2)
     message = harness.message(event("TimeoutBetween", None, "sweep"))
-    for call in ("due_between", "note_timeout"):
+    for call in ("entries", "note_timeout"):
         harness.faults.once(f"store.{call}", StoreUnavailable("no answer"))
         with pytest.raises(StoreUnavailable):
             harness.run(message)

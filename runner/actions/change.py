@@ -1,0 +1,65 @@
+"""A change of a task by a verb: its life, its history entry, and the parts that the verb wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from runner.actions.decision import Done
+from runner.actions.incoming import Incoming
+from runner.actions.task_result import task_result
+from runner.tasks.record import (
+    FIRST_KEPT,
+    LAST_KEPT,
+    LIFE,
+    HistoryEntry,
+    Life,
+    Part,
+    Record,
+    encode_part,
+    history_part,
+    opened_at,
+)
+from runner.tasks.repeats import after_verb
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a verb does to a task."""
+
+    event: str
+    """Name of the history entry."""
+    actor: str | None
+    data: dict[str, Any]
+    parts: Mapping[str, Part]
+    """Parts of the verb's own, by name."""
+    counters: Mapping[str, int]
+    """Fields of ``Life`` that the verb sets."""
+    result: Mapping[str, Any]
+    """What the reply says beside ``result.task``."""
+
+
+def changed(record: Record, change: Change, incoming: Incoming, now_ms: int) -> tuple[Done, Record]:
+    """Return SUCCESS with the task, and the record after the change; no part is read for it."""
+    before, revision, source = record.life, record.revision + 1, str(incoming.source)
+    number = 1 + (0 if before is None else before.history)
+    life = Life(revision, opened_at(record), source) if before is None else before
+    life = msgspec.structs.replace(
+        life,
+        revision=revision,
+        source=source,
+        history=number,
+        identities=after_verb(record, incoming.event.identity()),
+        **change.counters,
+    )
+    entry = HistoryEntry(revision, now_ms, change.event, source, change.actor, change.data)
+    written: dict[str, bytes | None] = {LIFE: encode_part(life)}
+    written |= {name: encode_part(part) for name, part in change.parts.items()}
+    written[history_part(number)] = encode_part(entry)
+    if number > FIRST_KEPT + LAST_KEPT:
+        written[history_part(number - LAST_KEPT)] = None
+    parts = {**record.parts, **written}
+    own = {name: part for name, part in parts.items() if name != LIFE and part is not None}
+    after = msgspec.structs.replace(record, revision=revision, life=life, parts=own)
+    return Done(now_ms, result={"task": task_result(after), **change.result}, written=written), after

@@ -1,0 +1,76 @@
+"""The checks before a verb: is it a repeat, is the task in a state for it, may the caller send it.
+
+In this order (docs/protocol.md); the verb's own code comes after them and sees no record that they refuse.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runner.actions.callers import check_may
+from runner.actions.decision import ACK, Done
+from runner.actions.incoming import Incoming
+from runner.actions.plan import TaskPlan, Who
+from runner.actions.policy import Policy
+from runner.actions.task_result import accepted_task, task_result
+from runner.errors import TASK_EXISTS, TASK_NOT_FOUND, TASK_PROCEEDED, TASK_TIMED_OUT, EventError
+from runner.tasks.record import Record, Status, TaskKey
+from runner.tasks.repeats import is_of_earlier_round, is_verb_of_round
+
+START_TASK: Final = "StartTask"
+
+_REFUSALS: Final = {
+    None: (TASK_NOT_FOUND, "there is no task {id!r} in {domain!r}"),
+    Status.OPEN: (TASK_EXISTS, "another task is open under the id {id!r}"),
+    Status.PROCEEDED: (TASK_PROCEEDED, "task {id!r} has been proceeded already"),
+    Status.TIMED_OUT: (TASK_TIMED_OUT, "task {id!r} has timed out already"),
+}
+
+
+def answer_to_repeat(record: Record | None, incoming: Incoming, now_ms: int) -> Done | None:
+    """Return the answer to a repeat of an event that started, changed or ended this task; None for others."""
+    if record is None:
+        return None
+    if incoming.event.action == START_TASK:
+        started = _has_started(record, incoming.event.identity())
+        return Done(now_ms, ACK, result={"task": accepted_task(record)}) if started else None
+    closing = record.state.closing
+    if closing is None and record.life is None and not record.state.previous_identities:
+        return None
+    identity = incoming.event.identity()
+    if closing is not None and closing.identity == identity:
+        return Done(now_ms, has_output=True)
+    if is_verb_of_round(record, identity):
+        return Done(now_ms, result={"task": task_result(record)})
+    # Without data: the stored record is not the one that the event changed.
+    return Done(now_ms) if is_of_earlier_round(record, identity) else None
+
+
+def check_state(record: Record | None, plan: TaskPlan, now_ms: int) -> None:
+    """EventError 10118, 10119, 10120 or 11006 where the task is in no state for the verb.
+
+    A closed task whose retention is over counts as gone for a verb that would change it: its tombstones may
+    be in the changelog already.
+    """
+    status = None if record is None else record.state.status
+    if status not in plan.verb.from_states:
+        raise _refusal(status, plan.key)
+    closing = None if record is None else record.state.closing
+    if closing is not None and plan.verb.to is None and closing.remove_at_ms <= now_ms:
+        raise _refusal(None, plan.key)
+
+
+def check_caller(record: Record | None, plan: TaskPlan, policy: Policy) -> None:
+    """EventError 14 where the caller may not send the verb."""
+    if record is not None and plan.verb.who is Who.ELIGIBLE:
+        domain = policy.domains[plan.key.domain]
+        check_may(plan.verb.doing, plan.incoming.event, record.state, policy, domain)
+
+
+def _has_started(record: Record, identity: str) -> bool:
+    return identity == record.starting_event().identity() or is_of_earlier_round(record, identity)
+
+
+def _refusal(status: Status | None, key: TaskKey) -> EventError:
+    code, text = _REFUSALS[status]
+    return EventError(code, text.format(id=key.id[:200], domain=key.domain))
