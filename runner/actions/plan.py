@@ -17,6 +17,7 @@ from runner.actions.decision import Outcome
 from runner.actions.incoming import Incoming
 from runner.actions.inputs import TaskInput
 from runner.actions.policy import Policy
+from runner.actions.timer_token import TimerToken
 from runner.errors import EventError
 from runner.tasks.record import Record, Status, TaskKey
 
@@ -65,6 +66,8 @@ class TaskPlan(msgspec.Struct, frozen=True):
     verb: Verb
     reads: tuple[str, ...] = ()
     """Names of the parts to read beside start, state and life."""
+    timer: TimerToken | None = None
+    """Token of a timer of the runner; None for other events, and for a timer without a token."""
 
 
 class PeriodPlan(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ from runner.actions.render import Renderer
 from runner.actions.start_task import start_task
 from runner.actions.timeout_between import TIMEOUT_COMMAND, plan_period
 from runner.actions.timeout_task import timeout_by_timer, timeout_task
-from runner.actions.timer_token import timer_key
+from runner.actions.timer_token import timer_key, token_in
 from runner.envelope.event import Event, require_sound
 from runner.envelope.values import is_blank, names_in
 from runner.errors import UNDELIVERABLE, UNKNOWN_ACTION, EventError
@@ -82,7 +82,7 @@ def _plan_of(incoming: Incoming, policy: Policy) -> Plan:
         raise event.trouble
     if incoming.is_timer:
         task_input = TaskInput(event.payload, event.payload, is_payload=True)
-        return TaskPlan(incoming, timer_key(event, policy), task_input, TIMER)
+        return TaskPlan(incoming, timer_key(event, policy), task_input, TIMER, timer=token_in(incoming))
     verb = VERBS.get(event.action)
     if verb is None and event.action not in PERIOD_ACTIONS:
         problem = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.actions.decision import OutgoingMessage
-from runner.actions.incoming import TIMEOUT_TASK, TIMER
+from runner.actions.incoming import TIMEOUT_TASK, TIMER, Incoming
 from runner.actions.policy import Policy, TopicCatalog
 from runner.envelope.event import Event, as_text
 from runner.errors import DOMAIN_UNKNOWN, TASK_NOT_FOUND, EventError
@@ -59,6 +59,11 @@ def parse_token(text: str) -> TimerToken | None:
         return TimerToken(parse_source(match["source"]), int(match["deadline"]), int(match["epoch"]))
     except EventError:
         return None
+
+
+def token_in(incoming: Incoming) -> TimerToken | None:
+    """Return the token of a timer event; None where its header is no token."""
+    return parse_token(incoming.header(TIMER) or "")
 
 
 def timer_emit(

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from runner.actions.decision import Done, Dropped, Outcome, OutgoingMessage
-from runner.actions.incoming import TIMER
 from runner.actions.plan import TaskPlan
-from runner.actions.timer_token import parse_token
+from runner.actions.timer_token import TimerToken
 from runner.kafka.event_log import Message
 from runner.store.calls import IndexKind
 from runner.tasks.due import DueTask
@@ -76,15 +75,12 @@ class BatchResult:
                 self.deadlines.append(moment)
             elif index.kind is IndexKind.REMOVALS:
                 self.removals.append(moment)
-        if item.message.headers and plan.incoming.is_timer:
-            self._add_timer(item, plan, outcome)
+        if plan.timer is not None:
+            self._add_timer(item, plan.key, plan.timer, outcome)
 
-    def _add_timer(self, item: InFlight, plan: TaskPlan, outcome: Outcome) -> None:
-        token = parse_token(plan.incoming.header(TIMER) or "")
-        if token is None:
-            return
+    def _add_timer(self, item: InFlight, key: TaskKey, token: TimerToken, outcome: Outcome) -> None:
         home = item.message.partition
-        task = DueTask(plan.key, home, token.started_by, token.deadline_ms, token.epoch)
+        task = DueTask(key, home, token.started_by, token.deadline_ms, token.epoch)
         match outcome:
             case Done():
                 self.timed_out.append(task)

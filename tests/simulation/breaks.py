@@ -12,8 +12,6 @@ from typing import Any, Final
 from msgspec import structs
 
 from runner.actions.decision import ACK, Decision, Done, OutgoingMessage
-from runner.actions.incoming import TIMER, Incoming
-from runner.actions.plan import TaskPlan
 from runner.actions.timer_token import TimerToken
 from runner.changelog.restorer import Restorer
 from runner.changelog.writer import Changelog
@@ -188,19 +186,10 @@ class TrustsTimers(Decider):
     def decision(
         self, work: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
     ) -> Decision | None:
-        if work.plan.incoming.is_timer and record is not None and record.is_open:
-            state = record.state
-            mark = TimerToken(record.started_by, state.deadline_ms or 0, state.epoch)
-            work = TaskWork(work.item, _marked(work.plan, str(mark), state.deadline_ms))
+        if work.plan.incoming.is_timer and record is not None and record.state.deadline_ms is not None:
+            token = TimerToken(record.started_by, record.state.deadline_ms, record.state.epoch)
+            work = TaskWork(work.item, structs.replace(work.plan, timer=token))
         return super().decision(work, record, loaded, batch_state)
-
-
-def _marked(plan: TaskPlan, mark: str, deadline_ms: int | None) -> TaskPlan:
-    headers = tuple(
-        (name, mark.encode() if name == TIMER else value) for name, value in plan.incoming.headers
-    )
-    incoming: Incoming = structs.replace(plan.incoming, headers=headers)
-    return plan if deadline_ms is None else structs.replace(plan, incoming=incoming)
 
 
 class ReadsHalf(Restorer):
