@@ -35,6 +35,9 @@ from runner.tasks.record import Record, Status, TaskKey
 OVERHEAD_BYTES: Final = 512
 """Bytes that Kafka adds to key, value and headers of one message, at most."""
 
+_RESPONSE_TOO_LARGE: Final = "the response has {size} bytes; topic {stream!r} takes {limit}"
+_FORWARD_TOO_LARGE: Final = "passed on, the event has {size} bytes; {stream!r} takes {limit}"
+
 
 class Renderer:
     """Renderer of outcomes under one policy; stateless."""
@@ -91,14 +94,10 @@ class Renderer:
 
         EventError 13020 where the message becomes larger than its topic takes.
         """
-        stream = self._policy.requests
-        limit = self._topics.limit_bytes(stream)
-        size = len(incoming.key or b"") + len(incoming.value) + OVERHEAD_BYTES + size_of(headers)
-        if limit is not None and size > limit:
-            raise EventError(
-                UNDELIVERABLE, f"passed on, the event has {size} bytes; {stream!r} takes {limit}"
-            )
-        return OutgoingMessage(stream, incoming.key, incoming.value, headers, home)
+        message = OutgoingMessage(self._policy.requests, incoming.key, incoming.value, headers, home)
+        if self._topics.limit_bytes(message.stream) is not None:
+            require_fits(message, self._topics, _FORWARD_TOO_LARGE)
+        return message
 
     def _done(
         self, outcome: Done, incoming: Incoming, key: TaskKey | None, record: Record | None
@@ -203,16 +202,13 @@ class Renderer:
     def _response(
         self, event: Event, sections: Sections, headers: Headers, stream: str, spare_bytes: int = 0
     ) -> OutgoingMessage:
-        limit = self._topics.limit_bytes(stream)
-        if limit is None:
+        if self._topics.limit_bytes(stream) is None:
             raise EventError(UNDELIVERABLE, f"there is no topic {stream!r} to answer on")
         value = self._topics.encode(stream, sections)
-        key = event.request_id.encode()
-        size = len(key) + len(value) + OVERHEAD_BYTES + spare_bytes + size_of(headers)
-        if size > limit:
-            raise EventError(UNDELIVERABLE, f"the response has {size} bytes; topic {stream!r} takes {limit}")
         partition = self._topics.partition(stream, event.request_id)
-        return OutgoingMessage(stream, key, value, headers, partition)
+        message = OutgoingMessage(stream, event.request_id.encode(), value, headers, partition)
+        require_fits(message, self._topics, _RESPONSE_TOO_LARGE, spare_bytes)
+        return message
 
     def stream_of(self, event: Event) -> str:
         """Return the topic that answers this event; EventError 13020 if it is not allowed."""
@@ -220,6 +216,21 @@ class Renderer:
 
     def _resumed_status(self, status: Status) -> str:
         return self._policy.proceeded_status if status is Status.PROCEEDED else TIMEOUT
+
+
+def require_fits(
+    message: OutgoingMessage, topics: TopicCatalog, too_large: str, spare_bytes: int = 0
+) -> None:
+    """EventError 13020 with the text ``too_large`` unless the topic takes a message of this size.
+
+    The one check of sizes, made before a decision is stored. ``spare_bytes`` are reserved for what follows.
+    A topic that does not exist takes nothing.
+    """
+    limit = topics.limit_bytes(message.stream)
+    size = len(message.key or b"") + len(message.value or b"") + OVERHEAD_BYTES + spare_bytes
+    size += size_of(message.headers)
+    if limit is None or size > limit:
+        raise EventError(UNDELIVERABLE, too_large.format(size=size, stream=message.stream, limit=limit))
 
 
 def _result(status: str, now_ms: int) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.actions.decision import OutgoingMessage
+from runner.actions.incoming import size_of
 from runner.actions.policy import TopicCatalog
-from runner.actions.render import OVERHEAD_BYTES
+from runner.actions.render import require_fits
 from runner.changelog.codec import (
     changelog_key,
     encode_entry,
@@ -23,6 +24,8 @@ from runner.changelog.codec import (
 from runner.errors import UNDELIVERABLE, EventError
 from runner.tasks.record import LIFE, Record, TaskKey, record_after
 from runner.tasks.source import Source
+
+_TOO_LARGE: Final = "the task has {size} bytes in the changelog; topic {stream!r} takes {limit}"
 
 CLOSING_BYTES: Final = 512
 """Reserved in the message of an open task for its closing: every open task must be able to end."""
@@ -85,12 +88,7 @@ class Changelog:
         return OutgoingMessage(self.topic, changelog_key(key, part), None, (), self.shard(key.id))
 
     def _check(self, message: OutgoingMessage, spare_bytes: int) -> None:
-        limit = self.topics.limit_bytes(self.topic)
-        if limit is None:
+        if self.topics.limit_bytes(self.topic) is None:
             raise EventError(UNDELIVERABLE, f"there is no topic {self.topic!r} for the changelog")
-        size = len(message.key or b"") + len(message.value or b"") + OVERHEAD_BYTES + spare_bytes
-        if size > limit:
-            raise EventError(
-                UNDELIVERABLE,
-                f"the task has {size} bytes in the changelog; topic {self.topic!r} takes {limit}",
-            )
+        # Its headers are small: they count as what Kafka adds.
+        require_fits(message, self.topics, _TOO_LARGE, spare_bytes - size_of(message.headers))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from runner.actions.decision import OutgoingMessage
-from runner.actions.incoming import size_of
 from runner.actions.policy import TopicCatalog
-from runner.actions.render import OVERHEAD_BYTES
-from runner.errors import UNDELIVERABLE, EventError
+from runner.actions.render import require_fits
+from runner.errors import EventError
 from runner.kafka.event_log import Message
 from runner.worker.batch_state import BatchState
 
@@ -17,6 +16,10 @@ PARTITION = "dead-letter-partition"
 OFFSET = "dead-letter-offset"
 REASON = "dead-letter-reason"
 MESSAGE = "dead-letter-message"
+_TOO_LARGE = (
+    "topic {stream!r} does not take a dead letter of {size} bytes; create it, or raise its max.message.bytes"
+)
+
 HEADERS = (TOPIC, PARTITION, OFFSET, REASON, MESSAGE)
 """Headers added to those of the message, in this order."""
 
@@ -53,12 +56,6 @@ class DeadLetters:
             (REASON, reason.encode()),
             (MESSAGE, text[:MAX_MESSAGE_CHARACTERS].encode("utf-8", "replace")),
         )
-        size = len(message.key or b"") + len(message.value or b"") + OVERHEAD_BYTES + size_of(headers)
-        limit_bytes = self._topics.limit_bytes(self._topic)
-        if limit_bytes is None or size > limit_bytes:
-            raise EventError(
-                UNDELIVERABLE,
-                f"topic {self._topic!r} does not take a dead letter of {size} bytes; "
-                "create it, or raise its max.message.bytes",
-            )
-        return OutgoingMessage(self._topic, message.key, message.value, headers)
+        dead_letter = OutgoingMessage(self._topic, message.key, message.value, headers)
+        require_fits(dead_letter, self._topics, _TOO_LARGE)
+        return dead_letter
