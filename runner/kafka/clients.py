@@ -81,13 +81,13 @@ class BrokerConnection(Generic[Client]):
         All, because a broker may create a topic that is asked for by its name.
         """
         with self.answering():
-            found: ClusterMetadata = first_answer(
+            metadata: ClusterMetadata = first_answer(
                 lambda seconds: self.client.list_topics(timeout=seconds),
                 self.client,
                 self._last_error,
                 FIRST_ANSWER_SECONDS,
             )
-        return found
+        return metadata
 
     def partitions_of(self, names: Collection[str]) -> dict[str, int]:
         """Return the number of partitions of each topic; FatalError if one does not exist."""

@@ -158,22 +158,22 @@ class TopicReader:
 
     def _at(self, connection: BrokerConnection[Consumer], since_ms: int) -> dict[tuple[str, int], int]:
         """Return the first offset of this time or later in every partition; its end where there is none."""
-        asked = [TopicPartition(topic, number, since_ms) for topic, number in self._last]
-        found = connection.ask(lambda: connection.client.offsets_for_times(asked, timeout=ANSWER_SECONDS))
-        at = {(place.topic, place.partition): place.offset for place in found}
+        places = [TopicPartition(topic, number, since_ms) for topic, number in self._last]
+        answers = connection.ask(lambda: connection.client.offsets_for_times(places, timeout=ANSWER_SECONDS))
+        at = {(place.topic, place.partition): place.offset for place in answers}
         return {place: at[place] if at[place] >= 0 else last for place, last in self._last.items()}
 
     def _ends(self, connection: BrokerConnection[Consumer]) -> dict[tuple[str, int], tuple[int, int]]:
         """Return the first and the next offset of every partition."""
-        found = {}
+        ends = {}
         for topic, partitions in connection.partitions_of(self._topics).items():
             for number in range(partitions):
-                found[topic, number] = connection.ask(partial(_watermarks, connection.client, topic, number))
-        return found
+                ends[topic, number] = connection.ask(partial(_watermarks, connection.client, topic, number))
+        return ends
 
 
 def _watermarks(client: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    found: tuple[int, int] = client.get_watermark_offsets(
+    ends: tuple[int, int] = client.get_watermark_offsets(
         TopicPartition(topic, partition), timeout=ANSWER_SECONDS
     )
-    return found
+    return ends

@@ -123,8 +123,8 @@ def read_message(message: Message, codec: Codec = _JSON) -> TopicMessage:
 
 def _headers(message: Message) -> RawHeaders | None:
     try:
-        given: Any = message.headers() or ()
-        return tuple((name, _bytes(value)) for name, value in given)
+        headers: Any = message.headers() or ()
+        return tuple((name, _bytes(value)) for name, value in headers)
     except (SystemError, UnicodeDecodeError):
         # The library's word for a header name that is not UTF-8; a warm interpreter may hear it later.
         return None

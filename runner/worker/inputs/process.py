@@ -138,11 +138,11 @@ class InputProcess:
         require_answerable(event)
         task_plan = plan(Incoming(event, self._nowhere, None, value), settings.policy)
         task = task_plan.key if isinstance(task_plan, TaskPlan) else None
-        made_event = _Event(message, value, event.request_id, event_headers(message, self._topic), task)
-        size = len(made_event.key) + len(value) + OVERHEAD_BYTES + size_of(made_event.headers)
+        event_to_send = _Event(message, value, event.request_id, event_headers(message, self._topic), task)
+        size = len(event_to_send.key) + len(value) + OVERHEAD_BYTES + size_of(event_to_send.headers)
         limit = self._topics.limit_bytes(requests)
         _require_size(size, size if limit is None else limit)
-        return made_event
+        return event_to_send
 
     def _find_homes(self, events: list[_Event]) -> None:
         """Set the home of each event whose task exists."""
