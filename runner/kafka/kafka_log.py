@@ -35,8 +35,8 @@ from runner.kafka.errors import (
     refusal,
     unavailable,
 )
-from runner.kafka.event_log import AssignmentListener, Message
 from runner.kafka.group_metadata import is_incremental, is_member
+from runner.kafka.message import AssignmentListener, Message
 from runner.kafka.offsets import EARLIEST, commit_metadata, topic_of
 from runner.kafka.producer import IO_SECONDS, UNCONFIRMED_SECONDS, KafkaWriter
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 
 
 @dataclass(frozen=True, slots=True)

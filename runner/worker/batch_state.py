@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from runner.errors import StoreLost
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.assignment import Batch
 from runner.worker.in_flight import InFlight
 from runner.worker.result import BatchResult

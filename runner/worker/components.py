@@ -8,7 +8,7 @@ from typing import Protocol
 
 from runner.actions.decision import OutgoingMessage
 from runner.errors import TransientError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.kafka.offsets import KnownOffsets
 from runner.worker.assignment import Batch
 from runner.worker.delivery import DeliveryMode

@@ -6,7 +6,7 @@ from runner.actions.decision import OutgoingMessage
 from runner.actions.policy import TopicCatalog
 from runner.actions.render import require_fits
 from runner.errors import EventError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.batch_state import BatchState
 
 MAX_MESSAGE_CHARACTERS = 500

@@ -23,7 +23,7 @@ from runner.clock import Ticker
 from runner.envelope.codec import Codec, JsonCodec
 from runner.envelope.event import MetaRules, read_event, require_answerable
 from runner.errors import PoisonError, TransientError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.limits import WIDEST
 from runner.store.calls import Completeness, Loaded
 from runner.tasks.record import TaskKey

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from runner.actions.decision import OutgoingMessage
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.kafka.offsets import GroupOffsets
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from runner.actions.decision import Decision, OutgoingMessage
 from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan
 from runner.errors import PoisonError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.store.calls import Entry
 from runner.tasks.source import Source
 

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Final
 
 from runner.clock import Ticker
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 
 RESTORING_SECONDS: Final = 0.001
 """Longest wait for events between two steps of restoring."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from runner.actions.policy import TopicCatalog
 from runner.changelog.writer import Changelog
 from runner.clock import Ticker, monotonic_seconds
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.answers import Answers
 from runner.worker.assignment import Batch
 from runner.worker.attempts import Attempts, ShardedStore

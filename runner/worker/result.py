@@ -10,7 +10,7 @@ from typing import TypeAlias
 from runner.actions.decision import Done, Dropped, Outcome, OutgoingMessage
 from runner.actions.plan import TaskPlan
 from runner.actions.timer_token import TimerToken
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.store.calls import IndexKind
 from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey

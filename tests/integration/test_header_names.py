@@ -14,8 +14,8 @@ from confluent_kafka import Producer, cimpl
 from runner.changelog.reader import KafkaChangelog
 from runner.embedded import embedded_broker
 from runner.errors import ChangelogUnreadable
-from runner.kafka.event_log import Message
 from runner.kafka.kafka_log import KafkaLog
+from runner.kafka.message import Message
 from tests.waiting import WAIT_SECONDS
 
 TOPIC: Final = 1

@@ -10,9 +10,9 @@ from confluent_kafka import Consumer, Producer
 
 from runner.config import consumer_properties, load, producer_properties
 from runner.errors import LogUnavailable
-from runner.kafka.event_log import Message
 from runner.kafka.group_metadata import is_member
 from runner.kafka.kafka_log import KafkaLog
+from runner.kafka.message import Message
 from tests.servers.fixtures import skip_unless_shared_by
 from tests.servers.kafka_server import KafkaServer
 from tests.waiting import WAIT_SECONDS, until

@@ -16,7 +16,7 @@ from runner.actions.timer_token import TimerToken
 from runner.changelog.restorer import Restorer
 from runner.changelog.writer import Changelog
 from runner.errors import TransientError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.store.calls import Loaded, Phase, ShardCall, Verdict
 from runner.store.versions import revision_of, version_of
 from runner.tasks.record import Record, TaskKey

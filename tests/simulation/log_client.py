@@ -7,7 +7,7 @@ from typing import Protocol
 
 from runner.actions.decision import OutgoingMessage
 from runner.errors import Fenced, LogUnavailable
-from runner.kafka.event_log import AssignmentListener, Message
+from runner.kafka.message import AssignmentListener, Message
 from tests.simulation.chaos import Chaos
 from tests.simulation.group_model import Group, Membership
 from tests.simulation.log_model import Broker, Transaction, TransactionState

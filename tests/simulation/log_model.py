@@ -19,7 +19,7 @@ from zlib import crc32
 
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from tests.simulation.scheduler import Scheduler
 
 REQUESTS: Final = "requests"

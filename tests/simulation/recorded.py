@@ -25,7 +25,7 @@ from runner.actions.policy import DomainPolicy, Policy
 from runner.changelog.writer import Changelog
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.store.calls import Ownership
 from runner.testing.memory_store import MemoryStore
 from runner.worker.assignment import Batch

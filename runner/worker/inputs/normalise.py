@@ -20,7 +20,7 @@ from runner.envelope.paths import MISSING, read
 from runner.envelope.plain import decode
 from runner.envelope.values import is_blank, names_in
 from runner.errors import EventError, PoisonError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 
 INPUT: Final = "runner-input"
 """Header of an event made from an input topic: topic, partition and offset of the message."""

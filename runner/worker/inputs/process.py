@@ -19,7 +19,7 @@ from runner.actions.render import OVERHEAD_BYTES
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import read_event, require_answerable
 from runner.errors import PoisonError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.store.calls import Loaded
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source

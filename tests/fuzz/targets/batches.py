@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from runner.actions.decision import OutgoingMessage
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.result import BatchResult
 from tests.fuzz.documented import codes, reasons
 from tests.fuzz.draw import Draw

@@ -17,7 +17,7 @@ from runner.envelope.codec import Codec, JsonCodec, Sections
 from runner.envelope.event import NO_RULES, Event, MetaRules
 from runner.envelope.writer_schema import WriterSchema, accept, own_fingerprint, own_schema
 from runner.errors import EventError, PoisonError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.decoder import ProcessingSettings, decode_message
 from tests.fuzz.documented import check_poison, check_refusal
 from tests.fuzz.draw import Draw

@@ -13,7 +13,7 @@ import msgspec
 
 from runner.envelope.codec import JsonCodec
 from runner.errors import PoisonError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.decoder import decode_message
 from runner.worker.inputs.normalise import event_headers, normalise
 from tests.fuzz.documented import check_poison

@@ -20,7 +20,7 @@ from runner.cli.dlq.letter import (
 from runner.cli.dlq.list_command import Letters
 from runner.cli.dlq.reading import LetterFilter
 from runner.cli.dlq.show_command import LONGEST_VALUE, value_lines
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.kafka.topic_message import TopicMessage
 from runner.worker.dead_letters import DeadLetters
 from tests.unit.actions.events import FakeOutlet

@@ -24,7 +24,7 @@ from runner.cli.wiring.events import build_inputs
 from runner.config import Config
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import NO_RULES
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.store.calls import Ownership
 from runner.testing.memory_store import MemoryStore
 from runner.worker.assignment import Batch

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from runner.clock import Ticker
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.tasks.record import Record, Status
 from runner.worker.process import Process
 from runner.worker.result import BatchResult

@@ -19,7 +19,7 @@ from runner.clock import ManualTicker
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES, MetaRules
 from runner.errors import TransientError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.kafka.topics import Cluster, KafkaTopicCatalog, Topic
 from runner.store.calls import Ownership
 from runner.tasks.record import Record, TaskKey

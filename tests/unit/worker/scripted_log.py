@@ -14,7 +14,7 @@ from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.clock import ManualTicker
 from runner.errors import LogUnavailable
-from runner.kafka.event_log import AssignmentListener, Message
+from runner.kafka.message import AssignmentListener, Message
 from tests.unit.worker.faults import Faults
 
 REQUESTS = "requests"

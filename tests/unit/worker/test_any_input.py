@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.result import BatchResult
 from tests.unit.worker.near_envelopes import EXTREMES, HEADERS, KEYS, VALUES
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, NOW, Harness, batch, event, sent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.assignment import Assignment
 
 

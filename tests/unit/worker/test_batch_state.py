@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.assignment import Batch
 from runner.worker.batch_state import BatchState
 

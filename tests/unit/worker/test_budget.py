@@ -12,7 +12,7 @@ import pytest
 
 from runner.actions.decision import OutgoingMessage
 from runner.clock import ManualTicker
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.answers import EMITS_BEFORE_PERIOD
 from runner.worker.decoder import BatchBudget
 from runner.worker.process import Process

@@ -7,7 +7,7 @@ import pytest
 from runner.actions.incoming import size_of
 from runner.actions.render import OVERHEAD_BYTES
 from runner.errors import EventError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.dead_letters import MAX_MESSAGE_CHARACTERS, DeadLetters
 from tests.unit.actions.events import FakeOutlet
 

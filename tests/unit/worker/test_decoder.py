@@ -10,7 +10,7 @@ from runner.actions.incoming import Headers
 from runner.actions.plan import ImmediateAnswer, TaskPlan
 from runner.envelope.event import MetaRules
 from runner.errors import INPUT_MISSING, NOT_CONVERTIBLE, UNKNOWN_ACTION
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.batch_state import BatchState
 from runner.worker.decoder import ProcessingSettings, decode_message
 from runner.worker.in_flight import InFlight

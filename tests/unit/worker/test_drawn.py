@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from runner.actions.plan import PeriodPlan, TaskPlan
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.decoder import decode_message
 from runner.worker.result import BatchResult
 from tests.unit.worker.rig import NOW, Harness, batch, event, sent, statuses

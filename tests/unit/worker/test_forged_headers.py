@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner.actions.decision import OutgoingMessage
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.tasks.record import Status
 from tests.unit.worker.rig import NOW, Harness, event, sent, statuses
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.clock import ManualTicker
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.outage import RESTORING_SECONDS, LoopState, Outage
 
 RETRY, VERIFY = 0.25, 5.0

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from runner.envelope.codec import JsonCodec
 from runner.errors import LogUnavailable, StoreUnavailable
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.components import LoopLimits
 from runner.worker.decoder import STEP_SECONDS, Prefetch
 from runner.worker.delivery import ExactlyOnce

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from runner.errors import StoreUnavailable
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.attempts import MAX_ATTEMPTS
 from runner.worker.result import BatchResult
 from tests.unit.worker.asked import again, proceed, start

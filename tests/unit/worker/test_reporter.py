@@ -6,7 +6,7 @@ import pytest
 
 from runner.clock import ManualTicker
 from runner.errors import LogUnavailable, SchemasUnavailable, StoreUnavailable, Superseded
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.metrics import Metrics
 from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey

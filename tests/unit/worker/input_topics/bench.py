@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.inputs.normalise import InputTopic
 from runner.worker.inputs.process import InputProcess
 from tests.unit.worker.rig import DEAD_LETTERS, NOW, Harness

@@ -15,7 +15,7 @@ from runner.envelope.avro import AvroCodec
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import MetaRules
 from runner.errors import StoreUnavailable
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.kafka.topics import KafkaTopicCatalog
 from runner.worker.inputs.normalise import InputTopic
 from runner.worker.inputs.process import InputProcess

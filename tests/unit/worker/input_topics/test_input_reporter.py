@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runner.clock import ManualTicker
 from runner.errors import Fenced, LogUnavailable
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.metrics import Metrics
 from runner.tasks.source import Source
 from runner.worker.assignment import Batch

@@ -12,7 +12,7 @@ from msgspec import structs
 from runner.actions.incoming import Headers
 from runner.envelope.codec import JsonCodec
 from runner.errors import PoisonError
-from runner.kafka.event_log import Message
+from runner.kafka.message import Message
 from runner.worker.inputs.normalise import InputTopic, event_headers, normalise
 from tests.unit.worker.input_topics.bench import TOPIC_ID, input_topic, message
 from tests.unit.worker.rig import NOW
