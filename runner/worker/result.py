@@ -11,7 +11,7 @@ from runner.actions.decision import Done, Dropped, Outcome, OutgoingMessage
 from runner.actions.plan import TaskPlan
 from runner.actions.timer_token import TimerToken
 from runner.kafka.message import Message
-from runner.store.calls import IndexKind
+from runner.store.calls import Entry
 from runner.tasks.due import DueTask
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
@@ -42,10 +42,8 @@ class BatchResult:
     """Paused homes that reached the limit of poison messages in a row."""
     poison_runs: dict[int, int] = field(default_factory=dict)
     """Consecutive poison messages at the end of this batch, by home."""
-    deadlines: list[tuple[TaskKey, int, int]] = field(default_factory=list)
-    """(task, home, deadline_ms), for the timers."""
-    removals: list[tuple[TaskKey, int, int]] = field(default_factory=list)
-    """(task, home, remove_at_ms), for the retention."""
+    scheduled: list[Entry] = field(default_factory=list)
+    """Index entries of the records that were changed: moments for timers and retention."""
     timed_out: list[DueTask] = field(default_factory=list)
     """Timers that timed their task out."""
     stale: list[DueTask] = field(default_factory=list)
@@ -69,12 +67,7 @@ class BatchResult:
 
     def add_task(self, item: InFlight, plan: TaskPlan, outcome: Outcome) -> None:
         """Add what an event did to its task, for timers and retention."""
-        for index, _, at_ms in item.entries:
-            moment = (plan.key, index.home, at_ms)
-            if index.kind is IndexKind.DEADLINES:
-                self.deadlines.append(moment)
-            elif index.kind is IndexKind.REMOVALS:
-                self.removals.append(moment)
+        self.scheduled += item.entries
         if plan.timer is not None:
             self._add_timer(item, plan.key, plan.timer, outcome)
 

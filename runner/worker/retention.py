@@ -9,7 +9,7 @@ hence the two steps ``removals`` and ``remove``.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,7 +74,7 @@ class Retention:
         self._policy = policy
         self._incarnation = incarnation
         self._time = time
-        self._schedule = Schedule(IndexKind.REMOVALS, policy.domains, store.shards)
+        self._schedule = Schedule((IndexKind.REMOVALS,), policy.domains, store.shards)
         self._not_before_ms = 0
 
     @property
@@ -90,7 +90,7 @@ class Retention:
     def committed(self, result: BatchResult) -> None:
         """Schedule the removal of the records that a batch has closed."""
         self._time.observe(result.now_ms)
-        self.schedule(result.removals)
+        self._schedule.add(result.scheduled)
 
     def aborted(self) -> None:
         """Do nothing: records that stay are due again by themselves."""
@@ -114,12 +114,6 @@ class Retention:
         if removed:
             self._removed(removed)
         return ()
-
-    def schedule(self, removals: Iterable[tuple[TaskKey, int, int]]) -> None:
-        """Schedule the removal of records that were just closed: (task, home, epoch ms)."""
-        for key, home, remove_at_ms in removals:
-            shard = self._store.shard(key.id)
-            self._schedule.schedule(Index(IndexKind.REMOVALS, key.domain, shard, home), remove_at_ms)
 
     def removals(self, positions: Mapping[int, int]) -> Removals:
         """Return closed records of these homes whose retention is over, at most once a second.

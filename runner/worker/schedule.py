@@ -8,21 +8,22 @@ home that was just assigned is due at once.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import product
 from typing import Final
 
 from runner.clock import Ticker
-from runner.store.calls import Index, IndexKind
+from runner.store.calls import Entry, Index, IndexKind
 
 SLACK: Final = 64
 """Outdated moments that may always stay in the heap; beyond them, at most as many as current ones."""
 
 
 class Schedule:
-    """The next moment of each index of one kind in the owned homes, in epoch ms of the store."""
+    """The next moment of each index of some kinds in the owned homes, in epoch ms of the store."""
 
-    def __init__(self, kind: IndexKind, domains: Collection[str], shards: int) -> None:
-        self._kind = kind
+    def __init__(self, kinds: Collection[IndexKind], domains: Collection[str], shards: int) -> None:
+        self._kinds = tuple(kinds)
         self._domains = tuple(domains)
         self._shards = shards
         self._homes: frozenset[int] = frozenset()
@@ -36,13 +37,18 @@ class Schedule:
         self._homes = frozenset(homes)
         self._next = {index: ms for index, ms in self._next.items() if index.home in self._homes}
         for home in gained:
-            for domain in self._domains:
-                for shard in range(self._shards):
-                    self.schedule(Index(self._kind, domain, shard, home), 0)
+            for kind, domain, shard in product(self._kinds, self._domains, range(self._shards)):
+                self.schedule(Index(kind, domain, shard, home), 0)
 
     def owns(self, index: Index) -> bool:
         """Whether the home of an index is owned."""
         return index.home in self._homes
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Schedule entries that were just written; those of other kinds of indexes are ignored."""
+        for index, _, at_ms in entries:
+            if index.kind in self._kinds:
+                self.schedule(index, at_ms)
 
     def schedule(self, index: Index, moment_ms: int) -> None:
         """Make an index due at this moment at the latest; ignored if its home is not owned."""

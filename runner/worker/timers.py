@@ -59,7 +59,7 @@ class Timers:
         self._settings = settings
         self._time = time
         self._ticker = ticker
-        self._schedule = Schedule(IndexKind.DEADLINES, policy.domains, store.shards)
+        self._schedule = Schedule((IndexKind.DEADLINES,), policy.domains, store.shards)
         self._leases: dict[tuple[Index, str], float] = {}
         self._postponed: dict[tuple[Index, str], float] = {}
         self._caught_up_at = 0.0
@@ -81,14 +81,9 @@ class Timers:
     def committed(self, result: BatchResult) -> None:
         """Schedule the deadlines of a batch, and end the leases of the timers it decided."""
         self._time.observe(result.now_ms)
-        self.schedule(result.deadlines)
+        self._schedule.add(result.scheduled)
         self.release([*result.timed_out, *result.stale])
         self.postpone(result.undeliverable)
-
-    def schedule(self, deadlines: Iterable[tuple[TaskKey, int, int]]) -> None:
-        """Schedule deadlines that were just stored: (task, home, epoch ms)."""
-        for key, home, deadline_ms in deadlines:
-            self._schedule.schedule(self._index(key, home), deadline_ms)
 
     def release(self, decided: Iterable[DueTask]) -> None:
         """End the leases of timers that were decided."""

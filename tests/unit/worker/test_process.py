@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import count
 
 from runner.actions.decision import OutgoingMessage
-from runner.tasks.record import Record, Status, TaskKey
+from runner.store.calls import IndexKind
+from runner.tasks.record import Record, Status
 from tests.unit.worker.asked import proceed, sliced, start, status_of
 from tests.unit.worker.rig import (
     DEAD_LETTERS,
@@ -171,9 +172,11 @@ def test_deadlines_removals_and_counts_are_told() -> None:
         harness.message(event("Dance", request_id="req-4")),
         harness.message(event("TimeoutBetween", None, "req-5")),
     )
-    key = TaskKey("orders", "task-1")
-    assert done.deadlines == [(key, 0, NOW + MINUTE)]
-    assert done.removals == [(key, 0, NOW + MINUTE)]
+    assert [(index.kind, member, at_ms) for index, member, at_ms in done.scheduled] == [
+        (IndexKind.DEADLINES, "1/0@0;0;task-1", NOW + MINUTE),
+        (IndexKind.UNDATED, "task-3", NOW),
+        (IndexKind.REMOVALS, "2;task-1", NOW + MINUTE),
+    ]
     assert done.counts == {
         ("StartTask", "ACK"): 2,
         ("ProceedTask", "PROCEEDED"): 1,

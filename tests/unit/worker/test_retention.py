@@ -38,8 +38,7 @@ class Bench:
         done = self.harness.run(*(self.harness.message(value, home) for value in values))
         if commit:
             self.positions |= done.positions
-        self.time.observe(done.now_ms)
-        self.retention.schedule(done.removals)
+        self.retention.committed(done)
         return done
 
     def sweep(self, after_ms: int = 0) -> int:
@@ -182,8 +181,7 @@ def test_a_change_that_slept_through_a_removal_is_superseded() -> None:
     finish = bench.harness.message(event("ProceedTask", "a", "p", meta={"domain": "brief"}))
     done = bench.harness.run(finish)
     bench.positions |= done.positions
-    bench.time.observe(done.now_ms)
-    bench.retention.schedule(done.removals)
+    bench.retention.committed(done)
     assert bench.sweep() == 1
     with pytest.raises(Superseded):
         bench.harness.another().run(batch([start]), {})

@@ -10,7 +10,7 @@ MONTH_MS = 30 * 86_400_000
 
 def owning(*homes: int) -> Schedule:
     """An agenda that has looked at what it took over."""
-    schedule = Schedule(IndexKind.DEADLINES, ["orders"], 1)
+    schedule = Schedule((IndexKind.DEADLINES,), ["orders"], 1)
     schedule.assign(homes)
     schedule.pop_due(0)
     return schedule
@@ -55,7 +55,7 @@ def test_an_index_that_was_taken_may_be_expected_again() -> None:
 
 
 def test_what_is_taken_over_is_due_at_once_in_every_domain_and_shard() -> None:
-    schedule = Schedule(IndexKind.REMOVALS, ["orders", "stock"], 2)
+    schedule = Schedule((IndexKind.REMOVALS,), ["orders", "stock"], 2)
     schedule.assign([4])
     schedule.pop_due(0)
     schedule.assign([4, 5])

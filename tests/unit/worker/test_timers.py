@@ -45,7 +45,7 @@ class Bench:
             )
         )
         if told:
-            self.timers.schedule(done.deadlines)
+            self.timers.committed(done)
 
     def decide(self, emits: list[OutgoingMessage]) -> None:
         """Let timers come back and be decided."""
