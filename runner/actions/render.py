@@ -84,9 +84,11 @@ class Renderer:
             case Dropped():
                 return ()
 
-    def requested(self, incoming: Incoming, now_ms: int, count: int) -> OutgoingMessage:
-        """Return the reply that ends a TimeoutBetween pass."""
-        result = {**_result(SUCCESS, now_ms), "requested": count}
+    def requested(
+        self, incoming: Incoming, now_ms: int, count: int, period: tuple[int | None, int]
+    ) -> OutgoingMessage:
+        """Return the reply that ends a TimeoutBetween pass; ``period``: (from, to], epoch ms."""
+        result = {**_result(SUCCESS, now_ms), "requested": count, "from": period[0], "to": period[1]}
         return self._reply(incoming, SUCCESS, incoming.event.answered(result), None)
 
     def passed_on(self, incoming: Incoming, headers: Headers, home: int) -> OutgoingMessage:

@@ -55,23 +55,33 @@ def plan_period(incoming: Incoming, policy: Policy) -> PeriodPlan:
 
 
 def decide_period(
-    plan: PeriodPlan, page: DuePage, now_ms: int, policy: Policy, renderer: Renderer
+    plan: PeriodPlan,
+    page: DuePage,
+    now_ms: int,
+    policy: Policy,
+    renderer: Renderer,
+    last_ms: int | None = None,
 ) -> tuple[OutgoingMessage, ...]:
     """Return the messages of one chunk: a timer per task, then the continuation or the reply.
 
+    ``last_ms`` is the end of the last pass, where the period begins if nothing else is said.
     Redelivery needs no kept decision: a timer event that is sent twice has no effect the second time. Raises
     EventError 13020 in the first chunk already where the reply could not be delivered at the end, and
     10121 for a period up to now that begins later; ``refuse`` answers it.
     """
-    _require_order(plan.from_ms, now_ms if plan.to_ms is None else plan.to_ms)
+    to_ms = now_ms if plan.to_ms is None else plan.to_ms
+    _require_order(plan.from_ms, to_ms)
     timers = tuple(
         timer_emit(task.key, task.home, token_of(task), policy, renderer.topics) for task in page.tasks
     )
     requested = plan.requested + len(timers)
-    reply = renderer.requested(plan.incoming, now_ms, requested)
+    from_ms = plan.from_ms
+    if from_ms is None and last_ms is not None:
+        # Another pass may have gone further meanwhile.
+        from_ms = min(last_ms, to_ms)
+    reply = renderer.requested(plan.incoming, now_ms, requested, (from_ms, to_ms))
     if page.cursor is None:
         return (*timers, reply)
-    to_ms = now_ms if plan.to_ms is None else plan.to_ms
     return (*timers, _continuation(plan, _Progress(to_ms, page.cursor, requested), renderer))
 
 

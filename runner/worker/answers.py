@@ -6,6 +6,7 @@ pauses its home.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from runner.actions.decision import Dropped, OutgoingMessage
@@ -102,13 +103,20 @@ class Answers:
         to_ms = now if plan.to_ms is None else plan.to_ms
         due = due_between(self._store, plan.domains, homes, (plan.from_ms, to_ms), page)
         try:
-            messages = decide_period(plan, due, now, self._policy, self._decider.renderer)
+            last = self._last_pass(plan.domains)
+            messages = decide_period(plan, due, now, self._policy, self._decider.renderer, last)
         except EventError as error:
             return self._answer_messages(item, ImmediateAnswer(plan.incoming, error), batch_state, result)
         if due.cursor is None:
-            self._store.note_timeout(plan.domains, to_ms)
+            result.passes.append((plan.domains, to_ms))
         result.counts[TIMEOUT_BETWEEN, "SUCCESS" if due.cursor is None else "CONTINUED"] += 1
         return messages
+
+    def _last_pass(self, domains: Sequence[str]) -> int | None:
+        """Return up to where the last passes have come in all of these domains; None: one had none."""
+        ends = [self._store.last_timeout(domain) for domain in domains]
+        known = [end for end in ends if end is not None]
+        return min(known, default=None) if len(known) == len(ends) else None
 
     def _poison_messages(
         self, item: InFlight, poison: PoisonError, batch_state: BatchState, result: BatchResult

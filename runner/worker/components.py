@@ -83,6 +83,10 @@ class Positions(KnownOffsets, Protocol):
         """Store committed offsets."""
         ...
 
+    def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
+        """Raise the end of the last TimeoutBetween pass of these domains, epoch ms."""
+        ...
+
 
 class RequestsTopic(Protocol):
     """Partitions of the requests topic, as last known; never waits for the broker."""

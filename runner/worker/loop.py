@@ -156,6 +156,9 @@ class Loop:
         self._observer.processed(batch, result, len(due_messages), self._ticker() - began)
         # The offsets are committed whether or not this succeeds: it only serves a group that was deleted.
         self._parts.store.note_committed(self._parts.incarnation, result.positions)
+        # Not before: the reply says where the last pass ended, also when its event is redelivered.
+        for domains, to_ms in result.passes:
+            self._parts.store.note_timeout(domains, to_ms)
         self._observer.phase_ended("other")
 
     def _commit(self, messages: Sequence[OutgoingMessage], homes: Collection[int]) -> None:

@@ -56,6 +56,8 @@ class BatchResult:
     """Dead letters by reason."""
     refused: list[tuple[Source, str, str]] = field(default_factory=list)
     """(source, what, why) for the log: dead letters and dropped timers."""
+    passes: list[tuple[Sequence[str], int]] = field(default_factory=list)
+    """(domains, end of the period in epoch ms) of TimeoutBetween passes that have ended."""
     redelivered: int = 0
     conflicts: int = 0
     now_ms: int = 0

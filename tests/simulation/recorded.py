@@ -87,18 +87,21 @@ def replayed(history: Recorded) -> list[list[Line]]:
 
 
 def comparable(lines: list[Line]) -> list[Any]:
-    """Return messages as they are compared: byte for byte, but those of the changelog after decoding."""
+    """Return messages as they are compared: byte for byte, but those of the changelog after decoding.
+
+    The reply of a TimeoutBetween says its period since.
+    """
     return [
-        (
-            line.stream,
-            line.key,
-            line.headers,
-            line.value and msgspec.json.decode(line.value.encode("latin-1")),
-        )
-        if line.stream == TASKS
-        else line
+        _decoded(line) if line.stream == TASKS or '"requested"' in (line.value or "") else line
         for line in lines
     ]
+
+
+def _decoded(line: Line) -> tuple[object, ...]:
+    value = line.value and msgspec.json.decode(line.value.encode("latin-1"))
+    if value and line.stream != TASKS:
+        value["result"] = {name: told for name, told in value["result"].items() if name not in {"from", "to"}}
+    return line.stream, line.key, line.headers, value
 
 
 class _Machine:

@@ -5,7 +5,7 @@ The loop of an input topic changes no tasks, so the store keeps no offsets of it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from runner.kafka.offsets import EARLIEST
 
@@ -18,6 +18,9 @@ class InputPositions:
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
         """Store nothing."""
+
+    def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
+        """Do nothing: no pass ends on an input topic."""
 
     def committed(self, incarnation: int) -> dict[int, int]:
         """Return EARLIEST for every partition: without an offset it is read from its start."""

@@ -214,7 +214,14 @@ def test_one_reply_at_the_end_says_how_many_were_told() -> None:
     *_, last = told(between(), DuePage(DUE, None))
     said = message(last)
     assert (said.stream, said.key, said.kind, said.status) == ("responses", "req-1", "reply", "SUCCESS")
-    assert said.result == {"receiveTime": NOW, "endTime": NOW, "status": "SUCCESS", "requested": 3}
+    assert said.result == {
+        "receiveTime": NOW,
+        "endTime": NOW,
+        "status": "SUCCESS",
+        "requested": 3,
+        "from": None,
+        "to": NOW,
+    }
     assert said.payload == {"taskId": "task-1"}
     assert "task-id" not in said.headers
 

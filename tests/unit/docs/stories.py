@@ -134,7 +134,10 @@ class Runner:
         offset = self._offsets[partition]
         self._offsets[partition] += 1
         message = Message(partition, offset, key, value, headers, timestamp_ms=self.now_ms)
-        return self._process.run(Batch((message,), {partition: offset}), {}).outgoing
+        result = self._process.run(Batch((message,), {partition: offset}), {})
+        for domains, to_ms in result.passes:
+            self._store.note_timeout(domains, to_ms)
+        return result.outgoing
 
 
 def shown(emit: OutgoingMessage) -> tuple[str, Any]:

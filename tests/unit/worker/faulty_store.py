@@ -70,6 +70,10 @@ class FaultyStore(MemoryStore):
         self._called("entries")
         return super().entries(cursors, to_ms, limit)
 
+    def last_timeout(self, domain: str) -> int | None:
+        self._called("last_timeout")
+        return super().last_timeout(domain)
+
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
         self._called("note_timeout")
         super().note_timeout(domains, to_ms)

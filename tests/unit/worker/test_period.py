@@ -46,25 +46,41 @@ def test_a_pass_goes_in_chunks_with_one_reply_at_the_end() -> None:
     first = sweep(harness)
     assert len(timers(first)) == 3
     assert statuses(first) == []
-    assert harness.store.last_timeout("orders") is None, "not before the pass has ended"
-    second = harness.run(*harness.returned(first[-1:])).outgoing
-    assert len(timers(second)) == 3
-    third = harness.run(*harness.returned(second[-1:])).outgoing
-    assert len(timers(third)) == 1
-    assert sent(third[-1]).value["result"]["requested"] == 7
-    assert {emit.partition for emit in timers([*first, *second, *third])} == {0, 1}
-    assert harness.store.last_timeout("orders") == NOW
+    second = harness.run(*harness.returned(first[-1:]))
+    assert len(timers(second.outgoing)) == 3
+    assert second.passes == [], "not before the pass has ended"
+    third = harness.run(*harness.returned(second.outgoing[-1:]))
+    assert len(timers(third.outgoing)) == 1
+    assert sent(third.outgoing[-1]).value["result"]["requested"] == 7
+    assert {emit.partition for emit in timers([*first, *second.outgoing, *third.outgoing])} == {0, 1}
+    assert third.passes == [(("orders",), NOW)]
+
+
+def test_the_reply_says_the_period_from_the_last_pass_on() -> None:
+    harness = with_tasks(1)
+    assert _period(sweep(harness)) == (None, NOW)
+    harness.store.note_timeout(["orders"], NOW - 5)
+    assert _period(sweep(harness)) == (NOW - 5, NOW), "redelivered, it would say the same"
+    harness.store.note_timeout(["orders"], NOW + 5)
+    assert _period(sweep(harness)) == (NOW, NOW), "another pass has gone further"
+    named = harness.handle(event("TIMEOUT", None, "command", payload={"fromTime": 7, "toTime": 9}))
+    assert _period(named.outgoing) == (7, 9)
+
+
+def _period(outgoing: list[OutgoingMessage]) -> tuple[int | None, int]:
+    result = sent(outgoing[-1]).value["result"]
+    return result["from"], result["to"]
 
 
 def test_a_continuation_keeps_the_end_the_pass_began_with() -> None:
     harness = with_tasks(4)
     first = sweep(harness)
     harness.ticker.advance(3600)
-    second = harness.run(*harness.returned(first[-1:])).outgoing
-    assert sent(second[-1]).value["result"]["requested"] == 4, (
+    second = harness.run(*harness.returned(first[-1:]))
+    assert sent(second.outgoing[-1]).value["result"]["requested"] == 4, (
         "what became due in the meantime is for the next"
     )
-    assert harness.store.last_timeout("orders") == NOW
+    assert second.passes == [(("orders",), NOW)]
 
 
 def test_the_tasks_told_time_out_and_nobody_is_answered_for_that() -> None:
@@ -87,7 +103,6 @@ def test_a_pass_whose_reply_has_no_topic_is_refused_and_tells_nobody() -> None:
     harness.topics.cluster = topics(orders_out=None)
     [refused] = sweep(harness, responseStream="orders-out")
     assert (refused.stream, sent(refused).code) == ("responses", 13020)
-    assert harness.store.last_timeout("orders") is None
 
 
 def test_a_pass_nobody_can_be_told_of_is_buried() -> None:
@@ -97,7 +112,7 @@ def test_a_pass_nobody_can_be_told_of_is_buried() -> None:
     assert [emit.stream for emit in done.outgoing] == [DEAD_LETTERS]
     assert done.dead_letter_reasons == {"UNANSWERABLE": 1}
     assert done.counts == {("TimeoutBetween", "DEAD"): 1}
-    assert harness.store.last_timeout("orders") is None
+    assert done.passes == []
 
 
 def test_a_continuation_that_grows_too_large_is_refused() -> None:
@@ -111,7 +126,7 @@ def test_a_continuation_that_grows_too_large_is_refused() -> None:
 def test_an_outage_in_the_middle_of_a_pass_is_passed_on_and_the_pass_made_again() -> None:
     harness = with_tasks(2)
     message = harness.message(event("TimeoutBetween", None, "sweep"))
-    for call in ("entries", "note_timeout"):
+    for call in ("entries", "last_timeout"):
         harness.faults.once(f"store.{call}", StoreUnavailable("no answer"))
         with pytest.raises(StoreUnavailable):
             harness.run(message)
