@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from runner.clock import Ticker
 
@@ -124,10 +124,6 @@ class Metrics:
     def add_loop_seconds(self, part: Part, seconds: float) -> None:
         """Add time to a part of the loop; called by ``LoopClock`` so that the parts add up."""
         self._part_counters[part].inc(seconds)
-
-    def exposition(self) -> bytes:
-        """Return all metrics in the Prometheus text format; never blocks on the loop."""
-        return generate_latest(self.registry)
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(name, documentation, labels, namespace=_NAMESPACE, registry=self.registry)

@@ -63,7 +63,7 @@ class AvroCodec:
     """Single-object encoding. The schema is named by its fingerprint; ours is the only one known."""
 
     def __init__(self) -> None:
-        self._body = _Body()
+        self._own = own_schema()
         self._fingerprint = own_fingerprint()
 
     def prepare(self) -> None:
@@ -83,11 +83,11 @@ class AvroCodec:
             raise PoisonError(
                 "UNKNOWN_SCHEMA", f"no schema with fingerprint {fingerprint.hex()} is known here"
             )
-        return self._body.read(value, _BODY_AT, self._body.own)
+        return _read(value, _BODY_AT, self._own, self._own)
 
     def encode(self, sections: Sections) -> bytes:
         """Return the bytes of an envelope with these sections."""
-        return MARKER + self._fingerprint + self._body.written(sections)
+        return MARKER + self._fingerprint + _written(sections, self._own)
 
 
 class ConfluentCodec:
@@ -95,7 +95,7 @@ class ConfluentCodec:
 
     def __init__(self, schemas: Schemas, subject: str) -> None:
         """``subject``: under which the registry keeps our schema for the topic."""
-        self._body = _Body()
+        self._own = own_schema()
         self._schemas = schemas
         self._subject = subject
         self._prefix = b""
@@ -117,63 +117,54 @@ class ConfluentCodec:
             raise PoisonError(
                 "NOT_AVRO", f"the value begins with {_start(value)}, not with 00 and a schema id"
             )
-        return self._body.read(value, _REGISTERED_BODY_AT, self._writer(value[:_REGISTERED_BODY_AT]))
+        return _read(value, _REGISTERED_BODY_AT, self._writer(value[:_REGISTERED_BODY_AT]), self._own)
 
     def encode(self, sections: Sections) -> bytes:
         """Return the bytes of an envelope with these sections; as ``prepare`` if that was not called."""
         if not self._prefix:
             self.prepare()
-        return self._prefix + self._body.written(sections)
+        return self._prefix + _written(sections, self._own)
 
     def _writer(self, prefix: bytes) -> WriterSchema:
         """Return the schema of a value; the registry is not asked about our own."""
         if prefix == self._prefix:
-            return self._body.own
+            return self._own
         return self._schemas.writer(int.from_bytes(prefix[len(MAGIC) :], "big"))
 
 
-class _Body:
-    """The record behind the prefix."""
+def _read(value: bytes, start: int, writer: WriterSchema, own: WriterSchema) -> bytes:
+    """Return the record as the JSON of an envelope; PoisonError as the codecs say."""
+    source = BytesIO(value) if writer.is_ours else _Whole(value)
+    source.seek(start)
+    reader = None if writer.is_ours else own.parsed
+    try:
+        record: Any = schemaless_reader(source, writer.parsed, reader)
+    except UnicodeDecodeError as error:
+        raise PoisonError("NOT_UTF8", f"a text is not UTF-8: {error.reason}") from None
+    except SchemaResolutionError as error:
+        raise PoisonError("SCHEMA_MISMATCH", f"its schema does not lead to ours: {_short(error)}") from None
+    except _GARBAGE as error:
+        raise PoisonError("NOT_AVRO", f"the bytes are not what its schema says: {_short(error)}") from None
+    left = len(value) - source.tell()
+    if left:
+        raise PoisonError("NOT_AVRO", f"{left} bytes are left over behind the record")
+    return _envelope(record)
 
-    def __init__(self) -> None:
-        self.own = own_schema()
 
-    def read(self, value: bytes, start: int, writer: WriterSchema) -> bytes:
-        """Return the record as the JSON of an envelope; PoisonError as the codecs say."""
-        source = BytesIO(value) if writer.is_ours else _Whole(value)
-        source.seek(start)
-        reader = None if writer.is_ours else self.own.parsed
-        try:
-            record: Any = schemaless_reader(source, writer.parsed, reader)
-        except UnicodeDecodeError as error:
-            raise PoisonError("NOT_UTF8", f"a text is not UTF-8: {error.reason}") from None
-        except SchemaResolutionError as error:
-            raise PoisonError(
-                "SCHEMA_MISMATCH", f"its schema does not lead to ours: {_short(error)}"
-            ) from None
-        except _GARBAGE as error:
-            raise PoisonError(
-                "NOT_AVRO", f"the bytes are not what its schema says: {_short(error)}"
-            ) from None
-        left = len(value) - source.tell()
-        if left:
-            raise PoisonError("NOT_AVRO", f"{left} bytes are left over behind the record")
-        return _envelope(record)
-
-    def written(self, sections: Sections) -> bytes:
-        """Return the record of these sections; EventError 13020 for a name that Avro cannot carry."""
-        record: dict[str, Any] = {OTHERS: {}}
-        for name, value in sections.items():
-            text = (bytes(value) if isinstance(value, msgspec.Raw) else encode(value)).decode()
-            (record if name in SECTIONS else record[OTHERS])[name] = text
-        target = BytesIO()
-        try:
-            schemaless_writer(target, self.own.parsed, record)
-        except UnicodeEncodeError:
-            raise EventError(
-                UNDELIVERABLE, "the name of a section holds half of a character pair, which Avro cannot carry"
-            ) from None
-        return target.getvalue()
+def _written(sections: Sections, own: WriterSchema) -> bytes:
+    """Return the record of these sections; EventError 13020 for a name that Avro cannot carry."""
+    record: dict[str, Any] = {OTHERS: {}}
+    for name, value in sections.items():
+        text = (bytes(value) if isinstance(value, msgspec.Raw) else encode(value)).decode()
+        (record if name in SECTIONS else record[OTHERS])[name] = text
+    target = BytesIO()
+    try:
+        schemaless_writer(target, own.parsed, record)
+    except UnicodeEncodeError:
+        raise EventError(
+            UNDELIVERABLE, "the name of a section holds half of a character pair, which Avro cannot carry"
+        ) from None
+    return target.getvalue()
 
 
 class _Whole(BytesIO):
