@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
@@ -28,6 +28,9 @@ STATUS_STYLES: Final = {
     "FAIL": "bold red",
 }
 CUT: Final = "…"
+
+Item = TypeVar("Item")
+
 _GAP: Final = "  "
 _LABEL_WIDTH: Final = 12
 _BEYOND_ASCII: Final = re.compile("[^\0-\x7f]+")
@@ -130,6 +133,14 @@ def progress(title: str | None, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:
         task = bar.add_task(title or "", total=total)
         yield lambda count: bar.advance(task, count)
+
+
+def tracked(title: str | None, items: Iterable[Item], total: int) -> Iterator[Item]:
+    """Give the items, and show how far it is as ``progress`` does."""
+    with progress(title, total) as step:
+        for item in items:
+            yield item
+            step(1)
 
 
 def print_json(value: Any) -> None:

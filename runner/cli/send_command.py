@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 
 from runner.actions.policy import Policy
 from runner.cli.options import AsJson, ConfigFile, read_config
-from runner.cli.screen import note, progress
+from runner.cli.screen import note, progress, tracked
 from runner.cli.send_report import SendReport, check_sent, say_interrupted
 from runner.cli.wiring.events import build_policy, build_rules
 from runner.cli.wiring.store import connect_store
@@ -143,12 +143,10 @@ def _read(file: Path, config: Config) -> list[EventLine]:
 
 def _located(config: Config, policy: Policy, lines: Sequence[EventLine]) -> list[Sending]:
     """Return the events with the home of their task where Redis knows it; without Redis, none has one."""
-    with closing(connect_store(config)) as store, progress("looking for homes", len(lines)) as step:
+    with closing(connect_store(config)) as store:
         homes = Homes(store, policy)
-        events = []
-        for line, home in zip(lines, homes.of(lines), strict=True):
-            events.append(Sending(line, home))
-            step(1)
+        located = zip(lines, tracked("looking for homes", homes.of(lines), len(lines)), strict=True)
+        events = [Sending(line, home) for line, home in located]
     if homes.unavailable is not None:
         note(f"note: {homes.unavailable}; events go by their key, and the runner forwards them")
     return events

@@ -11,7 +11,7 @@ from runner.cli.options import AsJson, ConfigFile, moment_option, read_config
 from runner.cli.responses_table import ResponsesTable
 from runner.cli.screen import print_json, stdout
 from runner.clock import Ticker, monotonic_seconds
-from runner.kafka.reader import TopicReader
+from runner.kafka.reader import read_topics
 from runner.kafka.topic_message import Messages, TopicMessage, described
 
 POLL_SECONDS: Final = 0.5
@@ -52,7 +52,7 @@ def tail(
     table = ResponsesTable(stdout())
     since_ms = None if since is None else moment_option("--since", since)
     topics = [settings.topics.responses]
-    with TopicReader(settings, topics, from_beginning=from_beginning, since_ms=since_ms) as reader:
+    with read_topics(settings, topics, from_beginning=from_beginning, since_ms=since_ms) as reader:
         if not as_json:
             table.head()
         for response in follow(reader, limit, until_idle, monotonic_seconds):

@@ -23,7 +23,7 @@ from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
 from runner.errors import EventError, FatalError
 from runner.kafka.clients import BrokerConnection
-from runner.kafka.reader import TopicReader
+from runner.kafka.reader import read_topics
 from runner.kafka.sending import UNSENT, Receipt, Step, never, no_step, send_all
 from runner.kafka.topic_message import REPLY, Messages, TopicMessage
 
@@ -105,7 +105,7 @@ def awaited_replies(
 ) -> Iterator[Replies]:
     """Give the replies to these events, which are to be sent inside the block: none is missed."""
     topics = reply_topics(lines, policy).intersection(producer.metadata().topics)
-    with TopicReader(config, topics, from_beginning=False) as reader:
+    with read_topics(config, topics, from_beginning=False) as reader:
         yield Replies(lines, policy, reader)
 
 

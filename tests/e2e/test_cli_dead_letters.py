@@ -8,11 +8,11 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Producer
 
-from runner.cli.dlq.letter import REPLAY_OF, REPLAYED
+from runner.cli.dlq.letters import REPLAY_OF, REPLAYED
 from runner.cli.dlq.replay_command import connect_replayer, replay_of
 from runner.config import load
 from runner.errors import FatalError
-from runner.kafka.reader import TopicReader
+from runner.kafka.reader import read_topics
 from tests.e2e.site import Site
 from tests.e2e.terminal import Finished, Terminal
 from tests.e2e.typed import failed, rows
@@ -62,7 +62,7 @@ def objects(finished: Finished) -> list[dict[str, Any]]:
 def all_of(site: Site, topic: str) -> list[Any]:
     """Everything that is committed in a topic."""
     config = load(None, site.environment())
-    with TopicReader(config, [topic], from_beginning=True) as reader:
+    with read_topics(config, [topic], from_beginning=True) as reader:
         return list(reader.rest())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from typing import IO, Annotated, Any, Final
 from uuid import uuid4
@@ -27,7 +27,7 @@ from runner.embedded.subprocesses import stop
 from runner.envelope.plain import encode
 from runner.errors import FatalError
 from runner.kafka.clients import connect_producer
-from runner.kafka.reader import TopicReader
+from runner.kafka.reader import TopicReader, read_topics
 from runner.kafka.sending import send_all
 from runner.kafka.topic_message import REPLY, TopicMessage
 
@@ -111,9 +111,9 @@ def _on_a_real_site(config: Config) -> list[Check]:
     return checks
 
 
-def _reader(config: Config, *, from_beginning: bool) -> TopicReader:
+def _reader(config: Config, *, from_beginning: bool) -> AbstractContextManager[TopicReader]:
     topics = (config.topics.requests, config.topics.responses, config.topics.dead_letters)
-    return TopicReader(config, topics, from_beginning=from_beginning)
+    return read_topics(config, topics, from_beginning=from_beginning)
 
 
 @dataclass(frozen=True, slots=True)

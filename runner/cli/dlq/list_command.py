@@ -9,8 +9,18 @@ from typing import Annotated, Final
 
 import typer
 
-from runner.cli.dlq.letter import Letter, Place, read_letter, replayed_place
-from runner.cli.dlq.reading import LetterFilter, Reasons, Since, Until, letter_filter, messages
+from runner.cli.dlq.letters import (
+    Letter,
+    LetterFilter,
+    Place,
+    Reasons,
+    Since,
+    Until,
+    letter_filter,
+    messages,
+    read_letter,
+    replayed_place,
+)
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import Column, Rows, hint, plain, print_json, stdout
 from runner.cli.times import minute

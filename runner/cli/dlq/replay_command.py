@@ -14,22 +14,20 @@ import typer
 from confluent_kafka import Producer
 
 from runner.actions.decision import OutgoingMessage
-from runner.cli.dlq.letter import (
+from runner.cli.dlq.letters import (
     REPLAY_OF,
     REPLAYED,
     Letter,
-    Place,
-    original_headers,
-    read_letter,
-    replayed_place,
-)
-from runner.cli.dlq.reading import (
     LetterFilter,
+    Place,
     Reasons,
     Since,
     Until,
     letter_filter,
     messages,
+    original_headers,
+    read_letter,
+    replayed_place,
     replayed_places,
 )
 from runner.cli.options import AsJson, ConfigFile, read_config

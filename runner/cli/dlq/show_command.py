@@ -9,14 +9,14 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from runner.cli.dlq.letter import Place, parse_place, read_letter
+from runner.cli.dlq.letters import Place, parse_place, read_letter
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, say, show_fields, stdout
 from runner.cli.streams import write_bytes
 from runner.cli.times import moment
 from runner.config import Config
 from runner.errors import FatalError
-from runner.kafka.reader import TopicReader
+from runner.kafka.reader import read_topics
 from runner.kafka.topic_message import TopicMessage
 
 LONGEST_VALUE: Final = 65_536
@@ -87,7 +87,7 @@ def _parse(text: str, config: Config) -> Place:
 def _read(config: Config, place: Place) -> TopicMessage:
     topic = config.topics.dead_letters
     at = {(topic, place.partition): place.offset}
-    with TopicReader(config, [topic], from_beginning=True, at=at) as reader:
+    with read_topics(config, [topic], from_beginning=True, at=at) as reader:
         for message in reader.rest():
             return message
     raise FatalError(

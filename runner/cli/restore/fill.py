@@ -22,7 +22,7 @@ from runner.actions.decision import OutgoingMessage
 from runner.changelog.filler import Filled, Filler, FillExtent
 from runner.changelog.writer import Changelog
 from runner.cli.restore.site import RestoreSite
-from runner.cli.screen import print_json, progress, say, stdout
+from runner.cli.screen import print_json, say, stdout, tracked
 from runner.config import Config
 from runner.envelope.codec import JsonCodec
 from runner.errors import EventError, FatalError, LogUnavailable, StoreMismatch, StoreUnavailable
@@ -92,10 +92,8 @@ def _fill(site: RestoreSite, extent: FillExtent, transactions: Transactions) -> 
 
     filler = Filler(site.store, site.changelog, changelog, extent, send)
     try:
-        with progress("filling, shards", site.store.shards) as step:
-            for shard in range(site.store.shards):
-                filler.shard(shard)
-                step(1)
+        for shard in tracked("filling, shards", range(site.store.shards), site.store.shards):
+            filler.shard(shard)
     except EventError as error:
         raise FatalError(f"{error.message}; raise max.message.bytes of the topic") from error
     return filler.filled

@@ -9,16 +9,15 @@ from uuid import uuid4
 
 import typer
 
-from runner.changelog.comparison import Compared, Difference, Finding
+from runner.changelog.comparison import Difference, Finding
 from runner.changelog.restorer import Extent, Restorer
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.restore import fill
 from runner.cli.restore.site import RestoreSite, open_site
-from runner.cli.screen import Column, Rows, print_json, progress, say, stdout
+from runner.cli.screen import Column, Rows, print_json, progress, say, stdout, tracked
 from runner.cli.wiring.store import open_store
 from runner.errors import FatalError, StoreDiffers, Superseded
 from runner.kafka.offsets import start_offsets
-from runner.kafka.sending import Step
 
 EXAMPLES: Final = 10
 """Ids of tasks that are named of a site."""
@@ -97,24 +96,21 @@ def restore(
             _restore(site, as_json=as_json)
 
 
-# -- comparing ------------------------------------------------------------------------------------------
-
-
 def _check(site: RestoreSite, *, as_json: bool) -> None:
     incarnation = site.incarnation()
     # In this order: a worker applies first and commits then.
     bases = site.last_committed()
     behind = set(site.store.shards_behind(incarnation, bases))
     tasks, findings = _compare(site, incarnation, range(site.store.shards))
-    by_place = _by_place(findings)
     rows = Rows(stdout(), _COLUMNS)
-    for at in sorted(behind | by_place.keys()):
-        _show(rows, at, by_place.get(at, []), is_behind=at in behind, as_json=as_json)
+    for place in sorted(behind | findings.keys()):
+        _show(rows, place, findings.get(place, []), is_behind=place in behind, as_json=as_json)
     if as_json:
         print_json({"tasks": tasks, "equal": not behind and not findings})
     if behind or findings:
         raise StoreDiffers(
-            f"Redis does not hold what the changelog tells: {len(findings)} of {tasks} tasks differ, "
+            "Redis does not hold what the changelog tells: "
+            f"{sum(map(len, findings.values()))} of {tasks} tasks differ, "
             f"{len(behind)} places are behind; workers restore those that are behind by themselves, "
             '"runner restore" restores all, with the workers stopped'
         )
@@ -122,26 +118,23 @@ def _check(site: RestoreSite, *, as_json: bool) -> None:
         say(stdout(), f"Redis holds what the changelog tells: {tasks} tasks", "green")
 
 
-def _compare(site: RestoreSite, incarnation: int, shards: Collection[int]) -> tuple[int, list[Finding]]:
+def _compare(
+    site: RestoreSite, incarnation: int, shards: Collection[int]
+) -> tuple[int, Mapping[Where, list[Finding]]]:
+    """Return how many tasks the changelog has in these shards, and which differ, by their place."""
     comparison = site.comparison(incarnation)
-    compared: list[Compared] = []
-    with progress("comparing, shards", len(shards)) as step:
-        for shard in shards:
-            compared.append(comparison.shard(shard))
-            step(1)
-    return sum(each.tasks for each in compared), [finding for each in compared for finding in each.findings]
+    tasks, findings = 0, defaultdict[Where, list[Finding]](list)
+    for shard in tracked("comparing, shards", shards, len(shards)):
+        compared = comparison.shard(shard)
+        tasks += compared.tasks
+        for finding in compared.findings:
+            findings[finding.shard, finding.home].append(finding)
+    return tasks, findings
 
 
-def _by_place(findings: Collection[Finding]) -> dict[Where, list[Finding]]:
-    by_place: dict[Where, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        by_place[finding.shard, finding.home].append(finding)
-    return by_place
-
-
-def _show(rows: Rows, at: Where, findings: Collection[Finding], *, is_behind: bool, as_json: bool) -> None:
+def _show(rows: Rows, place: Where, findings: Collection[Finding], *, is_behind: bool, as_json: bool) -> None:
     """Print a place that differs."""
-    shard, home = at
+    shard, home = place
     counts = Counter(finding.what for finding in findings)
     ids = sorted(finding.key.id for finding in findings)
     if as_json:
@@ -149,42 +142,35 @@ def _show(rows: Rows, at: Where, findings: Collection[Finding], *, is_behind: bo
         print_json({"shard": shard, "home": home, "behind": is_behind, **differences, "ids": ids[:EXAMPLES]})
     else:
         numbers = [str(counts[each]) for each in Difference]
-        rows.row(
-            str(shard), str(home), "yes" if is_behind else "no", *numbers, ids[0][:_SHOWN] if ids else ""
-        )
-
-
-# -- restoring ------------------------------------------------------------------------------------------
+        example = ids[0][:_SHOWN] if ids else ""
+        rows.row(str(shard), str(home), "yes" if is_behind else "no", *numbers, example)
 
 
 def _restore(site: RestoreSite, *, as_json: bool) -> None:
-    config = site.config
+    """Restore what lacks committed changes, then compare the rest, and restore what differs there."""
+    config, store = site.config, site.store
     members = site.members()
     if members:
         raise FatalError(
             f"group {config.kafka.group} has {members} members: running workers restore by themselves "
             "what they find lost; stop all of them to do it by hand, or only look, with --check"
         )
-    opened = open_store(site.store, config, site.cluster, by_hand=True)
+    opened = open_store(store, config, site.cluster, by_hand=True)
     homes = range(site.homes())
-    positions = start_offsets(homes, site, site.store, opened.incarnation)
+    positions = start_offsets(homes, site, store, opened.incarnation)
+    bases = {home: max(offset, 0) for home, offset in positions.items()}
+    lost = set(store.shards_behind(opened.incarnation, bases))
+    observer = _Observer()
+    extent = Extent(tuple(config.domains), opened.incarnation, site)
+    restorer = Restorer(store, site.changelog, extent, lambda: uuid4().hex, observer)
     try:
-        with progress("restoring, shards", site.store.shards) as step:
-            done = _Done(step)
-            extent = Extent(tuple(config.domains), opened.incarnation, site)
-            restorer = Restorer(site.store, site.changelog, extent, lambda: uuid4().hex, done)
-            lost = set(
-                site.store.shards_behind(opened.incarnation, {h: max(at, 0) for h, at in positions.items()})
-            )
-            _settle(restorer, positions)
-        rest = {shard for shard in range(site.store.shards) for home in homes if (shard, home) not in lost}
+        _finish(restorer, positions, observer, store.shards)
+        rest = {shard for shard in range(store.shards) for home in homes if (shard, home) not in lost}
         tasks, findings = _compare(site, opened.incarnation, sorted(rest))
-        differing = _by_place(findings).keys() - lost
+        differing = findings.keys() - lost
         if differing:
-            with progress("restoring, shards", len({shard for shard, _ in differing})) as step:
-                done.step = step
-                restorer.redo(sorted(differing), positions)
-                _settle(restorer, positions)
+            restorer.redo(sorted(differing), positions)
+            _finish(restorer, positions, observer, len({shard for shard, _ in differing}))
     except Superseded as error:
         raise FatalError(
             "a worker has started, or another restore: it goes on by itself with what is left; "
@@ -192,39 +178,40 @@ def _restore(site: RestoreSite, *, as_json: bool) -> None:
         ) from error
     places = lost | differing
     if as_json:
-        print_json({"records": done.records, "places": len(places), "compared": tasks})
+        print_json({"records": observer.records, "places": len(places), "compared": tasks})
     elif places:
-        say(stdout(), f"restored {done.records} records in {len(places)} places", "green")
+        say(stdout(), f"restored {observer.records} records in {len(places)} places", "green")
     else:
         say(stdout(), f"nothing to restore: Redis holds what the changelog tells, {tasks} tasks", "green")
 
 
-def _settle(restorer: Restorer, positions: Mapping[int, int]) -> None:
-    while not restorer.verify(positions):
-        pass
+def _finish(restorer: Restorer, positions: Mapping[int, int], observer: _Observer, shards: int) -> None:
+    """Restore to the end; a terminal shows how many of the shards are done."""
+    with progress("restoring, shards", shards) as step:
+        done = 0
+        while not restorer.verify(positions):
+            if observer.shards_left is not None and shards - observer.shards_left > done:
+                step(shards - observer.shards_left - done)
+                done = shards - observer.shards_left
 
 
-class _Done:
-    """Counts what was restored, and moves the bar."""
+class _Observer:
+    """Counts the records that were restored, and the shards that are left."""
 
-    def __init__(self, step: Step) -> None:
-        self.step = step
+    def __init__(self) -> None:
         self.records = 0
-        self._left = 0
+        self.shards_left: int | None = None
 
     def restoring(self, shards_left: int, records: int) -> None:
-        """Move the bar on by what is done."""
+        """Keep how many shards are left."""
         del records
-        if self._left:
-            self.step(self._left - shards_left)
-        self._left = shards_left
+        self.shards_left = shards_left
 
     def restored(self, records: int) -> None:
         """Count the records."""
         self.records += records
-        self.step(self._left)
-        self._left = 0
+        self.shards_left = 0
 
     def not_restored(self) -> None:
-        """Begin the count of shards anew."""
-        self._left = 0
+        """Forget the count of shards: it begins anew."""
+        self.shards_left = None

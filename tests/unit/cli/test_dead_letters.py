@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.actions.decision import OutgoingMessage
-from runner.cli.dlq.letter import (
+from runner.cli.dlq.letters import (
     REPLAY_OF,
     REPLAYED,
     Letter,
+    LetterFilter,
     Place,
     original_headers,
     parse_place,
@@ -18,7 +19,6 @@ from runner.cli.dlq.letter import (
     replayed_place,
 )
 from runner.cli.dlq.list_command import Letters
-from runner.cli.dlq.reading import LetterFilter
 from runner.cli.dlq.show_command import LONGEST_VALUE, value_lines
 from runner.kafka.message import Message
 from runner.kafka.topic_message import TopicMessage

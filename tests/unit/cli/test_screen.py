@@ -30,6 +30,16 @@ def test_rows_line_up_under_their_titles() -> None:
     assert out.getvalue() == "key       n  id\na         1  t-1\nb        22  t-2\n"
 
 
+def test_titles_that_were_printed_before_the_first_row_do_not_come_again() -> None:
+    out = io.StringIO()
+    rows = Rows(Console(file=out, color_system=None), COLUMNS)
+    rows.head()
+    assert out.getvalue() == "key       n  id\n"
+    rows.row("a", "1", "t-1")
+
+    assert out.getvalue() == "key       n  id\na         1  t-1\n"
+
+
 def test_on_a_terminal_what_is_too_long_is_cut() -> None:
     assert printed("abcdefghij", "1", "task", terminal=True) == "abcde…    1  task\n"
     assert printed("a", "1", "a very long id", terminal=True, width=20) == "a         1  a very…\n"
