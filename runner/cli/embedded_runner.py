@@ -81,17 +81,17 @@ def worker_command(file: Path, env: Mapping[str, str]) -> list[str]:
 
 def left_out(base: Config) -> list[str]:
     """Return what a configuration sets in vain here, since broker and Redis are embedded ones."""
-    given, usual = base.describe(), Config().describe()
-    names = [name for name in given if name in _REPLACED and given[name] != usual[name]]
+    settings, defaults = base.describe(), Config().describe()
+    names = [name for name in settings if name in _REPLACED and settings[name] != defaults[name]]
     # The embedded broker has no transactions, without which its messages could be ahead of Redis.
-    return names + ["topics.tasks"] * (given["topics"]["tasks"] != usual["topics"]["tasks"])
+    return names + ["topics.tasks"] * (settings["topics"]["tasks"] != defaults["topics"]["tasks"])
 
 
 def require_embeddable(base: Config) -> None:
     """ConfigError for what asks for a server that is not embedded."""
     encoding = base.encoding
-    named = {"encoding.default": encoding.default}
-    named |= {f"encoding.topics.{name}": used for name, used in encoding.topics.items()}
+    encodings = {"encoding.default": encoding.default}
+    encodings |= {f"encoding.topics.{name}": value for name, value in encoding.topics.items()}
     problems = [
         Problem(
             base.source,
@@ -99,8 +99,8 @@ def require_embeddable(base: Config) -> None:
             "is confluent-avro, but no schema registry is embedded",
             "use avro or json here, or a worker with servers of your own",
         )
-        for setting, used in named.items()
-        if used == "confluent-avro"
+        for setting, value in encodings.items()
+        if value == "confluent-avro"
     ]
     if problems:
         raise ConfigError(problems)

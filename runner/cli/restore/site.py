@@ -13,7 +13,7 @@ from runner.changelog.comparison import Comparison, ComparisonScope, GrowingChan
 from runner.changelog.reader import KafkaChangelog
 from runner.changelog.snapshot import ChangelogRecord
 from runner.cli.task.finding import require_settings
-from runner.cli.wiring.store import WAY_OUT, connect_store, said_with_remedy
+from runner.cli.wiring.store import WAY_OUT, connect_store, describe_unreachable
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
 from runner.config.clients import client_properties
@@ -230,7 +230,7 @@ def open_site(config: Config) -> Iterator[RestoreSite]:
     try:
         yield RestoreSite(config, cluster, store, changelog, admin.client)
     except StoreUnavailable as error:
-        raise StoreUnavailable(said_with_remedy(error, config)) from error
+        raise StoreUnavailable(describe_unreachable(error, config)) from error
     finally:
         changelog.close()
         store.close()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runner.cli.screen import plain
-from runner.cli.wiring.store import connect_store, said_with_remedy
+from runner.cli.wiring.store import connect_store, describe_unreachable
 from runner.config import Config
 from runner.errors import FatalError, StoreMismatch, StoreUnavailable
 from runner.store.calls import KeySpace
@@ -32,7 +32,7 @@ def open_tasks(config: Config) -> Iterator[tuple[RedisStore, KeySpace]]:
         require_settings(space, config)
         yield store, space
     except StoreUnavailable as error:
-        raise StoreUnavailable(said_with_remedy(error, config)) from error
+        raise StoreUnavailable(describe_unreachable(error, config)) from error
     finally:
         store.close()
 

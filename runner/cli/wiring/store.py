@@ -80,7 +80,7 @@ def connect_redis(config: Config) -> Connection:
             return connect(redis_url(config), seconds, **arguments)
 
 
-def said_with_remedy(error: TransientError, config: Config) -> str:
+def describe_unreachable(error: TransientError, config: Config) -> str:
     """Return the text for a server that did not answer in time: the error, and the way out."""
     if isinstance(error, SchemasUnavailable):
         return f"{error}; check schemaRegistry.url, or start the registry"
@@ -107,7 +107,7 @@ def open_store(store: RedisStore, config: Config, cluster: Cluster, *, by_hand: 
         changelog=_changelog_id(config, cluster),
     )
     if not store.exists() and not config.redis.start_empty:
-        known = _known_before(store, config, ownership, by_hand=by_hand)
+        known = _incarnation_before(store, config, ownership, by_hand=by_hand)
         ownership = replace(ownership, incarnation=known)
     opened = store.open(ownership)
     if config.restores:
@@ -184,24 +184,24 @@ def _changelog_id(config: Config, cluster: Cluster) -> str:
     return cluster.topics[topic].id if config.restores else LISTS
 
 
-def _known_before(store: RedisStore, config: Config, ownership: Ownership, *, by_hand: bool) -> int:
-    """Return as which incarnation the topic counts by what else is known than Redis; 0: as the first.
+def _incarnation_before(store: RedisStore, config: Config, ownership: Ownership, *, by_hand: bool) -> int:
+    """Return the incarnation of the topic by the group's offsets and the changelog; 0: it is the first.
 
-    PositionUnknown if it was read and nothing tells the tasks of then.
+    PositionUnknown if the topic was read, and there is no changelog of its tasks.
     """
-    found = group_offsets(
+    offsets = group_offsets(
         client_properties(config), ownership.group, ownership.topic, ownership.partitions
     ).values()
     remedy = "set redis.startEmpty to true to begin with no tasks"
     if config.restores:
-        notes = [committed.metadata for committed in found]
-        known = max((incarnation_of(note, ownership.topic_id) for note in notes), default=0)
-        if known or _has_told(config, str(config.topics.tasks)):
-            if not (notes or by_hand or config.topics.are_tasks_given):
-                raise _perhaps_of_others(config)
-            return known or _unheard_of(notes, store)
+        metadata = [committed.metadata for committed in offsets]
+        known = max((incarnation_of(each, ownership.topic_id) for each in metadata), default=0)
+        if known or _is_written(config, str(config.topics.tasks)):
+            if not (metadata or by_hand or config.topics.are_tasks_given):
+                raise _changelog_of_others(config)
+            return known or _unused_incarnation(metadata, store)
         remedy = "delete the offsets of the group to read everything again"
-    if all(committed.offset == 0 for committed in found):
+    if all(committed.offset == 0 for committed in offsets):
         return 0
     raise PositionUnknown(
         f"Redis holds nothing under prefix {config.redis.prefix!r}, but group {config.kafka.group!r} "
@@ -209,8 +209,8 @@ def _known_before(store: RedisStore, config: Config, ownership: Ownership, *, by
     )
 
 
-def _perhaps_of_others(config: Config) -> PositionUnknown:
-    """Several groups may work on one Kafka: one that is new must not restore the tasks of another."""
+def _changelog_of_others(config: Config) -> PositionUnknown:
+    """Return the error for a new group whose changelog is perhaps another's: it must not restore that."""
     topic = config.topics.tasks
     return PositionUnknown(
         f"topic {topic} has been told of tasks, but neither Redis (prefix {config.redis.prefix!r}) nor group "
@@ -219,13 +219,13 @@ def _perhaps_of_others(config: Config) -> PositionUnknown:
     )
 
 
-def _has_told(config: Config, topic: str) -> bool:
+def _is_written(config: Config, topic: str) -> bool:
     with closing(_changelog(config, topic)) as changelog:
         return not changelog.is_empty(config.redis.shards)
 
 
-def _unheard_of(notes: Collection[str], store: RedisStore) -> int:
+def _unused_incarnation(metadata: Collection[str], store: RedisStore) -> int:
     """Return an incarnation that no earlier topic had: what the changelog tells may be of any of them."""
-    others = max((incarnation_of(note, topic_of(note)) for note in notes), default=0)
-    # Topics are counted from 1: without any note, the seconds since 1970 are beyond every count.
+    others = max((incarnation_of(each, topic_of(each)) for each in metadata), default=0)
+    # Topics are counted from 1: without any metadata, the seconds since 1970 are beyond every count.
     return others + 1 if others else store.load(0, []).now_ms // 1000

@@ -16,9 +16,9 @@ from runner.cli.wiring.inputs import Surroundings, input_threads
 from runner.cli.wiring.log import Listener, make_log
 from runner.cli.wiring.store import (
     connect_store,
+    describe_unreachable,
     make_restorers,
     open_store,
-    said_with_remedy,
     settle_changelog,
 )
 from runner.cli.wiring.traces import open_traces
@@ -122,7 +122,7 @@ class _Worker:
             config.worker.start_seconds,
             self._state,
             stopping.pause,
-            lambda error: said_with_remedy(error, config),
+            lambda error: describe_unreachable(error, config),
             assembly.ticker,
         )
         self._codecs = build_codecs(config)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli.app import run
-from runner.cli.wiring.store import said_with_remedy
+from runner.cli.wiring.store import describe_unreachable
 from runner.client.event_lines import read_lines
 from runner.clock import ManualTicker
 from runner.config import Config, ConfigError, load
@@ -98,7 +98,9 @@ def test_a_worker_learns_all_it_needs_at_its_start_however_often_it_has_to_ask()
     client.error = AWAY
     with pytest.raises(SchemasUnavailable) as away:
         codecs.prepare()
-    assert said_with_remedy(away.value, Config()).endswith("check schemaRegistry.url, or start the registry")
+    assert describe_unreachable(away.value, Config()).endswith(
+        "check schemaRegistry.url, or start the registry"
+    )
     client.error = None
     codecs.prepare()
     client.error = AWAY
