@@ -54,11 +54,10 @@ class Renderer:
 
     def status(self, outcome: Outcome) -> str:
         """Return the status word of an outcome, for headers, metrics and logs."""
+        if isinstance(outcome, Done):
+            ended = outcome.resumed
+            return (outcome.reply or SUCCESS) if ended is None else self._resumed_status(ended)
         match outcome:
-            case Done(resumed=Status() as ended):
-                return self._resumed_status(ended)
-            case Done(reply=reply):
-                return reply or SUCCESS
             case Refused(ignored=ignored):
                 return SUCCESS if ignored else FAIL
             case Forwarded():
@@ -97,8 +96,9 @@ class Renderer:
         EventError 13020 where the message becomes larger than its topic takes.
         """
         message = OutgoingMessage(self._policy.requests, incoming.key, incoming.value, headers, home)
-        if self._topics.limit_bytes(message.stream) is not None:
-            require_fits(message, self._topics, _FORWARD_TOO_LARGE)
+        limit = self._topics.limit_bytes(message.stream)
+        if limit is not None:
+            require_fits(message, limit, _FORWARD_TOO_LARGE)
         return message
 
     def _done(
@@ -117,10 +117,13 @@ class Renderer:
 
     def _plain_reply(self, outcome: Done, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
         """Return the reply that leaves the payload as it is."""
-        status, extra = outcome.reply or SUCCESS, dict(outcome.result or {})
-        if "task" in extra and key is not None:
-            extra["task"] = {"id": key.id, "domain": key.domain, **extra["task"]}
-        sections = incoming.event.answered({**_result(status, outcome.now_ms), **extra})
+        status = outcome.reply or SUCCESS
+        result = _result(status, outcome.now_ms)
+        if outcome.result:
+            result |= outcome.result
+            if "task" in result and key is not None:
+                result["task"] = {"id": key.id, "domain": key.domain, **result["task"]}
+        sections = incoming.event.answered(result)
         # An accepted task must be able to end: a timer gets no FAIL. The resumed event goes to the same topic
         # as the ACK, and is larger by its longer status words at most.
         return self._reply(incoming, status, sections, key, self._spare_bytes if status == ACK else 0)
@@ -204,12 +207,13 @@ class Renderer:
     def _response(
         self, event: Event, sections: Sections, headers: Headers, stream: str, spare_bytes: int = 0
     ) -> OutgoingMessage:
-        if self._topics.limit_bytes(stream) is None:
+        limit = self._topics.limit_bytes(stream)
+        if limit is None:
             raise EventError(UNDELIVERABLE, f"there is no topic {stream!r} to answer on")
         value = self._topics.encode(stream, sections)
         partition = self._topics.partition(stream, event.request_id)
         message = OutgoingMessage(stream, event.request_id.encode(), value, headers, partition)
-        require_fits(message, self._topics, _RESPONSE_TOO_LARGE, spare_bytes)
+        require_fits(message, limit, _RESPONSE_TOO_LARGE, spare_bytes)
         return message
 
     def stream_of(self, event: Event) -> str:
@@ -221,18 +225,23 @@ class Renderer:
 
 
 def require_fits(
-    message: OutgoingMessage, topics: TopicCatalog, too_large: str, spare_bytes: int = 0
+    message: OutgoingMessage,
+    limit_bytes: int | None,
+    too_large: str,
+    spare_bytes: int = 0,
+    headers_bytes: int | None = None,
 ) -> None:
-    """EventError 13020 with the text ``too_large`` unless the topic takes a message of this size.
+    """EventError 13020 with the text ``too_large`` unless a topic of this limit takes the message.
 
-    The one check of sizes, made before a decision is stored. ``spare_bytes`` are reserved for what follows.
-    A topic that does not exist takes nothing.
+    The one check of sizes, made before a decision is stored. ``spare_bytes`` are reserved for what follows;
+    ``headers_bytes``: the size of the headers; None: it is counted. A topic that is not there (None) takes
+    nothing.
     """
-    limit = topics.limit_bytes(message.stream)
     size = len(message.key or b"") + len(message.value or b"") + OVERHEAD_BYTES + spare_bytes
-    size += size_of(message.headers)
-    if limit is None or size > limit:
-        raise EventError(UNDELIVERABLE, too_large.format(size=size, stream=message.stream, limit=limit))
+    size += size_of(message.headers) if headers_bytes is None else headers_bytes
+    if limit_bytes is None or size > limit_bytes:
+        text = too_large.format(size=size, stream=message.stream, limit=limit_bytes)
+        raise EventError(UNDELIVERABLE, text)
 
 
 def _result(status: str, now_ms: int) -> dict[str, Any]:

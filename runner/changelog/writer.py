@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.actions.decision import OutgoingMessage
-from runner.actions.incoming import size_of
 from runner.actions.policy import TopicCatalog
 from runner.actions.render import require_fits
 from runner.changelog.codec import (
@@ -53,10 +52,12 @@ class Changelog:
         return message
 
     def changes(
-        self, record: Record, *, is_state_new: bool, written: Mapping[str, bytes | None], source: str
+        self, record: Record, *, is_state_new: bool, written: Mapping[str, bytes | None], source: Source
     ) -> tuple[OutgoingMessage, ...]:
         """Return the messages of what the event at ``source`` wrote: start and state, and other parts."""
-        parts = tuple(self.part(record, name, value, source) for name, value in written.items())
+        if not written:
+            return (self.changed(record),) if is_state_new else ()
+        parts = tuple(self.part(record, name, value, str(source)) for name, value in written.items())
         return (self.changed(record), *parts) if is_state_new else parts
 
     def changes_by(
@@ -65,7 +66,7 @@ class Changelog:
         """Return the messages of what a redelivered event wrote; ``written``: as its kept decision has it."""
         as_written = record_after(record, str(source))
         return self.changes(
-            as_written or record, is_state_new=as_written is not None, written=written, source=str(source)
+            as_written or record, is_state_new=as_written is not None, written=written, source=source
         )
 
     def part(self, record: Record, name: str, value: bytes | None, source: str) -> OutgoingMessage:
@@ -88,7 +89,8 @@ class Changelog:
         return OutgoingMessage(self.topic, changelog_key(key, part), None, (), self.shard(key.id))
 
     def _check(self, message: OutgoingMessage, spare_bytes: int) -> None:
-        if self.topics.limit_bytes(self.topic) is None:
+        limit = self.topics.limit_bytes(self.topic)
+        if limit is None:
             raise EventError(UNDELIVERABLE, f"there is no topic {self.topic!r} for the changelog")
         # Its headers are small: they count as what Kafka adds.
-        require_fits(message, self.topics, _TOO_LARGE, spare_bytes - size_of(message.headers))
+        require_fits(message, limit, _TOO_LARGE, spare_bytes, headers_bytes=0)

@@ -24,6 +24,7 @@ _pack: Final = msgspec.msgpack.Encoder().encode
 _UNCHANGED: Final = ""
 _REMOVE: Final = "-"
 _STATE: Final = ("state",)
+_STATE_AND_START: Final = ("state", "start")
 
 
 class ShardRead:
@@ -120,9 +121,12 @@ def _task(change: Change, values: list[bytes]) -> tuple[str, str, Sequence[str],
         return expected, _REMOVE, (), ()
     if after is None:
         return expected, _UNCHANGED, (), ()
-    if before is not None and before.start is after.start and not change.parts:
+    if not change.parts:
         values.append(encode_part(after.state))
-        return expected, version_of(after), _STATE, ()
+        if before is not None and before.start is after.start:
+            return expected, version_of(after), _STATE, ()
+        values.append(encode_part(after.start))
+        return expected, version_of(after), _STATE_AND_START, ()
     written: dict[str, bytes] = {}
     if before is None or before.state is not after.state:
         written["state"] = encode_part(after.state)

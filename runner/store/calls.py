@@ -59,6 +59,8 @@ class Change(msgspec.Struct, frozen=True):
     remove: bool = False
     parts: Mapping[str, bytes | None] = {}
     """Parts beside start and state that are written; None: removed."""
+    entries: tuple[Entry, ...] | None = None
+    """Index entries of the new record, where they are known already; None: they follow from it."""
 
 
 class Phase(Enum):
@@ -136,9 +138,11 @@ class IndexKind(Enum):
     REMOVALS = "removals"
     """Closed tasks by the end of their retention; members as ``revision;id``."""
 
+    # A member is one object; the hash of Enum is a call of Python, some of them an event.
+    __hash__ = object.__hash__
 
-@dataclass(frozen=True, slots=True)
-class Index:
+
+class Index(NamedTuple):
     """Sorted set of the tasks of one domain, shard and home."""
 
     kind: IndexKind

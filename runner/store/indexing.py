@@ -34,7 +34,10 @@ def moves(change: Change, shard: int) -> tuple[tuple[Entry, ...], tuple[Entry, .
     """
     if change.after is None and not change.remove:
         return (), ()
-    old, new = entries_of(change.before, shard), entries_of(change.after, shard)
+    old = entries_of(change.before, shard)
+    new = entries_of(change.after, shard) if change.entries is None else change.entries
+    if not old:
+        return old, new
     if old == new:
         return (), ()
     kept = {entry[:2] for entry in new}

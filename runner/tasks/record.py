@@ -29,6 +29,9 @@ class Status(Enum):
     PROCEEDED = "PROCEEDED"
     TIMED_OUT = "TIMED_OUT"
 
+    # A member is one object; the hash of Enum is a call of Python, some of them an event.
+    __hash__ = object.__hash__
+
 
 class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     """The ending of a generation: which event closed it, when, and when the record may go."""

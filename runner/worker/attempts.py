@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from runner.actions.decision import Outcome
 from runner.clock import Ticker
 from runner.errors import StoreLost, StoreUnavailable, Superseded
-from runner.store.calls import Change, Completeness, HomeCall, Loaded, ShardCall, Store, Verdict
+from runner.store.calls import Change, Completeness, Entry, HomeCall, Loaded, ShardCall, Store, Verdict
 from runner.store.connection.command import OnWait
 from runner.store.indexing import entries_of
 from runner.tasks.record import NO_PARTS, Record, TaskKey
@@ -155,6 +155,7 @@ class Attempts:
         kept: dict[int, list[tuple[int, Outcome]]] = defaultdict(list)
         after: dict[TaskKey, Record | None] = {}
         parts: dict[TaskKey, dict[str, bytes | None]] = {}
+        entries: dict[TaskKey, tuple[Entry, ...]] = {}
         for each in work:
             decision = each.item.decision
             if each.item.redelivered or decision is None:
@@ -162,8 +163,11 @@ class Attempts:
             source = each.item.source
             kept[source.partition].append((source.offset, decision.outcome))
             after[each.plan.key] = decision.record or after.get(each.plan.key)
-            if decision.written:
-                parts[each.plan.key] = parts.get(each.plan.key, {}) | decision.written
+            if decision.record is not None:
+                entries[each.plan.key] = each.item.entries
+            written = decision.written
+            if written:
+                parts[each.plan.key] = parts.get(each.plan.key, {}) | written
         homes = tuple(
             HomeCall(
                 home,
@@ -174,7 +178,7 @@ class Attempts:
             for home in (batch_state.base_offsets if in_all else kept)
         )
         changes = tuple(
-            Change(key, loaded.records[key], record, parts=parts.get(key, NO_PARTS))
+            Change(key, loaded.records[key], record, False, parts.get(key, NO_PARTS), entries.get(key))
             for key, record in after.items()
         )
         return ShardCall(

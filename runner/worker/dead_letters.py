@@ -57,5 +57,5 @@ class DeadLetters:
             (MESSAGE, text[:MAX_MESSAGE_CHARACTERS].encode("utf-8", "replace")),
         )
         dead_letter = OutgoingMessage(self._topic, message.key, message.value, headers)
-        require_fits(dead_letter, self._topics, _TOO_LARGE)
+        require_fits(dead_letter, self._topics.limit_bytes(self._topic), _TOO_LARGE)
         return dead_letter

@@ -88,7 +88,7 @@ class Decider:
         is_state_new = before is None or before.state is not after.state
         try:
             item.changes = self._changelog.changes(
-                after, is_state_new=is_state_new, written=decision.written, source=str(item.source)
+                after, is_state_new=is_state_new, written=decision.written, source=item.source
             )
         except EventError as error:
             return refuse(work.plan.incoming, error, work.plan.key, now_ms, self.renderer)

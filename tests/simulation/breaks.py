@@ -291,7 +291,7 @@ class LeavesAPartOut(Changelog):
     """Does not tell what a comment says, as if it were in the life of its task."""
 
     def changes(
-        self, record: Record, *, is_state_new: bool, written: Mapping[str, bytes | None], source: str
+        self, record: Record, *, is_state_new: bool, written: Mapping[str, bytes | None], source: Source
     ) -> tuple[OutgoingMessage, ...]:
         """Leave comments out."""
         told = {name: part for name, part in written.items() if not name.startswith("comment")}
