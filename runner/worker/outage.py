@@ -61,7 +61,7 @@ class Outage:
 
     def is_step_due(self) -> bool:
         """Whether it is time for the next step out of the outage."""
-        return self._down is LoopState.RESTORING or self._ticker() >= self._retry_at
+        return self._ticker() >= self._retry_at
 
     def is_check_due(self) -> bool:
         """Whether it is time to check that the store is complete, although nothing failed."""
