@@ -35,6 +35,10 @@ BUSY_PAUSE_MS: Final = 50
 CHUNK: Final = 500
 """Records of one pass, about: events wait until it is done."""
 
+MAX_TOMBSTONES: Final = 10_000
+"""Changelog messages of one pass, unless one record has more: they are one transaction, which the queue of
+the producer (100,000 messages) has to hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Removals:
@@ -130,7 +134,7 @@ class Retention:
             return NOTHING
         self._not_before_ms = now_ms + PAUSE_MS
         try:
-            return self._removable(self._due_entries(indexes), positions)
+            return self._one_pass(self._removable(self._due_entries(indexes), positions))
         except BaseException:
             self._schedule_all(indexes, now_ms + PAUSE_MS)
             raise
@@ -191,6 +195,16 @@ class Retention:
                 and self._is_closing_committed(record, positions[index.home])
             )
         )
+
+    def _one_pass(self, removals: Removals) -> Removals:
+        """Return the first of these records, at least one; the indexes of the others are due at once."""
+        left = MAX_TOMBSTONES
+        for number, (_, record) in enumerate(removals.records):
+            left -= 2 + len(record.part_names)
+            if left < 0 and number:
+                self._schedule_all({each for each, _ in removals.records[number:]}, 0)
+                return Removals(removals.records[:number])
+        return removals
 
     def _is_closing_committed(self, record: Record, position: int) -> bool:
         """Whether the event that closed a record is committed, and any verb after it."""

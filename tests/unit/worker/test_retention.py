@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from runner.errors import StoreUnavailable, Superseded
-from runner.tasks.record import TaskKey
+from runner.store.calls import Change, ShardCall
+from runner.tasks.record import LIFE, Life, TaskKey, encode_part
 from runner.worker.result import BatchResult
-from runner.worker.retention import BUSY_PAUSE_MS, CHUNK, PAUSE_MS, Retention
+from runner.worker.retention import BUSY_PAUSE_MS, CHUNK, MAX_TOMBSTONES, PAUSE_MS, Retention
 from runner.worker.schedule import StoreClock
 from tests.unit.worker.rig import Harness, batch, event
 
@@ -115,6 +117,37 @@ def test_one_pass_is_bounded_and_the_next_comes_soon() -> None:
     assert bench.sweep(BUSY_PAUSE_MS - 1) == 0
     assert first + bench.sweep(1) + bench.sweep(BUSY_PAUSE_MS) == len(names)
     assert bench.left == set()
+
+
+def test_a_pass_over_tasks_with_many_parts_is_bounded_by_what_it_tells_the_changelog() -> None:
+    """All tombstones of a pass are one transaction, and the producer holds 100,000 messages."""
+    bench = Bench(shards=1)
+    names = [f"task-{n}" for n in range(60)]
+    bench.close(*names)
+    for record in bench.store.records():
+        life = Life(record.revision, record.revision - 1, "1/0@1", history=200, comments=200)
+        change = Change(
+            record.key, record, structs.replace(record, life=life), parts={LIFE: encode_part(life)}
+        )
+        bench.store.apply([ShardCall(0, 1, (), (change,))])
+    first = bench.sweep()
+    assert first == MAX_TOMBSTONES // 402
+    assert bench.sweep(BUSY_PAUSE_MS) == first
+    while bench.sweep(BUSY_PAUSE_MS):
+        pass
+    assert bench.left == set()
+
+
+def test_a_task_with_more_parts_than_fit_into_a_pass_goes_by_itself() -> None:
+    bench = Bench(shards=1)
+    bench.close("a", "b")
+    for record in bench.store.records():
+        life = Life(record.revision, record.revision - 1, "1/0@1", comments=MAX_TOMBSTONES)
+        change = Change(
+            record.key, record, structs.replace(record, life=life), parts={LIFE: encode_part(life)}
+        )
+        bench.store.apply([ShardCall(0, 1, (), (change,))])
+    assert [bench.sweep(BUSY_PAUSE_MS) for _ in range(3)] == [1, 1, 0]
 
 
 def test_a_record_whose_decision_redelivery_may_ask_for_stays() -> None:
