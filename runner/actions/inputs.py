@@ -184,25 +184,28 @@ def find(path: str, event: Event, node: Any) -> Any:
     return read(path, node=node, payload=event.payload, event=event.whole)
 
 
-def find_id(incoming: Incoming, task_input: TaskInput, policy: Policy) -> str:
+def find_id(incoming: Incoming, task_input: TaskInput, policy: Policy, *, generates: bool) -> str:
     """Return the task id of an event: the value at taskIdPath, else a generated id.
 
     EventError 10011 for a value that is no text or longer than MAX_ID_BYTES, 10009 where there is no value
-    and no saga step to generate an id from.
+    and no saga step to generate an id from, or none may be generated (``generates``).
     """
     path = incoming.event.parameter("taskIdPath")
     value = _id_value(incoming.event, task_input, path)
     task_id = as_text(value, "the task id")
     if task_id is None:
+        if not generates:
+            raise EventError(PARAMETER_MISSING, "no task id: name the task in taskId, or at taskIdPath")
         task_id = _generated_id(incoming, policy)
     if len(task_id.encode()) > MAX_ID_BYTES:
         raise EventError(NOT_CONVERTIBLE, f"the task id is longer than {MAX_ID_BYTES} bytes")
     return task_id
 
 
-def task_key(incoming: Incoming, task_input: TaskInput, policy: Policy) -> TaskKey:
+def task_key(incoming: Incoming, task_input: TaskInput, policy: Policy, *, generates_id: bool) -> TaskKey:
     """Return domain and task id of an event."""
-    return TaskKey(domain_of(incoming.event, policy), find_id(incoming, task_input, policy))
+    domain = domain_of(incoming.event, policy)
+    return TaskKey(domain, find_id(incoming, task_input, policy, generates=generates_id))
 
 
 def epoch_ms(value: Any, name: str, lowest: float = 0) -> int | None:

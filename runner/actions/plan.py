@@ -55,6 +55,8 @@ class Verb:
     """What somebody who may not is told, after "may not": "finish", "comment on"."""
     reads: Callable[[TaskInput, Incoming], tuple[str, ...]] = reads_nothing
     """Names of further parts of the record that the verb decides from."""
+    generates_id: bool = True
+    """Whether an event without a task id is about the id that its request and saga step make; else 10009."""
 
 
 class TaskPlan(msgspec.Struct, frozen=True):

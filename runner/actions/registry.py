@@ -44,7 +44,12 @@ VERBS: Final[dict[str, Verb]] = {
     "ProceedTask": Verb(proceed_task, _OPEN, Status.PROCEEDED, Who.ELIGIBLE, "finish"),
     TIMEOUT_TASK: Verb(timeout_task, _OPEN, Status.TIMED_OUT),
     "CommentTask": Verb(
-        comment_task, _OPEN | _CLOSED, who=Who.ELIGIBLE, doing="comment on", reads=comment_reads
+        comment_task,
+        _OPEN | _CLOSED,
+        who=Who.ELIGIBLE,
+        doing="comment on",
+        reads=comment_reads,
+        generates_id=False,
     ),
 }
 """The table of transitions: from which states a verb may come, and who may send it."""
@@ -98,7 +103,7 @@ def _plan_of(incoming: Incoming, policy: Policy) -> Plan:
     if verb is None:
         return plan_period(incoming, policy)
     task_input = input_of(incoming, policy.limits)
-    key = task_key(incoming, task_input, policy)
+    key = task_key(incoming, task_input, policy, generates_id=verb.generates_id)
     return TaskPlan(incoming, key, task_input, verb, verb.reads(task_input, incoming))
 
 

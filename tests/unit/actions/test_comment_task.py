@@ -107,6 +107,13 @@ def test_a_value_is_a_parameter_or_at_a_path_or_a_field(
     assert part(changed, "comment/1")["text"] == wanted
 
 
+def test_a_comment_names_its_task_no_id_is_generated_for_it() -> None:
+    sent = envelope("CommentTask", request={"id": "comment-1", **ANN}, payload={"about": "x"}, text="hello")
+    refused = answer(incoming(sent, offset=101), started())
+    assert code(refused) == PARAMETER_MISSING
+    assert "taskId" in reply(refused).result["error"]["message"]
+
+
 def test_its_author_edits_and_deletes_it_and_nobody_else() -> None:
     record = after(started(), comment(1, text="first"), comment(2, by=BOB, text="second"))
     assert code(answer(comment(3, by=BOB, commentId=1, text="mine"), record)) == FORBIDDEN
