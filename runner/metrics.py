@@ -15,12 +15,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from runner.clock import Ticker
 
-Part = Literal["poll", "decode", "load", "decide", "apply", "commit", "timers", "other"]
+LoopPart = Literal["poll", "decode", "load", "decide", "apply", "commit", "timers", "other"]
 """The parts of the loop's time, which add up to the wall: what belongs to none of the others is other."""
 Result = Literal["committed", "aborted"]
 SpanResult = Literal["sent", "dropped"]
 
-PARTS: Final[tuple[Part, ...]] = get_args(Part)
+PARTS: Final[tuple[LoopPart, ...]] = get_args(LoopPart)
 RESULTS: Final[tuple[Result, ...]] = get_args(Result)
 SPAN_RESULTS: Final[tuple[SpanResult, ...]] = get_args(SpanResult)
 OTHER_ACTION: Final = "other"
@@ -121,7 +121,7 @@ class Metrics:
         """Add spans that the collector accepted or refused. Called from several threads."""
         self._span_counters[result].inc(spans)
 
-    def add_loop_seconds(self, part: Part, seconds: float) -> None:
+    def add_loop_seconds(self, part: LoopPart, seconds: float) -> None:
         """Add time to a part of the loop; called by ``LoopClock`` so that the parts add up."""
         self._part_counters[part].inc(seconds)
 
@@ -146,7 +146,7 @@ class LoopClock:
         self._now = now
         self._last = now()
 
-    def lap(self, part: Part) -> float:
+    def lap(self, part: LoopPart) -> float:
         """Attribute the time since the last lap to ``part``; return it, in seconds."""
         now = self._now()
         seconds = now - self._last

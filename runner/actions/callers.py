@@ -22,7 +22,7 @@ _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallerClaims:
     """User and roles behind an event, as the gateway states them."""
 
     user: str | None
@@ -41,7 +41,7 @@ def check_may(doing: str, event: Event, state: TaskState, policy: Policy, domain
     raise EventError(FORBIDDEN, f"{_caller_text(caller)} may not {doing} this task; {_required_text(state)}")
 
 
-def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> Caller:
+def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> CallerClaims:
     """Return the caller of an event: from requestMeta, which only the gateway writes.
 
     An expression that fails counts as absent. ``payload.user`` counts only in a domain that trusts it, and
@@ -54,7 +54,7 @@ def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> Caller:
         person = (event.payload or {}).get("user")
         if isinstance(person, dict):
             user, roles = person.get("id"), person.get("roles")
-    return Caller(_name(user), frozenset(_claimed_roles(roles)))
+    return CallerClaims(_name(user), frozenset(_claimed_roles(roles)))
 
 
 def required_roles(value: Any) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def _name(value: Any) -> str | None:
         return None
 
 
-def _caller_text(caller: Caller) -> str:
+def _caller_text(caller: CallerClaims) -> str:
     roles = ", ".join(sorted(caller.roles)) or "none"
     user = caller.user or "unknown"
     return f"caller {user[:SHOWN_CHARACTERS]} (roles: {roles[:SHOWN_CHARACTERS]})"

@@ -25,7 +25,7 @@ from runner.tasks.record import (
 from runner.tasks.repeats import after_verb
 
 
-class Change(msgspec.Struct, frozen=True):
+class VerbChange(msgspec.Struct, frozen=True):
     """What a verb does to a task."""
 
     event: str
@@ -40,7 +40,7 @@ class Change(msgspec.Struct, frozen=True):
     """What the reply says beside ``result.task``."""
 
 
-def changed(record: Record, change: Change, incoming: Incoming, now_ms: int) -> tuple[Done, Record]:
+def changed(record: Record, change: VerbChange, incoming: Incoming, now_ms: int) -> tuple[Done, Record]:
     """Return SUCCESS with the task, and the record after the change; no part is read for it."""
     before, revision, source = record.life, record.revision + 1, str(incoming.source)
     number = 1 + (0 if before is None else before.history)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from runner.actions.callers import read_caller
-from runner.actions.change import Change, changed
+from runner.actions.change import VerbChange, changed
 from runner.actions.decision import Outcome
 from runner.actions.incoming import Incoming
 from runner.actions.inputs import TaskInput
@@ -77,16 +77,16 @@ def parts_read(task_input: TaskInput, incoming: Incoming) -> tuple[str, ...]:
     return () if number is None else (comment_part(number),)
 
 
-def _new(record: Record, user: str, comment: Comment) -> Change:
+def _new(record: Record, user: str, comment: Comment) -> VerbChange:
     number = 1 + (0 if record.life is None else record.life.comments)
     if number > MAX_COMMENTS:
         raise EventError(NOT_CONVERTIBLE, f"the task has {MAX_COMMENTS} comments, which is all it may have")
     return _change("commented", msgspec.structs.replace(comment, id=number), user, {"comments": number})
 
 
-def _change(event: str, comment: Comment, user: str, counters: dict[str, int]) -> Change:
+def _change(event: str, comment: Comment, user: str, counters: dict[str, int]) -> VerbChange:
     named = {"id": comment.id}
-    return Change(event, user, named, {comment_part(comment.id): comment}, counters, {"comment": named})
+    return VerbChange(event, user, named, {comment_part(comment.id): comment}, counters, {"comment": named})
 
 
 def _own(record: Record, number: int, user: str) -> Comment:

@@ -18,7 +18,7 @@ from runner.actions.inputs import MAX_TIME_MS, domain_of, epoch_ms, find, input_
 from runner.actions.plan import PeriodPlan
 from runner.actions.policy import Policy
 from runner.actions.render import Renderer
-from runner.actions.timer_token import timer_emit, token_of
+from runner.actions.timer_token import timer_message, token_of
 from runner.envelope.event import Event
 from runner.envelope.paths import MISSING
 from runner.errors import PERIOD_FAILED, EventError
@@ -72,7 +72,7 @@ def decide_period(
     to_ms = now_ms if plan.to_ms is None else plan.to_ms
     _require_order(plan.from_ms, to_ms)
     timers = tuple(
-        timer_emit(task.key, task.home, token_of(task), policy, renderer.topics) for task in page.tasks
+        timer_message(task.key, task.home, token_of(task), policy, renderer.topics) for task in page.tasks
     )
     requested = plan.requested + len(timers)
     from_ms = plan.from_ms

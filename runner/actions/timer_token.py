@@ -66,7 +66,7 @@ def token_in(incoming: Incoming) -> TimerToken | None:
     return parse_token(incoming.header(TIMER) or "")
 
 
-def timer_emit(
+def timer_message(
     key: TaskKey, home: int, token: TimerToken, policy: Policy, topics: TopicCatalog
 ) -> OutgoingMessage:
     """Return the TimeoutTask event for the home partition of a task."""

@@ -35,7 +35,7 @@ HOME: Final = "home"
 EVENT: Final = "event"
 
 
-class Entry(msgspec.Struct, frozen=True):
+class ChangelogEntry(msgspec.Struct, frozen=True):
     """The value of a message: the record after a change."""
 
     format: int
@@ -73,7 +73,7 @@ class PartStamp(msgspec.Struct, frozen=True):
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_decoder: Final = msgspec.json.Decoder(Entry)
+_decoder: Final = msgspec.json.Decoder(ChangelogEntry)
 _part_decoder: Final = msgspec.json.Decoder(PartEntry)
 read_stamp: Final = msgspec.json.Decoder(PartStamp).decode
 """What a part says of itself; ValueError for anything else."""
@@ -113,10 +113,10 @@ def encode_part_entry(record: Record, part: str, value: bytes) -> bytes:
 def encode_entry(record: Record) -> bytes:
     """Return the value of the message of a change."""
     key = record.key
-    return _encode(Entry(FORMAT, key.domain, key.id, record.revision, record.state, record.start))
+    return _encode(ChangelogEntry(FORMAT, key.domain, key.id, record.revision, record.state, record.start))
 
 
-def read_entry(value: bytes) -> Entry:
+def read_entry(value: bytes) -> ChangelogEntry:
     """Return the entry that ``encode_entry`` wrote. Raises ChangelogUnreadable for any other value."""
     try:
         entry = _entry(value)
@@ -145,7 +145,7 @@ def restored_record(value: bytes, parts: Mapping[str, bytes]) -> Record:
     return msgspec.structs.replace(record, revision=revision, life=life, parts=own)
 
 
-def _entry(value: bytes) -> Entry:
+def _entry(value: bytes) -> ChangelogEntry:
     try:
         return _decoder.decode(value)
     except msgspec.DecodeError:

@@ -19,7 +19,7 @@ class Refusal(NamedTuple):
 _GROUP: Final = Refusal("is the name of the consumer group, which the store belongs to", "set kafka.group")
 _BROKERS: Final = Refusal("has a setting of its own", "set kafka.brokers")
 _COMMIT: Final = Refusal(
-    "is fixed: offsets are committed with the emits they belong to, never by a clock", "remove it"
+    "is fixed: offsets are committed with the messages they belong to, never by a clock", "remove it"
 )
 _ACKS: Final = Refusal("is fixed at all: what one broker alone has seen can be lost with it", "remove it")
 _ASSIGNMENT: Final = Refusal("has a setting of its own", "set kafka.assignment")
@@ -56,7 +56,7 @@ REFUSED: Final[dict[str, Refusal]] = {
     "offset.store.method": _COMMIT,
     "partition.assignment.strategy": _ASSIGNMENT,
     "partitioner": Refusal("decides where readers look for a reply", "set responses.partitioner"),
-    "queuing.strategy": Refusal("is fixed at fifo: emits keep their order", "remove it"),
+    "queuing.strategy": Refusal("is fixed at fifo: messages keep their order", "remove it"),
     "request.required.acks": _ACKS,
     "session.timeout.ms": Refusal("has a setting of its own", "set worker.sessionTimeoutMs"),
     "transaction.timeout.ms": Refusal(

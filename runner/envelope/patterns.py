@@ -29,7 +29,7 @@ from runner.envelope.compiled import Compiled
 from runner.envelope.functions.signature import Expression, Misuse
 from runner.envelope.functions.table import FUNCTIONS, LEFT_OUT, OF_AN_EVENT
 from runner.envelope.refusal import refusal
-from runner.envelope.units import Refused, TooMuch, characters, units_of
+from runner.envelope.units import EvaluationRefused, TooMuch, characters, units_of
 from runner.envelope.values import is_number, same
 from runner.limits import USUAL, EventLimits
 
@@ -223,7 +223,9 @@ class _Interpreter(TreeInterpreter):
         return self.COMPARATOR_FUNC[operator](left, right) if _ordered(left, right) else None
 
     def visit_expref(self, node: Any, value: Any) -> Any:  # noqa: ARG002 - as the library calls it
-        raise Refused("has & where a value is meant; it stands only before an argument of a function")
+        raise EvaluationRefused(
+            "has & where a value is meant; it stands only before an argument of a function"
+        )
 
     def visit_function_expression(self, node: Any, value: Any) -> Any:
         name = node["value"]
@@ -236,11 +238,11 @@ class _Interpreter(TreeInterpreter):
                 self.spend(characters(len(argument)))
         function = FUNCTIONS.get(name) or LEFT_OUT.get(name)
         if function is None:
-            raise Refused(f"Unknown function: {name}()")
+            raise EvaluationRefused(f"Unknown function: {name}()")
         result = function.call(self, arguments)
         self.spend(units_of(result, self._units_left))
         if type(result) is int and abs(result) > _LARGEST:
-            raise Refused("gives a number that is too large")
+            raise EvaluationRefused("gives a number that is too large")
         return result
 
     def visit_multi_select_list(self, node: Any, value: Any) -> Any:

@@ -19,11 +19,11 @@ _CHARACTERS_SHIFT: Final = 5
 _LEAVES: Final = frozenset({bool, int, type(None)})
 
 
-class Refused(Exception):
+class EvaluationRefused(Exception):
     """The pattern cannot be evaluated to plain JSON within its bounds; the text says why."""
 
 
-class TooMuch(Refused):
+class TooMuch(EvaluationRefused):
     """More than the limits of patterns allow."""
 
 
@@ -45,7 +45,7 @@ def units_of(value: Any, limit: int) -> int:
         if not below:
             return units
         level = below
-    raise Refused(f"builds more than {MAX_DEPTH} levels")
+    raise EvaluationRefused(f"builds more than {MAX_DEPTH} levels")
 
 
 def characters(count: int) -> int:
@@ -66,7 +66,7 @@ def _own_units(item: Any, below: list[Any]) -> int:
         return len(item)
     if kind is Written or (kind is float and math.isfinite(item)):
         return 0
-    raise Refused(f"gives {item if kind is float else f'a {kind.__name__}'}, which is not JSON")
+    raise EvaluationRefused(f"gives {item if kind is float else f'a {kind.__name__}'}, which is not JSON")
 
 
 def _text_units(text: str) -> int:

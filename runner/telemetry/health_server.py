@@ -112,7 +112,7 @@ class HealthServer:
         }
 
 
-class _Handler(WSGIRequestHandler):
+class _RequestHandler(WSGIRequestHandler):
     timeout = _REQUEST_SECONDS
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
@@ -125,7 +125,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     def __init__(self, address: tuple[str, int]) -> None:
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        super().__init__(address, _Handler)
+        super().__init__(address, _RequestHandler)
 
     def server_bind(self) -> None:
         """Bind without asking DNS for the host's own name, which may take seconds and is not used."""

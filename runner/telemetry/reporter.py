@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, cast
 from runner import log
 from runner.clock import Ticker
 from runner.errors import LogUnavailable, SchemasUnavailable, StoreUnavailable, TransientError
-from runner.metrics import LoopClock, Metrics, Part
+from runner.metrics import LoopClock, LoopPart, Metrics
 from runner.worker.assignment import Batch
 from runner.worker.health import HealthState
 from runner.worker.result import BatchResult
@@ -52,7 +52,7 @@ class Reporter:
 
     def phase_ended(self, part: str) -> None:
         """Attribute the time since the last phase, and show that the loop is alive."""
-        self._clock.lap(cast("Part", part))
+        self._clock.lap(cast("LoopPart", part))
         if self._tracer is not None:
             self._tracer.phase_ended(part)
         if part == "poll":

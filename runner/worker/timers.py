@@ -16,7 +16,7 @@ from typing import Final
 
 from runner.actions.decision import OutgoingMessage
 from runner.actions.policy import Policy, TopicCatalog
-from runner.actions.timer_token import timer_emit, token_of
+from runner.actions.timer_token import timer_message, token_of
 from runner.clock import Ticker
 from runner.store.calls import Due, Index, IndexKind
 from runner.tasks.due import DueTask, parse_member
@@ -201,7 +201,7 @@ class Timers:
 
     def _timer_message(self, index: Index, member: str, deadline_ms: int) -> OutgoingMessage:
         task = parse_member(member, index.domain, index.home, deadline_ms)
-        return timer_emit(task.key, task.home, token_of(task), self._policy, self._topics)
+        return timer_message(task.key, task.home, token_of(task), self._policy, self._topics)
 
 
 def _by_deadline(answer: Due) -> list[tuple[int, Index, str]]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.ceilings import CEILING_OF_THE_SAME, CEILING_WITH_FEED, CEILINGS, measure_ceiling
+from tests.bench.ceilings import CEILING_OF_THE_SAME, CEILING_WITH_CHANGELOG, CEILINGS, measure_ceiling
 from tests.bench.codecs import CODECS, measure_codec
 from tests.bench.events import EVENT_BYTES
 from tests.bench.latency import (
@@ -59,7 +59,7 @@ class Bench:
         for _ in range(WARM_UP_SMALL):
             told = with_changelog(new_rig(self._kafka, self._redis, "warm"))
             measure_latency(told, per_second // 2, seconds)
-        measure_ceiling(rig, 2 * tasks, CEILING_WITH_FEED)
+        measure_ceiling(rig, 2 * tasks, CEILING_WITH_CHANGELOG)
 
     def throughput(self, tasks: int) -> None:
         """One round of the worker and of every ceiling, over the same events."""
@@ -72,7 +72,7 @@ class Bench:
         self._note("worker events/s, changelog", measured.events_per_second)
         for part, spent_us in measured.split_us.items():
             self._note(f"{part} µs/event, changelog", spent_us)
-        for ceiling in (CEILING_WITH_FEED, CEILING_OF_THE_SAME):
+        for ceiling in (CEILING_WITH_CHANGELOG, CEILING_OF_THE_SAME):
             self._note(f"ceiling {ceiling.name} events/s", measure_ceiling(told, 2 * tasks, ceiling))
         rig = new_rig(self._kafka, self._redis, "forwarded")
         self._note("worker forwarded ProceedTasks/s", measure_forwarded(rig, tasks))

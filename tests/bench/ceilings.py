@@ -60,7 +60,7 @@ CEILINGS: Final = (
     Ceiling("b codec", codec=True, store=False),
     Ceiling("c store", codec=True, store=True),
 )
-CEILING_WITH_FEED: Final = Ceiling("d changelog", codec=True, store=True, changelog=True)
+CEILING_WITH_CHANGELOG: Final = Ceiling("d changelog", codec=True, store=True, changelog=True)
 """On a rig with a changelog."""
 
 CEILING_OF_THE_SAME: Final = Ceiling("e whole", codec=True, store=True, changelog=True, whole=True)

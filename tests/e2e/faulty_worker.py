@@ -1,7 +1,7 @@
 """A worker for tests: the real one, which fails at a named point, or breaks a rule, where told to.
 
     RUNNER_TEST_FAULT=after-send-offsets/3/kill    at the third batch that comes by this point
-    RUNNER_TEST_RULE=offsets-first                 offsets in a transaction of their own, before the emits
+    RUNNER_TEST_RULE=offsets-first                 offsets in a transaction of their own, before the messages
     RUNNER_TEST_INPUT_FAULT, _INPUT_RULE           the same for what is read from input topics
     RUNNER_TEST_WATCH_SECONDS, _STUCK_SECONDS      how often topics are looked at; when a loop is given up
     RUNNER_TEST_CLOCK=420/1.5                      a clock 420 s ahead that runs half as fast again
@@ -77,7 +77,7 @@ _RESTORE_POINTS: Final[Mapping[Phase, str]] = {
 
 BETWEEN_TRANSACTIONS: Final = "between-transactions"
 OFFSETS_FIRST: Final = "offsets-first"
-EMITS_FIRST: Final = "emits-first"
+MESSAGES_FIRST: Final = "messages-first"
 KILL: Final = "kill"
 STOP: Final = "stop"
 HANG: Final = "hang"
@@ -178,12 +178,12 @@ class FaultyShipment:
         self._delivery = delivery(cast(LogWriter, self._log))
         self._fault = fault
 
-    def send(self, emits: Sequence[OutgoingMessage]) -> None:
-        self._delivery.send(emits)
+    def send(self, messages: Sequence[OutgoingMessage]) -> None:
+        self._delivery.send(messages)
 
     def finish(
         self,
-        emits: Sequence[OutgoingMessage],
+        messages: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
         group_metadata: Any,
         meanwhile: Step = no_step,
@@ -192,7 +192,7 @@ class FaultyShipment:
             self._fault.pass_by(AFTER_APPLY)
             self._log.is_told = True
         try:
-            self._delivery.finish(emits, offsets, group_metadata, meanwhile)
+            self._delivery.finish(messages, offsets, group_metadata, meanwhile)
         finally:
             self._log.is_told = False
 
@@ -225,28 +225,28 @@ class _ToldLog:
 
 
 class TwoTransactions:
-    """Breaks the rule that emits and offsets are committed together."""
+    """Breaks the rule that messages and offsets are committed together."""
 
     def __init__(self, log: LogWriter, fault: Fault, *, offsets_first: bool) -> None:
         self._log = log
         self._fault = fault
         self._offsets_first = offsets_first
-        self._emits: list[OutgoingMessage] = []
+        self._messages: list[OutgoingMessage] = []
 
-    def send(self, emits: Sequence[OutgoingMessage]) -> None:
-        self._emits += emits
+    def send(self, messages: Sequence[OutgoingMessage]) -> None:
+        self._messages += messages
 
     def finish(
         self,
-        emits: Sequence[OutgoingMessage],
+        messages: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
         group_metadata: Any,
         meanwhile: Step = no_step,
     ) -> None:
         del meanwhile  # what is not decoded now is decoded later
-        sent, self._emits = [*self._emits, *emits], []
+        sent, self._messages = [*self._messages, *messages], []
         steps = [
-            lambda: _commit_emits(self._log, sent),
+            lambda: _commit_messages(self._log, sent),
             lambda: _commit_offsets(self._log, offsets, group_metadata),
         ]
         if self._offsets_first:
@@ -257,13 +257,13 @@ class TwoTransactions:
         steps[1]()
 
     def abort(self) -> None:
-        self._emits.clear()
+        self._messages.clear()
 
 
-def _commit_emits(log: LogWriter, emits: Sequence[OutgoingMessage]) -> None:
+def _commit_messages(log: LogWriter, messages: Sequence[OutgoingMessage]) -> None:
     log.begin()
-    for emit in emits:
-        log.produce(emit)
+    for outgoing in messages:
+        log.produce(outgoing)
     log.commit()
 
 
@@ -304,7 +304,7 @@ def main() -> int:
 
 
 def _delivery(config: Config, rule: str, fault: Fault) -> DeliveryMode:
-    if rule in {OFFSETS_FIRST, EMITS_FIRST}:
+    if rule in {OFFSETS_FIRST, MESSAGES_FIRST}:
         return lambda log: TwoTransactions(log, fault, offsets_first=rule == OFFSETS_FIRST)
     delivery = make_delivery(config)
     return lambda log: FaultyShipment(delivery, log, fault)

@@ -1,6 +1,6 @@
 """The proof that the proof can fail: with the rule of one transaction broken, the checker finds it.
 
-A test-only delivery commits emits and offsets in two transactions, and the worker is killed between
+A test-only delivery commits messages and offsets in two transactions, and the worker is killed between
 them. Everything else is as it is in the histories of test_crashes.
 """
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
-from tests.e2e.faulty_worker import BETWEEN_TRANSACTIONS, EMITS_FIRST, FAULT, OFFSETS_FIRST, RULE
+from tests.e2e.faulty_worker import BETWEEN_TRANSACTIONS, FAULT, MESSAGES_FIRST, OFFSETS_FIRST, RULE
 from tests.e2e.load import BRISK, Load, Mix
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
@@ -40,7 +40,7 @@ def test_with_offsets_committed_before_the_emits_answers_are_lost_and_the_checke
 def test_with_emits_committed_before_the_offsets_answers_are_doubled_and_the_checker_finds_it(
     slow_site: Site, fleets: Callable[..., Fleet]
 ) -> None:
-    report = _history(slow_site, fleets(slow_site), EMITS_FIRST)
+    report = _history(slow_site, fleets(slow_site), MESSAGES_FIRST)
     assert any("replies" in finding for finding in report.findings), report.say()
     assert not any("sent, only" in finding for finding in report.findings), report.say()
 

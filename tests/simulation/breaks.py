@@ -44,8 +44,8 @@ class ForgetsDecisions(MemoryStore):
         return super().apply_shard(structs.replace(call, homes=homes))
 
 
-class HasNoFloor(MemoryStore):
-    """Takes calls of any base: a worker whose home was taken over may still write."""
+class HasNoFence(MemoryStore):
+    """Takes calls with any base offset: a worker whose home was taken over may still write."""
 
     def apply_shard(self, call: ShardCall) -> Verdict:
         """Apply a call, and forget its bases."""
@@ -89,21 +89,21 @@ class TakesLaterForEarlier(MemoryStore):
         return expected if same else version
 
 
-class HasNoMarks(MemoryStore):
+class HasNoAppliedOffsets(MemoryStore):
     """Takes calls whatever the shard has lost, and says of nothing that it is."""
 
     def _applied_offset(self, incarnation: int, shard: int, partition: int, *, none: int = 0) -> int:
-        mark = super()._applied_offset(incarnation, shard, partition, none=none)
-        return mark if mark < 0 else 1_000_000
+        applied = super()._applied_offset(incarnation, shard, partition, none=none)
+        return applied if applied < 0 else 1_000_000
 
 
 class TrustsWhatIsMissing(MemoryStore):
     """Says that a task is not there although not every home of its shard was verified."""
 
-    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
-        """Note homes as if they were all."""
+    def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
+        """Mark homes as if they were all."""
         del of
-        super().verified(homes, 0, notes)
+        super().verified(homes, 0, shard_tokens)
 
 
 class LetsAnyoneRestore(MemoryStore):
@@ -119,7 +119,7 @@ class LetsAnyoneRestore(MemoryStore):
         return super().apply_shard(call)
 
 
-class RemovesUnsettled(MemoryStore):
+class RemovesUnguarded(MemoryStore):
     """Removes closed records although their closing may be redelivered."""
 
     def apply_shard(self, call: ShardCall) -> Verdict:
@@ -202,7 +202,7 @@ class ReadsHalf(Restorer):
             shard.phase = "write"
 
 
-class NeverLooks(Restorer):
+class NeverVerifies(Restorer):
     """Takes whatever server is there for the one that was verified."""
 
     def verify(self, positions: Mapping[int, int]) -> bool:
@@ -210,25 +210,25 @@ class NeverLooks(Restorer):
         self._positions = dict(positions)
         self.bind_server()
         homes = list(positions)
-        notes = self._store.pending_tokens(homes, self._new_token())
-        self._store.verified(homes, self._group.homes(), notes)
+        shard_tokens = self._store.pending_tokens(homes, self._new_token())
+        self._store.verified(homes, self._group.homes(), shard_tokens)
         return True
 
 
 class OffsetsFirst:
-    """Commits the offsets, and then sends the emits."""
+    """Commits the offsets, and then sends the messages."""
 
     def __init__(self, log: LogWriter) -> None:
         self._log = log
-        self._emits: list[OutgoingMessage] = []
+        self._messages: list[OutgoingMessage] = []
 
-    def send(self, emits: Sequence[OutgoingMessage]) -> None:
+    def send(self, messages: Sequence[OutgoingMessage]) -> None:
         """Keep them for later."""
-        self._emits += emits
+        self._messages += messages
 
     def finish(
         self,
-        emits: Sequence[OutgoingMessage],
+        messages: Sequence[OutgoingMessage],
         offsets: Mapping[int, int],
         group_metadata: Any,
         meanwhile: Step = no_step,
@@ -236,12 +236,12 @@ class OffsetsFirst:
         """Two transactions where there should be one."""
         del meanwhile
         log = self._log
-        sent, self._emits = [*self._emits, *emits], []
+        sent, self._messages = [*self._messages, *messages], []
         for part, positions in (((), offsets), (sent, {})):
             log.begin()
             try:
-                for emit in part:
-                    log.produce(emit)
+                for outgoing in part:
+                    log.produce(outgoing)
                 if positions:
                     log.send_offsets(positions, group_metadata)
                 log.commit()
@@ -251,11 +251,11 @@ class OffsetsFirst:
 
     def abort(self) -> None:
         """Nothing was sent."""
-        self._emits.clear()
+        self._messages.clear()
 
 
-class TellsWhatStands(Changelog):
-    """Tells the record as later events left it, when an event is redelivered."""
+class WritesWhatStands(Changelog):
+    """Writes the record to the changelog as later events left it, when an event is redelivered."""
 
     def changes_by(
         self, record: Record, written: Mapping[str, bytes | None], source: Source
@@ -266,8 +266,8 @@ class TellsWhatStands(Changelog):
         return (self.changed(record),) if told else told
 
 
-class TellsOnce(Changelog):
-    """Tells nothing when an event is redelivered."""
+class WritesOnce(Changelog):
+    """Writes nothing to the changelog when an event is redelivered."""
 
     def changes_by(
         self, record: Record, written: Mapping[str, bytes | None], source: Source
@@ -277,8 +277,8 @@ class TellsOnce(Changelog):
         return ()
 
 
-class TellsLifeAsItStands(Changelog):
-    """Tells what verbs wrote as later verbs left it, when an event is redelivered."""
+class WritesLifeAsItStands(Changelog):
+    """Writes what verbs wrote to the changelog as later verbs left it, when an event is redelivered."""
 
     def changes_by(
         self, record: Record, written: Mapping[str, bytes | None], source: Source
@@ -288,7 +288,7 @@ class TellsLifeAsItStands(Changelog):
 
 
 class LeavesAPartOut(Changelog):
-    """Does not tell what a comment says, as if it were in the life of its task."""
+    """Does not write what a comment says to the changelog, as if it were in the life of its task."""
 
     def changes(
         self, record: Record, *, is_state_new: bool, written: Mapping[str, bytes | None], source: Source
@@ -323,7 +323,7 @@ class ForgetsVerbs(Decider):
 
 
 class RemovesUncommitted(Retention):
-    """Tells that a record is gone before its closing is committed."""
+    """Writes that a record is gone before its closing is committed."""
 
     def _is_closing_committed(self, record: Record, position: int) -> bool:
         del position
@@ -331,7 +331,7 @@ class RemovesUncommitted(Retention):
 
 
 class RemovesFirst(Retention):
-    """Removes records, and then lets the changelog be told of it."""
+    """Removes records, and then writes that to the changelog."""
 
     def removals(self, positions: Mapping[int, int]) -> Removals:
         """Return what has been removed."""
@@ -366,12 +366,12 @@ class TrustsItself(Restorer):
         return self._group.homes()
 
 
-class TakesOldLooks(MemoryStore):
-    """Takes homes for verified although something was lost since somebody looked."""
+class TakesOldTokens(MemoryStore):
+    """Takes homes for verified although something was lost since their tokens were read."""
 
-    def verified(self, homes: Collection[int], of: int, notes: Mapping[int, str]) -> None:
-        """Note homes whatever the notes are."""
-        super().verified(homes, of, {**notes, **self.pending_tokens((*homes, -1), "-")})
+    def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
+        """Mark homes whatever the shard tokens are."""
+        super().verified(homes, of, {**shard_tokens, **self.pending_tokens((*homes, -1), "-")})
 
 
 class TakesOldReads(MemoryStore):
@@ -394,11 +394,12 @@ class Break:
 
 BREAKS: Final[dict[str, Break]] = {
     "kept": Break("decisions are not kept beside the records", Rules(ForgetsDecisions)),
-    "floor": Break("calls with an old base are taken", Rules(HasNoFloor)),
+    "fence": Break("calls with an old base are taken", Rules(HasNoFence)),
     "revision": Break("revisions are not compared", Rules(IgnoresRevisions)),
     "generation": Break("generations are not compared", Rules(TakesLaterForEarlier), 100_000),
-    "cut": Break(
-        "a batch is not cut before a replacement", Rules(makers=Makers(harness=deciding_with(ReplacesAtOnce)))
+    "defer": Break(
+        "a replacement is not deferred to the next batch",
+        Rules(makers=Makers(harness=deciding_with(ReplacesAtOnce))),
     ),
     "rounds": Break(
         "what closed an earlier generation is not remembered",
@@ -408,38 +409,41 @@ BREAKS: Final[dict[str, Break]] = {
         "what closed a generation is remembered for four more only",
         Rules(makers=Makers(harness=deciding_with(RemembersFewRounds))),
     ),
-    "settled": Break("removal does not wait for its closing to be committed", Rules(RemovesUnsettled)),
+    "guard": Break("removal does not wait for its closing to be committed", Rules(RemovesUnguarded)),
     "timer": Break(
         "a timer is not compared with the task it ends",
         Rules(makers=Makers(harness=deciding_with(TrustsTimers))),
     ),
-    "marks": Break("marks are not compared", Rules(HasNoMarks)),
+    "applied-offsets": Break("applied offsets are not compared", Rules(HasNoAppliedOffsets)),
     "verified": Break("what is missing is trusted before all homes are verified", Rules(TrustsWhatIsMissing)),
     "restorer": Break("an overtaken restorer may go on", Rules(LetsAnyoneRestore), 100_000),
-    "feed-end": Break(
+    "changelog-end": Break(
         "the changelog is not read to its end", Rules(makers=Makers(restorer=ReadsHalf)), 100_000
     ),
-    "look": Break("nobody looks whether something was lost", Rules(makers=Makers(restorer=NeverLooks))),
-    "feed-ahead": Break(
-        "a redelivered event is told as the record stands", Rules(makers=Makers(changelog=TellsWhatStands))
+    "verify": Break("nobody verifies that nothing was lost", Rules(makers=Makers(restorer=NeverVerifies))),
+    "changelog-ahead": Break(
+        "a redelivered event is written to the changelog as the record stands",
+        Rules(makers=Makers(changelog=WritesWhatStands)),
     ),
-    "feed-once": Break("a redelivered event is not told", Rules(makers=Makers(changelog=TellsOnce))),
+    "changelog-once": Break(
+        "a redelivered event is not written to the changelog", Rules(makers=Makers(changelog=WritesOnce))
+    ),
     "life-ahead": Break(
-        "what a redelivered verb wrote is told as it stands",
-        Rules(makers=Makers(changelog=TellsLifeAsItStands)),
+        "what a redelivered verb wrote is written to the changelog as it stands",
+        Rules(makers=Makers(changelog=WritesLifeAsItStands)),
     ),
-    "part": Break("a part is not told", Rules(makers=Makers(changelog=LeavesAPartOut))),
+    "part": Break("a part is not written to the changelog", Rules(makers=Makers(changelog=LeavesAPartOut))),
     "old-parts": Break(
         "a new generation keeps the parts of the one before",
         Rules(makers=Makers(harness=deciding_with(KeepsOldParts))),
     ),
     "verbs": Break("verbs are not remembered", Rules(makers=Makers(harness=deciding_with(ForgetsVerbs)))),
-    "feed-removal": Break(
-        "a task is told to be gone before its closing is committed",
+    "changelog-removal": Break(
+        "a removal is written to the changelog before the closing is committed",
         Rules(makers=Makers(retention=RemovesUncommitted)),
     ),
     "removal-first": Break(
-        "a record is removed before that is told and committed",
+        "a record is removed before that is written to the changelog and committed",
         Rules(makers=Makers(retention=RemovesFirst)),
     ),
     "bound": Break("the scripts are bound to no server", Rules(redis=TakesAnyServer), 100_000),
@@ -454,6 +458,8 @@ BREAKS: Final[dict[str, Break]] = {
     "read": Break(
         "what was read is changed although something was lost since", Rules(TakesOldReads), 100_000
     ),
-    "note": Break("a look from before something was lost is taken", Rules(TakesOldLooks), 1_000_000),
-    "offsets": Break("offsets are committed before the emits", Rules(makers=Makers(delivery=OffsetsFirst))),
+    "token": Break("a shard token from before something was lost is taken", Rules(TakesOldTokens), 1_000_000),
+    "offsets": Break(
+        "offsets are committed before the messages", Rules(makers=Makers(delivery=OffsetsFirst))
+    ),
 }

@@ -33,7 +33,7 @@ class ChangelogModel:
 
     def begin(self, shard: int) -> None:
         """Note where the partition ends, open transactions and all."""
-        self._process.point("read_feed")
+        self._process.point("read_changelog")
         self._shard, self._next = shard, 0
         self._end = len(self._broker.topics[TASKS][shard].entries)
 
@@ -42,7 +42,7 @@ class ChangelogModel:
         if self._next >= self._end:
             return None
         partition = self._broker.topics[TASKS][self._shard]
-        self._process.point("read_feed", WAIT_MS if partition.stable_end <= self._next else 0)
+        self._process.point("read_changelog", WAIT_MS if partition.stable_end <= self._next else 0)
         found: list[ChangelogRecord] = []
         for each in partition.read(self._next):
             if len(found) == STRETCH or each.offset >= self._end:

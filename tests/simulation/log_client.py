@@ -159,7 +159,7 @@ class LogClient:
         self._transaction = transaction
         self._scheduler.after(self._profile.transaction_ms, lambda: self._time_out(transaction))
 
-    def produce(self, emit: OutgoingMessage) -> None:
+    def produce(self, outgoing: OutgoingMessage) -> None:
         """Send a message."""
         if self._transaction is not None and self._transaction.partitions:
             self._process.passing("produce")
@@ -168,8 +168,10 @@ class LogClient:
         transaction = self._open()
         if self._chaos.log_fault() and self._chaos.log_fault():
             raise LogUnavailable("the queue is full", refused=self._chaos.some_ms(2) == 1)
-        offset = self._broker.append(emit, transaction)
-        self._process.trace("produce", emit.stream, emit.partition, offset, dict(emit.headers), emit.value)
+        offset = self._broker.append(outgoing, transaction)
+        self._process.trace(
+            "produce", outgoing.stream, outgoing.partition, offset, dict(outgoing.headers), outgoing.value
+        )
 
     def send_offsets(self, offsets: Mapping[int, int], group_metadata: Membership) -> None:
         """Put offsets into the transaction."""

@@ -179,11 +179,15 @@ class Broker:
         self.on_change()
         return offset
 
-    def append(self, emit: OutgoingMessage, transaction: Transaction) -> int:
+    def append(self, outgoing: OutgoingMessage, transaction: Transaction) -> int:
         """Append a message to a transaction."""
-        partitions = self.topics[emit.stream]
-        number = crc32(emit.key or b"") % len(partitions) if emit.partition is None else emit.partition
-        entry = Entry(emit.key, emit.value, emit.headers, transaction, timestamp_ms=self._scheduler.now_ms)
+        partitions = self.topics[outgoing.stream]
+        number = (
+            crc32(outgoing.key or b"") % len(partitions) if outgoing.partition is None else outgoing.partition
+        )
+        entry = Entry(
+            outgoing.key, outgoing.value, outgoing.headers, transaction, timestamp_ms=self._scheduler.now_ms
+        )
         return partitions[number].append(entry)
 
     def end(self, transaction: Transaction, state: TransactionState) -> None:

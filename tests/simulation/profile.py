@@ -22,7 +22,7 @@ POINTS: Final = (
     "remove",
     "verify",
     "restore",
-    "read_feed",
+    "read_changelog",
 )
 """Places where a worker may be killed or fall asleep: before the call of that name."""
 
@@ -137,7 +137,7 @@ def _restorings(profile: Profile, rng: Random) -> Profile:
         spread_ms=rng.choice((200, 1000)),
         kills=0.003,
         freezes=rng.choice((0.003, 0.01)),
-        focus=rng.choice(("restore", "restore", "restore", "read_feed", "verify")),
+        focus=rng.choice(("restore", "restore", "restore", "read_changelog", "verify")),
         sleeps=rng.choice(((1.5, 3), (1.5, 6, 20))),
         store_faults=rng.choice((0.0, 0.01)),
         log_faults=rng.choice((0.0, 0.02)),

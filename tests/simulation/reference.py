@@ -164,7 +164,7 @@ class Reference:
         now = event.reply or resume
         decision = decide(event.plan, record, now.at_ms if now else 0, self._terms.policy, self._renderer)
         seen = self._seen(event, decision, resume)
-        if [_bytes(emit) for emit in decision.messages] != seen:
+        if [_bytes(outgoing) for outgoing in decision.messages] != seen:
             return []
         return [decision.record or record]
 
@@ -222,8 +222,8 @@ def _content(record: Record) -> tuple[object, ...]:
     return record.state, record.start, record.all_parts
 
 
-def _bytes(emit: OutgoingMessage) -> tuple[object, ...]:
-    return emit.key, emit.value, emit.headers
+def _bytes(outgoing: OutgoingMessage) -> tuple[object, ...]:
+    return outgoing.key, outgoing.value, outgoing.headers
 
 
 def _seen_bytes(answer: Answer | None) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.e2e.faulty_worker import EMITS_FIRST, OFFSETS_FIRST
+from tests.e2e.faulty_worker import MESSAGES_FIRST, OFFSETS_FIRST
 from tests.soak.rig import soak_rig
 from tests.soak.soak import Outcome, Wanted, soak
 
@@ -87,7 +87,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=60.0, help="new tasks a second (default 60)")
     parser.add_argument("--kafka", default=KAFKA, help=f"version of the broker (default {KAFKA})")
     parser.add_argument(
-        "--rule", default="", choices=(OFFSETS_FIRST, EMITS_FIRST), help="let the workers break this rule"
+        "--rule", default="", choices=(OFFSETS_FIRST, MESSAGES_FIRST), help="let the workers break this rule"
     )
     return parser.parse_args()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -57,11 +59,13 @@ SAY: Final = {
     "conclude": "the result itself: BatchResult",
     "contradictions": "broken_rules, or cross_field_rules",
     "decode_ahead": "prefetch",
+    "emits": "messages",
     "feed": "changelog",
     "guides": "the descriptions in the schema",
     "in_turn": "run_overlapped",
     "is_spent": "exhausted",
     "is_whole": "is_complete",
+    "left_by": "changes_by",
     "let_pass": "honour_kept_decisions",
     "look_ahead": "prefetch",
     "note_of": "commit_metadata",
@@ -74,6 +78,7 @@ SAY: Final = {
     "shape_of": "schema_tree",
     "take_in": "decode",
     "tether": "parent_watch",
+    "timer_emit": "timer_message",
     "truth": "truthiness",
     "unanswered": "unreachable",
     "unfit": "invalid",
@@ -84,6 +89,9 @@ SAY: Final = {
 PHRASE: Final = "task feed"
 PROSE: Final = ("runner", "docs", "config", "schemas", "README.md")
 IGNORED: Final = {".lock", ".pyc"}
+
+IN_TWO_ROOMS: Final = {"SchemaRegistry", "Timers"}
+"""Sections of the configuration that are called as what they configure."""
 
 
 def old_names(source: str) -> Iterator[tuple[int, str]]:
@@ -128,6 +136,17 @@ def test_the_changelog_is_called_nothing_else() -> None:
         if PHRASE in text.lower()
     ]
     assert back == []
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    names = Counter(
+        node.name
+        for file in files("runner")
+        if file.suffix == ".py"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert {name for name, times in names.items() if times > 1} == IN_TWO_ROOMS
 
 
 def test_a_name_that_comes_back_is_found_with_its_line_and_words_in_a_text_are_not() -> None:

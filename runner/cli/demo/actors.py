@@ -20,7 +20,7 @@ from runner.cli.demo.story import (
     PURCHASE,
     SAGA_ID,
     Person,
-    Step,
+    StoryStep,
 )
 from runner.kafka.topic_message import REPLY, RESUME, TopicMessage
 
@@ -30,7 +30,7 @@ Event: TypeAlias = dict[str, Any]
 class SagaEngine:
     """Runs one saga. ``result`` is its last event once it has ended, None before."""
 
-    def __init__(self, steps: Mapping[str, Step], send: Callable[[Event], None]) -> None:
+    def __init__(self, steps: Mapping[str, StoryStep], send: Callable[[Event], None]) -> None:
         self._steps = steps
         self._send = send
         self.result: Event | None = None

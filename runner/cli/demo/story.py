@@ -21,7 +21,7 @@ ESCALATE: Final = "escalate"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StoryStep:
     """One step of the saga: the task it starts, and where each status leads (nowhere: the saga ends)."""
 
     parameters: dict[str, Any]
@@ -29,11 +29,11 @@ class Step:
 
 
 STEPS: Final = {
-    APPROVE: Step(
+    APPROVE: StoryStep(
         {"taskName": "Approve the purchase", "taskRoles": "manager", "timeout": DEADLINE_MS},
         {"TIMEOUT": ESCALATE},
     ),
-    ESCALATE: Step({"taskName": "Approve it instead", "taskRoles": "director"}, {}),
+    ESCALATE: StoryStep({"taskName": "Approve it instead", "taskRoles": "director"}, {}),
 }
 
 

@@ -49,7 +49,7 @@ Until = Annotated[str | None, typer.Option(metavar="TIME", help="Buried before t
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LetterPlace:
     """Where a message stands in the dead-letter topic."""
 
     partition: int
@@ -64,13 +64,13 @@ class Place:
 class Letter:
     """What the headers of a dead letter say; a message that somebody else wrote has no reason or source."""
 
-    place: Place
+    place: LetterPlace
     time_ms: int | None
     reason: str
     message: str
     topic: str | None
     """The topic it came from."""
-    source: Place | None
+    source: LetterPlace | None
     """Where it stood there."""
     key: str
     size: int
@@ -106,7 +106,7 @@ def read_letter(message: TopicMessage) -> Letter:
     """Return a message of the dead-letter topic that is no note. Never raises, whatever its bytes are."""
     headers = message.headers
     return Letter(
-        place=Place(message.partition, message.offset),
+        place=LetterPlace(message.partition, message.offset),
         time_ms=message.time_ms,
         reason=headers.get(box.REASON) or UNKNOWN,
         message=headers.get(box.MESSAGE, ""),
@@ -118,7 +118,7 @@ def read_letter(message: TopicMessage) -> Letter:
     )
 
 
-def replayed_place(message: TopicMessage) -> Place | None:
+def replayed_place(message: TopicMessage) -> LetterPlace | None:
     """Return the letter that a note says was replayed; None for a message that is no note."""
     if box.REASON in message.headers:
         return None
@@ -126,10 +126,10 @@ def replayed_place(message: TopicMessage) -> Place | None:
     return place if place is not None and place.partition == message.partition else None
 
 
-def parse_place(text: str) -> Place | None:
+def parse_place(text: str) -> LetterPlace | None:
     """Return the place that ``str`` wrote; None for anything else."""
     match = _PLACE.fullmatch(text)
-    return None if match is None else Place(int(match[1]), int(match[2]))
+    return None if match is None else LetterPlace(int(match[1]), int(match[2]))
 
 
 def original_headers(headers: RawHeaders) -> RawHeaders:
@@ -174,7 +174,7 @@ def messages(config: Config, since_ms: int | None, title: str | None) -> Iterato
         yield from tracked(title, reader.rest(), reader.size)
 
 
-def replayed_places(config: Config, since_ms: int | None) -> set[Place]:
+def replayed_places(config: Config, since_ms: int | None) -> set[LetterPlace]:
     """Return which letters were replayed already."""
     places = (replayed_place(message) for message in messages(config, since_ms, "reading what was replayed"))
     return {place for place in places if place is not None}

@@ -12,7 +12,7 @@ import typer
 from runner.cli.dlq.letters import (
     Letter,
     LetterFilter,
-    Place,
+    LetterPlace,
     Reasons,
     Since,
     Until,
@@ -79,7 +79,7 @@ class Letters:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.replayed: set[Place] = set()
+        self.replayed: set[LetterPlace] = set()
 
     def newest(self, topic: Iterable[TopicMessage], criteria: LetterFilter, limit: int) -> list[Letter]:
         """Read all messages, and return the newest letters that fit by the time they were buried."""

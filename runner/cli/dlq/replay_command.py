@@ -19,7 +19,7 @@ from runner.cli.dlq.letters import (
     REPLAYED,
     Letter,
     LetterFilter,
-    Place,
+    LetterPlace,
     Reasons,
     Since,
     Until,
@@ -153,7 +153,7 @@ def _send_singly(producer: BrokerConnection[Producer], replays: Sequence[Replay]
 def _chosen(
     config: Config,
     criteria: LetterFilter,
-    replayed: set[Place],
+    replayed: set[LetterPlace],
     targets: dict[str, int],
     counts: Counter[str],
 ) -> Iterator[Replay]:

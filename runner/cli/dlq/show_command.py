@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from runner.cli.dlq.letters import Place, parse_place, read_letter
+from runner.cli.dlq.letters import LetterPlace, parse_place, read_letter
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, say, show_fields, stdout
 from runner.cli.streams import write_bytes
@@ -74,7 +74,7 @@ def value_lines(value: bytes | None) -> Iterator[str]:
         yield f"({len(value) - len(head)} more bytes; --raw gives all)"
 
 
-def _parse(text: str, config: Config) -> Place:
+def _parse(text: str, config: Config) -> LetterPlace:
     topic = config.topics.dead_letters
     place = parse_place(text.removeprefix(f"{topic}/"))
     if place is None:
@@ -84,7 +84,7 @@ def _parse(text: str, config: Config) -> Place:
     return place
 
 
-def _read(config: Config, place: Place) -> TopicMessage:
+def _read(config: Config, place: LetterPlace) -> TopicMessage:
     topic = config.topics.dead_letters
     at = {(topic, place.partition): place.offset}
     with read_topics(config, [topic], from_beginning=True, at=at) as reader:

@@ -50,7 +50,7 @@ def _opened(
         OTLPSpanExporter,
     )
 
-    from runner.telemetry.traces.attributes import Place  # noqa: PLC0415 - the same
+    from runner.telemetry.traces.attributes import TracedTopic  # noqa: PLC0415 - the same
     from runner.telemetry.traces.sending import sending  # noqa: PLC0415 - the same
     from runner.telemetry.traces.spans import Spans  # noqa: PLC0415 - the same
 
@@ -58,7 +58,7 @@ def _opened(
     resource, sample = _resource(config), config.traces.sample
 
     def tracer(topic: str, topic_id: str, group: str) -> Tracer:
-        return Spans(processor, resource, Place(topic, topic_id, group), sample, time.time_ns)
+        return Spans(processor, resource, TracedTopic(topic, topic_id, group), sample, time.time_ns)
 
     return tracer
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from runner.envelope.units import Refused
+from runner.envelope.units import EvaluationRefused
 from runner.envelope.values import Json, is_number, kind_of
 
 _PARAMETER: Final = re.compile(
@@ -91,12 +91,12 @@ class Function:
     """Whether the body is given the Evaluation, before its arguments."""
 
     def call(self, evaluation: Evaluation, arguments: Sequence[Any]) -> Json:
-        """Return what the function gives; raises Refused with its name, and what it takes."""
+        """Return what the function gives; raises EvaluationRefused with its name, and what it takes."""
         try:
             values = self._read(arguments)
             return self.body(evaluation, *values) if self.counts else self.body(*values)
         except Misuse as misuse:
-            raise Refused(f"{self.name}() takes ({self.takes}); {misuse}") from None
+            raise EvaluationRefused(f"{self.name}() takes ({self.takes}); {misuse}") from None
 
     def _read(self, arguments: Sequence[Any]) -> list[Any]:
         parameters = self.parameters
@@ -117,8 +117,8 @@ class LeftOut:
     reason: str
 
     def call(self, evaluation: Evaluation, arguments: Sequence[Any]) -> Json:  # noqa: ARG002 - as a Function
-        """Raise Refused with the reason."""
-        raise Refused(f"{self.name}() is left out on purpose: {self.reason}")
+        """Raise EvaluationRefused with the reason."""
+        raise EvaluationRefused(f"{self.name}() is left out on purpose: {self.reason}")
 
 
 def parse_signature(text: str, body: Callable[..., Json], *, counts: bool) -> Function:

@@ -62,7 +62,7 @@ LETTERS: Final = "".join((*_NUMBERS, *_ZONES))
 _DIGITS: Final = frozenset("0123456789")
 
 
-class Part(NamedTuple):
+class PatternPart(NamedTuple):
     """A field of a date pattern, or (no letter) text that stands for itself."""
 
     letter: str
@@ -93,7 +93,7 @@ def string_to_date(evaluation: Evaluation, text: str, pattern: str) -> Json:
     letters = {part.letter for part in parts}
     if "D" in letters and letters & {"M", "d"}:
         raise Misuse("pattern has D, the day of the year, beside M or d; leave one of them out")
-    fields: list[tuple[Part, str]] = []
+    fields: list[tuple[PatternPart, str]] = []
     place = 0
     for part in parts:
         end = _end(part, text, place)
@@ -111,7 +111,7 @@ def string_to_date(evaluation: Evaluation, text: str, pattern: str) -> Json:
 # -- patterns ----------------------------------------------------------------------------------------
 
 
-def _parts_of(evaluation: Evaluation, pattern: str) -> tuple[Part, ...]:
+def _parts_of(evaluation: Evaluation, pattern: str) -> tuple[PatternPart, ...]:
     evaluation.spend(len(pattern) * _UNITS_A_CHARACTER)
     parts = _parsed(pattern)
     if isinstance(parts, str):
@@ -120,11 +120,11 @@ def _parts_of(evaluation: Evaluation, pattern: str) -> tuple[Part, ...]:
 
 
 @lru_cache(maxsize=256)
-def _parsed(pattern: str) -> tuple[Part, ...] | str:
+def _parsed(pattern: str) -> tuple[PatternPart, ...] | str:
     """Return the parts of a pattern, or what is wrong with it."""
     if not pattern or len(pattern) > MAX_CHARACTERS:
         return f"pattern is empty or longer than {MAX_CHARACTERS} characters"
-    parts: list[Part] = []
+    parts: list[PatternPart] = []
     place = 0
     for token in _TOKEN.finditer(pattern):
         if token.start() != place:
@@ -136,7 +136,7 @@ def _parsed(pattern: str) -> tuple[Part, ...] | str:
         quoted = token["quoted"]
         text = (token["plain"] or "") if quoted is None else quoted.replace("''", "'") or "'"
         width = len(token[0])
-        parts.append(Part(letter, width, "" if letter else text, _names_of(letter, width)))
+        parts.append(PatternPart(letter, width, "" if letter else text, _names_of(letter, width)))
     if place != len(pattern):
         return "pattern has a single quote that is not closed"
     return tuple(parts)
@@ -152,7 +152,7 @@ def _names_of(letter: str, width: int) -> dict[str, int]:
 # -- writing -----------------------------------------------------------------------------------------
 
 
-def _written(part: Part, moment: datetime) -> str:
+def _written(part: PatternPart, moment: datetime) -> str:
     if not part.letter:
         return part.text
     if part.letter in _ZONES:
@@ -166,7 +166,7 @@ def _written(part: Part, moment: datetime) -> str:
     return f"{number:0{part.width}}"
 
 
-def _number_of(part: Part, moment: datetime) -> int:
+def _number_of(part: PatternPart, moment: datetime) -> int:
     number = _NUMBERS[part.letter](moment)
     return number % 100 if part.is_short_year else number
 
@@ -174,7 +174,7 @@ def _number_of(part: Part, moment: datetime) -> int:
 # -- reading -----------------------------------------------------------------------------------------
 
 
-def _end(part: Part, text: str, place: int) -> int:
+def _end(part: PatternPart, text: str, place: int) -> int:
     """Return where a part ends that begins at a place of the text; -1: it is not there."""
     if part.letter in _ZONES:
         zone = _ZONES[part.letter].match(text, place)
@@ -187,7 +187,7 @@ def _end(part: Part, text: str, place: int) -> int:
     return -1 if spellings else _digits_end(part, text, place)
 
 
-def _digits_end(part: Part, text: str, place: int) -> int:
+def _digits_end(part: PatternPart, text: str, place: int) -> int:
     """Return where a number ends: it has as many digits as its letter is wide.
 
     A single letter takes up to two, a single D up to three.
@@ -202,7 +202,7 @@ def _digits_end(part: Part, text: str, place: int) -> int:
     return end if end - place >= least else -1
 
 
-def _epoch_ms(fields: list[tuple[Part, str]]) -> int:
+def _epoch_ms(fields: list[tuple[PatternPart, str]]) -> int:
     """Return the moment that the fields of a text name; Misuse unless it has every one of them.
 
     A day or an hour that does not exist becomes another one here, which does not fit its own field.
@@ -222,7 +222,7 @@ def _epoch_ms(fields: list[tuple[Part, str]]) -> int:
     return epoch_ms
 
 
-def _read(part: Part, text: str) -> int:
+def _read(part: PatternPart, text: str) -> int:
     for name, number in part.names.items():
         if name.lower() == text:
             return number

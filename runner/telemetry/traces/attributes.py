@@ -16,26 +16,26 @@ LONGEST: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TracedTopic:
     """The topic and group that the messages are read from."""
 
-    topic: str
+    name: str
     topic_id: str
     """The id of the topic, which an earlier topic of its name did not have."""
     group: str
 
 
-def of_request(item: InFlight, place: Place) -> Attributes:
+def of_request(item: InFlight, topic: TracedTopic) -> Attributes:
     """Return the attributes of the span of a message that was read."""
     message = item.message
     attributes: Attributes = {
         "messaging.system": "kafka",
         "messaging.operation.name": "process",
         "messaging.operation.type": "process",
-        "messaging.destination.name": place.topic,
+        "messaging.destination.name": topic.name,
         "messaging.destination.partition.id": str(message.partition),
         "messaging.kafka.offset": message.offset,
-        "messaging.consumer.group.name": place.group,
+        "messaging.consumer.group.name": topic.group,
         "runner.redelivered": item.redelivered,
     }
     if message.key is not None:
@@ -47,28 +47,28 @@ def of_request(item: InFlight, place: Place) -> Attributes:
     return attributes | _of_event(item)
 
 
-def of_resumed(emit: OutgoingMessage) -> Attributes:
+def of_resumed(outgoing: OutgoingMessage) -> Attributes:
     """Return the attributes of the span of a resumed event."""
-    headers = {name: _text(value) for name, value in emit.headers}
+    headers = {name: _text(value) for name, value in outgoing.headers}
     return {
         "messaging.system": "kafka",
         "messaging.operation.name": "send",
         "messaging.operation.type": "send",
-        "messaging.destination.name": emit.stream,
-        "messaging.kafka.message.key": _text(emit.key or b""),
-        "messaging.message.body.size": len(emit.value or b""),
+        "messaging.destination.name": outgoing.stream,
+        "messaging.kafka.message.key": _text(outgoing.key or b""),
+        "messaging.message.body.size": len(outgoing.value or b""),
         "runner.status": headers.get("event-status", ""),
         "runner.task.id": headers.get("task-id", ""),
         "runner.task.domain": headers.get("task-domain", ""),
     }
 
 
-def of_batch(events: int, place: Place) -> Attributes:
+def of_batch(events: int, topic: TracedTopic) -> Attributes:
     """Return the attributes of the span of a batch."""
     return {
         "messaging.system": "kafka",
-        "messaging.destination.name": place.topic,
-        "messaging.consumer.group.name": place.group,
+        "messaging.destination.name": topic.name,
+        "messaging.consumer.group.name": topic.group,
         "messaging.batch.message_count": events,
     }
 

@@ -39,7 +39,14 @@ from runner import __version__, log
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import TRACE_HEADERS, Headers
 from runner.tasks.source import Source
-from runner.telemetry.traces.attributes import Place, error_of, of_batch, of_request, of_resumed, resumed_by
+from runner.telemetry.traces.attributes import (
+    TracedTopic,
+    error_of,
+    of_batch,
+    of_request,
+    of_resumed,
+    resumed_by,
+)
 from runner.worker.in_flight import InFlight
 from runner.worker.result import BatchResult
 
@@ -64,7 +71,7 @@ class Spans:
         self,
         processor: SpanProcessor,
         resource: Resource,
-        place: Place,
+        topic: TracedTopic,
         sample: float,
         now_ns: Callable[[], int],
     ) -> None:
@@ -77,7 +84,7 @@ class Spans:
         provider = TracerProvider(ALWAYS_ON, resource, shutdown_on_exit=False, id_generator=self._ids)
         provider.add_span_processor(processor)
         self._tracer = provider.get_tracer("saga-task-runner", __version__)
-        self._place = place
+        self._topic = topic
         self._sample = sample
         self._now_ns = now_ns
         self._last_ns = now_ns()
@@ -135,15 +142,15 @@ class Spans:
 
     def _trace_of(self, item: InFlight) -> int:
         source = item.source if item.plan is None else item.plan.incoming.first_source
-        return _trace_id(self._place.topic_id, source)
+        return _trace_id(self._topic.topic_id, source)
 
     def _request(self, item: InFlight, parent: SpanContext) -> Span:
         self._ids.next_trace = None if parent.is_valid else self._trace_of(item)
         span = self._tracer.start_span(
-            f"process {self._place.topic}",
+            f"process {self._topic.name}",
             _below(parent),
             SpanKind.CONSUMER,
-            of_request(item, self._place),
+            of_request(item, self._topic),
             start_time=self._steps[0].began_ns,
         )
         error = error_of(item)
@@ -152,17 +159,17 @@ class Spans:
             span.set_status(Status(StatusCode.ERROR, error[1]))
         return span
 
-    def _resumed(self, emit: OutgoingMessage, start: SpanContext, cause: SpanContext) -> None:
+    def _resumed(self, outgoing: OutgoingMessage, start: SpanContext, cause: SpanContext) -> None:
         """Record a resumed event in the trace of its start, or of its cause where the start had none."""
         parent = start if start.is_valid else cause
         if not (parent.is_valid and parent.trace_flags.sampled):
             return
         commit = self._steps[-1]
         span = self._tracer.start_span(
-            f"send {emit.stream}",
+            f"send {outgoing.stream}",
             _below(parent),
             SpanKind.PRODUCER,
-            of_resumed(emit),
+            of_resumed(outgoing),
             [Link(cause)] if cause.is_valid else [],
             commit.began_ns,
         )
@@ -176,7 +183,7 @@ class Spans:
         batch = self._tracer.start_span(
             "batch",
             _below(context_of(())),
-            attributes=of_batch(events, self._place),
+            attributes=of_batch(events, self._topic),
             links=[Link(span.get_span_context()) for span in spans],
             start_time=self._steps[0].began_ns,
         )

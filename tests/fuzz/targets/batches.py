@@ -37,8 +37,8 @@ def check(data: bytes) -> None:
         assert (again.positions, again.deferred) == (done.positions, done.deferred)
         assert not done.paused
         check_positions(waiting, done)
-        for emit in done.outgoing:
-            check_emit(emit, waiting)
+        for outgoing in done.outgoing:
+            check_emit(outgoing, waiting)
         waiting = done.deferred
         harness.ticker.advance(draw.number(8) * 10)
     raise AssertionError("it does not come to an end")
@@ -63,19 +63,19 @@ def check_positions(waiting: Sequence[Message], done: BatchResult) -> None:
     assert done.positions == expected
 
 
-def check_emit(emit: OutgoingMessage, waiting: Sequence[Message]) -> None:
+def check_emit(outgoing: OutgoingMessage, waiting: Sequence[Message]) -> None:
     """Every message that is sent has its place, and says what is documented."""
-    headers = dict(emit.headers)
-    if emit.stream == TASKS:
-        assert emit.key
-    elif emit.stream == "requests":
-        assert emit.value
-        assert emit.partition in range(HOMES)
-    elif emit.stream == DEAD_LETTERS:
+    headers = dict(outgoing.headers)
+    if outgoing.stream == TASKS:
+        assert outgoing.key
+    elif outgoing.stream == "requests":
+        assert outgoing.value
+        assert outgoing.partition in range(HOMES)
+    elif outgoing.stream == DEAD_LETTERS:
         assert headers["dead-letter-reason"].decode() in reasons()
-        assert (emit.key, emit.value) in [(each.key, each.value) for each in waiting]
+        assert (outgoing.key, outgoing.value) in [(each.key, each.value) for each in waiting]
     else:
-        result = json.loads(emit.value or b"")["result"]
+        result = json.loads(outgoing.value or b"")["result"]
         assert headers["event-status"].decode() == result["status"]
         assert result["status"] != "FAIL" or result["error"]["code"] in codes()
 

@@ -144,8 +144,8 @@ def check(data: bytes) -> None:
         return
     if isinstance(decision.outcome, Refused):
         check_refusal(EventError(decision.outcome.code, decision.outcome.message))
-    for emit in decision.messages:
-        check_emit(emit, first, record)
+    for outgoing in decision.messages:
+        check_emit(outgoing, first, record)
     if isinstance(plan(first, case.policy), TaskPlan):
         check_redelivery(again, decision, case)
     if decision.record is not None:
@@ -197,16 +197,16 @@ def as_data(decision: Decision | None) -> Any:
     return encode_outcome(decision.outcome), decision.messages, entry, decision.status
 
 
-def check_emit(emit: OutgoingMessage, one: Incoming, record: Record | None) -> None:
+def check_emit(outgoing: OutgoingMessage, one: Incoming, record: Record | None) -> None:
     """A message that is sent can be read as an event, and carries what it was made from unchanged."""
-    assert emit.value is not None
-    sections = JSON.decode(emit.value)
-    event = read_event(sections, emit.value)
+    assert outgoing.value is not None
+    sections = JSON.decode(outgoing.value)
+    event = read_event(sections, outgoing.value)
     require_answerable(event)
-    if emit.stream == POLICY.requests:
-        assert emit.partition is not None
+    if outgoing.stream == POLICY.requests:
+        assert outgoing.partition is not None
         return
-    told = message(emit)
+    told = message(outgoing)
     assert told.key == event.request_id
     resumes = told.kind == "resume" and record is not None
     origin = record.starting_event() if resumes and record is not None else one.event

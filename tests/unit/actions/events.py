@@ -240,18 +240,21 @@ class Message:
         return self.value["payload"]
 
 
-def message(emit: OutgoingMessage) -> Message:
-    assert emit.value is not None
-    assert emit.key is not None
+def message(outgoing: OutgoingMessage) -> Message:
+    assert outgoing.value is not None
+    assert outgoing.key is not None
     headers = {
-        name: text.decode("latin-1" if name.startswith("trace") else "utf-8") for name, text in emit.headers
+        name: text.decode("latin-1" if name.startswith("trace") else "utf-8")
+        for name, text in outgoing.headers
     }
-    return Message(emit.stream, emit.key.decode(), emit.partition, headers, json.loads(emit.value))
+    return Message(
+        outgoing.stream, outgoing.key.decode(), outgoing.partition, headers, json.loads(outgoing.value)
+    )
 
 
 def reply(decision: Decision) -> Message:
     """The reply of a decision: its last message, and the only one of its kind."""
-    kinds = [message(emit).kind for emit in decision.messages]
+    kinds = [message(outgoing).kind for outgoing in decision.messages]
     assert kinds.count("reply") == 1
     assert kinds[-1] == "reply"
     return message(decision.messages[-1])
@@ -259,7 +262,7 @@ def reply(decision: Decision) -> Message:
 
 def resumed(decision: Decision) -> Message:
     """The resumed event of a decision: its first message, and the only one of its kind."""
-    kinds = [message(emit).kind for emit in decision.messages]
+    kinds = [message(outgoing).kind for outgoing in decision.messages]
     assert kinds.count("resume") == 1
     assert kinds[0] == "resume"
     return message(decision.messages[0])

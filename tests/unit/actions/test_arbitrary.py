@@ -225,9 +225,9 @@ def check_decision(one: Incoming, decided: Callable[[], Decision]) -> Decision |
     assert decision.messages or isinstance(decision.outcome, Dropped)
     if not decision.messages:
         assert one.is_timer
-    for emit in decision.messages:
-        if emit.stream != POLICY.requests:
-            assert message(emit).status
+    for outgoing in decision.messages:
+        if outgoing.stream != POLICY.requests:
+            assert message(outgoing).status
     return decision
 
 

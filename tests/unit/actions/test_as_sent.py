@@ -33,7 +33,7 @@ def kept(record: Record) -> Record:
 
 
 def values(decision: Decision) -> list[str]:
-    return [(emit.value or b"").decode() for emit in decision.messages]
+    return [(outgoing.value or b"").decode() for outgoing in decision.messages]
 
 
 def test_what_is_beside_an_enrichment_keeps_its_digits() -> None:

@@ -83,13 +83,13 @@ def test_the_record_comes_first_so_a_stranger_on_a_closed_task_learns_that_it_is
     assert code(answer(proceed(request={"id": "req-3"}), closed)) == TASK_PROCEEDED
 
 
-# 3. Two emits, in this order: Resume, then Reply.
+# 3. Two messages, in this order: Resume, then Reply.
 
 
 def test_the_resumed_event_goes_first_and_the_reply_second() -> None:
     decision = answer(proceed(), started())
     assert decision.status == "PROCEEDED"
-    assert [dict(emit.headers)["event-kind"] for emit in decision.messages] == [b"resume", b"reply"]
+    assert [dict(outgoing.headers)["event-kind"] for outgoing in decision.messages] == [b"resume", b"reply"]
     assert (resumed(decision).status, reply(decision).status) == ("PROCEEDED", "SUCCESS")
 
 
@@ -391,4 +391,4 @@ def test_the_trace_of_the_start_goes_with_the_resumed_event_and_that_of_the_comm
         begin[:3]
     )
     assert [header for header in decision.messages[1].headers if header[0].startswith("trace")] == [end[0]]
-    assert not {"other", "secret"} & {name for emit in decision.messages for name, _ in emit.headers}
+    assert not {"other", "secret"} & {name for outgoing in decision.messages for name, _ in outgoing.headers}

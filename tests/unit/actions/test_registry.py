@@ -216,7 +216,7 @@ def test_an_event_on_another_partition_is_forwarded_whatever_the_state(build: An
     one: Incoming = build(meta={"requestTime": 5})
     decision = answer(one, record)
     assert decision.outcome == Forwarded(3)
-    assert [emit.partition for emit in decision.messages] == [3]
+    assert [outgoing.partition for outgoing in decision.messages] == [3]
     at_home = structs.replace(
         one, source=one.source._replace(partition=3), headers=decision.messages[0].headers
     )

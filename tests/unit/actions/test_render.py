@@ -98,8 +98,8 @@ def test_the_key_of_a_numeric_request_id_is_its_text() -> None:
 
 def test_replies_and_resumed_events_name_task_and_domain_where_the_task_is_known() -> None:
     for _, decision in every_reply()[:5]:
-        for emit in decision.messages:
-            headers = message(emit).headers
+        for outgoing in decision.messages:
+            headers = message(outgoing).headers
             assert (headers["task-id"], headers["task-domain"]) == ("task-1", "orders")
     assert reply(answer(proceed())).headers["task-id"] == "task-1"
     assert "task-id" not in reply(answer(proceed(meta={"domain": "nope"}))).headers
@@ -130,10 +130,10 @@ def test_request_and_saga_are_never_changed() -> None:
     )
     decision = answer(incoming(value % (request, saga)))
     ended = answer(proceed(), decision.record)
-    for emit in (decision.messages[0], ended.messages[0]):
-        assert emit.value is not None
-        assert request in emit.value
-        assert saga in emit.value
+    for outgoing in (decision.messages[0], ended.messages[0]):
+        assert outgoing.value is not None
+        assert request in outgoing.value
+        assert saga in outgoing.value
 
 
 # Streams.
@@ -198,11 +198,11 @@ def test_the_partition_is_that_of_the_key_unless_the_outlet_says_otherwise() -> 
 
 
 def message_size(decision: Decision) -> int:
-    emit = decision.messages[-1]
-    assert emit.key is not None
-    assert emit.value is not None
-    headers = size_of(emit.headers)
-    return len(emit.key) + len(emit.value) + headers + OVERHEAD_BYTES
+    outgoing = decision.messages[-1]
+    assert outgoing.key is not None
+    assert outgoing.value is not None
+    headers = size_of(outgoing.headers)
+    return len(outgoing.key) + len(outgoing.value) + headers + OVERHEAD_BYTES
 
 
 def test_a_response_may_be_as_large_as_its_topic_takes_and_not_a_byte_larger() -> None:
@@ -262,26 +262,26 @@ def test_an_event_is_forwarded_unchanged_to_the_home_of_its_task() -> None:
     one = structs.replace(proceed(), headers=headers)
     decision = answer(one, record)
     assert (decision.status, decision.record) == ("FORWARDED", None)
-    (emit,) = decision.messages
-    assert (emit.stream, emit.partition) == (POLICY.requests, 3)
-    assert (emit.key, emit.value) == (one.key, one.value)
-    assert emit.headers == (*headers, (ORIGIN, b"1/0@20"), (HOPS, b"1"))
+    (outgoing,) = decision.messages
+    assert (outgoing.stream, outgoing.partition) == (POLICY.requests, 3)
+    assert (outgoing.key, outgoing.value) == (one.key, one.value)
+    assert outgoing.headers == (*headers, (ORIGIN, b"1/0@20"), (HOPS, b"1"))
 
 
 def test_the_first_source_stays_the_origin_and_hops_are_counted() -> None:
     record = started(incoming(envelope("StartTask"), partition=3))
     one = structs.replace(proceed(), headers=((ORIGIN, b"1/8@5"), (HOPS, b"1"), ("x-any", b"1")))
-    (emit,) = answer(one, record).messages
-    assert emit.headers == (("x-any", b"1"), (ORIGIN, b"1/8@5"), (HOPS, b"2"))
+    (outgoing,) = answer(one, record).messages
+    assert outgoing.headers == (("x-any", b"1"), (ORIGIN, b"1/8@5"), (HOPS, b"2"))
 
 
 def test_an_event_that_its_marks_make_too_large_for_requests_is_refused() -> None:
     record = started(incoming(envelope("StartTask"), partition=3))
     one = proceed(payload=LARGE)
-    (emit,) = answer(one, record).messages
-    headers = size_of(emit.headers)
+    (outgoing,) = answer(one, record).messages
+    headers = size_of(outgoing.headers)
     size = len(one.key or b"") + len(one.value) + headers + OVERHEAD_BYTES
-    assert answer(one, record, topics=FakeOutlet(requests=size)).messages == (emit,)
+    assert answer(one, record, topics=FakeOutlet(requests=size)).messages == (outgoing,)
     error = failure(answer(one, record, topics=FakeOutlet(requests=size - 1)))
     assert error["code"] == UNDELIVERABLE
     assert "requests" in error["message"]
@@ -290,8 +290,8 @@ def test_an_event_that_its_marks_make_too_large_for_requests_is_refused() -> Non
 @pytest.mark.parametrize("key", [None, b"", b"\xff"])
 def test_a_key_of_any_kind_is_forwarded(key: bytes | None) -> None:
     record = started(incoming(envelope("StartTask"), partition=3))
-    (emit,) = answer(structs.replace(proceed(), key=key), record).messages
-    assert emit.key == key
+    (outgoing,) = answer(structs.replace(proceed(), key=key), record).messages
+    assert outgoing.key == key
 
 
 # What was made from a record cannot be made without it.
@@ -310,8 +310,8 @@ def test_the_http_status_fits_the_code() -> None:
     renderer = Renderer(Policy(), OUTLET)
     for error_code, http in ((DOMAIN_UNKNOWN, 400), (TASK_NOT_FOUND, 404), (10119, 409), (14, 403)):
         outcome = Refused(NOW, error_code, "why", ignored=False)
-        (emit,) = renderer.messages(outcome, proceed(), None, None)
-        assert message(emit).result["error"] == {"code": error_code, "message": "why", "http": http}
+        (outgoing,) = renderer.messages(outcome, proceed(), None, None)
+        assert message(outgoing).result["error"] == {"code": error_code, "message": "why", "http": http}
 
 
 def test_a_timer_gets_no_reply_of_any_kind() -> None:

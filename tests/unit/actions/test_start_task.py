@@ -260,9 +260,9 @@ def test_ack_names_the_task_its_home_and_its_deadline() -> None:
 def test_the_payload_of_an_ack_is_unchanged_to_the_byte() -> None:
     payload = b'{ "taskId" : "task-1", "big":1.50, "dup":1, "dup":2, "text":"\\u00e9" }'
     value = json.dumps(envelope("StartTask", payload="PAYLOAD")).encode().replace(b'"PAYLOAD"', payload)
-    emit = answer(incoming(value)).messages[0]
-    assert emit.value is not None
-    assert payload in emit.value
+    outgoing = answer(incoming(value)).messages[0]
+    assert outgoing.value is not None
+    assert payload in outgoing.value
 
 
 def test_an_earlier_result_leaves_nothing_of_ours_in_the_ack() -> None:

@@ -187,21 +187,21 @@ def test_an_unknown_domain_and_a_missing_input_are_refused() -> None:
 
 def test_every_task_due_is_told_to_time_out_by_its_own_timer_at_its_home() -> None:
     *timers, _ = told(between(), DuePage(DUE, None))
-    assert [emit.partition for emit in timers] == [task.home for task in DUE]
-    assert {emit.stream for emit in timers} == {POLICY.requests}
-    for emit, task in zip(timers, DUE, strict=True):
-        mark = parse_token(dict(emit.headers)[TIMER].decode())
-        assert mark is not None
-        assert (mark.started_by, mark.deadline_ms, mark.epoch) == (task.started_by, task.deadline_ms, 0)
+    assert [outgoing.partition for outgoing in timers] == [task.home for task in DUE]
+    assert {outgoing.stream for outgoing in timers} == {POLICY.requests}
+    for outgoing, task in zip(timers, DUE, strict=True):
+        token = parse_token(dict(outgoing.headers)[TIMER].decode())
+        assert token is not None
+        assert (token.started_by, token.deadline_ms, token.epoch) == (task.started_by, task.deadline_ms, 0)
 
 
 def test_a_task_that_was_told_times_out_and_one_that_a_person_finished_first_does_not() -> None:
     record = started(incoming(envelope("StartTask", timeout=1)))
     assert record.state.deadline_ms is not None
     due = DueTask(record.key, 0, record.started_by, record.state.deadline_ms)
-    emit, _ = told(between(), DuePage((due,), None))
-    assert emit.value is not None
-    timer = incoming(emit.value, offset=80, headers=emit.headers)
+    outgoing, _ = told(between(), DuePage((due,), None))
+    assert outgoing.value is not None
+    timer = incoming(outgoing.value, offset=80, headers=outgoing.headers)
     assert answer(timer, record).status == "TIMEOUT"
     finished = answer(incoming(envelope("ProceedTask"), offset=60), record).record
     assert answer(timer, finished).status == "DROPPED"

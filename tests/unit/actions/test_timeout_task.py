@@ -13,7 +13,7 @@ from runner.actions.decision import Dropped, OutgoingMessage
 from runner.actions.incoming import HOPS, ORIGIN, TIMER, Incoming
 from runner.actions.plan import TaskPlan
 from runner.actions.registry import is_addressed
-from runner.actions.timer_token import TimerToken, parse_token, timer_emit
+from runner.actions.timer_token import TimerToken, parse_token, timer_message
 from runner.envelope.event import NO_RULES, MetaRules
 from runner.errors import NOT_CONVERTIBLE, TASK_NOT_FOUND, TASK_PROCEEDED, TASK_TIMED_OUT, EventError
 from runner.tasks.due import DueTask, parse_member
@@ -58,22 +58,24 @@ def started_with_deadline(**parts: Any) -> Record:
     return started(start(timeout=HOUR, **parts))
 
 
-def sent_by_timer(record: Record, **mark: Any) -> OutgoingMessage:
-    """What the timer of a record sends; ``mark`` differs from the record."""
+def sent_by_timer(record: Record, **token: Any) -> OutgoingMessage:
+    """What the timer of a record sends; ``token`` differs from the record."""
     assert record.state.deadline_ms is not None
     right = TimerToken(record.started_by, record.state.deadline_ms, record.state.epoch)
-    return timer_emit(record.key, record.state.home, replace(right, **mark), POLICY, OUTLET)
+    return timer_message(record.key, record.state.home, replace(right, **token), POLICY, OUTLET)
 
 
 def changed(record: Record, **fields: Any) -> Record:
     return structs.replace(record, state=structs.replace(record.state, **fields))
 
 
-def received(emit: OutgoingMessage, *, rules: MetaRules = NO_RULES, partition: int | None = None) -> Incoming:
-    assert emit.value is not None
-    assert emit.partition is not None
-    home = emit.partition if partition is None else partition
-    return incoming(emit.value, partition=home, offset=70, headers=emit.headers, rules=rules)
+def received(
+    outgoing: OutgoingMessage, *, rules: MetaRules = NO_RULES, partition: int | None = None
+) -> Incoming:
+    assert outgoing.value is not None
+    assert outgoing.partition is not None
+    home = outgoing.partition if partition is None else partition
+    return incoming(outgoing.value, partition=home, offset=70, headers=outgoing.headers, rules=rules)
 
 
 # As ProceedTask with status TIMEOUT and no role check.
@@ -153,15 +155,15 @@ def test_the_timer_finds_its_task_whatever_its_id(task_id: str) -> None:
 
 def test_the_timer_sends_to_the_home_partition_of_requests_and_to_this_runner() -> None:
     record = started(incoming(envelope("StartTask", timeout=1), partition=9))
-    emit = sent_by_timer(record)
-    assert (emit.stream, emit.partition) == (POLICY.requests, 9)
-    assert is_addressed(received(emit).event, POLICY)
-    assert not is_addressed(received(emit).event, replace(POLICY, handler="other"))
+    outgoing = sent_by_timer(record)
+    assert (outgoing.stream, outgoing.partition) == (POLICY.requests, 9)
+    assert is_addressed(received(outgoing).event, POLICY)
+    assert not is_addressed(received(outgoing).event, replace(POLICY, handler="other"))
 
 
 def test_a_timer_that_matches_resumes_and_is_not_answered() -> None:
     decision = answer(received(sent_by_timer(started_with_deadline())), started_with_deadline())
-    assert [dict(emit.headers)["event-kind"] for emit in decision.messages] == [b"resume"]
+    assert [dict(outgoing.headers)["event-kind"] for outgoing in decision.messages] == [b"resume"]
     assert resumed(decision).status == "TIMEOUT"
     assert decision.record is not None
     assert decision.record.state.status is Status.TIMED_OUT
@@ -172,27 +174,27 @@ def test_a_timer_that_no_longer_matches_does_nothing_and_is_never_answered() -> 
     again_started = structs.replace(start(timeout=HOUR, meta={"requestTime": 2}), source=Source(1, 0, 50))
     loop = answer(again_started, closed_by(proceed(), record)).record
     assert loop is not None
-    emit = sent_by_timer(record)
+    outgoing = sent_by_timer(record)
     outdated: dict[str, Record | None] = {
         "no record": None,
         "the next generation": loop,
         "proceeded": closed_by(proceed(), record),
         "timed out": closed_by(timeout(), record),
-        "timed out by the timer": closed_by(received(emit), record),
+        "timed out by the timer": closed_by(received(outgoing), record),
         "another deadline": changed(record, deadline_ms=NOW + 2 * HOUR),
         "no deadline": changed(record, deadline_ms=None),
         "another generation": changed(record, source="2/0@10"),
         "another owner": changed(record, epoch=1),
     }
     for why, found in outdated.items():
-        decision = answer(received(emit), found)
+        decision = answer(received(outgoing), found)
         assert (decision.outcome, decision.messages, decision.record) == (Dropped(), (), None), why
         assert decision.status == "DROPPED"
     assert answer(received(sent_by_timer(loop)), loop).status == "TIMEOUT"
 
 
 @pytest.mark.parametrize(
-    "mark",
+    "token",
     [
         b"",
         b";",
@@ -205,16 +207,16 @@ def test_a_timer_that_no_longer_matches_does_nothing_and_is_never_answered() -> 
         b"1" * 5000 + b";1;0",
     ],
 )
-def test_a_mark_that_no_runner_wrote_is_dropped(mark: bytes) -> None:
-    one = structs.replace(received(sent_by_timer(started_with_deadline())), headers=((TIMER, mark),))
+def test_a_token_that_no_runner_wrote_is_dropped(token: bytes) -> None:
+    one = structs.replace(received(sent_by_timer(started_with_deadline())), headers=((TIMER, token),))
     decision = answer(one, started_with_deadline())
     assert (decision.record, decision.messages, decision.status) == (None, (), "DROPPED")
 
 
 def test_a_mark_is_read_as_it_was_written() -> None:
-    mark = TimerToken(Source(3, 2, 1), NOW, 4)
-    assert str(mark) == f"3/2@1;{NOW};4"
-    assert parse_token(str(mark)) == mark
+    token = TimerToken(Source(3, 2, 1), NOW, 4)
+    assert str(token) == f"3/2@1;{NOW};4"
+    assert parse_token(str(token)) == token
 
 
 def test_a_timer_whose_domain_is_gone_is_dropped_with_the_reason() -> None:
@@ -282,12 +284,12 @@ def test_a_timer_header_on_another_action_means_nothing() -> None:
 
 def test_a_timer_on_a_partition_that_is_not_the_home_is_forwarded_with_its_mark() -> None:
     record = started_with_deadline()
-    emit = sent_by_timer(record)
-    decision = answer(received(emit, partition=4), record)
+    outgoing = sent_by_timer(record)
+    decision = answer(received(outgoing, partition=4), record)
     assert decision.status == "FORWARDED"
     forwarded = decision.messages[0]
-    assert (forwarded.partition, forwarded.value) == (0, emit.value)
-    assert dict(forwarded.headers) == {TIMER: dict(emit.headers)[TIMER], ORIGIN: b"1/4@70", HOPS: b"1"}
+    assert (forwarded.partition, forwarded.value) == (0, outgoing.value)
+    assert dict(forwarded.headers) == {TIMER: dict(outgoing.headers)[TIMER], ORIGIN: b"1/4@70", HOPS: b"1"}
     assert answer(received(forwarded), record).status == "TIMEOUT"
 
 
@@ -299,14 +301,14 @@ def test_a_timer_that_was_forwarded_too_often_is_dropped() -> None:
 
 
 def test_the_envelope_of_a_timer_is_like_any_other() -> None:
-    emit = sent_by_timer(started_with_deadline(payload={"taskId": "a\nb"}))
-    assert emit.value is not None
-    assert json.loads(emit.value) == {
+    outgoing = sent_by_timer(started_with_deadline(payload={"taskId": "a\nb"}))
+    assert outgoing.value is not None
+    assert json.loads(outgoing.value) == {
         "requestMeta": {"id": "timer:orders:a\nb"},
         "eventMeta": {"handler": "user-task", "action": "TimeoutTask", "domain": "orders"},
         "payload": {"taskId": "a\nb"},
     }
-    assert emit.key == b"timer:orders:a\nb"
+    assert outgoing.key == b"timer:orders:a\nb"
 
 
 # What the deadline index holds.

@@ -12,7 +12,7 @@ from runner.cli.dlq.letters import (
     REPLAYED,
     Letter,
     LetterFilter,
-    Place,
+    LetterPlace,
     original_headers,
     parse_place,
     read_letter,
@@ -27,12 +27,14 @@ from tests.unit.actions.events import FakeOutlet
 
 
 def seen(
-    emit: OutgoingMessage, partition: int = 3, offset: int = 7, time_ms: int | None = 1000
+    outgoing: OutgoingMessage, partition: int = 3, offset: int = 7, time_ms: int | None = 1000
 ) -> TopicMessage:
-    """The emit as a reader of the topic sees it."""
-    headers = {name: (value or b"").decode(errors="replace") for name, value in emit.headers}
-    key = (emit.key or b"").decode(errors="replace")
-    return TopicMessage("dlq", partition, offset, time_ms, key, headers, emit.value, emit.key, emit.headers)
+    """The message as a reader of the topic sees it."""
+    headers = {name: (value or b"").decode(errors="replace") for name, value in outgoing.headers}
+    key = (outgoing.key or b"").decode(errors="replace")
+    return TopicMessage(
+        "dlq", partition, offset, time_ms, key, headers, outgoing.value, outgoing.key, outgoing.headers
+    )
 
 
 def buried(headers: tuple[tuple[str, bytes], ...] = (), value: bytes | None = b"odd") -> OutgoingMessage:
@@ -41,14 +43,14 @@ def buried(headers: tuple[tuple[str, bytes], ...] = (), value: bytes | None = b"
 
 
 def letter(time_ms: int | None, reason: str = "NOT_JSON", offset: int = 0) -> Letter:
-    return Letter(Place(0, offset), time_ms, reason, "", "requests", None, "", 0, "")
+    return Letter(LetterPlace(0, offset), time_ms, reason, "", "requests", None, "", 0, "")
 
 
 def test_a_letter_says_what_the_worker_wrote_into_it() -> None:
     read = read_letter(seen(buried((("mine", b"\xff"),))))
 
     assert (str(read.place), read.reason, read.message) == ("3@7", "NOT_JSON", "no JSON")
-    assert (read.topic, read.source, read.came_from) == ("requests", Place(2, 40), "requests/2@40")
+    assert (read.topic, read.source, read.came_from) == ("requests", LetterPlace(2, 40), "requests/2@40")
     assert (read.key, read.size, read.again) == ("k", 3, "")
 
 
@@ -61,10 +63,10 @@ def test_the_original_headers_are_those_before_it_was_buried_and_before_it_was_r
 
 
 def test_a_note_is_told_from_a_letter_and_speaks_of_its_own_partition_only() -> None:
-    def note(value: bytes, partition: int = 3) -> Place | None:
+    def note(value: bytes, partition: int = 3) -> LetterPlace | None:
         return replayed_place(seen(OutgoingMessage("dlq", b"k", None, ((REPLAY_OF, value),)), partition))
 
-    assert note(b"3@5") == Place(3, 5)
+    assert note(b"3@5") == LetterPlace(3, 5)
     assert note(b"4@5") is None
     assert note(b"nonsense") is None
     forged = buried(((REPLAY_OF, b"3@5"),))
@@ -78,7 +80,7 @@ def test_what_somebody_else_wrote_is_a_letter_from_nowhere() -> None:
 
 
 def test_places_are_read_as_they_are_written() -> None:
-    assert parse_place(str(Place(3, 17))) == Place(3, 17)
+    assert parse_place(str(LetterPlace(3, 17))) == LetterPlace(3, 17)
     for odd in ("", "3", "@", "3@", "-1@3", "3@4@5", "3@99999999999999999999", "٣@4"):
         assert parse_place(odd) is None
 

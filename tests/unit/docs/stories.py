@@ -99,10 +99,17 @@ class Runner:
         waiting = deque([(partition, key, value, headers)])
         sent: list[OutgoingMessage] = []
         while waiting:
-            for emit in self._processed(*waiting.popleft()):
-                sent.append(emit)
-                if emit.stream == self._policy.requests:
-                    waiting.append((emit.partition or 0, emit.key or b"", emit.value or b"", emit.headers))
+            for outgoing in self._processed(*waiting.popleft()):
+                sent.append(outgoing)
+                if outgoing.stream == self._policy.requests:
+                    waiting.append(
+                        (
+                            outgoing.partition or 0,
+                            outgoing.key or b"",
+                            outgoing.value or b"",
+                            outgoing.headers,
+                        )
+                    )
         return sent
 
     def receive_input(
@@ -114,8 +121,10 @@ class Runner:
         message = Message(partition, offset, b"k-9", value, headers, timestamp_ms=self.now_ms)
         made = self._inputs[name].run(Batch((message,), {partition: offset}), {}).outgoing
         sent = list(made)
-        for emit in made:
-            sent += self.receive(emit.value or b"", emit.partition or 0, emit.key or b"", emit.headers)
+        for outgoing in made:
+            sent += self.receive(
+                outgoing.value or b"", outgoing.partition or 0, outgoing.key or b"", outgoing.headers
+            )
         return sent
 
     def pass_time(self, duration_ms: int) -> list[OutgoingMessage]:
@@ -125,9 +134,11 @@ class Runner:
         timers = Timers(self._store, self._policy, TopicCatalog(), TimerSettings(), time, lambda: 0.0)
         timers.assign(range(HOMES))
         sent: list[OutgoingMessage] = []
-        for emit in timers.due(Round({}, is_caught_up=False, commit=lambda _messages, _homes: None)):
-            follow = self.receive(emit.value or b"", emit.partition or 0, emit.key or b"", emit.headers)
-            sent += [emit, *follow]
+        for outgoing in timers.due(Round({}, is_caught_up=False, commit=lambda _messages, _homes: None)):
+            follow = self.receive(
+                outgoing.value or b"", outgoing.partition or 0, outgoing.key or b"", outgoing.headers
+            )
+            sent += [outgoing, *follow]
         return sent
 
     def _processed(self, partition: int, key: bytes, value: bytes, headers: Headers) -> list[OutgoingMessage]:
@@ -140,12 +151,12 @@ class Runner:
         return result.outgoing
 
 
-def shown(emit: OutgoingMessage) -> tuple[str, Any]:
-    """An emit as the page shows it: the line before it, and its value."""
-    at = "" if emit.partition is None else f", partition {emit.partition},"
-    headers = ", ".join(f"`{name}: {value.decode()}`" for name, value in emit.headers)
-    line = f"On `{emit.stream}`{at} with key `{(emit.key or b'').decode()}` and headers {headers}:"
-    return line, json.loads(emit.value or b"")
+def shown(outgoing: OutgoingMessage) -> tuple[str, Any]:
+    """A message as the page shows it: the line before it, and its value."""
+    at = "" if outgoing.partition is None else f", partition {outgoing.partition},"
+    headers = ", ".join(f"`{name}: {value.decode()}`" for name, value in outgoing.headers)
+    line = f"On `{outgoing.stream}`{at} with key `{(outgoing.key or b'').decode()}` and headers {headers}:"
+    return line, json.loads(outgoing.value or b"")
 
 
 def story(name: str) -> list[Block]:
@@ -171,7 +182,7 @@ def told(blocks_of_story: list[Block]) -> Iterator[tuple[Block | None, OutgoingM
     for block in blocks_of_story:
         passed_ms = block.option("after")
         if block.words[1] == "in":
-            yield from ((None, emit) for emit in sent if emit.stream != "requests")
+            yield from ((None, outgoing) for outgoing in sent if outgoing.stream != "requests")
             runner.now_ms += passed_ms or 0
             key = re.search(r'"id": "([^"]+)"', block.text)
             value, partition = block.text.strip().encode(), block.option("partition")
@@ -182,9 +193,9 @@ def told(blocks_of_story: list[Block]) -> Iterator[tuple[Block | None, OutgoingM
             sent = deque(runner.receive(value, partition, b"k-9" if key is None else key[1].encode()))
             continue
         if passed_ms is not None:
-            yield from ((None, emit) for emit in sent)
+            yield from ((None, outgoing) for outgoing in sent)
             sent = deque(runner.pass_time(passed_ms))
         while sent and sent[0].stream == "requests" and "On `requests`" not in block.before:
             sent.popleft()
         yield block, sent.popleft() if sent else None
-    yield from ((None, emit) for emit in sent if emit.stream != "requests")
+    yield from ((None, outgoing) for outgoing in sent if outgoing.stream != "requests")

@@ -38,10 +38,10 @@ def test_there_is_an_example_of_every_action_and_status() -> None:
 def test_every_example_request_leads_to_exactly_the_documented_messages(name: str) -> None:
     played = list(told(story(name)))
     assert played
-    for block, emit in played:
-        assert block is not None, f"not documented: {shown(emit) if emit else None}"
-        assert emit is not None, f"{block.place} is not sent"
-        line, value = shown(emit)
+    for block, outgoing in played:
+        assert block is not None, f"not documented: {shown(outgoing) if outgoing else None}"
+        assert outgoing is not None, f"{block.place} is not sent"
+        line, value = shown(outgoing)
         assert " ".join(block.before.split()) == line, block.place
         assert json.loads(block.text) == value, block.place
 
@@ -68,7 +68,7 @@ def test_the_events_by_hand_lead_to_the_responses_that_are_printed_below_them() 
         key = json.loads(event)["requestMeta"]["id"].encode()
         sent += runner.receive(event.encode(), 3, key)
     assert len(sent) > len(events_by_hand())
-    expected = [_row(emit) for emit in sent if emit.stream == "responses"]
+    expected = [_row(outgoing) for outgoing in sent if outgoing.stream == "responses"]
     printed = "".join(block.text for block in blocks(README) if block.words == ["text"])
     seen = re.findall(
         r"^[\d:.]+ +\d+ +(\S+) +(reply|resume) +([A-Z]+(?: \d+)?) +(\S+)$", printed, re.MULTILINE
@@ -76,8 +76,8 @@ def test_the_events_by_hand_lead_to_the_responses_that_are_printed_below_them() 
     assert sorted(seen) == sorted(expected)
 
 
-def _row(emit: OutgoingMessage) -> tuple[str, str, str, str]:
-    headers = {name: value.decode() for name, value in emit.headers}
-    error = json.loads(emit.value or b"")["result"].get("error")
+def _row(outgoing: OutgoingMessage) -> tuple[str, str, str, str]:
+    headers = {name: value.decode() for name, value in outgoing.headers}
+    error = json.loads(outgoing.value or b"")["result"].get("error")
     status = headers["event-status"] + (f" {error['code']}" if error else "")
-    return (emit.key or b"").decode(), headers["event-kind"], status, headers["task-id"]
+    return (outgoing.key or b"").decode(), headers["event-kind"], status, headers["task-id"]

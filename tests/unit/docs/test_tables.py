@@ -48,8 +48,8 @@ def test_the_table_of_error_codes_is_that_of_the_code() -> None:
 
 
 def test_every_header_is_documented_and_no_other() -> None:
-    sent = [emit for name in stories() for _, emit in told(story(name)) if emit is not None]
-    known = {name for emit in sent for name, _ in emit.headers} | {
+    sent = [outgoing for name in stories() for _, outgoing in told(story(name)) if outgoing is not None]
+    known = {name for outgoing in sent for name, _ in outgoing.headers} | {
         ORIGIN,
         HOPS,
         TIME,

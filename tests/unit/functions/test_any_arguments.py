@@ -13,7 +13,7 @@ from jmespath.exceptions import JMESPathError
 from runner.envelope.functions.table import FUNCTIONS
 from runner.envelope.patterns import Scope, search
 from runner.envelope.plain import Written, encode
-from runner.envelope.units import Refused
+from runner.envelope.units import EvaluationRefused
 from runner.errors import NOT_CONVERTIBLE, EventError
 from tests.unit.functions.calls import EVENT
 
@@ -70,7 +70,7 @@ def outcome(expression: str, value: Any) -> str:
         result = search(expression, value, Scope(EVENT, "inputPattern"))
     except EventError as refusal:
         assert refusal.code == NOT_CONVERTIBLE  # noqa: PT017 - both ends are right
-        assert isinstance(refusal.__cause__, Refused | JMESPathError | UnicodeEncodeError)  # noqa: PT017
+        assert isinstance(refusal.__cause__, EvaluationRefused | JMESPathError | UnicodeEncodeError)  # noqa: PT017
         refusal.message.encode()
         return refusal.message
     printed = encode(result).decode()

@@ -17,7 +17,7 @@ def proceed(name: str) -> bytes:
 
 def answered(worker: Worker) -> list[str]:
     """The request ids that were answered, in order."""
-    return [sent(emit).request_id for emit in worker.log.sent if emit.stream == "responses"]
+    return [sent(outgoing).request_id for outgoing in worker.log.sent if outgoing.stream == "responses"]
 
 
 def opened(worker: Worker) -> Worker:

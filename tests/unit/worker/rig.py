@@ -97,19 +97,19 @@ class Sent:
         return int(self.value["result"]["error"]["code"])
 
 
-def sent(emit: OutgoingMessage) -> Sent:
+def sent(outgoing: OutgoingMessage) -> Sent:
     """Read one message that was sent to a topic of responses."""
-    assert emit.value is not None
-    assert emit.key is not None
-    headers = dict(emit.headers)
-    value: dict[str, Any] = json.loads(emit.value, parse_int=_integer)
+    assert outgoing.value is not None
+    assert outgoing.key is not None
+    headers = dict(outgoing.headers)
+    value: dict[str, Any] = json.loads(outgoing.value, parse_int=_integer)
     kind, status = headers["event-kind"].decode(), headers["event-status"].decode()
     assert value["result"]["status"] == status
     request_id = value["requestMeta"]["id"]
     # As the number was spelled: a float has only some of its digits.
     is_whole_number = isinstance(request_id, float) and request_id.is_integer()
-    assert str(int(Decimal(repr(request_id))) if is_whole_number else request_id) == emit.key.decode()
-    return Sent(kind, status, emit.key.decode(), value)
+    assert str(int(Decimal(repr(request_id))) if is_whole_number else request_id) == outgoing.key.decode()
+    return Sent(kind, status, outgoing.key.decode(), value)
 
 
 def _integer(text: str) -> int | str:
@@ -117,9 +117,9 @@ def _integer(text: str) -> int | str:
     return text if len(text) > 4300 else int(text)
 
 
-def statuses(emits: Iterable[OutgoingMessage]) -> list[str]:
+def statuses(messages: Iterable[OutgoingMessage]) -> list[str]:
     """Give the statuses of what went to responses, in order."""
-    return [sent(emit).status for emit in emits if emit.stream in {"responses", "orders-out"}]
+    return [sent(outgoing).status for outgoing in messages if outgoing.stream in {"responses", "orders-out"}]
 
 
 class Harness:
@@ -181,12 +181,14 @@ class Harness:
         """Process one message that comes next."""
         return self.run(self.message(value, home, headers))
 
-    def returned(self, emits: Iterable[OutgoingMessage]) -> list[Message]:
+    def returned(self, messages: Iterable[OutgoingMessage]) -> list[Message]:
         """What was sent to the requests topic, as it comes back."""
         return [
-            structs.replace(self.message(emit.value, emit.partition or 0, emit.headers), key=emit.key)
-            for emit in emits
-            if emit.stream == "requests"
+            structs.replace(
+                self.message(outgoing.value, outgoing.partition or 0, outgoing.headers), key=outgoing.key
+            )
+            for outgoing in messages
+            if outgoing.stream == "requests"
         ]
 
     def record(self, task_id: str = "task-1", domain: str = "orders") -> Record | None:

@@ -1,6 +1,6 @@
 """An EventLog in memory that does what a test tells it: topics, a group's offsets, and faults by name.
 
-It refuses what Kafka would refuse, too: a transaction begun twice, an emit outside of one. Whatever is
+It refuses what Kafka would refuse, too: a transaction begun twice, a message outside of one. Whatever is
 asked of it is written down in ``calls``.
 """
 
@@ -125,15 +125,15 @@ class ScriptedLog:
         assert self._open is None, "a transaction is open already"
         self._open, self._pending = [], {}
 
-    def produce(self, emit: OutgoingMessage) -> None:
+    def produce(self, outgoing: OutgoingMessage) -> None:
         self._called("produce")
-        if self.refused is not None and self.refused in (emit.value or b""):
+        if self.refused is not None and self.refused in (outgoing.value or b""):
             raise LogUnavailable("the message is too large", refused=True)
         if self._transactions:
             assert self._open is not None, "produced outside a transaction"
-            self._open.append(emit)
+            self._open.append(outgoing)
         else:
-            self._unflushed.append(emit)
+            self._unflushed.append(outgoing)
 
     def send_offsets(self, offsets: Mapping[int, int], group_metadata: str) -> None:
         self._called("send_offsets")
@@ -190,17 +190,17 @@ class ScriptedLog:
         # Read again, a message is another object, as it is of the client.
         return [copy(message) for message in found]
 
-    def _publish(self, emits: Iterable[OutgoingMessage]) -> None:
-        for emit in emits:
-            self.sent.append(emit)
-            if emit.stream == self._topic:
-                assert emit.partition is not None, "an event was sent to no home"
-                self.append(emit.value, emit.partition, key=emit.key, headers=emit.headers)
+    def _publish(self, messages: Iterable[OutgoingMessage]) -> None:
+        for outgoing in messages:
+            self.sent.append(outgoing)
+            if outgoing.stream == self._topic:
+                assert outgoing.partition is not None, "an event was sent to no home"
+                self.append(outgoing.value, outgoing.partition, key=outgoing.key, headers=outgoing.headers)
 
 
-def by_topic(emits: Iterable[OutgoingMessage]) -> dict[str, list[OutgoingMessage]]:
+def by_topic(messages: Iterable[OutgoingMessage]) -> dict[str, list[OutgoingMessage]]:
     """Return what was sent, by topic."""
     found: dict[str, list[OutgoingMessage]] = defaultdict(list)
-    for emit in emits:
-        found[emit.stream].append(emit)
+    for outgoing in messages:
+        found[outgoing.stream].append(outgoing)
     return found

@@ -59,8 +59,8 @@ def handled(
 
 
 def what_became_of(message: Message, done: BatchResult) -> str:
-    """Say what the emits of one message are; anything else than the expected is an error."""
-    kinds = [_kind(emit, message) for emit in done.outgoing]
+    """Say what the messages of one message are; anything else than the expected is an error."""
+    kinds = [_kind(outgoing, message) for outgoing in done.outgoing]
     if kinds == ["dead letter"]:
         return "buried"
     if "reply" in kinds:
@@ -74,22 +74,22 @@ def what_became_of(message: Message, done: BatchResult) -> str:
     return "timer" if _is_timer(message) else "ignored"
 
 
-def _kind(emit: OutgoingMessage, message: Message) -> str:
-    names = {name for name, _ in emit.headers}
-    if emit.stream == DEAD_LETTERS:
-        assert (emit.key, emit.value) == (message.key, message.value)
-        assert emit.headers[: len(message.headers)] == message.headers
+def _kind(outgoing: OutgoingMessage, message: Message) -> str:
+    names = {name for name, _ in outgoing.headers}
+    if outgoing.stream == DEAD_LETTERS:
+        assert (outgoing.key, outgoing.value) == (message.key, message.value)
+        assert outgoing.headers[: len(message.headers)] == message.headers
         assert "dead-letter-reason" in names
         return "dead letter"
-    if emit.stream == "requests":
-        assert emit.partition is not None
-        assert 0 <= emit.partition < HOMES
-        if emit.value == message.value:
+    if outgoing.stream == "requests":
+        assert outgoing.partition is not None
+        assert 0 <= outgoing.partition < HOMES
+        if outgoing.value == message.value:
             return "continuation" if "runner-period" in names else "forwarded"
         assert names == {"runner-timer"}
         return "timer"
-    assert emit.stream in {"responses", "orders-out"}
-    return sent(emit).kind
+    assert outgoing.stream in {"responses", "orders-out"}
+    return sent(outgoing).kind
 
 
 def _meta(message: Message) -> dict[str, Any]:

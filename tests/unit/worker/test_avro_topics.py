@@ -45,13 +45,20 @@ class Estate:
         value = self.codecs["requests"].encode(JSON.decode(json_value))
         return value if schema_id is None else b"\x00" + schema_id.to_bytes(4, "big") + value[5:]
 
-    def read(self, emits: Iterable[OutgoingMessage]) -> list[dict[str, Any]]:
+    def read(self, messages: Iterable[OutgoingMessage]) -> list[dict[str, Any]]:
         """What the readers of each topic see."""
-        return [msgspec.json.decode(self.codecs[emit.stream].to_json(emit.value or b"")) for emit in emits]
+        return [
+            msgspec.json.decode(self.codecs[outgoing.stream].to_json(outgoing.value or b""))
+            for outgoing in messages
+        ]
 
 
-def statuses(emits: Iterable[OutgoingMessage]) -> list[str]:
-    return [dict(emit.headers)["event-status"].decode() for emit in emits if emit.stream == "responses"]
+def statuses(messages: Iterable[OutgoingMessage]) -> list[str]:
+    return [
+        dict(outgoing.headers)["event-status"].decode()
+        for outgoing in messages
+        if outgoing.stream == "responses"
+    ]
 
 
 def test_a_task_is_started_and_ended_and_its_record_is_json() -> None:
@@ -104,9 +111,9 @@ def test_timers_and_continuations_are_in_the_encoding_of_requests() -> None:
         estate.harness.handle(estate.requests(task))
     estate.harness.ticker.advance(1)
     passing = estate.harness.handle(estate.requests(event("TimeoutBetween", None, "req-9")))
-    sent = [emit for emit in passing.outgoing if emit.stream == "requests"]
+    sent = [outgoing for outgoing in passing.outgoing if outgoing.stream == "requests"]
     assert len(sent) > 3
-    assert all((emit.value or b"").startswith(b"\x00\x00\x00\x00\x05") for emit in sent)
+    assert all((outgoing.value or b"").startswith(b"\x00\x00\x00\x00\x05") for outgoing in sent)
     ends: list[str] = []
     waiting = estate.harness.returned(passing.outgoing)
     while waiting:
@@ -176,7 +183,7 @@ def test_a_redelivered_event_is_answered_with_the_same_bytes(times: int) -> None
     estate = Estate()
     message = estate.harness.message(estate.requests(event("StartTask")))
     answers = [estate.harness.run(message).outgoing for _ in range(times + 1)]
-    assert all(emits == answers[0] for emits in answers)
+    assert all(messages == answers[0] for messages in answers)
 
 
 def test_a_payload_of_an_input_becomes_an_event_in_the_encoding_of_requests() -> None:

@@ -54,7 +54,7 @@ def worked_off(process: Process, messages: list[Message]) -> list[list[OutgoingM
 
 
 def flat(batches: list[list[OutgoingMessage]]) -> list[OutgoingMessage]:
-    return [emit for emits in batches for emit in emits]
+    return [outgoing for messages in batches for outgoing in messages]
 
 
 @pytest.mark.parametrize("with_changelog", [False, True])
@@ -65,24 +65,26 @@ def test_a_batch_ends_when_its_time_is_over_and_every_event_is_answered_once_in_
     messages = [harness.message(start(n), home=n % 3) for n in range(MANY)]
     batches = worked_off(narrow(harness, seconds=3), messages)
     assert 2 < len(batches) < MANY
-    emits = [emit for emit in flat(batches) if emit.stream == "responses"]
+    replies = [outgoing for outgoing in flat(batches) if outgoing.stream == "responses"]
     for home in range(3):
         asked = [f"s{n}" for n in range(MANY) if n % 3 == home]
-        assert [sent(emit).request_id for emit in emits if sent(emit).request_id in asked] == asked
-    assert statuses(emits) == ["ACK"] * MANY
+        assert [
+            sent(outgoing).request_id for outgoing in replies if sent(outgoing).request_id in asked
+        ] == asked
+    assert statuses(replies) == ["ACK"] * MANY
 
 
 def test_without_time_there_is_still_one_event_a_batch() -> None:
     harness = Harness()
     batches = worked_off(narrow(harness, seconds=0), [harness.message(start(n)) for n in range(4)])
-    assert [statuses(emits) for emits in batches] == [["ACK"]] * 4
+    assert [statuses(messages) for messages in batches] == [["ACK"]] * 4
 
 
 def test_a_batch_ends_when_its_patterns_have_given_too_much() -> None:
     harness = Harness()
     messages = [harness.message(patterned(n)) for n in range(MANY)]
     batches = worked_off(narrow(harness, size_bytes=5 * len(TEXT)), messages)
-    assert [len(emits) for emits in batches] == [5, 5, 2]
+    assert [len(messages) for messages in batches] == [5, 5, 2]
 
 
 def test_a_batch_ends_when_it_would_send_too_much() -> None:
@@ -101,8 +103,8 @@ def test_what_was_applied_and_is_cut_when_it_comes_again_gets_the_same_answer() 
     messages += [harness.message(event("ProceedTask", f"t{n}", f"p{n}")) for n in range(MANY)]
     first = harness.run(*messages)
     again = flat(worked_off(narrow(harness, seconds=5, size_bytes=3 * len(TEXT)), messages))
-    responses = [emit for emit in first.outgoing if emit.stream == "responses"]
-    assert [emit for emit in again if emit.stream == "responses"] == responses
+    responses = [outgoing for outgoing in first.outgoing if outgoing.stream == "responses"]
+    assert [outgoing for outgoing in again if outgoing.stream == "responses"] == responses
 
 
 def test_a_pass_over_a_period_waits_where_much_is_to_be_sent_already() -> None:
@@ -112,7 +114,7 @@ def test_a_pass_over_a_period_waits_where_much_is_to_be_sent_already() -> None:
         harness.handle(event("StartTask", f"t{number}", f"s{number}", timeout=0))
     passes = [harness.message(event("TimeoutBetween", None, f"pass{n}")) for n in range(4)]
     batches = worked_off(harness.process, passes)
-    assert [len(emits) for emits in batches] == [2 * (tasks + 1), 2 * (tasks + 1)]
+    assert [len(messages) for messages in batches] == [2 * (tasks + 1), 2 * (tasks + 1)]
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,16 @@ def proceed(task_id: str = "task-1", **more: Any) -> bytes:
     return event("ProceedTask", task_id, f"proceed-{task_id}", **more)
 
 
-def told(emits: list[OutgoingMessage]) -> list[OutgoingMessage]:
-    return [emit for emit in emits if emit.stream == TASKS]
+def told(messages: list[OutgoingMessage]) -> list[OutgoingMessage]:
+    return [outgoing for outgoing in messages if outgoing.stream == TASKS]
 
 
 def told_by(done: BatchResult) -> list[Record | None]:
     """The records that a batch tells, in order."""
-    return [None if emit.value is None else read_entry(emit.value).record for emit in told(done.outgoing)]
+    return [
+        None if outgoing.value is None else read_entry(outgoing.value).record
+        for outgoing in told(done.outgoing)
+    ]
 
 
 def test_a_start_and_an_end_are_told_as_the_records_they_leave() -> None:
@@ -85,7 +88,7 @@ def test_what_changes_nothing_tells_nothing() -> None:
     harness.handle(start())
     again = harness.handle(start())
     missing = harness.handle(proceed("other"))
-    assert [sent(emit).status for emit in (*again.outgoing, *missing.outgoing)] == ["ACK", "FAIL"]
+    assert [sent(outgoing).status for outgoing in (*again.outgoing, *missing.outgoing)] == ["ACK", "FAIL"]
 
 
 def test_a_redelivered_event_tells_the_task_as_that_event_left_it() -> None:
@@ -113,7 +116,7 @@ def test_a_task_that_the_changelog_cannot_take_is_refused_before_it_is_stored() 
 def test_a_task_that_was_taken_can_end() -> None:
     harness = Harness(with_changelog=True)
     batches = [harness.handle(start()), harness.handle(proceed())]
-    sizes = [len(emit.value or b"") for done in batches for emit in told(done.outgoing)]
+    sizes = [len(outgoing.value or b"") for done in batches for outgoing in told(done.outgoing)]
     assert 0 < sizes[1] - sizes[0] < CLOSING_BYTES
 
 
@@ -184,7 +187,7 @@ def test_what_is_no_entry_is_refused(value: bytes, reason: str) -> None:
 
 def test_an_entry_of_a_later_format_is_refused_by_its_number() -> None:
     harness = Harness(with_changelog=True)
-    (emit,) = told(harness.handle(start()).outgoing)
-    later = json.loads(emit.value or b"") | {"format": FORMAT + 1}
+    (outgoing,) = told(harness.handle(start()).outgoing)
+    later = json.loads(outgoing.value or b"") | {"format": FORMAT + 1}
     with pytest.raises(ChangelogUnreadable, match=f"format {FORMAT + 1}"):
         read_entry(json.dumps(later).encode())

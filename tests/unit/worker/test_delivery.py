@@ -17,9 +17,9 @@ EMITS = [OutgoingMessage("responses", b"1", b"one", ()), OutgoingMessage("respon
 
 
 def ship(
-    delivery: DeliveryMode, log: ScriptedLog, emits: Sequence[OutgoingMessage], offsets: Mapping[int, int]
+    delivery: DeliveryMode, log: ScriptedLog, messages: Sequence[OutgoingMessage], offsets: Mapping[int, int]
 ) -> None:
-    delivery(log).finish(emits, offsets, log.group_metadata())
+    delivery(log).finish(messages, offsets, log.group_metadata())
 
 
 def log_for(delivery: DeliveryMode) -> tuple[ScriptedLog, Faults]:

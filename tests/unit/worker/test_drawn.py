@@ -38,7 +38,7 @@ def again(harness: Harness, *messages: Message) -> BatchResult:
 
 def drawn_by(done: BatchResult) -> dict[str, Any]:
     """What the answers to a start and a command tell of it, by the pattern that drew it."""
-    resumed, answered = (sent(emit).value["payload"] for emit in done.outgoing[-2:])
+    resumed, answered = (sent(outgoing).value["payload"] for outgoing in done.outgoing[-2:])
     return {"input": resumed["mine"], "start": answered["stored"], "output": answered["shown"]}
 
 
@@ -117,7 +117,7 @@ def test_the_rest_of_a_period_has_the_limits_that_its_first_event_drew() -> None
     message = harness.message(value)
     first = decode_message(message, harness.terms).plan
     done = harness.run(message)
-    [rest] = [emit for emit in done.outgoing if "runner-period" in dict(emit.headers)]
+    [rest] = [outgoing for outgoing in done.outgoing if "runner-period" in dict(outgoing.headers)]
     harness.ticker.advance(60)
     [returned] = harness.returned([rest])
     continued = decode_message(returned, harness.terms).plan
@@ -131,6 +131,6 @@ def test_the_rest_of_a_period_has_the_limits_that_its_first_event_drew() -> None
 def test_a_message_without_a_timestamp_has_no_now_and_says_so() -> None:
     harness = Harness()
     message = Message(0, 0, b"key", start())
-    [emit] = harness.run(message).outgoing
-    assert sent(emit).code == 10011
-    assert "no time is known" in json.loads(emit.value or b"")["result"]["error"]["message"]
+    [outgoing] = harness.run(message).outgoing
+    assert sent(outgoing).code == 10011
+    assert "no time is known" in json.loads(outgoing.value or b"")["result"]["error"]["message"]

@@ -26,18 +26,18 @@ class Topic:
         self.begun = 0
         self._waiting: list[ChangelogRecord] = []
 
-    def take(self, emits: Sequence[OutgoingMessage]) -> None:
+    def take(self, messages: Sequence[OutgoingMessage]) -> None:
         """Keep the last message of each task, as a compacted topic does."""
-        told = [emit for emit in emits if emit.stream == TASKS]
+        told = [outgoing for outgoing in messages if outgoing.stream == TASKS]
         self.sizes.append(len(told))
-        for emit in told:
-            self.last.pop(emit.key or b"", None)
-            if emit.value is not None:
-                self.last[emit.key or b""] = emit
+        for outgoing in told:
+            self.last.pop(outgoing.key or b"", None)
+            if outgoing.value is not None:
+                self.last[outgoing.key or b""] = outgoing
 
     def begin(self, shard: int) -> None:
         self.begun += 1
-        ours = [emit for emit in self.last.values() if emit.partition == shard]
+        ours = [outgoing for outgoing in self.last.values() if outgoing.partition == shard]
         self._waiting = [ChangelogRecord(e.key or b"", e.value, int(dict(e.headers)["home"])) for e in ours]
 
     def read(self) -> Sequence[ChangelogRecord] | None:

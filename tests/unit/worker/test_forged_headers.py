@@ -25,17 +25,17 @@ def with_due_tasks() -> Harness:
 
 
 def passed(harness: Harness, first: Message) -> tuple[list[OutgoingMessage], int]:
-    """Follow a TimeoutBetween through its continuations; give all emits, and how many events it took."""
-    emits: list[OutgoingMessage] = []
+    """Follow a TimeoutBetween through its continuations; give all messages, and how many events it took."""
+    messages: list[OutgoingMessage] = []
     waiting, events = [first], 0
     while waiting:
         events += 1
         assert events < 50, "work without end"
         done = harness.run(waiting.pop())
-        emits += done.outgoing
-        continued = [emit for emit in done.outgoing if "runner-period" in dict(emit.headers)]
+        messages += done.outgoing
+        continued = [outgoing for outgoing in done.outgoing if "runner-period" in dict(outgoing.headers)]
         waiting += harness.returned(continued)
-    return emits, events
+    return messages, events
 
 
 def period(to_ms: Any = NOW, cursor: Any = "", requested: Any = 0) -> bytes:
@@ -75,10 +75,10 @@ def test_a_period_no_runner_wrote_is_a_pass_from_the_beginning(name: str) -> Non
     first = harness.message(
         event("TimeoutBetween", None, "sweep"), headers=(("runner-period", FORGED[name]),)
     )
-    emits, events = passed(harness, first)
-    assert statuses(emits) == ["SUCCESS"]
-    timers = [emit for emit in emits if "runner-timer" in dict(emit.headers)]
-    assert len(timers) == len({emit.key for emit in timers}) == DUE
+    messages, events = passed(harness, first)
+    assert statuses(messages) == ["SUCCESS"]
+    timers = [outgoing for outgoing in messages if "runner-timer" in dict(outgoing.headers)]
+    assert len(timers) == len({outgoing.key for outgoing in timers}) == DUE
     assert events == 4
 
 
@@ -97,9 +97,9 @@ SOUND = {
 def test_a_period_a_runner_might_have_written_ends_with_one_reply(name: str) -> None:
     harness = with_due_tasks()
     first = harness.message(event("TimeoutBetween", None, "sweep"), headers=(("runner-period", SOUND[name]),))
-    emits, _ = passed(harness, first)
-    assert statuses(emits) == ["SUCCESS"]
-    assert sum("runner-timer" in dict(emit.headers) for emit in emits) <= DUE
+    messages, _ = passed(harness, first)
+    assert statuses(messages) == ["SUCCESS"]
+    assert sum("runner-timer" in dict(outgoing.headers) for outgoing in messages) <= DUE
 
 
 def test_a_period_on_another_action_means_nothing() -> None:
@@ -142,16 +142,16 @@ def test_an_event_that_says_it_was_forwarded_often_enough_is_refused(hops: bytes
     harness = Harness()
     harness.handle(event("StartTask"), home=2)
     done = harness.handle(event("ProceedTask"), home=1, headers=(("runner-hops", hops),))
-    assert [sent(emit).code for emit in done.outgoing] == [13020]
+    assert [sent(outgoing).code for outgoing in done.outgoing] == [13020]
 
 
 @pytest.mark.parametrize("hops", [b"", b"-1", b"x", b"\xff", "²".encode(), "٣".encode(), b"1e9"])
 def test_hops_no_runner_wrote_count_as_none(hops: bytes) -> None:
     harness = Harness()
     harness.handle(event("StartTask"), home=2)
-    [emit] = harness.handle(event("ProceedTask"), home=1, headers=(("runner-hops", hops),)).outgoing
-    assert (emit.stream, emit.partition) == ("requests", 2)
-    assert dict(emit.headers)["runner-hops"] == b"1"
+    [outgoing] = harness.handle(event("ProceedTask"), home=1, headers=(("runner-hops", hops),)).outgoing
+    assert (outgoing.stream, outgoing.partition) == ("requests", 2)
+    assert dict(outgoing.headers)["runner-hops"] == b"1"
 
 
 @pytest.mark.parametrize("origin", [b"", b"x", b"\xff", b"1/-5@3", f"1/{HUGE}@1".encode(), b"1/99@1"])

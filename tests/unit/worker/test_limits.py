@@ -138,7 +138,7 @@ def handled_with_next(harness: Harness, value: bytes, headers: Headers) -> Batch
 def test_an_event_of_one_byte_more_is_a_dead_letter() -> None:
     limits = one_limit("event_bytes")
     done = handled(middle_within(limits), *ASKED["event_bytes"](limits.event_bytes + 1))
-    assert [emit.stream for emit in done.outgoing] == [DEAD_LETTERS]
+    assert [outgoing.stream for outgoing in done.outgoing] == [DEAD_LETTERS]
     assert done.dead_letter_reasons == {"TOO_LARGE": 1}
 
 

@@ -25,7 +25,7 @@ def test_the_limit_of_poison_pauses_a_home_for_good_and_the_others_go_on() -> No
         worker.log.append(b"poison")
     worker.log.append(start("a"), home=1)
     worker.step(5)
-    assert [emit.stream for emit in worker.log.sent].count(DEAD_LETTERS) == 3
+    assert [outgoing.stream for outgoing in worker.log.sent].count(DEAD_LETTERS) == 3
     assert worker.loop.positions == {0: 3, 1: 1}
     assert worker.recorder.paused_homes == {0}
     worker.ticker.advance(3600)

@@ -18,8 +18,8 @@ def with_tasks(number: int, homes: int = 2) -> Harness:
     return harness
 
 
-def timers(emits: list[OutgoingMessage]) -> list[OutgoingMessage]:
-    return [emit for emit in emits if "runner-timer" in dict(emit.headers)]
+def timers(messages: list[OutgoingMessage]) -> list[OutgoingMessage]:
+    return [outgoing for outgoing in messages if "runner-timer" in dict(outgoing.headers)]
 
 
 def sweep(harness: Harness, **meta: object) -> list[OutgoingMessage]:
@@ -52,7 +52,7 @@ def test_a_pass_goes_in_chunks_with_one_reply_at_the_end() -> None:
     third = harness.run(*harness.returned(second.outgoing[-1:]))
     assert len(timers(third.outgoing)) == 1
     assert sent(third.outgoing[-1]).value["result"]["requested"] == 7
-    assert {emit.partition for emit in timers([*first, *second.outgoing, *third.outgoing])} == {0, 1}
+    assert {outgoing.partition for outgoing in timers([*first, *second.outgoing, *third.outgoing])} == {0, 1}
     assert third.passes == [(("orders",), NOW)]
 
 
@@ -85,9 +85,11 @@ def test_a_continuation_keeps_the_end_the_pass_began_with() -> None:
 
 def test_the_tasks_told_time_out_and_nobody_is_answered_for_that() -> None:
     harness = with_tasks(2)
-    emits = sweep(harness)
-    done = harness.run(*harness.returned(timers(emits)))
-    assert [(sent(emit).kind, sent(emit).status) for emit in done.outgoing] == [("resume", "TIMEOUT")] * 2
+    messages = sweep(harness)
+    done = harness.run(*harness.returned(timers(messages)))
+    assert [(sent(outgoing).kind, sent(outgoing).status) for outgoing in done.outgoing] == [
+        ("resume", "TIMEOUT")
+    ] * 2
     assert {task.key.id for task in done.timed_out} == {"task-0", "task-1"}
 
 
@@ -109,7 +111,7 @@ def test_a_pass_nobody_can_be_told_of_is_buried() -> None:
     harness = with_tasks(7)
     harness.topics.cluster = topics(responses=None)
     done = harness.handle(event("TimeoutBetween", None, "sweep"))
-    assert [emit.stream for emit in done.outgoing] == [DEAD_LETTERS]
+    assert [outgoing.stream for outgoing in done.outgoing] == [DEAD_LETTERS]
     assert done.dead_letter_reasons == {"UNANSWERABLE": 1}
     assert done.counts == {("TimeoutBetween", "DEAD"): 1}
     assert done.passes == []
@@ -137,4 +139,4 @@ def test_a_pass_reaches_homes_that_were_added() -> None:
     harness = with_tasks(0)
     harness.store.add_homes(1, HOMES + 1)
     harness.handle(event("StartTask", "added", "added", timeoutOn=NOW - 1), home=HOMES)
-    assert [emit.partition for emit in timers(sweep(harness))] == [HOMES]
+    assert [outgoing.partition for outgoing in timers(sweep(harness))] == [HOMES]

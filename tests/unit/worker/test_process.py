@@ -27,7 +27,7 @@ from tests.unit.worker.rig import (
 def test_the_answers_of_a_batch_come_in_the_order_of_each_homes_messages() -> None:
     harness = Harness()
     done = harness.run(*(harness.message(start(f"req-{n}", f"task-{n}"), home=n % 3) for n in range(12)))
-    answered = [sent(emit).request_id for emit in done.outgoing]
+    answered = [sent(outgoing).request_id for outgoing in done.outgoing]
     assert answered == [f"req-{n}" for home in range(3) for n in range(home, 12, 3)]
     assert done.positions == {0: 4, 1: 4, 2: 4}
     assert done.deferred == []
@@ -37,7 +37,9 @@ def test_the_answers_of_a_batch_come_in_the_order_of_each_homes_messages() -> No
 def test_the_home_that_has_waited_longest_comes_first() -> None:
     harness = Harness()
     done = harness.run(*(harness.message(start(f"req-{n}", f"task-{n}"), home=2 - n % 3) for n in range(6)))
-    assert [sent(emit).request_id for emit in done.outgoing] == [f"req-{n}" for n in (0, 3, 1, 4, 2, 5)]
+    assert [sent(outgoing).request_id for outgoing in done.outgoing] == [
+        f"req-{n}" for n in (0, 3, 1, 4, 2, 5)
+    ]
 
 
 def test_what_is_decided_is_sent_before_the_next_slice_and_the_rest_is_returned() -> None:
@@ -46,12 +48,12 @@ def test_what_is_decided_is_sent_before_the_next_slice_and_the_rest_is_returned(
     messages = [harness.message(start(f"req-{n}", f"task-{n}")) for n in range(12)]
     sendings: list[list[str | None]] = []
 
-    def send(emits: Sequence[OutgoingMessage]) -> None:
-        sendings.append([sent(emit).request_id for emit in emits])
+    def send(messages: Sequence[OutgoingMessage]) -> None:
+        sendings.append([sent(outgoing).request_id for outgoing in messages])
 
     done = process.run(batch(messages), {}, send=send)
     assert sendings == [[f"req-{n}" for n in range(5)], [f"req-{n}" for n in range(5, 10)]]
-    assert [sent(emit).request_id for emit in done.outgoing] == ["req-10", "req-11"]
+    assert [sent(outgoing).request_id for outgoing in done.outgoing] == ["req-10", "req-11"]
     assert done.positions == {0: 12}
 
 
@@ -87,7 +89,7 @@ def test_events_of_one_task_build_on_each_other_within_a_batch() -> None:
         for value in (proceed("early"), start(), start(), proceed(), proceed(), proceed("late"), start())
     ]
     done = harness.run(*messages)
-    assert [(sent(emit).request_id, sent(emit).status) for emit in done.outgoing] == [
+    assert [(sent(outgoing).request_id, sent(outgoing).status) for outgoing in done.outgoing] == [
         ("early", "FAIL"),
         ("req-1", "ACK"),
         ("req-1", "ACK"),
@@ -106,8 +108,8 @@ def test_the_same_batch_comes_to_the_same_one_message_at_a_time() -> None:
     values = [proceed("early"), start(), proceed(), proceed(), event("TimeoutTask", request_id="late")]
     together, apart = Harness(), Harness()
     done = together.run(*(together.message(value) for value in values))
-    emits = [emit for value in values for emit in apart.handle(value).outgoing]
-    assert done.outgoing == emits
+    messages = [outgoing for value in values for outgoing in apart.handle(value).outgoing]
+    assert done.outgoing == messages
     assert together.record() == apart.record()
 
 
@@ -139,7 +141,12 @@ def test_what_is_for_others_has_no_reply_and_no_effect_but_its_offset_is_passed(
 def test_poison_is_buried_in_its_place_and_the_next_is_handled() -> None:
     harness = Harness()
     done = harness.run(harness.message(start()), harness.message(b"\xff"), harness.message(proceed()))
-    assert [emit.stream for emit in done.outgoing] == ["responses", DEAD_LETTERS, "responses", "responses"]
+    assert [outgoing.stream for outgoing in done.outgoing] == [
+        "responses",
+        DEAD_LETTERS,
+        "responses",
+        "responses",
+    ]
     assert done.positions == {0: 3}
     assert done.dead_letter_reasons == {"NOT_UTF8": 1}
     [(source, what, why)] = done.refused

@@ -26,18 +26,20 @@ def comment(task_id: str = "task-1", number: int = 1, **values: Any) -> bytes:
     return json.dumps(sent).encode()
 
 
-def parts_told(emits: list[OutgoingMessage]) -> list[str]:
-    return [split_key(emit.key or b"")[1] for emit in told(emits)]
+def parts_told(messages: list[OutgoingMessage]) -> list[str]:
+    return [split_key(outgoing.key or b"")[1] for outgoing in told(messages)]
 
 
-def restored(emits: list[OutgoingMessage], key: bytes = b"orders:task-1") -> Record | None:
+def restored(messages: list[OutgoingMessage], key: bytes = b"orders:task-1") -> Record | None:
     """The record that a reader of the changelog makes of these messages."""
     snapshot = ChangelogSnapshot(range(HOMES))
     snapshot.take(
         [
-            ChangelogRecord(emit.key or b"", emit.value, int(dict(emit.headers).get("home", b"0")))
-            for emit in emits
-            if emit.stream == TASKS
+            ChangelogRecord(
+                outgoing.key or b"", outgoing.value, int(dict(outgoing.headers).get("home", b"0"))
+            )
+            for outgoing in messages
+            if outgoing.stream == TASKS
         ]
     )
     return snapshot.record(key)
@@ -45,15 +47,15 @@ def restored(emits: list[OutgoingMessage], key: bytes = b"orders:task-1") -> Rec
 
 def test_a_verb_tells_the_parts_it_wrote_and_no_other() -> None:
     harness = Harness(with_changelog=True)
-    emits = harness.handle(start()).outgoing
+    messages = harness.handle(start()).outgoing
     first = harness.handle(comment(number=1)).outgoing
     assert parts_told(first) == ["life", "comment/1", "history/1"]
     second = harness.handle(comment(number=2, commentId=1)).outgoing
     assert parts_told(second) == ["life", "comment/1", "history/2"]
-    assert {emit.partition for emit in told([*first, *second])} == {harness.store.shard("task-1")}
+    assert {outgoing.partition for outgoing in told([*first, *second])} == {harness.store.shard("task-1")}
     ended = harness.handle(proceed()).outgoing
     assert parts_told(ended) == [""], "the end writes the state alone"
-    assert restored([*emits, *first, *second, *ended]) == harness.record()
+    assert restored([*messages, *first, *second, *ended]) == harness.record()
 
 
 def test_a_redelivered_verb_tells_what_it_wrote_and_not_what_stands() -> None:
@@ -81,31 +83,39 @@ def test_a_start_that_comes_again_after_verbs_tells_the_task_as_it_began() -> No
 
 def test_a_new_round_and_a_removal_take_the_parts_away() -> None:
     harness = Harness(with_changelog=True)
-    emits = list(harness.handle(start()).outgoing)
+    messages = list(harness.handle(start()).outgoing)
     for value in (comment(number=1), comment(number=2), proceed()):
-        emits += harness.handle(value).outgoing
+        messages += harness.handle(value).outgoing
     changelog = harness.changelog
     assert changelog is not None
     record = harness.record()
     assert record is not None
-    assert {emit.key for emit in changelog.removed(record)} == {emit.key for emit in told(emits)}
+    assert {outgoing.key for outgoing in changelog.removed(record)} == {
+        outgoing.key for outgoing in told(messages)
+    }
     again = harness.handle(event("StartTask", "task-1", "again")).outgoing
-    gone = {part for part, emit in zip(parts_told(again), told(again), strict=True) if emit.value is None}
+    gone = {
+        part for part, outgoing in zip(parts_told(again), told(again), strict=True) if outgoing.value is None
+    }
     assert gone == {"life", "comment/1", "comment/2", "history/1", "history/2"}
     renewed = harness.record()
     assert renewed is not None
     assert (renewed.life, renewed.parts) == (None, {})
-    assert restored([*emits, *again]) == renewed
+    assert restored([*messages, *again]) == renewed
 
 
 def test_parts_of_another_generation_are_not_restored() -> None:
     harness = Harness(with_changelog=True)
-    emits = list(harness.handle(start()).outgoing)
-    emits += harness.handle(comment()).outgoing
-    emits += harness.handle(proceed()).outgoing
+    messages = list(harness.handle(start()).outgoing)
+    messages += harness.handle(comment()).outgoing
+    messages += harness.handle(proceed()).outgoing
     # As if the tombstones of the round before were lost.
-    again = [emit for emit in harness.handle(event("StartTask", "task-1", "again")).outgoing if emit.value]
-    assert restored([*emits, *again]) == harness.record()
+    again = [
+        outgoing
+        for outgoing in harness.handle(event("StartTask", "task-1", "again")).outgoing
+        if outgoing.value
+    ]
+    assert restored([*messages, *again]) == harness.record()
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ def test_redelivered_events_say_the_same_whatever_the_time_and_the_size_of_their
     harness, messages, first = redelivered_history()
     harness.ticker.advance(3600)
     second = [
-        emit for message in messages[:4] for emit in harness.another().run(batch([message]), {}).outgoing
+        outgoing
+        for message in messages[:4]
+        for outgoing in harness.another().run(batch([message]), {}).outgoing
     ]
     assert second == first.outgoing[: len(second)]
 
@@ -107,7 +109,7 @@ def test_only_the_shard_in_conflict_is_decided_again() -> None:
     done = harness.run(*mine)
     assert done.conflicts == 1
     assert statuses(done.outgoing).count("ACK") == 3
-    assert [sent(emit).request_id for emit in done.outgoing if emit.stream == "responses"] == [
+    assert [sent(outgoing).request_id for outgoing in done.outgoing if outgoing.stream == "responses"] == [
         ids[shard] for shard in ids if shard != 0
     ]
 
@@ -144,7 +146,7 @@ def test_a_closed_task_is_replaced_only_by_the_first_event_of_a_batch() -> None:
     assert first.deferred == messages[2:]
     assert first.paused == {}
     second = harness.run(*first.deferred)
-    assert [sent(emit).request_id for emit in second.outgoing] == ["new", "new", "new-2"]
+    assert [sent(outgoing).request_id for outgoing in second.outgoing] == ["new", "new", "new-2"]
     assert second.positions == {0: 4}
 
 

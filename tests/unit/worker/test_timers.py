@@ -47,9 +47,9 @@ class Bench:
         if told:
             self.timers.committed(done)
 
-    def decide(self, emits: list[OutgoingMessage]) -> None:
+    def decide(self, messages: list[OutgoingMessage]) -> None:
         """Let timers come back and be decided."""
-        done = self.harness.run(*self.harness.returned(emits))
+        done = self.harness.run(*self.harness.returned(messages))
         self.timers.release([*done.timed_out, *done.stale])
         self.timers.postpone(done.undeliverable)
 
@@ -60,21 +60,21 @@ class Bench:
     def drained(self) -> list[OutgoingMessage]:
         """All that is sent until nothing is due, each decided before the next."""
         sent: list[OutgoingMessage] = []
-        while emits := self.due():
+        while messages := self.due():
             assert len(sent) < 10_000
-            sent += emits
-            self.decide(emits)
+            sent += messages
+            self.decide(messages)
         return sent
 
 
-def deadline(emit: OutgoingMessage) -> int:
-    mark = parse_token(dict(emit.headers)["runner-timer"].decode())
+def deadline(outgoing: OutgoingMessage) -> int:
+    mark = parse_token(dict(outgoing.headers)["runner-timer"].decode())
     assert mark is not None
     return mark.deadline_ms - NOW
 
 
-def deadlines(emits: list[OutgoingMessage], home: int = 0) -> list[int]:
-    return [deadline(emit) for emit in emits if emit.partition == home]
+def deadlines(messages: list[OutgoingMessage], home: int = 0) -> list[int]:
+    return [deadline(outgoing) for outgoing in messages if outgoing.partition == home]
 
 
 # -- what is sent ----------------------------------------------------------------------------------
@@ -84,10 +84,10 @@ def test_a_due_task_is_told_to_time_out_on_its_home_and_is() -> None:
     bench = Bench()
     bench.timers.assign({2})
     bench.start(-1, home=2)
-    [emit] = bench.due()
-    assert (emit.stream, emit.partition) == ("requests", 2)
-    assert emit.headers == (("runner-timer", str(TimerToken(Source(1, 2, 0), NOW - 1)).encode()),)
-    bench.decide([emit])
+    [outgoing] = bench.due()
+    assert (outgoing.stream, outgoing.partition) == ("requests", 2)
+    assert outgoing.headers == (("runner-timer", str(TimerToken(Source(1, 2, 0), NOW - 1)).encode()),)
+    bench.decide([outgoing])
     assert bench.due() == []
     record = bench.harness.record("t-2-0--1")
     assert record is not None
@@ -150,10 +150,10 @@ def test_a_home_that_is_taken_over_is_looked_at_once() -> None:
     bench.start(-5, home=2, told=False)
     bench.timers.assign({1})
     assert bench.timers.wait_ms() == 0
-    assert [emit.partition for emit in bench.due()] == [1]
+    assert [outgoing.partition for outgoing in bench.due()] == [1]
     bench.timers.assign({1, 2})
     assert bench.timers.wait_ms() == 0
-    assert [emit.partition for emit in bench.due()] == [2]
+    assert [outgoing.partition for outgoing in bench.due()] == [2]
 
 
 def test_nothing_is_sent_for_homes_that_are_gone() -> None:
@@ -163,7 +163,7 @@ def test_nothing_is_sent_for_homes_that_are_gone() -> None:
     bench.start(500, home=1)
     bench.timers.assign({1})
     bench.ticker.advance(1)
-    assert [emit.partition for emit in bench.due()] == [1]
+    assert [outgoing.partition for outgoing in bench.due()] == [1]
 
 
 def test_a_home_that_comes_back_is_told_again_what_was_sent_before() -> None:
@@ -234,11 +234,11 @@ def test_a_task_that_cannot_be_resumed_is_tried_again_after_its_lease_and_holds_
     stuck: Counter[bytes | None] = Counter()
     fine: list[OutgoingMessage] = []
     for _ in range(40):
-        emits = bench.due()
-        blocked = [emit for emit in emits if b"stuck" in (emit.value or b"")]
-        stuck.update(emit.value for emit in blocked)
+        messages = bench.due()
+        blocked = [outgoing for outgoing in messages if b"stuck" in (outgoing.value or b"")]
+        stuck.update(outgoing.value for outgoing in blocked)
         bench.timers.postpone(_tasks(blocked))
-        passing = [emit for emit in emits if emit not in blocked]
+        passing = [outgoing for outgoing in messages if outgoing not in blocked]
         bench.decide(passing)
         fine += passing
     assert len(fine) == 10, "the stuck ones are sixty, and there is room for twenty"
@@ -249,14 +249,16 @@ def test_a_task_that_cannot_be_resumed_is_tried_again_after_its_lease_and_holds_
     assert len(bench.due()) == 5
 
 
-def _tasks(emits: list[OutgoingMessage]) -> list[DueTask]:
+def _tasks(messages: list[OutgoingMessage]) -> list[DueTask]:
     found = []
-    for emit in emits:
-        mark = parse_token(dict(emit.headers)["runner-timer"].decode())
+    for outgoing in messages:
+        mark = parse_token(dict(outgoing.headers)["runner-timer"].decode())
         assert mark is not None
-        assert emit.key is not None
-        name = emit.key.decode().removeprefix("timer:orders:")
-        found.append(DueTask(TaskKey("orders", name), emit.partition or 0, mark.started_by, mark.deadline_ms))
+        assert outgoing.key is not None
+        name = outgoing.key.decode().removeprefix("timer:orders:")
+        found.append(
+            DueTask(TaskKey("orders", name), outgoing.partition or 0, mark.started_by, mark.deadline_ms)
+        )
     return found
 
 
@@ -264,8 +266,8 @@ def test_a_timer_nobody_here_sent_is_not_remembered() -> None:
     bench = Bench()
     bench.timers.assign({0})
     bench.start(-1)
-    emits = bench.due()
-    forged = DueTask(TaskKey("orders", "of-others"), 0, _tasks(emits)[0].started_by, -(10**400))
+    messages = bench.due()
+    forged = DueTask(TaskKey("orders", "of-others"), 0, _tasks(messages)[0].started_by, -(10**400))
     bench.timers.postpone([forged])
     bench.timers.release([forged])
     assert bench.due() == []
@@ -279,9 +281,9 @@ def test_timers_go_in_chunks() -> None:
     bench.timers.assign({0})
     bench.start(*range(-13, 0))
     numbers = []
-    while emits := bench.due():
-        bench.decide(emits)
-        numbers.append(len(emits))
+    while messages := bench.due():
+        bench.decide(messages)
+        numbers.append(len(messages))
     assert max(numbers) == 5
     assert sum(numbers) == 13
 
@@ -290,7 +292,7 @@ def test_no_more_are_sent_than_the_log_can_catch_up_with() -> None:
     bench = Bench(chunk=5)
     bench.timers.assign({0})
     bench.start(*range(-100, 0))
-    sent = [emit for _ in range(10) for emit in bench.due()]
+    sent = [outgoing for _ in range(10) for outgoing in bench.due()]
     assert deadlines(sent) == list(range(-100, -100 + 5 * MAX_CHUNKS_IN_FLIGHT))
     assert bench.timers.wait_ms() == FULL_PAUSE_MS
     bench.decide(sent[:7])

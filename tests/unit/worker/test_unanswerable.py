@@ -23,8 +23,12 @@ from tests.unit.worker.rig import (
 def test_an_event_not_even_a_fail_can_answer_is_buried() -> None:
     harness = Harness(cluster=topics(responses=None))
     done = harness.run(harness.message(start()), harness.message(event("StartTask", meta={"domain": "?"})))
-    assert [(emit.stream, emit.value is not None) for emit in done.outgoing] == [(DEAD_LETTERS, True)] * 2
-    assert [dict(emit.headers)["dead-letter-reason"] for emit in done.outgoing] == [b"UNANSWERABLE"] * 2
+    assert [(outgoing.stream, outgoing.value is not None) for outgoing in done.outgoing] == [
+        (DEAD_LETTERS, True)
+    ] * 2
+    assert [dict(outgoing.headers)["dead-letter-reason"] for outgoing in done.outgoing] == [
+        b"UNANSWERABLE"
+    ] * 2
     assert done.dead_letter_reasons == {"UNANSWERABLE": 2}
     assert [what for _, what, _ in done.refused] == ["UNANSWERABLE"] * 2
     assert done.positions == {0: 2}
@@ -55,9 +59,9 @@ def test_a_replay_whose_topic_is_gone_blocks_its_home_and_no_other() -> None:
     assert done.positions == {1: 1}
     assert done.deferred == []
     assert done.poisoned == set()
-    assert [sent(emit).request_id for emit in done.outgoing] == ["c"]
+    assert [sent(outgoing).request_id for outgoing in done.outgoing] == ["c"]
     harness.topics.cluster = topics()
-    assert [sent(emit).request_id for emit in again(harness, *mine).outgoing] == ["a", "b"]
+    assert [sent(outgoing).request_id for outgoing in again(harness, *mine).outgoing] == ["a", "b"]
 
 
 @pytest.mark.parametrize("limit", [None, 600])
@@ -73,14 +77,14 @@ def test_a_dead_letter_no_topic_takes_blocks_its_home_before_it(limit: int | Non
     assert done.dead_letter_reasons == {}
     harness.topics.cluster = topics()
     rest = again(harness, poison, two)
-    assert [emit.stream for emit in rest.outgoing] == [DEAD_LETTERS, "responses", "responses"]
+    assert [outgoing.stream for outgoing in rest.outgoing] == [DEAD_LETTERS, "responses", "responses"]
 
 
 def test_the_limit_of_poison_blocks_exactly_behind_the_last_one_it_allows() -> None:
     harness = Harness(poison_limit=2)
     messages = [harness.message(b"poison") for _ in range(3)]
     done = harness.run(*messages)
-    assert [emit.stream for emit in done.outgoing] == [DEAD_LETTERS] * 2
+    assert [outgoing.stream for outgoing in done.outgoing] == [DEAD_LETTERS] * 2
     assert done.positions == {0: 2}
     assert done.poisoned == {0}
     assert done.poison_runs == {0: 2}

@@ -52,6 +52,6 @@ def input_process(harness: Harness, topic: InputTopic | None = None) -> InputPro
     )
 
 
-def value_of(emit: OutgoingMessage) -> Any:
+def value_of(outgoing: OutgoingMessage) -> Any:
     """The event or the dead letter as JSON."""
-    return json.loads(emit.value or b"")
+    return json.loads(outgoing.value or b"")

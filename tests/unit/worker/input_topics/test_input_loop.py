@@ -57,7 +57,9 @@ class InputWorker:
     @property
     def sent(self) -> Counter[str]:
         """How often an event was made of which task's payload."""
-        values = [json.loads(emit.value or b"") for emit in self.log.sent if emit.stream == "requests"]
+        values = [
+            json.loads(outgoing.value or b"") for outgoing in self.log.sent if outgoing.stream == "requests"
+        ]
         return Counter(value["payload"]["taskId"] for value in values)
 
 
@@ -112,7 +114,7 @@ def test_an_event_that_was_made_twice_is_the_same_event() -> None:
     worker.faults.once("log.commit_offsets", LogUnavailable("no answer"))
     worker.step()
     assert worker.sent == Counter(IDS * 2)
-    assert len({emit.value for emit in worker.log.sent}) == len(IDS)
+    assert len({outgoing.value for outgoing in worker.log.sent}) == len(IDS)
 
 
 def test_an_outage_of_redis_is_waited_for_while_polling_goes_on() -> None:
@@ -151,7 +153,7 @@ def test_a_message_that_nobody_takes_pauses_its_partition_until_somebody_does() 
     worker.ticker.advance(LoopLimits().paused_seconds)
     worker.step()
     assert worker.sent == Counter(["task-0", "task-1"])
-    assert [emit.value for emit in worker.log.sent if emit.stream == DEAD_LETTERS] == [b"no json"]
+    assert [outgoing.value for outgoing in worker.log.sent if outgoing.stream == DEAD_LETTERS] == [b"no json"]
 
 
 def test_poison_without_end_pauses_its_partition_for_good() -> None:

@@ -46,8 +46,8 @@ def run(harness: Harness, *messages: Message, topic: InputTopic | None = None) -
 def followed(harness: Harness, done: BatchResult) -> list[str]:
     """The statuses of all that comes of the events."""
     found = []
-    for emit in done.outgoing:
-        came = harness.handle(emit.value, emit.partition or 0, emit.headers)
+    for outgoing in done.outgoing:
+        came = harness.handle(outgoing.value, outgoing.partition or 0, outgoing.headers)
         found += statuses(came.outgoing)
     return found
 
@@ -55,8 +55,8 @@ def followed(harness: Harness, done: BatchResult) -> list[str]:
 def test_an_event_goes_to_the_home_of_its_task_with_the_senders_key() -> None:
     harness = with_task()
     done = run(harness, message({"taskId": "task-1"}, key=b"desk-5"))
-    (emit,) = done.outgoing
-    assert (emit.stream, emit.key, emit.partition) == ("requests", b"desk-5", 3)
+    (outgoing,) = done.outgoing
+    assert (outgoing.stream, outgoing.key, outgoing.partition) == ("requests", b"desk-5", 3)
     assert done.positions == {2: 8}
     assert done.counts == {("desk", "EVENT"): 1}
     assert followed(harness, done) == ["PROCEEDED", "SUCCESS"]
@@ -65,8 +65,8 @@ def test_an_event_goes_to_the_home_of_its_task_with_the_senders_key() -> None:
 def test_where_no_home_is_known_the_key_decides_and_the_runner_finds_the_way() -> None:
     harness = with_task()
     done = run(harness, message({"taskId": "nobody"}), message({"taskId": "nobody"}, offset=8, key=None))
-    assert [emit.partition for emit in done.outgoing] == [None, None]
-    assert [emit.key for emit in done.outgoing] == [b"key", b"answers:topic-9:2@8"]
+    assert [outgoing.partition for outgoing in done.outgoing] == [None, None]
+    assert [outgoing.key for outgoing in done.outgoing] == [b"key", b"answers:topic-9:2@8"]
 
 
 def test_homes_are_looked_up_once_for_a_batch() -> None:
@@ -103,12 +103,12 @@ def test_an_event_is_written_as_requests_is_read() -> None:
     catalog = KafkaTopicCatalog(topics(), {"requests": codec}, JsonCodec())
     terms = replace(harness.terms, codec=codec)
     made = InputProcess(input_topic(), TOPIC_ID, terms, harness.store, catalog, DEAD_LETTERS)
-    (emit,) = made.run(batch([message({"taskId": "task-1"})]), {}).outgoing
-    assert emit.partition == 3
+    (outgoing,) = made.run(batch([message({"taskId": "task-1"})]), {}).outgoing
+    assert outgoing.partition == 3
     with pytest.raises(ValueError, match=r"utf-8|Expecting"):
-        json.loads(emit.value or b"")
+        json.loads(outgoing.value or b"")
     came = Process(terms, harness.store, catalog, DEAD_LETTERS).run(
-        batch([harness.message(emit.value, 3, emit.headers)]), {}
+        batch([harness.message(outgoing.value, 3, outgoing.headers)]), {}
     )
     assert statuses(came.outgoing) == ["PROCEEDED", "SUCCESS"]
 
@@ -126,7 +126,7 @@ def test_poison_is_buried_byte_for_byte_in_its_place_and_says_where_it_stood() -
     harness = with_task()
     headers = (("a", b"\xff"), ("user", b"x"))
     done = run(harness, message(b"no json", headers=headers), message({"taskId": "task-1"}, offset=8))
-    letter, emit = done.outgoing
+    letter, outgoing = done.outgoing
     assert (letter.stream, letter.key, letter.value) == (DEAD_LETTERS, b"key", b"no json")
     assert letter.headers[:2] == headers
     said = {name: text.decode() for name, text in letter.headers[2:]}
@@ -137,7 +137,7 @@ def test_poison_is_buried_byte_for_byte_in_its_place_and_says_where_it_stood() -
         "dead-letter-offset": "7",
         "dead-letter-reason": "NOT_JSON",
     }
-    assert emit.stream == "requests"
+    assert outgoing.stream == "requests"
     assert done.positions == {2: 9}
     assert done.dead_letter_reasons == {"NOT_JSON": 1}
 
@@ -175,7 +175,7 @@ def test_a_dead_letter_that_nobody_takes_stops_its_partition_and_no_other() -> N
         message({"taskId": "b"}, partition=1, offset=6),
         message({"taskId": "c"}, partition=2, offset=9),
     )
-    assert [value_of(emit)["payload"]["taskId"] for emit in done.outgoing] == ["a", "c"]
+    assert [value_of(outgoing)["payload"]["taskId"] for outgoing in done.outgoing] == ["a", "c"]
     assert done.positions == {1: 5, 2: 10}
     assert list(done.paused) == [1]
     assert done.poisoned == set()
@@ -241,12 +241,12 @@ def check(value: bytes | None, headers: Headers, key: bytes | None, topic: Input
     if not topic.is_command:
         assert first.pop().stream == "requests"
     assert len(first) <= 1
-    for emit in first:
-        if emit.stream == DEAD_LETTERS:
-            assert (emit.key, emit.value) == (key, value)
-            assert emit.headers[: len(headers)] == headers
+    for outgoing in first:
+        if outgoing.stream == DEAD_LETTERS:
+            assert (outgoing.key, outgoing.value) == (key, value)
+            assert outgoing.headers[: len(headers)] == headers
             continue
-        came = harness.handle(emit.value, emit.partition or 0, emit.headers)
+        came = harness.handle(outgoing.value, outgoing.partition or 0, outgoing.headers)
         assert came.dead_letter_reasons == {}
         answers = [each for each in came.outgoing if each.stream in {"responses", "orders-out"}]
         assert answers or came.counts == {("ignored", "IGNORED"): 1}

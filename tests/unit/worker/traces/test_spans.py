@@ -260,6 +260,6 @@ def test_what_is_sent_is_the_same_with_traces_and_without() -> None:
         each.run()
     assert named(list(traced.exporter.get_finished_spans()), "batch")
     assert not untraced.exporter.get_finished_spans()
-    assert [emit.value for emit in traced.worker.log.sent] == [
-        emit.value for emit in untraced.worker.log.sent
+    assert [outgoing.value for outgoing in traced.worker.log.sent] == [
+        outgoing.value for outgoing in untraced.worker.log.sent
     ]

@@ -13,14 +13,14 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext
 
 from runner.actions.incoming import Headers
-from runner.telemetry.traces.attributes import Place
+from runner.telemetry.traces.attributes import TracedTopic
 from runner.telemetry.traces.spans import Spans
 from runner.worker.assignment import Batch
 from runner.worker.result import BatchResult
 from tests.unit.worker.opened import opened
 from tests.unit.worker.rig import Harness, Recorder, Worker
 
-PLACE: Final = Place("requests", "topic-1", "group")
+PLACE: Final = TracedTopic("requests", "topic-1", "group")
 STEPS: Final = {"decode", "load", "decide", "apply", "commit"}
 
 
