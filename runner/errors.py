@@ -21,7 +21,7 @@ RunnerError
     └── ConfigError        the configuration cannot be used (stands in runner.config)
 
 Every class has a stable ``label`` for logs, metrics and dead-letter headers; EventErrors carry the
-numbered code of the protocol (section 2) as well.
+numbered code of the protocol (docs/protocol.md, "Errors") as well.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class RunnerError(Exception):
 class EventError(RunnerError):
     """The event is refused: the reply is FAIL with this code, and nothing was changed.
 
-    ``code`` is a number of the protocol's section 2, ``message`` names the thing and the way out.
+    ``code`` is one of docs/protocol.md, "Errors"; ``message`` names the thing and the way out.
     """
 
     label = "FAIL"

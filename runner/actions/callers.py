@@ -1,4 +1,7 @@
-"""Callers: the person behind an event, and the right to change a task (protocol section 4, ProceedTask 2)."""
+"""Callers: who an event acts for, and whether they may change a task.
+
+The rules are those of docs/protocol.md, "Who the caller is".
+"""
 
 from __future__ import annotations
 

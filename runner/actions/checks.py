@@ -1,6 +1,7 @@
 """The checks before a verb: is it a repeat, is the task in a state for it, may the caller send it.
 
-In this order (docs/protocol.md); the verb's own code comes after them and sees no record that they refuse.
+They are made in this order (docs/protocol.md, "Who may send what, and when"). The verb's own code comes after
+them and sees no record that they refuse.
 """
 
 from __future__ import annotations

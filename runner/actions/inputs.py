@@ -1,7 +1,7 @@
 """Inputs of an action: the input, the data, the task id, times and limits of an event.
 
-The rules are those of protocol sections 1 ("Paths and patterns") and 3 ("The id of a task"); every
-violation is an EventError, which becomes a FAIL reply.
+The rules are those of docs/protocol.md, "Options of every action", "Task ids and homes" and "Paths and
+patterns"; every violation is an EventError, which becomes a FAIL reply.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def refuse(
 def _outcome(
     task_plan: TaskPlan, record: Record | None, now_ms: int, policy: Policy
 ) -> tuple[Outcome, Record | None]:
-    """Return outcome and changed record; only the home of a record decides (protocol section 3)."""
+    """Return outcome and changed record; only the home decides (docs/protocol.md, "Task ids and homes")."""
     incoming, verb = task_plan.incoming, task_plan.verb
     if record is None or record.state.home == incoming.source.partition:
         if verb is TIMER:

@@ -37,7 +37,7 @@ _request_head: Final = msgspec.json.Decoder(_RequestHead, float_hook=Written)
 
 @dataclass(frozen=True, slots=True)
 class MetaRules:
-    """Metadata by topic (protocol section 3): values for eventMeta fields and for its parameters.
+    """Metadata rules (docs/protocol.md): values for fields of eventMeta and for its parameters.
 
     A *default* fills a field that is absent or null, an *override* replaces whatever is there.
     """
@@ -191,7 +191,7 @@ class Event:
         """Return the identity of the event, a short digest: an event with the same one is a duplicate.
 
         Action, request id, sagaId, stepId and requestTime; without requestTime the whole value
-        (protocol section 4, StartTask rule 4), but for white space round it, which is not stored.
+        (docs/protocol.md, "Repeats"), but for white space round it, which is not stored.
         """
         time = self.text("requestTime")
         if time is None:

@@ -1,4 +1,4 @@
-"""Json paths: find a value in an event, write an output into its payload (protocol, section 1).
+"""Json paths: find a value in an event, write an output into its payload (docs/protocol.md, "Paths").
 
 Between the decoded event and the actions: every ``inputElement``, ``taskIdPath`` and
 ``outputElement`` comes through here. Pure, on decoded JSON values, which it never changes.
@@ -119,7 +119,7 @@ def write(root: dict[str, Any], path: Path, value: Json) -> dict[str, Any]:
 def write_output(
     payload: dict[str, Any], value: Json, *, input_element: str | None, output_element: str | None
 ) -> dict[str, Any]:
-    """Give the payload with an action's output in it, as outputElement says (protocol, section 1).
+    """Give the payload with an action's output at outputElement (docs/protocol.md, "Writing an output").
 
     outputElement is relative to inputElement when that is given; ``$`` and ``$.x`` start at the
     payload; ``-`` drops the output; absent it is inputElement, else the payload itself. A null

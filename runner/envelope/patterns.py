@@ -1,4 +1,4 @@
-"""Patterns: JMESPath over event data, bounded, with plain JSON out (protocol, section 1).
+"""Patterns: JMESPath over event data, bounded, with plain JSON out (docs/protocol.md, "Patterns").
 
 Beside ``paths``, between the decoded event and the actions: ``inputPattern``, ``outputPattern``,
 ``skipPattern`` and the role settings come through here. Pure: what ``now`` and ``uuid`` give comes from

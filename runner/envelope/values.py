@@ -16,7 +16,9 @@ Json: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 
 def deep_merge(base: Json, addition: Json) -> Json:
-    """Give ``base`` with ``addition`` laid over it; both stay as they were (protocol, section 1).
+    """Give ``base`` with ``addition`` merged into it; both stay as they were.
+
+    The rules are those of docs/protocol.md, "Writing an output".
 
     Objects are merged key by key, arrays and scalars replaced. A null addition as a whole changes
     nothing; a null *inside* an object is a scalar like any other and replaces. The result shares

@@ -1,4 +1,4 @@
-"""The event: sections read when asked for, identity, metadata rules, results (protocol, section 1)."""
+"""The event (docs/protocol.md, "The envelope"): sections read when asked for, identity, rules, results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deep merge: what an output does to the node it is written to (protocol, section 1)."""
+"""Deep merge: what an output does to the node it is written to (docs/protocol.md, "Writing an output")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One grammar of names: dotted paths, brackets and queries read the same ones (protocol, section 1)."""
+"""One grammar of names: dotted paths, brackets and queries read the same ones (docs/protocol.md, "Paths")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Json paths: what holds for any path on any value (protocol, section 1)."""
+"""Json paths: what holds for any path on any value (docs/protocol.md, "Paths")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Json paths: writing, and where an output goes (protocol, section 1)."""
+"""Json paths: writing, and where an output goes (docs/protocol.md, "Writing an output")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Json paths: spelling and reading (protocol, section 1)."""
+"""Json paths: spelling and reading (docs/protocol.md, "Paths")."""
 
 from __future__ import annotations
 

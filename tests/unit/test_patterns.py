@@ -1,4 +1,4 @@
-"""Patterns: JMESPath over event data, bounded, plain JSON out (protocol, section 1)."""
+"""Patterns: JMESPath over event data, bounded, plain JSON out (docs/protocol.md, "Patterns")."""
 
 from __future__ import annotations
 

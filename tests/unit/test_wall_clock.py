@@ -1,6 +1,6 @@
 """What a worker does depends on no wall clock of its machine: a wrong one changes nothing.
 
-Deadlines are compared with the time of Redis (design, Redis); a worker's own clock measures durations.
+Deadlines are compared with the time of Redis; a worker's own clock measures durations.
 """
 
 import ast

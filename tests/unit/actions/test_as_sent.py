@@ -1,4 +1,4 @@
-"""What no pattern computes with comes out as it was sent, digit for digit (protocol, section 1)."""
+"""What no pattern computes with comes out as it was sent, digit for digit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may proceed (protocol, section 4, ProceedTask 2)."""
+"""Who may proceed (docs/protocol.md, "Who the caller is")."""
 
 from __future__ import annotations
 

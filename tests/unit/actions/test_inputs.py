@@ -1,4 +1,4 @@
-"""Task ids, domains, versions, skipPattern and ignoreErrors (protocol, sections 1 to 3)."""
+"""Task ids, domains, versions, skipPattern and ignoreErrors (docs/protocol.md, "Options of every action")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ProceedTask (protocol, section 4): which task, what is resumed, what is replied, what is kept."""
+"""ProceedTask: which task, what is resumed, what is replied, what is kept."""
 
 from __future__ import annotations
 

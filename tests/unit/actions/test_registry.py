@@ -1,4 +1,4 @@
-"""From event to Decision: addressing, homes, wrong sections, redelivery (protocol, sections 1 to 3)."""
+"""From event to Decision: addressing, homes, wrong sections, redelivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages: keys, headers, streams, partitions and sizes (protocol, sections 1 to 3)."""
+"""Messages: keys, headers, streams, partitions and sizes."""
 
 from __future__ import annotations
 

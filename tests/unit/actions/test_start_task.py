@@ -1,4 +1,4 @@
-"""StartTask (protocol, section 4): what is stored, what is acknowledged, what is a duplicate."""
+"""StartTask: what is stored, what is acknowledged, what is a duplicate."""
 
 from __future__ import annotations
 

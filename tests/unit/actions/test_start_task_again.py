@@ -1,4 +1,4 @@
-"""StartTask once more (protocol, section 4, StartTask 4): duplicates, taken ids, loops."""
+"""StartTask once more (docs/protocol.md, "Repeats"): duplicates, taken ids, loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TimeoutBetween (protocol, section 4): which period, which tasks are told, one reply at the end."""
+"""TimeoutBetween: which period, which tasks are told, one reply at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TimeoutTask (protocol, section 4): sent by anyone, and by the runner to itself."""
+"""TimeoutTask: sent by anyone, and by the runner to itself."""
 
 from __future__ import annotations
 

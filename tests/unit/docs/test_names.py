@@ -124,3 +124,16 @@ def test_the_changelog_has_the_version_of_the_package() -> None:
     titles = re.findall(r"^## \[(.+?)\]", text_of(ROOT / "CHANGELOG.md"), re.MULTILINE)
     assert titles[0] == "Unreleased"
     assert __version__ in titles
+
+
+def _sections(page: Path) -> set[str]:
+    """The titles of a page, and what its paragraphs begin with in bold."""
+    return set(re.findall(r"^(?:#+ |\*\*)(.+?)\.?(?:\*\*.*)?$", prose_of(page), re.MULTILINE))
+
+
+@pytest.mark.parametrize("folder", ["runner", "tests"])
+def test_every_section_of_a_page_that_a_module_names_exists(folder: str) -> None:
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        text = " ".join(text_of(file).split())
+        for page, title in re.findall(r"\bdocs/([\w-]+\.md)(?:,| \() ?\\?\"([^\"\\]+)\\?\"", text):
+            assert title in _sections(ROOT / "docs" / page), f"{file.relative_to(ROOT)}: {page}, {title}"
