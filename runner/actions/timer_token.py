@@ -24,7 +24,7 @@ _TOKEN: Final = re.compile(r"(?P<source>[^;]+);(?P<deadline>-?[0-9]{1,19});(?P<e
 
 @dataclass(frozen=True, slots=True)
 class TimerToken:
-    """Token of a timer event: the generation of a task, and its deadline."""
+    """Timer token: the generation of a task, and the deadline, for which a timer event was sent."""
 
     started_by: Source
     deadline_ms: int

@@ -1,1 +1,1 @@
-"""Testing: the parts of a worker in memory, for tests without servers."""
+"""Testing: a store in memory, for tests without servers."""
