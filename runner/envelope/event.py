@@ -203,7 +203,7 @@ class Event:
         """Return the sections of this event with our result and, if given, another payload.
 
         Fields of an earlier result that are not ours survive; ours (``status``, ``error``, ``task``,
-        ``requested`` and the times) never leak from an earlier handler.
+        ``requested`` and the times) never leak from an earlier handler, nor what is ours only beside them.
         """
         sections = dict(self.sections)
         # Most events come without one, and keep the place of it where they have one.
@@ -217,7 +217,8 @@ class Event:
             result = self.result or {}
         except EventError:
             return {}
-        return {name: value for name, value in result.items() if name not in _OUR_RESULT}
+        ours = _OUR_RESULT | _OF_OUR_REPLIES if _OUR_REPLIES & result.keys() else _OUR_RESULT
+        return {name: value for name, value in result.items() if name not in ours}
 
     def _current_saga(self) -> dict[str, Any]:
         if self._saga is None:
@@ -239,6 +240,10 @@ class Event:
 
 
 _OUR_RESULT: Final = frozenset({"receiveTime", "endTime", "status", "error", "task", "requested"})
+_OUR_REPLIES: Final = frozenset({"task", "requested"})
+"""Fields by which an earlier result of the runner itself is known."""
+_OF_OUR_REPLIES: Final = frozenset({"from", "to", "comment"})
+"""Fields that such a result may have besides; in a result of anybody else they are not ours."""
 
 
 def read_event(sections: Sections, raw: bytes | None, rules: MetaRules = NO_RULES) -> Event:

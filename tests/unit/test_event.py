@@ -325,6 +325,22 @@ def test_an_earlier_result_that_is_no_object_is_replaced(before: Any) -> None:
     assert read(changed(result=before)).answered({"status": "FAIL"})["result"] == {"status": "FAIL"}
 
 
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        ({"requested": 3, "from": 1, "to": 2, "comment": {"id": 1}}, {}),
+        ({"task": {"id": "t"}, "comment": {"id": 1}, "other": 1}, {"other": 1}),
+        ({"from": "a", "to": "b", "comment": "c"}, {"from": "a", "to": "b", "comment": "c"}),
+    ],
+)
+def test_what_an_earlier_reply_of_the_runner_said_is_not_taken_for_this_one(
+    before: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    """``from``, ``to`` and ``comment`` are words that others use, too: theirs stay."""
+    sections = read(changed(result=before)).answered({"status": "FAIL"})
+    assert sections["result"] == {**kept, "status": "FAIL"}
+
+
 def test_an_answer_without_an_earlier_result_has_one() -> None:
     assert read(without("result")).answered({"status": "ACK"})["result"] == {"status": "ACK"}
 
