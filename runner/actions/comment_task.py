@@ -17,10 +17,9 @@ from runner.actions.incoming import Incoming
 from runner.actions.inputs import TaskInput
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
-from runner.actions.values import value_of
+from runner.actions.values import flag_of, value_of
 from runner.envelope.event import as_text
 from runner.envelope.paths import MISSING
-from runner.envelope.values import truthy
 from runner.errors import (
     COMMENT_UNKNOWN,
     FORBIDDEN,
@@ -43,14 +42,14 @@ def comment_task(
     """Return SUCCESS with ``result.comment.id`` and the task, and the record with the comment.
 
     Raises EventError 14 (nobody is named, or another is the author), 10009 (no text), 10011 (too long, too
-    many, no id) or 10135 (there is no such comment).
+    many, no id, ``delete`` neither true nor false) or 10135 (there is no such comment).
     """
     incoming, task_input = plan.incoming, plan.task_input
     user = read_caller(incoming.event, policy, policy.domains[plan.key.domain]).user
     if user is None:
         raise EventError(FORBIDDEN, "a comment needs an author: the event names no user")
     stamp: dict[str, Any] = {"revision": record.revision + 1, "source": str(incoming.source)}
-    number, deletes = _comment_id(task_input, incoming), truthy(_value("delete", task_input, incoming))
+    number, deletes = _comment_id(task_input, incoming), flag_of("delete", task_input, incoming)
     if number is None and deletes:
         raise EventError(PARAMETER_MISSING, "which comment is to be deleted? name it in parameters.commentId")
     if number is None:

@@ -133,6 +133,31 @@ def test_its_author_edits_and_deletes_it_and_nobody_else() -> None:
     assert reply(last).result["task"]["comments"] == 2
 
 
+@pytest.mark.parametrize("no", [False, "false", " false ", None, ""])
+def test_a_comment_is_edited_where_delete_says_no(no: Any) -> None:
+    record = after(started(), comment(1, text="first"))
+    edited = after(record, comment(2, commentId=1, text="second", delete=no))
+    assert part(edited, "comment/1")["text"] == "second"
+
+
+@pytest.mark.parametrize("yes", [True, "true"])
+def test_a_comment_is_deleted_where_delete_says_yes(yes: Any) -> None:
+    record = after(started(), comment(1, text="first"))
+    assert "text" not in part(after(record, comment(2, commentId=1, delete=yes)), "comment/1")
+
+
+@pytest.mark.parametrize("neither", ["no", "False", 1, 0, {"a": 1}, []])
+def test_nothing_is_deleted_where_delete_is_neither_true_nor_false(neither: Any) -> None:
+    record = after(started(), comment(1, text="first"))
+    sent = envelope(
+        "CommentTask",
+        request={"id": "comment-2", **ANN},
+        payload={"taskId": "task-1"},
+        wrong_meta={"parameters": {"commentId": 1, "text": "x", "delete": neither}},
+    )
+    assert code(answer(incoming(sent, offset=102), record)) == NOT_CONVERTIBLE
+
+
 def test_a_plan_names_the_comment_it_needs_and_no_other_part() -> None:
     record = after(started(), comment(1, text="first"))
     unread = structs.replace(record, parts={})
