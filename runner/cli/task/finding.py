@@ -38,10 +38,10 @@ def open_tasks(config: Config) -> Iterator[tuple[RedisStore, KeySpace]]:
 
 
 def find_task(store: RedisStore, config: Config, task_id: str, domain: str | None) -> Record:
-    """Return the record of a task in a domain, or in the one of all that has it; FatalError otherwise."""
+    """Return the whole record of a task in a domain, or in the one that has it; FatalError otherwise."""
     domains = known_domains(config, None if domain is None else [domain])
     keys = [TaskKey(name, task_id) for name in domains]
-    records = [record for record in store.records_of(keys) if record is not None]
+    records = [record for record in store.whole_records(keys) if record is not None]
     if not records:
         raise FatalError(
             f"there is no task {plain(task_id, 200)} in domain {', '.join(domains)}; check the id (replies "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 from rich.text import Text
 
@@ -14,10 +15,13 @@ from runner.cli.task.finding import find_task, open_tasks
 from runner.cli.times import from_now, moment
 from runner.envelope.plain import encode
 from runner.errors import EventError
-from runner.tasks.record import Ending, Record, Status
+from runner.tasks.record import Ending, Record, Status, read_comment
 
 LONGEST_PAYLOAD: Final = 400
 """Characters of the payload that are shown; --json gives all of it."""
+
+LONGEST_COMMENT: Final = 400
+"""Characters of a comment that are shown, and of the name of its author."""
 
 STYLES: Final = {Status.OPEN: "bold cyan", Status.PROCEEDED: "bold green", Status.TIMED_OUT: "bold yellow"}
 
@@ -31,7 +35,7 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show a task: state, home, deadline, who may finish it, how it began and ended.
+    """Show a task: state, home, deadline, who may finish it, how it began and ended, comments.
 
     Reads Redis and nothing else. Records of finished tasks are kept for the
     retention of their domain.
@@ -45,7 +49,7 @@ def show(
     with open_tasks(settings) as (store, _):
         record, now_ms = find_task(store, settings, task_id, domain), store.load(0, []).now_ms
     if as_json:
-        print_json(_described(record))
+        print_json(described(record))
         return
     show_fields(record_lines(record, now_ms))
 
@@ -65,6 +69,7 @@ def record_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str | Text]
     yield from _start_lines(record)
     if state.closing is not None:
         yield from _closing_lines(state.closing, now_ms)
+    yield from _comment_lines(record)
 
 
 def _deadline(record: Record, now_ms: int) -> str:
@@ -99,12 +104,22 @@ def _closing_lines(closing: Ending, now_ms: int) -> Iterator[tuple[str, str]]:
     yield "kept until", moment(closing.remove_at_ms)
 
 
-def _described(record: Record) -> dict[str, Any]:
+def _comment_lines(record: Record) -> Iterator[tuple[str, str]]:
+    for number in range(1, 1 + (0 if record.life is None else record.life.comments)):
+        comment = read_comment(record, number)
+        if comment is not None:
+            text = "deleted" if comment.text is None else plain(comment.text, LONGEST_COMMENT)
+            yield f"comment {number}", f"{plain(comment.by, LONGEST_COMMENT)}, {moment(comment.at)}: {text}"
+
+
+def described(record: Record) -> dict[str, Any]:
     """Return the record as ``schemas/record.schema.json`` has it, with its name and revision."""
+    parts = {name: msgspec.Raw(part) for name, part in record.all_parts.items()}
     return {
         "domain": record.key.domain,
         "id": record.key.id,
         "revision": record.revision,
         "state": record.state,
         "start": record.start,
+        **parts,
     }

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from runner.cli.task.show_command import LONGEST_PAYLOAD, record_lines
-from runner.envelope.plain import Written
-from runner.tasks.record import Ending, Record, Status, TaskKey
+from msgspec import structs
+
+from runner.cli.task.show_command import LONGEST_PAYLOAD, described, record_lines
+from runner.envelope.plain import Written, encode
+from runner.tasks.record import (
+    Comment,
+    Ending,
+    HistoryEntry,
+    Life,
+    Record,
+    Status,
+    TaskKey,
+    encode_part,
+)
+from tests.unit.actions.schemas import complaints
 from tests.unit.cli.builders import EVENT, record
 
 KEY = TaskKey("orders", "t-1")
@@ -77,3 +90,32 @@ def test_a_payload_is_shown_as_it_was_sent() -> None:
     lines = told(record(KEY, event=event))
 
     assert lines["payload"].startswith(r'{"amount":12.50,"note":"half \ud83d"}')
+
+
+def commented() -> Record:
+    """A task with a comment, and another that was deleted."""
+    life = Life(4, 1, "1/0@8", (), history=3, comments=2, deleted_comments=1)
+    parts = {
+        "comment/1": Comment(2, 1, "1/0@6", "ann", NOW_MS, "please\nhurry"),
+        "comment/2": Comment(4, 2, "1/0@8", "bob", NOW_MS),
+        "history/1": HistoryEntry(2, NOW_MS, "commented", "1/0@6", "ann", {"id": 1}),
+    }
+    encoded = {name: encode_part(part) for name, part in parts.items()}
+    return structs.replace(record(KEY), revision=4, life=life, parts=encoded)
+
+
+def test_comments_are_shown_with_author_and_time() -> None:
+    lines = told(commented())
+    assert lines["comment 1"].startswith("ann, ")
+    assert lines["comment 1"].endswith(r": please\nhurry")
+    assert lines["comment 2"].endswith(": deleted")
+    assert "comment 3" not in lines
+
+
+def test_programs_get_every_part_as_the_schema_has_it() -> None:
+    shown = json.loads(encode(described(commented())))
+    assert shown["life"]["comments"] == 2
+    assert shown["comment/1"]["text"] == "please\nhurry"
+    assert shown["history/1"]["event"] == "commented"
+    assert not complaints("record", shown)
+    assert "life" not in json.loads(encode(described(record(KEY))))
