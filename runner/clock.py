@@ -1,7 +1,7 @@
 """Clocks: who may ask for the time, and which time.
 
-Deadlines are compared with the time of Redis, which comes with every load and sweep (see
-``store``), so that workers with skewed clocks agree. A worker's own clock only measures how long
+Deadlines are compared with the time of Redis, which comes with every load and every look at an index
+(``store``), so that workers with skewed clocks agree. A worker's own clock only measures how long
 something took; that is the ``Ticker`` here, replaced by a manual one in tests.
 """
 

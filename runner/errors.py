@@ -192,7 +192,7 @@ class ChangelogUnreadable(FatalError):
 
 
 class StoreDiffers(FatalError):
-    """Compared on purpose, Redis does not hold what the changelog tells."""
+    """A comparison that somebody asked for has found that Redis differs from the changelog."""
 
     label = "STORE_DIFFERS"
     exit_code = 8

@@ -46,7 +46,7 @@ def get(name: str) -> FilteringBoundLogger:
 
 
 def last_words(say: Callable[[], object], seconds: float = 1.0) -> None:
-    """Log what ends the process, and return after so many seconds whether it could be written or not.
+    """Log what ends the process; return after so many seconds at most, even if it could not be written.
 
     Whoever reads the log may have stopped: then each of its lines is waited for, for ever.
     """

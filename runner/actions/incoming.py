@@ -18,6 +18,7 @@ MAX_HOPS: Final = 3
 HEADER_BYTES: Final = 8
 """Bytes of a header besides name and value: two lengths of at most four bytes."""
 
+# Names of the headers that the runner itself adds.
 ORIGIN: Final = "runner-origin"
 HOPS: Final = "runner-hops"
 TIME: Final = "runner-time"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.actions.decision import Outcome
-from runner.actions.finish_task import close
+from runner.actions.ending import close
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
 from runner.tasks.record import Record, Status

@@ -1,4 +1,4 @@
-"""Messages of a topic as a worker reads them, and who hears of its partitions."""
+"""Messages of a topic as a worker reads them, and the Protocol of what is told of rebalances."""
 
 from __future__ import annotations
 

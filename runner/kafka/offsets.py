@@ -7,7 +7,7 @@ with a worker, the fence is used: the highest base offset of a batch of the home
 has seen no commit begins at its earliest message; so does one that was just added to the topic.
 
 Kafka keeps offsets by the topic's name alone: the id of the topic and its incarnation are committed with
-every offset, as its metadata. A store that has lost everything has lost the incarnation too: it is there.
+every offset, as its metadata. A store that has lost everything finds its incarnation there again.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Keys:
         return crc32(task_id.encode()) % self.shards
 
     def task(self, key: TaskKey, shard: int) -> str:
-        """Hash: version and parts of one task. Until the owner's sweep removes it; no EXPIRE."""
+        """Hash: version and parts of one task. Until the owner of its home removes it; no EXPIRE."""
         return f"{self._space(key.domain, shard)}:task:{key.id}"
 
     def home(self, shard: int, partition: int) -> str:

@@ -294,8 +294,8 @@ class RedisStore:
         answer = self._send_one("ZRANGE", self._keys.committed, 0, -1, "WITHSCORES")
         offsets = {}
         for member, offset in _pairs(answer):
-            era, _, partition = member.partition("/")
-            if int(era) == incarnation:
+            noted_incarnation, _, partition = member.partition("/")
+            if int(noted_incarnation) == incarnation:
                 offsets[int(partition)] = offset
         return offsets
 
@@ -305,8 +305,8 @@ class RedisStore:
         names = [self._keys.home(*home) for home in homes]
         commands = [Command(("HMGET", name, "incarnation", "fence"), name) for name in names]
         fences: dict[int, int] = {}
-        for (_, partition), (era, fence) in zip(homes, self._run(commands), strict=True):
-            if era is not None and int(era) == incarnation:
+        for (_, partition), (stored, fence) in zip(homes, self._run(commands), strict=True):
+            if stored is not None and int(stored) == incarnation:
                 fences[partition] = max(int(fence), fences.get(partition, int(fence)))
         return fences
 
@@ -373,9 +373,9 @@ class RedisStore:
         layout, shards, topic, group, partitions, incarnation = texts
         if int(layout) != LAYOUT:
             raise _mismatch("layout", layout, str(LAYOUT))
-        homes, era = int(partitions), int(incarnation)
+        numbers = int(partitions), int(incarnation)
         has_none = changelog == NONE or changelog.startswith(FILLING)
-        return KeySpace(int(shards), topic, group, homes, era, "" if has_none else changelog)
+        return KeySpace(int(shards), topic, group, *numbers, "" if has_none else changelog)
 
     def incarnation_of(self, topic_id: str) -> int:
         """Return the incarnation of a topic id; 0: the topic was never opened."""
@@ -469,8 +469,8 @@ def _mismatch(name: str, stored: str, value: str) -> StoreMismatch:
 
 
 def _applied_offset(fields: Sequence[bytes | None], incarnation: int, none: int) -> int:
-    era, applied_offset, restore_lease = fields
-    if era is None or int(era) != incarnation:
+    stored, applied_offset, restore_lease = fields
+    if stored is None or int(stored) != incarnation:
         return none
     return -1 if restore_lease is not None else int(applied_offset or 0)
 

@@ -49,7 +49,7 @@ class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TaskState(msgspec.Struct, frozen=True, omit_defaults=True, rename={"previous_identities": "earlier"}):
-    """The small part: rewritten at every transition."""
+    """The small part: written at the start of a generation and at its end, by no verb between them."""
 
     status: Status
     """OPEN, or how this generation ended."""

@@ -1,4 +1,4 @@
-"""What ``runner restore`` works on: a group, its topics, and the store, from the configuration."""
+"""The site of ``runner restore``: the group, topics and store that the configuration names; it only reads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LAST_COMMITTED: Final[Mapping[str, Any]] = {"isolation.level": "read_uncommitte
 
 
 class PatientChangelog:
-    """Passes on what a changelog gives to somebody who waits; LogUnavailable after too long a silence."""
+    """A changelog reader that raises LogUnavailable after SILENCE_SECONDS without a message."""
 
     def __init__(self, changelog: GrowingChangelog, topic: str, ticker: Ticker = monotonic_seconds) -> None:
         self._changelog = changelog
@@ -49,12 +49,12 @@ class PatientChangelog:
         self._heard_seconds = self._ticker()
 
     def extend(self) -> None:
-        """Let the end be where it is by now."""
+        """Move the end of reading to the present end of the partition."""
         self._changelog.extend()
         self._heard_seconds = self._ticker()
 
     def read(self) -> Sequence[ChangelogRecord] | None:
-        """Return what comes next; None once the end is reached."""
+        """Return the next messages; None once the end is reached."""
         records = self._changelog.read()
         if records is None or records:
             self._heard_seconds = self._ticker()
@@ -67,13 +67,13 @@ class PatientChangelog:
         return records
 
     def close(self) -> None:
-        """Let go of what reading needs."""
+        """Close the clients that read."""
         self._changelog.close()
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreSite:
-    """A group and its store; nothing is changed by what is asked here."""
+    """A group with its topics and its store; no method changes any of them."""
 
     config: Config
     cluster: Cluster
@@ -99,12 +99,12 @@ class RestoreSite:
             raise FatalError(f"Kafka does not tell who is in group {group}: {reason.str()}") from error
 
     def homes(self) -> int:
-        """Partitions of requests."""
+        """Return the number of partitions of the requests topic."""
         return self.cluster.topics[self.config.topics.requests].partitions
 
     @property
     def topic_id(self) -> str:
-        """What tells the requests topic from an earlier one of its name."""
+        """Id of the requests topic, which an earlier topic of that name does not share."""
         return topic_id(self.config, self.cluster, self.config.topics.requests)
 
     def committed(self, partitions: Collection[int]) -> Mapping[int, int | None]:
@@ -144,7 +144,7 @@ class RestoreSite:
         return space
 
     def require_changelog(self) -> None:
-        """StoreMismatch where the tasks that are there have another changelog, or none; it may be empty."""
+        """StoreMismatch where the stored tasks have another changelog, or none; an empty store passes."""
         space = self.store.key_space()
         if space is None:
             return
@@ -164,7 +164,7 @@ class RestoreSite:
             )
 
     def incarnation(self) -> int:
-        """Return as what the topic is known to the store or, if that is empty, to the group.
+        """Return the incarnation of requests by the store or, if that is empty, by the group's offsets.
 
         StoreMismatch where the store is another's, FatalError where it does not know the topic.
         """
@@ -174,7 +174,7 @@ class RestoreSite:
         return self.incarnation_in(self.require_space())
 
     def incarnation_in(self, space: KeySpace) -> int:
-        """Return as what the topic is known to a key space; FatalError where it is not."""
+        """Return the incarnation of the requests topic in a key space; FatalError where it has another."""
         incarnation = self.store.incarnation_of(self.topic_id)
         if incarnation != space.incarnation:
             raise FatalError(
@@ -184,7 +184,7 @@ class RestoreSite:
         return incarnation
 
     def comparison(self, incarnation: int) -> Comparison:
-        """Return what compares the store with the changelog."""
+        """Return the comparison of store and changelog; nothing is read yet."""
         scope = ComparisonScope(tuple(self.config.domains), self.homes(), incarnation)
         return Comparison(self.store, self.changelog, scope, self._standing)
 
@@ -205,7 +205,7 @@ class RestoreSite:
 
 @contextmanager
 def open_site(config: Config) -> Iterator[RestoreSite]:
-    """Give the site, for the length of the block. FatalError says what is missing of it."""
+    """Give the site for the length of the block; FatalError says what of it is missing."""
     requests, tasks = config.topics.requests, config.topics.tasks
     if tasks is None:
         raise FatalError(

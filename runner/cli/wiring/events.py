@@ -1,7 +1,8 @@
-"""From the configuration to what reads events: plain data for the actions, checked by what reads the events.
+"""From the configuration to policy, metadata rules and input topics: plain data, checked at the start.
 
-A rule that gives a task roles that name nobody would have every StartTask refused, and an expression for the
-caller that can never be evaluated would say nothing of anybody.
+Two mistakes are found here by the code that would meet them in an event. A metadata rule may give roles that
+name nobody: every StartTask would be refused. An expression for the caller may fail on anything: no event
+would have a caller.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _READERS: Final[Mapping[str, Callable[[Any], object]]] = {
 
 
 def build_policy(config: Config) -> Policy:
-    """Return what the actions are told."""
+    """Return the policy: every setting that can change an answer."""
     return Policy(
         domains={name: _domain(rules) for name, rules in config.domain_rules().items()},
         handler=config.handler,
@@ -50,7 +51,7 @@ def build_rules(config: Config) -> MetaRules:
 
 
 def build_inputs(config: Config) -> list[InputTopic]:
-    """Return what is to be added to the payloads of every input topic."""
+    """Return every input topic, with what is added to its payloads to make events of them."""
     addressed = {"handler": config.handler}
     if config.deployment is not None:
         addressed |= {"deployments": config.deployment}
@@ -71,7 +72,7 @@ def build_inputs(config: Config) -> list[InputTopic]:
 
 
 def check_event_settings(config: Config) -> None:
-    """Return only if such settings can be used; raises ConfigError with every one that cannot."""
+    """Raise ConfigError with every metadata rule and every caller expression that cannot be used."""
     problems = [*_rules(config), *_callers(config)]
     if problems:
         raise ConfigError(problems)

@@ -29,7 +29,7 @@ from runner.worker.loop import Loop
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the inputs of one worker have in common with its loop, or are made with as it is."""
+    """What the loop of a worker and the loops of its input topics are made from."""
 
     config: Config
     store: Callable[[], RedisStore]

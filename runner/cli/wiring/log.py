@@ -1,4 +1,4 @@
-"""From the configuration to the log of one loop: its two Kafka clients, and what passes rebalances on."""
+"""From the configuration to the log of one loop: its consumer and producer, and the listener of both."""
 
 from __future__ import annotations
 

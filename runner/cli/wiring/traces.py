@@ -1,4 +1,4 @@
-"""From the configuration to what makes and sends spans, where that is asked for."""
+"""From the configuration to the tracer of each loop; none where ``traces.endpoint`` is not set."""
 
 from __future__ import annotations
 

@@ -51,13 +51,13 @@ local stored = {}
 for h, home in ipairs(homes) do
   local key, base_offset, require_none_kept, offsets, decided_up_to = KEYS[h], home[1], home[2], home[3], home[4]
   local fields = redis.call('HMGET', key, 'incarnation', 'fence', 'applied_offset', 'restore_lease')
-  local era, fence, restore_lease = tonumber(fields[1]) or 0, tonumber(fields[2]) or -1, fields[4]
-  local is_current = era == incarnation
+  local stored_incarnation, fence, restore_lease = tonumber(fields[1]) or 0, tonumber(fields[2]) or -1, fields[4]
+  local is_current = stored_incarnation == incarnation
   local applied_offset = is_current and tonumber(fields[3]) or 0
   local is_behind = applied_offset < base_offset or (restore_lease and is_current)
   if phase == 'WRITE' or phase == 'END' then
     if restore_lease ~= restoring[1] then return 'SUPERSEDED' end
-  elseif era > incarnation or (is_current and fence > base_offset) then
+  elseif stored_incarnation > incarnation or (is_current and fence > base_offset) then
     return 'SUPERSEDED'
   elseif not phase and decided_up_to >= 0 and is_behind then
     return 'LOST'
@@ -69,7 +69,7 @@ for h, home in ipairs(homes) do
       end
     end
   end
-  stored[h] = { era, fence, applied_offset }
+  stored[h] = { stored_incarnation, fence, applied_offset }
 end
 for t, task in ipairs(tasks) do
   -- Restoring removes a record whatever its version.

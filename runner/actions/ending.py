@@ -1,4 +1,4 @@
-"""Closing an open task, exactly once: common to ProceedTask and TimeoutTask."""
+"""The end of a task: an open record is closed, once, by ProceedTask or TimeoutTask."""
 
 from __future__ import annotations
 
