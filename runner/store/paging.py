@@ -36,11 +36,10 @@ def due_between(
     cursor = _parse(page.cursor)
     tasks: list[DueTask] = []
     for shard in range(0 if cursor is None else cursor.shard, store.shards):
-        for index, start in _with_entries(
-            store, _starts(shard, domains, homes, period[0], cursor), period[1]
-        ):
-            entries = store.entries({index: start}, period[1], page.limit - len(tasks))[index]
-            tasks += [parse_member(member, index.domain, index.home, score) for member, score in entries]
+        starts = _starts(shard, domains, homes, period[0], cursor)
+        for index, entries in _ranges(store, starts, period[1], page.limit - len(tasks)):
+            taken = entries[: page.limit - len(tasks)]
+            tasks += [parse_member(member, index.domain, index.home, score) for member, score in taken]
             if len(tasks) >= page.limit:
                 return DuePage(tuple(tasks), _cursor(shard, tasks[-1]))
     return DuePage(tuple(tasks), None)
@@ -63,12 +62,20 @@ def _starts(
     return starts
 
 
-def _with_entries(
-    store: Store, starts: dict[Index, IndexCursor], to_ms: int
-) -> Iterator[tuple[Index, IndexCursor]]:
-    """Yield the indexes that have an entry, all asked for in one call: most have none."""
-    found = store.entries(starts, to_ms, 1) if starts else {}
-    return ((index, start) for index, start in starts.items() if found[index])
+def _ranges(
+    store: Store, starts: dict[Index, IndexCursor], to_ms: int, limit: int
+) -> Iterator[tuple[Index, Sequence[tuple[str, int]]]]:
+    """Yield the entries of each index, up to ``limit``.
+
+    The first few of all indexes are read in one call: most have no more. Only others are read by themselves.
+    """
+    share = limit // max(len(starts), 1) + 1
+    firsts = store.entries(starts, to_ms, share) if starts else {}
+    for index, start in starts.items():
+        entries = firsts[index]
+        if share <= len(entries) < limit:
+            entries = store.entries({index: start}, to_ms, limit)[index]
+        yield index, entries
 
 
 def _cursor(shard: int, last: DueTask) -> str:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from runner.actions.decision import OutgoingMessage
 from runner.errors import StoreUnavailable
-from tests.unit.worker.rig import DEAD_LETTERS, HOMES, MINUTE, NOW, Harness, event, sent, statuses, topics
+from tests.unit.worker.rig import (
+    DEAD_LETTERS,
+    HOMES,
+    MINUTE,
+    NOW,
+    POLICY,
+    Harness,
+    event,
+    sent,
+    statuses,
+    topics,
+)
 
 
 def with_tasks(number: int, homes: int = 2) -> Harness:
@@ -54,6 +67,16 @@ def test_a_pass_goes_in_chunks_with_one_reply_at_the_end() -> None:
     assert sent(third.outgoing[-1]).value["result"]["requested"] == 7
     assert {outgoing.partition for outgoing in timers([*first, *second.outgoing, *third.outgoing])} == {0, 1}
     assert third.passes == [(("orders",), NOW)]
+
+
+def test_a_chunk_over_many_homes_is_read_with_one_call_a_shard() -> None:
+    """Each index has a few tasks: a call for every one of them would hold up the events."""
+    harness = Harness(policy=replace(POLICY, period_chunk=1000))
+    for n in range(80):
+        harness.handle(event("StartTask", f"task-{n}", f"req-{n}", timeoutOn=NOW - n - 1), home=n % HOMES)
+    before = harness.store.asked.count("entries")
+    assert len(timers(sweep(harness))) == 80
+    assert harness.store.asked.count("entries") - before == harness.store.shards
 
 
 def test_the_reply_says_the_period_from_the_last_pass_on() -> None:
