@@ -16,7 +16,7 @@ from runner.envelope.event import Event, as_text
 from runner.envelope.patterns import search
 from runner.envelope.values import names_in
 from runner.errors import FORBIDDEN, NOT_CONVERTIBLE, EventError
-from runner.tasks.record import TaskState
+from runner.tasks.record import TaskOwnership
 
 SHOWN_CHARACTERS: Final = 200
 """Characters of names and roles that an error message repeats at most."""
@@ -32,16 +32,49 @@ class CallerClaims:
     roles: frozenset[str]
 
 
-def check_may(doing: str, event: Event, state: TaskState, policy: Policy, domain: DomainPolicy) -> None:
+def check_eligible(
+    doing: str,
+    event: Event,
+    ownership: TaskOwnership,
+    policy: Policy,
+    domain: DomainPolicy,
+    *,
+    is_open_to_admin: bool = False,
+) -> None:
     """EventError 14 unless the task is open to anyone, or to this caller by name or by a role."""
-    if not domain.check_roles or (state.user is None and not state.roles):
+    if not domain.check_roles or (ownership.user is None and not ownership.roles):
         return
     caller = read_caller(event, policy, domain)
-    if state.user is not None and caller.user == state.user:
+    if caller.user is not None and caller.user in (ownership.user, ownership.owner):
         return
-    if caller.roles.intersection(state.roles):
+    if caller.roles.intersection(ownership.roles) or (is_open_to_admin and is_admin(caller, domain)):
         return
-    raise EventError(FORBIDDEN, f"{_caller_text(caller)} may not {doing} this task; {_required_text(state)}")
+    raise EventError(
+        FORBIDDEN, f"{_caller_text(caller)} may not {doing} this task; {_required_text(ownership)}"
+    )
+
+
+def check_owner(
+    doing: str, event: Event, ownership: TaskOwnership, policy: Policy, domain: DomainPolicy
+) -> None:
+    """EventError 14 unless the caller owns the task or is admin of the domain."""
+    caller = read_caller(event, policy, domain)
+    if (caller.user is None or caller.user != ownership.owner) and not is_admin(caller, domain):
+        raise EventError(FORBIDDEN, f"{_caller_text(caller)} may not {doing} this task; only its owner may")
+
+
+def check_admin(doing: str, event: Event, policy: Policy, domain: DomainPolicy) -> None:
+    """EventError 14 unless the caller is admin of the domain."""
+    caller = read_caller(event, policy, domain)
+    if not is_admin(caller, domain):
+        role = domain.admin_role
+        needed = "nobody may: the domain names no adminRole" if role is None else f"only role {role} may"
+        raise EventError(FORBIDDEN, f"{_caller_text(caller)} may not {doing} this task; {needed}")
+
+
+def is_admin(caller: CallerClaims, domain: DomainPolicy) -> bool:
+    """Whether a caller has the role that the domain names."""
+    return domain.admin_role is not None and domain.admin_role in caller.roles
 
 
 def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> CallerClaims:
@@ -138,7 +171,7 @@ def _caller_text(caller: CallerClaims) -> str:
     return f"caller {user[:SHOWN_CHARACTERS]} (roles: {roles[:SHOWN_CHARACTERS]})"
 
 
-def _required_text(state: TaskState) -> str:
-    user = f"user {state.user[:SHOWN_CHARACTERS]}" if state.user is not None else ""
-    roles = f"one of the roles {', '.join(state.roles)[:SHOWN_CHARACTERS]}" if state.roles else ""
+def _required_text(ownership: TaskOwnership) -> str:
+    user = f"user {ownership.user[:SHOWN_CHARACTERS]}" if ownership.user is not None else ""
+    roles = f"one of the roles {', '.join(ownership.roles)[:SHOWN_CHARACTERS]}" if ownership.roles else ""
     return f"it waits for {' or '.join(part for part in (user, roles) if part)}"

@@ -18,6 +18,7 @@ from runner.tasks.record import (
     Life,
     Part,
     Record,
+    TaskOwnership,
     encode_part,
     history_part,
     opened_at,
@@ -31,13 +32,20 @@ class VerbChange(msgspec.Struct, frozen=True):
     event: str
     """Name of the history entry."""
     actor: str | None
-    data: dict[str, Any]
-    parts: Mapping[str, Part]
-    """Parts of the verb's own, by name."""
-    counters: Mapping[str, int]
+    data: dict[str, Any] | None
+    fields: Mapping[str, Any] = {}
     """Fields of ``Life`` that the verb sets."""
-    result: Mapping[str, Any]
+    parts: Mapping[str, Part] = {}
+    """Parts of the verb's own, by name."""
+    result: Mapping[str, Any] = {}
     """What the reply says beside ``result.task``."""
+    moved: tuple[TaskOwnership, TaskOwnership] | None = None
+    """Whose the task was and is; None: the verb changes nothing of that."""
+
+
+def unchanged(record: Record, now_ms: int) -> tuple[Done, None]:
+    """Return SUCCESS with the task: what the verb asks for is so already."""
+    return Done(now_ms, result={"task": task_result(record)}), None
 
 
 def changed(record: Record, change: VerbChange, incoming: Incoming, now_ms: int) -> tuple[Done, Record]:
@@ -51,9 +59,10 @@ def changed(record: Record, change: VerbChange, incoming: Incoming, now_ms: int)
         source=source,
         history=number,
         identities=after_verb(record, incoming.event.identity()),
-        **change.counters,
+        **change.fields,
     )
-    entry = HistoryEntry(revision, now_ms, change.event, source, change.actor, change.data)
+    moved = () if change.moved is None else map(_shown, change.moved)
+    entry = HistoryEntry(revision, now_ms, change.event, source, change.actor, change.data, *moved)
     written: dict[str, bytes | None] = {LIFE: encode_part(life)}
     written |= {name: encode_part(part) for name, part in change.parts.items()}
     written[history_part(number)] = encode_part(entry)
@@ -63,3 +72,7 @@ def changed(record: Record, change: VerbChange, incoming: Incoming, now_ms: int)
     own = {name: part for name, part in parts.items() if name != LIFE and part is not None}
     after = msgspec.structs.replace(record, revision=revision, life=life, parts=own)
     return Done(now_ms, result={"task": task_result(after), **change.result}, written=written), after
+
+
+def _shown(ownership: TaskOwnership) -> dict[str, Any]:
+    return {"user": ownership.owner, "roles": ownership.roles}

@@ -6,15 +6,24 @@ them and sees no record that they refuse.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from runner.actions.callers import check_may
+from runner.actions.callers import check_admin, check_eligible, check_owner
 from runner.actions.decision import ACK, Done
 from runner.actions.incoming import Incoming
 from runner.actions.plan import TaskPlan, Who
 from runner.actions.policy import Policy
 from runner.actions.task_result import accepted_task, task_result
-from runner.errors import TASK_EXISTS, TASK_NOT_FOUND, TASK_PROCEEDED, TASK_TIMED_OUT, EventError
+from runner.actions.values import value_of
+from runner.envelope.paths import MISSING
+from runner.errors import (
+    OTHER_VERSION,
+    TASK_EXISTS,
+    TASK_NOT_FOUND,
+    TASK_PROCEEDED,
+    TASK_TIMED_OUT,
+    EventError,
+)
 from runner.tasks.record import Record, Status, TaskKey
 from runner.tasks.repeats import is_of_earlier_round, is_verb_of_round
 
@@ -63,9 +72,39 @@ def check_state(record: Record | None, plan: TaskPlan, now_ms: int) -> None:
 
 def check_caller(record: Record | None, plan: TaskPlan, policy: Policy) -> None:
     """EventError 14 where the caller may not send the verb."""
-    if record is not None and plan.verb.who is Who.ELIGIBLE:
-        domain = policy.domains[plan.key.domain]
-        check_may(plan.verb.doing, plan.incoming.event, record.state, policy, domain)
+    verb = plan.verb
+    if record is None or verb.who is Who.ANYONE:
+        return
+    event, domain = plan.incoming.event, policy.domains[plan.key.domain]
+    if verb.who is Who.ADMIN:
+        check_admin(verb.doing, event, policy, domain)
+    elif verb.who is Who.OWNER_OR_ADMIN:
+        check_owner(verb.doing, event, record.ownership, policy, domain)
+    else:
+        is_open_to_admin = verb.who is Who.ELIGIBLE_OR_ADMIN
+        check_eligible(verb.doing, event, record.ownership, policy, domain, is_open_to_admin=is_open_to_admin)
+
+
+def check_owned(record: Record | None, plan: TaskPlan, policy: Policy) -> None:
+    """EventError 10131 where the task is firmly another's, for a verb that minds."""
+    if record is not None:
+        plan.verb.guard(record, plan, policy)
+
+
+def check_expected(record: Record | None, plan: TaskPlan) -> None:
+    """EventError 10132 where the sender has seen another version (``ifVersion``) than the task has."""
+    if record is None or plan.verb.to is Status.OPEN:
+        return
+    event = plan.incoming.event
+    # A plain saga's payload changes nothing: StartTask and ProceedTask take no bare field of it.
+    expected: Any = event.parameters.get("ifVersion", MISSING)
+    if expected is MISSING and (plan.verb.is_of_person or event.parameters.get("ifVersionPath") is not None):
+        expected = value_of("ifVersion", plan.task_input, plan.incoming)
+    if expected is MISSING or expected is None:
+        return
+    present = f"{record.revision};{record.state.source}"
+    if expected != present:
+        raise EventError(OTHER_VERSION, f"the task has version {present} now; read it again")
 
 
 def _has_started(record: Record, identity: str) -> bool:

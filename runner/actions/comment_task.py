@@ -85,7 +85,7 @@ def _new(record: Record, user: str, comment: Comment) -> VerbChange:
 
 def _change(event: str, comment: Comment, user: str, counters: dict[str, int]) -> VerbChange:
     named = {"id": comment.id}
-    return VerbChange(event, user, named, {comment_part(comment.id): comment}, counters, {"comment": named})
+    return VerbChange(event, user, named, counters, {comment_part(comment.id): comment}, {"comment": named})
 
 
 def _own(record: Record, number: int, user: str) -> Comment:

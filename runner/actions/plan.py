@@ -33,7 +33,14 @@ class Who(Enum):
 
     ANYONE = "anyone"
     ELIGIBLE = "eligible"
-    """The user of the task, holders of one of its roles; anyone where it has neither."""
+    """The user of the task, its owner, holders of one of its roles; anyone where it has neither."""
+    ELIGIBLE_OR_ADMIN = "eligible or admin"
+    OWNER_OR_ADMIN = "owner or admin"
+    ADMIN = "admin"
+
+
+def guards_nothing(_: Record, __: TaskPlan, ___: Policy) -> None:
+    """Let everybody through: the verb does not mind whose the task is."""
 
 
 def reads_nothing(_: TaskInput, __: Incoming) -> tuple[str, ...]:
@@ -53,10 +60,15 @@ class Verb:
     who: Who = Who.ANYONE
     doing: str = ""
     """What somebody who may not is told, after "may not": "finish", "comment on"."""
+    guard: Callable[[Record, TaskPlan, Policy], None] = guards_nothing
+    """Raises EventError 10131 where the task is firmly another's."""
     reads: Callable[[TaskInput, Incoming], tuple[str, ...]] = reads_nothing
     """Names of further parts of the record that the verb decides from."""
-    generates_id: bool = True
-    """Whether an event without a task id is about the id that its request and saga step make; else 10009."""
+    is_of_person: bool = True
+    """A verb of a person: its values may be bare fields of the input, and it has to name its task.
+
+    The actions of sagas take no bare field, so that a plain payload changes nothing, and generate an id.
+    """
 
 
 class TaskPlan(msgspec.Struct, frozen=True):

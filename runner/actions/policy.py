@@ -22,6 +22,10 @@ class DomainPolicy:
     check_roles: bool = True
     trust_payload: bool = False
     """Read the caller from ``payload.user`` where requestMeta names none."""
+    admin_role: str | None = None
+    """Role of those who may assign tasks and change those of others; None: nobody is admin."""
+    anyone_eligible_completes: bool = False
+    """Whether whoever is eligible may finish a task that another has firmly."""
 
 
 @dataclass(frozen=True, slots=True)

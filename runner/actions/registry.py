@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from runner.actions.checks import START_TASK, answer_to_repeat, check_caller, check_state
+from runner.actions.checks import (
+    START_TASK,
+    answer_to_repeat,
+    check_caller,
+    check_expected,
+    check_owned,
+    check_state,
+)
 from runner.actions.comment_task import comment_task
 from runner.actions.comment_task import parts_read as comment_reads
 from runner.actions.decision import Decision, Done, Dropped, Forwarded, Outcome, Refused
@@ -22,6 +29,14 @@ from runner.actions.inputs import (
     require_small,
     stream_of,
     task_key,
+)
+from runner.actions.ownership import (
+    assign_task,
+    claim_task,
+    guard_assignment,
+    guard_claim,
+    guard_completion,
+    release_task,
 )
 from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan, Verb, Who
 from runner.actions.policy import Policy
@@ -40,16 +55,20 @@ _CLOSED: Final = frozenset({Status.PROCEEDED, Status.TIMED_OUT})
 _OPEN: Final = frozenset({Status.OPEN})
 
 VERBS: Final[dict[str, Verb]] = {
-    START_TASK: Verb(start_task, frozenset({None, *_CLOSED}), Status.OPEN),
-    "ProceedTask": Verb(proceed_task, _OPEN, Status.PROCEEDED, Who.ELIGIBLE, "finish"),
-    TIMEOUT_TASK: Verb(timeout_task, _OPEN, Status.TIMED_OUT),
+    START_TASK: Verb(start_task, frozenset({None, *_CLOSED}), Status.OPEN, is_of_person=False),
+    "ProceedTask": Verb(
+        proceed_task, _OPEN, Status.PROCEEDED, Who.ELIGIBLE, "finish", guard_completion, is_of_person=False
+    ),
+    TIMEOUT_TASK: Verb(timeout_task, _OPEN, Status.TIMED_OUT, is_of_person=False),
+    "ClaimTask": Verb(claim_task, _OPEN, who=Who.ELIGIBLE, doing="claim", guard=guard_claim),
+    "ReleaseTask": Verb(release_task, _OPEN, who=Who.OWNER_OR_ADMIN, doing="release"),
+    "AssignTask": Verb(assign_task, _OPEN, who=Who.ADMIN, doing="assign", guard=guard_assignment),
     "CommentTask": Verb(
         comment_task,
         _OPEN | _CLOSED,
-        who=Who.ELIGIBLE,
+        who=Who.ELIGIBLE_OR_ADMIN,
         doing="comment on",
         reads=comment_reads,
-        generates_id=False,
     ),
 }
 """The table of transitions: from which states a verb may come, and who may send it."""
@@ -103,7 +122,7 @@ def _plan_of(incoming: Incoming, policy: Policy) -> Plan:
     if verb is None:
         return plan_period(incoming, policy)
     task_input = input_of(incoming, policy.limits)
-    key = task_key(incoming, task_input, policy, generates_id=verb.generates_id)
+    key = task_key(incoming, task_input, policy, generates_id=not verb.is_of_person)
     return TaskPlan(incoming, key, task_input, verb, verb.reads(task_input, incoming))
 
 
@@ -179,6 +198,8 @@ def _outcome(
             return repeated, None
         check_state(record, task_plan, now_ms)
         check_caller(record, task_plan, policy)
+        check_owned(record, task_plan, policy)
+        check_expected(record, task_plan)
         return verb.act(record, task_plan, now_ms, policy)
     if incoming.hops >= MAX_HOPS:
         raise EventError(UNDELIVERABLE, f"forwarded {incoming.hops} times without finding the task's home")

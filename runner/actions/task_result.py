@@ -14,13 +14,14 @@ def accepted_task(record: Record) -> dict[str, Any]:
 
 def task_result(record: Record) -> dict[str, Any]:
     """Return the task as it is in this record, but for id and domain; moments are epoch ms."""
-    state, start, life = record.state, record.start, record.life
+    state, start, life, ownership = record.state, record.start, record.life, record.ownership
     return {
         "partition": state.home,
         "version": f"{record.revision};{state.source}",
         "status": _status(record),
-        "user": state.user,
-        "roles": state.roles,
+        "owner": ownership.owner,
+        "user": ownership.user,
+        "roles": ownership.roles,
         "name": start.name,
         "spec": start.spec,
         "action": start.action,
@@ -33,5 +34,5 @@ def task_result(record: Record) -> dict[str, Any]:
 def _status(record: Record) -> str:
     """Return the status as people see it."""
     if record.state.status is Status.OPEN:
-        return "UNASSIGNED" if record.state.user is None else "ASSIGNED"
+        return "UNASSIGNED" if record.ownership.owner is None else "ASSIGNED"
     return "DONE" if record.state.status is Status.PROCEEDED else record.state.status.value

@@ -62,7 +62,7 @@ class TaskState(msgspec.Struct, frozen=True, omit_defaults=True, rename={"previo
     deadline_ms: int | None = None
     """Epoch ms; None: never."""
     epoch: int = 0
-    """Ownership changes so far; every scheduled event carries the one it was made for."""
+    """TaskOwnership changes so far; every scheduled event carries the one it was made for."""
     user: str | None = None
     """User who may proceed."""
     roles: tuple[str, ...] = ()
@@ -91,6 +91,19 @@ class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):
     """traceparent and tracestate of the starting message, for the resumed event (bytes as Latin-1)."""
 
 
+class TaskOwnership(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whose a task is: who may take it, and who has it."""
+
+    user: str | None = None
+    """Preferred user, who may take the task beside its roles."""
+    roles: tuple[str, ...] = ()
+    """Roles whose holders may take it; no user and no roles: anyone may."""
+    owner: str | None = None
+    """Who has it; None: nobody yet."""
+    is_firm: bool = False
+    """Whether the owner has claimed it, or was assigned: then it is not for others to finish."""
+
+
 class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     """What verbs have done to a task since its start; no plain task has it. Rewritten by every verb."""
 
@@ -108,9 +121,15 @@ class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     """Ids given to comments so far; each is a part ``comment/<id>``, from 1 on."""
     deleted_comments: int = 0
     """How many of them were deleted."""
+    ownership: TaskOwnership | None = None
+    """Whose the task is since a verb has said so; None: as its StartTask says."""
+    epoch: int = 0
+    """How often the owner has become another person."""
+    last_owner: str | None = None
+    """Who had the task last, by a verb; None: whom the StartTask named."""
 
 
-class HistoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+class HistoryEntry(msgspec.Struct, frozen=True, omit_defaults=True, rename={"was": "from", "now": "to"}):
     """One change of a task: who did what, and when."""
 
     revision: int
@@ -125,6 +144,10 @@ class HistoryEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """User id; None where nobody is named."""
     data: dict[str, Any] | None = None
     """What was changed, such as the id of the comment."""
+    was: dict[str, Any] | None = None
+    """User and roles before, where the change is about them."""
+    now: dict[str, Any] | None = None
+    """User and roles after."""
 
 
 class Comment(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -207,6 +230,13 @@ class Record(msgspec.Struct, frozen=True):
         """Source of the event that changed the record last."""
         life = self.life
         return life.source if life is not None and life.revision == self.revision else self.state_source
+
+    @property
+    def ownership(self) -> TaskOwnership:
+        """Whose the task is: as verbs have left it, or as its StartTask says."""
+        if self.life is not None and self.life.ownership is not None:
+            return self.life.ownership
+        return TaskOwnership(self.state.user, self.state.roles, self.state.user)
 
     @property
     def part_names(self) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def text() -> str:
 
 def _field_docs() -> Iterator[tuple[str, str, str]]:
     """Yield struct, field as stored, and description of every field."""
-    structs = {struct.__name__: struct for struct in (*PARTS, record.Ending)}
+    structs = {struct.__name__: struct for struct in (*PARTS, record.Ending, record.TaskOwnership)}
     for node in ast.parse(inspect.getsource(record)).body:
         if isinstance(node, ast.ClassDef) and node.name in structs:
             stored = {field.name: field.encode_name for field in msgspec.structs.fields(structs[node.name])}

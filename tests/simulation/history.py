@@ -15,6 +15,9 @@ class Kind(Enum):
     TIMEOUT = "TimeoutTask"
     BETWEEN = "TimeoutBetween"
     COMMENT = "CommentTask"
+    CLAIM = "ClaimTask"
+    RELEASE = "ReleaseTask"
+    ASSIGN = "AssignTask"
     POISON = "poison"
     FOREIGN = "foreign"
 

@@ -25,6 +25,9 @@ _STATUSES: Final = {
     Kind.TIMEOUT: {"SUCCESS", "FAIL"},
     Kind.BETWEEN: {"SUCCESS"},
     Kind.COMMENT: {"SUCCESS", "FAIL"},
+    Kind.CLAIM: {"SUCCESS", "FAIL"},
+    Kind.RELEASE: {"SUCCESS", "FAIL"},
+    Kind.ASSIGN: {"SUCCESS", "FAIL"},
 }
 
 

@@ -30,6 +30,8 @@ _DRAWING: Final = 0.2
 """How often a command has such patterns: they take as long as all the rest."""
 
 PEOPLE: Final = ("ann", "bob")
+ADMIN: Final = "admin"
+"""Role of everybody who sends a verb: who may is for other tests."""
 
 _PLAIN: Final = {"enrichPath": "done"}
 _DRAWN: Final = {
@@ -143,8 +145,8 @@ class Load:
             self._later(self._gap(), lambda: self._command(task))
 
     def _command(self, task: Sent) -> None:
-        if self._rng.random() < self._profile.comments:
-            self._comment(task)
+        if self._rng.random() < self._profile.verbs:
+            self._verb(task)
         kind = Kind.PROCEED if self._rng.random() < 0.8 else Kind.TIMEOUT
         marker = self._marker("c")
         draws = kind is Kind.PROCEED and self._rng.random() < _DRAWING
@@ -166,27 +168,32 @@ class Load:
         partition = self._mostly(task.partition)
         self._send(replace(command, partition=partition, value=value, payload=payload))
 
-    def _comment(self, task: Sent) -> None:
-        """Comment on a task, or edit or delete a comment, perhaps of another; now and then once more."""
-        marker = self._marker("c")
-        number = self._rng.choice((None, None, None, 1, 1, 2))
-        deletes = number is not None and self._rng.random() < 0.3
-        values = (
-            {"text": marker} if number is None else {"commentId": number, "text": marker, "delete": deletes}
-        )
-        self._send_comment(marker, marker, task, values)
-        if self._rng.random() < 0.3:
-            self._later(
-                self._repeat_gap(), lambda: self._send_comment(self._marker("c"), marker, task, values)
-            )
+    def _verb(self, task: Sent) -> None:
+        """Comment on a task, or say whose it is; now and then once more."""
+        marker, rng = self._marker("c"), self._rng
+        kind = rng.choice((Kind.COMMENT, Kind.COMMENT, Kind.CLAIM, Kind.RELEASE, Kind.ASSIGN))
+        values = self._comment(marker) if kind is Kind.COMMENT else {}
+        if kind is Kind.ASSIGN:
+            values = {"user": rng.choice(PEOPLE), "override": rng.random() < 0.5}
+        self._send_verb(kind, (marker, marker), task, values)
+        if rng.random() < 0.3:
+            again = self._marker("c")
+            self._later(self._repeat_gap(), lambda: self._send_verb(kind, (again, marker), task, values))
 
-    def _send_comment(self, marker: str, identity: str, task: Sent, values: dict[str, Any]) -> None:
+    def _comment(self, marker: str) -> dict[str, Any]:
+        """Return the values of a new comment, or of one that edits or deletes one, perhaps another's."""
+        number = self._rng.choice((None, None, None, 1, 1, 2))
+        if number is None:
+            return {"text": marker}
+        return {"commentId": number, "text": marker, "delete": self._rng.random() < 0.3}
+
+    def _send_verb(self, kind: Kind, names: tuple[str, str], task: Sent, values: dict[str, Any]) -> None:
+        marker, identity = names
         payload = {"c": marker, "taskId": task.task_id}
         person = PEOPLE[crc32(identity.encode()) % len(PEOPLE)]
-        value = _envelope(Kind.COMMENT, identity, task.domain, payload, values, person)
+        value = _envelope(kind, identity, task.domain, payload, values, person)
         partition = self._mostly(task.partition)
-        about = Sent(marker, Kind.COMMENT, identity, partition, value, task.domain, task.task_id, payload)
-        self._send(about)
+        self._send(Sent(marker, kind, identity, partition, value, task.domain, task.task_id, payload))
 
     def _loop(self, task: Sent) -> None:
         """Start the same id again: the saga has come back to the step."""
@@ -299,7 +306,7 @@ def _envelope(
     parameters: dict[str, Any],
     person: str | None = None,
 ) -> bytes:
-    origin = {} if person is None else {"origin": {"id": person}}
+    origin = {} if person is None else {"origin": {"id": person}, "claims": {"roles": [ADMIN]}}
     return _encode(
         {
             "requestMeta": {"id": f"r-{identity}", **origin},

@@ -74,8 +74,8 @@ class Profile:
     poll_seconds: float = field(default=0.5)
     late_ms: int = 0
     """How late a repeat may come; 0: as soon as anything else."""
-    comments: float = 0.0
-    """How often a comment comes before a command."""
+    verbs: float = 0.0
+    """How often a verb comes before a command."""
 
 
 def profile_of(rng: Random) -> Profile:
@@ -83,7 +83,7 @@ def profile_of(rng: Random) -> Profile:
     profile = _any(rng)
     theme = rng.choice((_removals, _replacements, _restorings, _growths, _rounds, None))
     themed = profile if theme is None else theme(profile, rng)
-    return replace(themed, comments=rng.choice((0.0, 0.0, 0.3, 1.0)))
+    return replace(themed, verbs=rng.choice((0.0, 0.0, 0.3, 1.0)))
 
 
 def _removals(profile: Profile, rng: Random) -> Profile:

@@ -30,6 +30,7 @@ from tests.simulation.changelog_model import ChangelogModel
 from tests.simulation.chaos import Chaos
 from tests.simulation.group_model import Group
 from tests.simulation.listener import Listener
+from tests.simulation.load import ADMIN
 from tests.simulation.log_client import LogClient
 from tests.simulation.log_model import DEAD_LETTERS, TASKS, Broker
 from tests.simulation.profile import Profile
@@ -41,7 +42,10 @@ from tests.simulation.topic_model import KnownTopic, Topics
 def terms_of(profile: Profile) -> ProcessingSettings:
     """Return what a process is set up with."""
     policy = Policy(
-        domains={name: DomainPolicy(retention_ms=profile.retention_ms) for name in profile.domains},
+        domains={
+            name: DomainPolicy(retention_ms=profile.retention_ms, admin_role=ADMIN)
+            for name in profile.domains
+        },
         period_chunk=profile.period_chunk,
     )
     return ProcessingSettings(policy, JsonCodec(), NO_RULES, 1, 0, profile.slice_events)

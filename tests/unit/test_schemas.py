@@ -47,7 +47,7 @@ from tests.unit.actions.events import (
 )
 from tests.unit.actions.schemas import FOLDER, complaints, validator
 
-ANN: Final = {"claims": {"sub": "ann"}}
+ANN: Final = {"claims": {"sub": "ann", "roles": ["admin"]}}
 ACTIONS: Final = (*VERBS, TIMEOUT_BETWEEN)
 RENDERER: Final = Renderer(POLICY, OUTLET)
 
@@ -148,6 +148,7 @@ def everything_read(action: str) -> Reading:
         {"timeoutOn": NOW},
         {"meta": {"domain": "nope"}},
         {"text": "a comment"},
+        {"user": "bob", "roles": "clerk"},
         {"enrichPath": "taskId", "fromTimePath": "from", "toTimePath": "to"},
     )
     for parts in sent:

@@ -99,7 +99,13 @@ def _callers(config: Config) -> Iterator[Problem]:
 
 def _domain(rules: Domain) -> DomainPolicy:
     kept = rules.retention_seconds if rules.on_proceed == "update" else None
-    return DomainPolicy((kept or 0) * 1000, rules.check_roles, rules.trust_payload)
+    return DomainPolicy(
+        (kept or 0) * 1000,
+        rules.check_roles,
+        rules.trust_payload,
+        rules.admin_role,
+        rules.completion == "anyone-eligible",
+    )
 
 
 def _split(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

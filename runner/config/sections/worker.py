@@ -11,6 +11,7 @@ from runner.config.values import CollectorUrl, Host
 _HUNDRED_YEARS_SECONDS: Final = 3_153_600_000
 
 OnProceed = Literal["update", "delete"]
+Completion = Literal["owner", "anyone-eligible"]
 
 
 class Domain(Section):
@@ -34,6 +35,21 @@ class Domain(Section):
         description=(
             "Whether payload.user names the caller, as a whole, where requestMeta names neither user nor "
             "roles. Anyone can write the payload: only behind a gateway that checks it."
+        ),
+    )
+
+    admin_role: str | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "Role of those who may assign tasks, and release and comment on those of others; null: nobody."
+        ),
+    )
+    completion: Completion = Field(
+        default="owner",
+        description=(
+            "Who may finish a task that somebody has claimed or was assigned: owner, or anyone-eligible "
+            "(the owner, its user and its roles)."
         ),
     )
 

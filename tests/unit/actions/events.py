@@ -32,9 +32,10 @@ HOUR: Final = 3_600_000
 
 POLICY: Final = Policy(
     domains={
-        "orders": DomainPolicy(),
+        "orders": DomainPolicy(admin_role="admin"),
         "unchecked": DomainPolicy(check_roles=False),
         "trusting": DomainPolicy(trust_payload=True),
+        "shared": DomainPolicy(admin_role="admin", anyone_eligible_completes=True),
         "brief": DomainPolicy(retention_ms=0),
     },
     deployment="eu",

@@ -111,6 +111,9 @@ def test_these_are_the_actions() -> None:
         "TimeoutTask",
         "TimeoutBetween",
         "CommentTask",
+        "ClaimTask",
+        "ReleaseTask",
+        "AssignTask",
     }
 
 
