@@ -67,7 +67,9 @@ class LoopObserver(Protocol):
 class BatchProcessor(Protocol):
     """Steps 2 to 5 of the loop: a batch is decoded, decided and applied."""
 
-    def run(self, batch: Batch, runs: Mapping[int, int], phase_ended: PhaseEnded, send: Send) -> BatchResult:
+    def run(
+        self, batch: Batch, poison_runs: Mapping[int, int], phase_ended: PhaseEnded, send: Send
+    ) -> BatchResult:
         """Return the result to deliver besides what was sent; TransientError: nothing may be delivered."""
         ...
 

@@ -56,16 +56,16 @@ class Process:
     def run(
         self,
         batch: Batch,
-        runs: Mapping[int, int],
+        poison_runs: Mapping[int, int],
         phase_ended: PhaseEnded = lambda _: None,
         send: Send | None = None,
     ) -> BatchResult:
         """Return the result of a batch, applied, with the messages that ``send`` has not sent yet.
 
-        ``runs`` are the consecutive poison messages before the batch, by home. Raises StoreUnavailable,
-        Superseded, or an error of ``send``: nothing of the batch may be delivered then.
+        ``poison_runs`` are the consecutive poison messages before the batch, by home. Raises
+        StoreUnavailable, Superseded, or an error of ``send``: nothing of the batch may be delivered then.
         """
-        batch_state = BatchState(batch, runs, self._settings.poison_limit)
+        batch_state = BatchState(batch, poison_runs, self._settings.poison_limit)
         all_items: list[InFlight] = []
         result = BatchResult(all_items)
         budget = self._settings.budget(self._ticker)

@@ -88,13 +88,13 @@ class InputProcess:
     def run(
         self,
         batch: Batch,
-        runs: Mapping[int, int],
+        poison_runs: Mapping[int, int],
         phase_ended: PhaseEnded = lambda _: None,
         send: Send | None = None,
     ) -> BatchResult:
         """Return the events and dead letters of a batch; StoreUnavailable if Redis does not answer."""
         del send  # all messages are sent at the end: a batch is processed quickly
-        batch_state = BatchState(batch, runs, self._settings.poison_limit)
+        batch_state = BatchState(batch, poison_runs, self._settings.poison_limit)
         items = [
             InFlight(message, Source(0, message.partition, message.offset)) for message in batch.messages
         ]
