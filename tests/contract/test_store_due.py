@@ -1,4 +1,4 @@
-"""What a sweep and a TimeoutBetween pass see of the deadline indexes."""
+"""What timers and a TimeoutBetween pass see of the deadline indexes."""
 
 from collections.abc import Iterable, Iterator
 

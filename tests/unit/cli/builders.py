@@ -1,4 +1,4 @@
-"""Records and sightings for the tests of the command line."""
+"""Records and messages for the tests of the command line."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from runner.errors import SchemasUnavailable
 from runner.kafka.codecs import Codecs, build_codecs
 from runner.kafka.schema_registry import SchemaRegistry
 from runner.kafka.topic_message import TopicMessage, described
-from tests.unit.worker.test_schema_registry import AWAY, ScriptedClient
+from tests.unit.kafka.test_schema_registry import AWAY, ScriptedClient
 
 EVENT = {"requestMeta": {"id": "r"}, "eventMeta": {"action": "StartTask"}, "payload": {"a": 1}}
 

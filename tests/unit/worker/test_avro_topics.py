@@ -18,9 +18,9 @@ from runner.envelope.codec import Codec, JsonCodec
 from runner.kafka.schema_registry import SchemaRegistry
 from runner.kafka.topics import KafkaTopicCatalog
 from runner.worker.components import LoopLimits
+from tests.unit.kafka.test_schema_registry import AWAY, ScriptedClient, ours
 from tests.unit.worker.input_topics.bench import input_process
 from tests.unit.worker.rig import DEAD_LETTERS, MINUTE, Harness, Worker, batch, event, topics
-from tests.unit.worker.test_schema_registry import AWAY, ScriptedClient, ours
 
 JSON: Final = JsonCodec()
 UNSEEN: Final = 77

@@ -138,7 +138,7 @@ def test_a_deadline_the_estimate_of_the_time_has_not_reached_does_not_overtake_a
     assert bench.due() == []
     bench.start(*range(40))
     bench.ticker.advance(0.005)
-    # The store is ahead of the estimate by now: while the sweep is asked, time goes on.
+    # The store is ahead of the estimate by now: while the index is asked, time goes on.
     bench.faults.before("store.due", lambda: bench.ticker.advance(0.05))
     sent = bench.drained()
     assert deadlines(sent) == list(range(40))
