@@ -56,12 +56,9 @@ class TopicCatalog(Protocol):
 
     def encode(self, stream: str, sections: Sections) -> bytes:
         """Return the value of a message in the encoding of a topic."""
-        ...
 
     def limit_bytes(self, stream: str) -> int | None:
         """Return the largest message that a topic takes, in bytes; None where there is no such topic."""
-        ...
 
     def partition(self, stream: str, request_id: str) -> int | None:
         """Return the partition of a response; None leaves it to the hash of the key."""
-        ...

@@ -82,7 +82,6 @@ class ComparedStore(ListableStore, Protocol):
 
     def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
         """Return the moments of index entries; None where there is no such entry."""
-        ...
 
 
 class GrowingChangelog(ChangelogReader, Protocol):
@@ -90,7 +89,6 @@ class GrowingChangelog(ChangelogReader, Protocol):
 
     def extend(self) -> None:
         """Move the end of reading to the present end of the partition."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,15 +51,12 @@ class ChangelogMessages(Protocol):
 
     def changed(self, record: Record) -> OutgoingMessage:
         """Return the message of start and state."""
-        ...
 
     def part(self, record: Record, name: str, value: bytes | None, source: str) -> OutgoingMessage:
         """Return the message of another part."""
-        ...
 
     def tombstone(self, key: TaskKey, part: str = "") -> OutgoingMessage:
         """Return a message without a value."""
-        ...
 
 
 @dataclass(slots=True)

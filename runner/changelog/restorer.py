@@ -57,15 +57,12 @@ class ChangelogReader(Protocol):
 
     def begin(self, shard: int) -> None:
         """Start at the first message of a partition; reading ends at its present end."""
-        ...
 
     def read(self) -> Sequence[ChangelogRecord] | None:
         """Return the next messages, none while a transaction is open; None once the end is reached."""
-        ...
 
     def close(self) -> None:
         """Close the clients; ``begin`` may follow and opens others."""
-        ...
 
 
 class RestoreObserver(Protocol):
@@ -73,15 +70,12 @@ class RestoreObserver(Protocol):
 
     def restoring(self, shards_left: int, records: int) -> None:
         """Restoring goes on: so many shards are left, so many records were written."""
-        ...
 
     def restored(self, records: int) -> None:
         """Restoring is done."""
-        ...
 
     def not_restored(self) -> None:
         """Restoring was cancelled: the homes were revoked, or restoring begins again."""
-        ...
 
 
 class Group(Protocol):
@@ -89,11 +83,9 @@ class Group(Protocol):
 
     def committed(self, partitions: Collection[int]) -> Mapping[int, int | None]:
         """Return the group's committed offsets; None where there is none."""
-        ...
 
     def homes(self) -> int:
         """Return the number of home partitions."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ class Records(Protocol):
 
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         """Return the records; StoreUnavailable if there is no answer."""
-        ...
 
 
 class Homes:

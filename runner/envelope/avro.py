@@ -52,11 +52,9 @@ class Schemas(Protocol):
 
         Raises PoisonError UNKNOWN_SCHEMA or SCHEMA_MISMATCH, and TransientError where there is no answer.
         """
-        ...
 
     def own_id(self, subject: str) -> int:
         """Return the id of our own schema under a subject; TransientError or FatalError without one."""
-        ...
 
 
 class AvroCodec:

@@ -34,7 +34,6 @@ class Codec(Protocol):
 
     def prepare(self) -> None:
         """Get all that ``encode`` needs; TransientError or FatalError where that fails."""
-        ...
 
     def to_json(self, value: bytes) -> bytes:
         """Return the value as JSON, to be decoded by ``JsonCodec``.
@@ -42,11 +41,9 @@ class Codec(Protocol):
         Raises PoisonError for bytes that are nothing of the kind, and TransientError where somebody
         has to be asked what they mean and does not answer.
         """
-        ...
 
     def encode(self, sections: Sections) -> bytes:
         """Return the bytes of an envelope with these sections."""
-        ...
 
 
 class JsonCodec:

@@ -40,7 +40,6 @@ class Polled(Protocol):
 
     def poll(self, timeout: float) -> Any:
         """Serve callbacks."""
-        ...
 
 
 class LastError:

@@ -29,8 +29,6 @@ class AssignmentListener(Protocol):
 
     def assigned(self, partitions: Collection[int]) -> None:
         """This worker owns these partitions from now on; nothing is read before ``read_from``."""
-        ...
 
     def revoked(self, partitions: Collection[int]) -> None:
         """This worker no longer owns these partitions."""
-        ...

@@ -31,7 +31,6 @@ class GroupOffsets(Protocol):
 
     def committed(self, partitions: Collection[int]) -> Mapping[int, int | None]:
         """Return the committed offsets. Raises LogUnavailable."""
-        ...
 
 
 class KnownOffsets(Protocol):
@@ -39,15 +38,12 @@ class KnownOffsets(Protocol):
 
     def committed(self, incarnation: int) -> dict[int, int]:
         """Return the committed offsets by partition; EARLIEST: nothing is committed yet."""
-        ...
 
     def add_homes(self, incarnation: int, homes: int) -> None:
         """Store the number of partitions of the topic; nothing is committed of new ones."""
-        ...
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         """Return the fences: offsets below which everything is committed, where known."""
-        ...
 
 
 def start_offsets(

@@ -38,19 +38,15 @@ class Client(Protocol):
 
     def get_schema(self, schema_id: int) -> Any:
         """Return the schema of an id."""
-        ...
 
     def register_schema(self, subject_name: str, schema: Any) -> int:
         """Return the id of a schema, new or known."""
-        ...
 
     def lookup_schema(self, subject_name: str, schema: Any) -> Any:
         """Return a schema as it is registered."""
-        ...
 
     def close(self) -> None:
         """End its connections."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

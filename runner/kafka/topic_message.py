@@ -96,7 +96,6 @@ class Messages(Protocol):
 
     def next(self, timeout_seconds: float) -> TopicMessage | None:
         """Return the next message, waiting at most so long; None if there was none."""
-        ...
 
 
 def read_message(message: Message, codec: Codec = _JSON) -> TopicMessage:

@@ -251,30 +251,24 @@ class Store(Protocol):
     @property
     def shards(self) -> int:
         """Number of shards; fixed for the life of a key space."""
-        ...
 
     def open(self, ownership: Ownership) -> Opened:
         """Compare, or write, the owner of the key space. A new topic id is a new incarnation."""
-        ...
 
     def exists(self) -> bool:
         """Whether the key space has been opened before."""
-        ...
 
     def homes(self) -> int:
         """Return the number of home partitions of the key space; it only grows."""
-        ...
 
     def add_homes(self, incarnation: int, homes: int) -> None:
         """Raise the number of home partitions to ``homes``; the new ones have nothing committed.
 
         Known homes do not change. No effect where the key space is gone or of another incarnation.
         """
-        ...
 
     def ping(self) -> None:
         """Return if the store answers."""
-        ...
 
     def load(
         self,
@@ -289,44 +283,35 @@ class Store(Protocol):
         ``parts`` names the parts of records that are read beside start, state and life.
         With ``completeness``, StoreLost unless the shards are known to hold every committed change.
         """
-        ...
 
     def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
         """Apply each call atomically, in order; return one verdict for each."""
-        ...
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
         """Return the due entries of each index, at most ``limit``, by the clock of the store."""
-        ...
 
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
         """Return up to ``limit`` entries (member, epoch ms) of each index from its cursor on."""
-        ...
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
         """Raise the last timeout of the domains; a lower value has no effect."""
-        ...
 
     def last_timeout(self, domain: str) -> int | None:
         """Return the end of the last TimeoutBetween pass of a domain, epoch ms."""
-        ...
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
         """Raise the offsets known to be committed, by partition; lower values have no effect."""
-        ...
 
     def committed(self, incarnation: int) -> dict[int, int]:
         """Return the offsets known to be committed, by partition; -1: none yet."""
-        ...
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
         """Return the fence of each of these homes, the highest of any shard; homes without one are left out.
 
         Events below the fence are committed, even if no worker has recorded that (``note_committed``).
         """
-        ...
 
 
 class RestorableStore(Store, Protocol):
@@ -337,14 +322,12 @@ class RestorableStore(Store, Protocol):
 
     def add_homes(self, incarnation: int, homes: int) -> None:
         """Raise the number of home partitions; known homes do not change."""
-        ...
 
     def bind_server(self) -> bool:
         """Bind reads and changes to the server that answers now; any other server is StoreLost from now on.
 
         Return whether it is another server than before: its content may be older.
         """
-        ...
 
     def shards_behind(self, incarnation: int, base_offsets: Mapping[int, int]) -> list[tuple[int, int]]:
         """Return (shard, home) wherever the applied offset of a home lies below its base offset.
@@ -352,7 +335,6 @@ class RestorableStore(Store, Protocol):
         Where the topic was made again, a home without an applied offset is always behind: tasks of the
         earlier topic may be gone although nothing of the home is committed.
         """
-        ...
 
     def pending_tokens(self, homes: Collection[int], shard_token: str) -> Mapping[int, str]:
         """Return the shard token of each shard in which one of these homes is not verified.
@@ -360,17 +342,14 @@ class RestorableStore(Store, Protocol):
         A shard without a token on this server gets ``shard_token``, which must be new. A token that is
         unchanged later proves that the shard lost nothing since, and that no restoring began.
         """
-        ...
 
     def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
         """Mark homes, of ``of`` in all, as verified; no effect in shards whose token has changed."""
-        ...
 
     def index_entries(
         self, shard: int, home: int, domains: Collection[str], limit: int
     ) -> list[tuple[Index, str]]:
         """Return up to ``limit`` index entries of a home in a shard; empty: no task of the home is there."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,21 +35,17 @@ class ListableStore(Protocol):
     @property
     def shards(self) -> int:
         """Number of shards."""
-        ...
 
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
         """Return up to ``limit`` entries (member, epoch ms) of each index from its cursor on."""
-        ...
 
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         """Return the record of each key as stored, without further parts; None where there is none."""
-        ...
 
     def whole_records(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         """Return the same with all their parts."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

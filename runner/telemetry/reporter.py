@@ -25,11 +25,9 @@ class Tracer(Protocol):
 
     def phase_ended(self, part: str) -> None:
         """A phase of the loop ended."""
-        ...
 
     def processed(self, result: BatchResult) -> None:
         """A batch was committed: the phases since the last poll are its own."""
-        ...
 
 
 class Reporter:

@@ -35,7 +35,6 @@ class ShardedStore(Store, Protocol):
 
     def shard(self, task_id: str) -> int:
         """Return the shard of an id."""
-        ...
 
 
 class Attempts:

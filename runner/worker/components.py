@@ -37,31 +37,24 @@ class LoopObserver(Protocol):
 
     def phase_ended(self, part: str) -> object:
         """A phase of the loop ended."""
-        ...
 
     def processed(self, batch: Batch, result: BatchResult, timers: int, seconds: float) -> None:
         """A batch and its timers were committed; ``seconds`` is the time of the delivery."""
-        ...
 
     def delivered(self) -> None:
         """Kafka has committed a transaction."""
-        ...
 
     def aborted(self, error: TransientError) -> None:
         """A batch was aborted; its events are redelivered."""
-        ...
 
     def recovered(self) -> None:
         """The store answers again, and reading goes on."""
-        ...
 
     def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
         """The set of open homes, or of paused ones, changed."""
-        ...
 
     def paused(self, home: int, reason: str) -> None:
         """A home was paused."""
-        ...
 
 
 class BatchProcessor(Protocol):
@@ -71,11 +64,9 @@ class BatchProcessor(Protocol):
         self, batch: Batch, poison_runs: Mapping[int, int], phase_ended: PhaseEnded, send: Send
     ) -> BatchResult:
         """Return the result to deliver besides what was sent; TransientError: nothing may be delivered."""
-        ...
 
     def prefetch(self, messages: Sequence[Message]) -> Step:
         """Return the step that decodes these messages ahead of their batch; it has no effects."""
-        ...
 
 
 class Positions(KnownOffsets, Protocol):
@@ -83,11 +74,9 @@ class Positions(KnownOffsets, Protocol):
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
         """Store committed offsets."""
-        ...
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
         """Raise the end of the last TimeoutBetween pass of these domains, epoch ms."""
-        ...
 
 
 class RequestsTopic(Protocol):
@@ -98,7 +87,6 @@ class RequestsTopic(Protocol):
 
         Where that is not known it is found out; ask again.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +107,21 @@ class Duty(Protocol):
     @property
     def phase(self) -> str:
         """The phase that its time counts to."""
-        ...
 
     def assign(self, homes: Collection[int], paused: Collection[int]) -> None:
         """Own exactly these homes; the paused ones among them decide nothing."""
-        ...
 
     def wait_ms(self) -> int | None:
         """Return the ms until something is due; None: the loop need not wake up for it."""
-        ...
 
     def due(self, now: Round) -> Sequence[OutgoingMessage]:
         """Do what is due between two batches; return messages to be committed with the next one."""
-        ...
 
     def committed(self, result: BatchResult) -> None:
         """A batch was committed, and the messages of ``due`` with it."""
-        ...
 
     def aborted(self) -> None:
         """Messages of ``due`` may not have been committed."""
-        ...
 
 
 class Guard(Protocol):
@@ -148,19 +130,15 @@ class Guard(Protocol):
     @property
     def is_busy(self) -> bool:
         """Whether something is being restored."""
-        ...
 
     def verify(self, positions: Mapping[int, int]) -> bool:
         """Whether the store holds all that was committed of these homes; if not, restore one step of it."""
-        ...
 
     def cancel(self) -> None:
         """Restore nothing more of what ``verify`` has begun; no effect if nothing is being restored."""
-        ...
 
     def renewed(self) -> bool:
         """Whether the store was replaced or restored since the last call."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

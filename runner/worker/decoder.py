@@ -225,11 +225,9 @@ class Decisions(Protocol):
     @property
     def shards(self) -> int:
         """Number of shards."""
-        ...
 
     def shard(self, task_id: str) -> int:
         """Return the shard of an id."""
-        ...
 
     def load(
         self,
@@ -238,7 +236,6 @@ class Decisions(Protocol):
         completeness: Completeness | None = None,
     ) -> Loaded:
         """Return records and kept decisions of events."""
-        ...
 
 
 def honour_kept_decisions(

@@ -31,7 +31,6 @@ class Delivery(Protocol):
 
     def send(self, messages: Sequence[OutgoingMessage]) -> None:
         """Send messages; they are confirmed by ``finish``."""
-        ...
 
     def finish(
         self,
@@ -44,11 +43,9 @@ class Delivery(Protocol):
 
         ``meanwhile`` must not touch the log.
         """
-        ...
 
     def abort(self) -> None:
         """Abort what was sent of the present batch, as far as the mode can."""
-        ...
 
 
 DeliveryMode: TypeAlias = Callable[[LogWriter], Delivery]

@@ -20,31 +20,24 @@ class LogWriter(Protocol):
 
     def begin(self) -> None:
         """Open a transaction."""
-        ...
 
     def produce(self, message: OutgoingMessage) -> None:
         """Send a message, inside the transaction if one is open."""
-        ...
 
     def send_offsets(self, offsets: Mapping[int, int], group_metadata: Any) -> None:
         """Put the next offsets to read into the transaction."""
-        ...
 
     def commit(self) -> None:
         """Commit the transaction; return once the commit is confirmed."""
-        ...
 
     def abort(self) -> None:
         """Abort the transaction; ``read_committed`` readers never see its messages."""
-        ...
 
     def flush(self) -> None:
         """Return once everything produced outside a transaction is acknowledged."""
-        ...
 
     def commit_offsets(self, offsets: Mapping[int, int]) -> None:
         """Commit offsets outside a transaction (at least once)."""
-        ...
 
 
 class EventLog(GroupOffsets, Protocol):
@@ -53,31 +46,24 @@ class EventLog(GroupOffsets, Protocol):
     @property
     def writer(self) -> LogWriter:
         """The writing side."""
-        ...
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return the messages at hand, waiting for the first; runs rebalance callbacks."""
-        ...
 
     def read_from(self, positions: Mapping[int, int]) -> dict[int, int]:
         """Begin reading newly assigned partitions at these offsets (-1: the earliest kept).
 
         Returns the offsets, with -1 replaced.
         """
-        ...
 
     def rewind(self, positions: Mapping[int, int]) -> None:
         """Read these partitions again from these offsets."""
-        ...
 
     def pause(self, partitions: Collection[int]) -> None:
         """Give no more messages of these partitions until ``resume``, or until they are revoked."""
-        ...
 
     def resume(self, partitions: Collection[int]) -> None:
         """Give messages of these partitions again."""
-        ...
 
     def group_metadata(self) -> Any:
         """Return the group metadata of the last poll, which proves membership; None: not a member now."""
-        ...

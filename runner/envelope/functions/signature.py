@@ -38,23 +38,18 @@ class Evaluation(Protocol):
 
     def spend(self, units: int) -> None:
         """Note work before it is done; raises where the search has done too much."""
-        ...
 
     def measure(self, value: Json) -> None:
         """Spend the whole size of a value, with all that lies in it."""
-        ...
 
     def search(self, expression: str, value: Json) -> Json:
         """Evaluate another expression on the account of this search; Misuse where it is wrong."""
-        ...
 
     def given_ms(self) -> int:
         """Return when the event was sent, epoch ms; Misuse where that is not known."""
-        ...
 
     def random_bytes(self) -> bytes:
         """Return 20 bytes unique to this call, and the same when the event is redelivered."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,9 @@ class Connection(Protocol):
 
         ``commands`` may be a generator. If the generator raises, the commands before may have been sent.
         """
-        ...
 
     def run_on_masters(self, arguments: tuple[Any, ...]) -> list[Any]:
         """Send one command without keys to every master; return the answers."""
-        ...
 
     def close(self) -> None:
         """Close every connection."""
-        ...

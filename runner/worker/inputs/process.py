@@ -43,7 +43,6 @@ class RecordLookup(Protocol):
 
     def load(self, incarnation: int, reads: Sequence[tuple[TaskKey, Source]]) -> Loaded:
         """Return the records of these tasks, in one round trip; StoreUnavailable."""
-        ...
 
 
 @dataclass(slots=True)
