@@ -49,7 +49,6 @@ class Renderer:
 
     @property
     def topics(self) -> TopicCatalog:
-        """Topic catalog of the messages."""
         return self._topics
 
     def status(self, outcome: Outcome) -> str:

@@ -71,8 +71,7 @@ class RestoreObserver(Protocol):
     def restoring(self, shards_left: int, records: int) -> None:
         """Restoring goes on: so many shards are left, so many records were written."""
 
-    def restored(self, records: int) -> None:
-        """Restoring is done."""
+    def restored(self, records: int) -> None: ...
 
     def not_restored(self) -> None:
         """Restoring was cancelled: the homes were revoked, or restoring begins again."""
@@ -84,8 +83,7 @@ class Group(Protocol):
     def committed(self, partitions: Collection[int]) -> Mapping[int, int | None]:
         """Return the group's committed offsets; None where there is none."""
 
-    def homes(self) -> int:
-        """Return the number of home partitions."""
+    def homes(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,6 @@ class Restorer:
 
     @property
     def is_busy(self) -> bool:
-        """Whether shards are being restored."""
         return bool(self._pending)
 
     def bind_server(self) -> None:
@@ -164,7 +161,6 @@ class Restorer:
         self._is_renewed = self._store.bind_server() or self._is_renewed
 
     def renewed(self) -> bool:
-        """Whether the store was replaced or restored since the last call."""
         renewed, self._is_renewed = self._is_renewed, False
         return renewed
 
@@ -268,7 +264,6 @@ class Restorer:
         self._apply_call(self._restore_call(shard, Phase.WRITE, {home: changes}, entries))
 
     def _stored_records(self, keys: Sequence[tuple[TaskKey, int]]) -> Mapping[TaskKey, Record | None]:
-        """Return the stored records of these keys."""
         reads = [(key, Source(self._incarnation, home, -1)) for key, home in keys]
         return self._store.load(self._incarnation, reads).records
 

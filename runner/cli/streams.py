@@ -29,12 +29,10 @@ class _Output(io.TextIOWrapper):
     """Standard output, whose failures cannot be taken for those of any other file."""
 
     def write(self, text: str, /) -> int:
-        """Write, or raise OutputFailed."""
         with _named():
             return super().write(text)
 
     def flush(self) -> None:
-        """Flush, or raise OutputFailed."""
         with _named():
             super().flush()
 
@@ -43,13 +41,11 @@ class _Errors(io.TextIOWrapper):
     """Standard error: a failure to write is ignored, since only the exit code can still tell of it."""
 
     def write(self, text: str, /) -> int:
-        """Write, if that is possible."""
         with suppress(OSError):
             return super().write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush, if that is possible."""
         with suppress(OSError):
             super().flush()
 

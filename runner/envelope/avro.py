@@ -84,7 +84,6 @@ class AvroCodec:
         return _read(value, _BODY_AT, self._own, self._own)
 
     def encode(self, sections: Sections) -> bytes:
-        """Return the bytes of an envelope with these sections."""
         return MARKER + self._fingerprint + _written(sections, self._own)
 
 

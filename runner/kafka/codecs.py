@@ -26,7 +26,6 @@ class Codecs:
     registry: SchemaRegistry | None = None
 
     def of(self, topic: str) -> Codec:
-        """Return the codec of a topic."""
         return self.by_topic.get(topic, self.default)
 
     def prepare(self) -> None:
@@ -43,7 +42,6 @@ class Codecs:
             self.registry.ping()
 
     def close(self) -> None:
-        """End what is open to the registry."""
         if self.registry is not None:
             self.registry.close()
 

@@ -134,12 +134,10 @@ class KafkaLog:
             self._read.discard(place.partition)
 
     def pause(self, partitions: Collection[int]) -> None:
-        """Give no more messages of these partitions."""
         ours = self._places(dict.fromkeys(self._assigned.intersection(partitions), 0))
         self._guarded(lambda: self._consumer.pause(ours))
 
     def resume(self, partitions: Collection[int]) -> None:
-        """Give messages of these partitions again."""
         ours = self._places(dict.fromkeys(self._assigned.intersection(partitions), 0))
         self._guarded(lambda: self._consumer.resume(ours))
 

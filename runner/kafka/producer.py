@@ -138,7 +138,6 @@ class KafkaWriter:
             raise LogUnavailable(f"{left} messages were not acknowledged in time")
 
     def commit_offsets(self, offsets: Mapping[int, int]) -> None:
-        """Commit offsets by themselves."""
         self._guarded(lambda: self._commit_places(self._places(offsets)))
 
     def _queue(self, message: OutgoingMessage) -> None:

@@ -36,17 +36,14 @@ PATIENCE_SECONDS: Final = 10.0
 class Client(Protocol):
     """The part of confluent-kafka's SchemaRegistryClient that is used."""
 
-    def get_schema(self, schema_id: int) -> Any:
-        """Return the schema of an id."""
+    def get_schema(self, schema_id: int) -> Any: ...
 
     def register_schema(self, subject_name: str, schema: Any) -> int:
         """Return the id of a schema, new or known."""
 
-    def lookup_schema(self, subject_name: str, schema: Any) -> Any:
-        """Return a schema as it is registered."""
+    def lookup_schema(self, subject_name: str, schema: Any) -> Any: ...
 
-    def close(self) -> None:
-        """End its connections."""
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,6 @@ class SchemaRegistry:
         return known
 
     def own_id(self, subject: str) -> int:
-        """Return the id of our schema under a subject; SchemasUnavailable or FatalError without one."""
         ours = _schema(avro_schema.text())
         if self._register:
             return self._answer(lambda: self._client.register_schema(subject, ours), subject)
@@ -97,7 +93,6 @@ class SchemaRegistry:
             self._answer_for(self._unreachable_id)
 
     def close(self) -> None:
-        """End the connections."""
         self._client.close()
 
     def _answer_for(self, schema_id: int) -> WriterSchema | _SchemaRefusal:

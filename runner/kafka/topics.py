@@ -71,11 +71,9 @@ class KafkaTopicCatalog:
         self._by_suffix = by_suffix
 
     def encode(self, stream: str, sections: Sections) -> bytes:
-        """Return the value in the encoding of that topic."""
         return self._codecs.get(stream, self._default).encode(sections)
 
     def limit_bytes(self, stream: str) -> int | None:
-        """Return the largest message of that topic; None: there is no such topic."""
         topic = self.cluster.topics.get(stream)
         return None if topic is None else topic.limit_bytes
 
@@ -113,7 +111,6 @@ class TopicWatch:
         """Why the worker must exit; None while all is well."""
 
     def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
 
     def has_home(self, partition: int) -> bool:

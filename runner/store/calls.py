@@ -320,9 +320,6 @@ class RestorableStore(Store, Protocol):
     A shard keeps the applied offset of each home, and the homes that are verified on this server.
     """
 
-    def add_homes(self, incarnation: int, homes: int) -> None:
-        """Raise the number of home partitions; known homes do not change."""
-
     def bind_server(self) -> bool:
         """Bind reads and changes to the server that answers now; any other server is StoreLost from now on.
 

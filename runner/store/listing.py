@@ -33,8 +33,7 @@ class ListableStore(Protocol):
     """Store whose tasks can be listed."""
 
     @property
-    def shards(self) -> int:
-        """Number of shards."""
+    def shards(self) -> int: ...
 
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int

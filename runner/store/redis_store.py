@@ -70,7 +70,10 @@ _UNDONE: Final[Sequence[tuple[Any, ...]]] = (("HSET", "a", "b"), ("DEL",))
 
 
 class RedisStore:
-    """The Store Protocol over a connection to Redis; for one thread."""
+    """The Store Protocol over a connection to Redis; for one thread.
+
+    A method takes one round trip, with one script call per shard, unless it says otherwise.
+    """
 
     def __init__(self, connection: Connection, prefix: str = "runner", shards: int = 16) -> None:
         """Keep a connection; no command is sent before the first call."""
@@ -91,11 +94,9 @@ class RedisStore:
 
     @property
     def shards(self) -> int:
-        """Number of shards."""
         return self._keys.shards
 
     def shard(self, task_id: str) -> int:
-        """Return the shard of an id."""
         return self._keys.shard(task_id)
 
     def ping(self) -> None:
@@ -110,7 +111,6 @@ class RedisStore:
         self._run([Command(("TIME",), key) for key in keys])
 
     def exists(self) -> bool:
-        """Whether the key space has been opened before."""
         return bool(self._send_one("EXISTS", self._keys.owner))
 
     def open(self, ownership: Ownership) -> Opened:
@@ -137,11 +137,9 @@ class RedisStore:
         return Opened(answer[1], created=bool(answer[2]))
 
     def homes(self) -> int:
-        """Return the number of home partitions of the key space."""
         return int(self._send_one("HGET", self._keys.owner, "partitions") or 0)
 
     def add_homes(self, incarnation: int, homes: int) -> None:
-        """Raise the number of home partitions; no effect for another incarnation."""
         self._call(self._add_homes, [([self._keys.owner, self._keys.committed], [incarnation, homes])])
 
     def change_changelog(self, before: str, after: str) -> str:
@@ -185,7 +183,6 @@ class RedisStore:
         return True
 
     def shards_behind(self, incarnation: int, base_offsets: Mapping[int, int]) -> list[tuple[int, int]]:
-        """Return (shard, home) wherever an applied offset lies below its base offset, in one round trip."""
         places = [(shard, home) for home in base_offsets for shard in range(self.shards)]
         names = [self._keys.home(*place) for place in places]
         commands = [
@@ -200,13 +197,11 @@ class RedisStore:
         ]
 
     def pending_tokens(self, homes: Collection[int], shard_token: str) -> dict[int, str]:
-        """Return the tokens of the shards in which one of these homes is not verified, in one round trip."""
         calls = [([self._keys.verified(shard)], [shard_token, *homes]) for shard in range(self.shards)]
         answers = self._call(self._pending_tokens, calls)
         return {shard: token.decode() for shard, token in enumerate(answers) if token is not None}
 
     def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
-        """Mark homes as verified: one script call per shard, in one round trip."""
         calls = [
             ([self._keys.verified(shard)], [shard_token, of, *homes])
             for shard, shard_token in shard_tokens.items()
@@ -216,7 +211,6 @@ class RedisStore:
     def index_entries(
         self, shard: int, home: int, domains: Collection[str], limit: int
     ) -> list[tuple[Index, str]]:
-        """Return some index entries of a home in a shard, in one round trip."""
         indexes = [Index(kind, domain, shard, home) for kind in IndexKind for domain in domains]
         ranges = self.entries(dict.fromkeys(indexes, IndexCursor()), None, limit)
         return [(index, member) for index in indexes for member, _ in ranges[index]][:limit]
@@ -229,7 +223,6 @@ class RedisStore:
         on_wait: OnWait = idle,
         parts: Mapping[TaskKey, Collection[str]] = NO_READS,
     ) -> Loaded:
-        """Return records and kept decisions: one script call per shard, in one round trip."""
         if not reads:
             seconds, micros = self._run([Command(("TIME",), self._keys.committed)])[0]
             return Loaded(int(seconds) * 1000 + int(micros) // 1000, {}, {})
@@ -254,14 +247,12 @@ class RedisStore:
         return Loaded(max(answer[0] for answer in answers), records, kept, shard_tokens)
 
     def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
-        """Apply each call: one script call for each, in one round trip."""
         if not calls:
             return []
         answers = self._call(self._apply, (apply_arguments(call, self._keys) for call in calls), on_wait)
         return [Verdict(answer.decode()) for answer in answers]
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
-        """Return the due entries of each index: one script call per shard, in one round trip."""
         shards: dict[int, list[Index]] = defaultdict(list)
         for index in indexes:
             shards[index.shard].append(index)
@@ -274,23 +265,19 @@ class RedisStore:
         return Due(max((answer[0] for answer in answers), default=0), due)
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
-        """Raise the last timeout of the domains."""
         pairs = [part for domain in domains for part in (to_ms, domain)]
         if pairs:
             self._send_one("ZADD", self._keys.timeouts, "GT", *pairs)
 
     def last_timeout(self, domain: str) -> int | None:
-        """Return the end of the last pass."""
         return _ms(self._send_one("ZSCORE", self._keys.timeouts, domain))
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
-        """Raise the offsets known to be committed."""
         pairs = [part for p, offset in offsets.items() for part in (offset, f"{incarnation}/{p}")]
         if pairs:
             self._send_one("ZADD", self._keys.committed, "GT", *pairs)
 
     def committed(self, incarnation: int) -> dict[int, int]:
-        """Return the offsets known to be committed."""
         answer = self._send_one("ZRANGE", self._keys.committed, 0, -1, "WITHSCORES")
         offsets = {}
         for member, offset in _pairs(answer):
@@ -300,7 +287,6 @@ class RedisStore:
         return offsets
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
-        """Return the highest fence of each of these homes in any shard, in one round trip."""
         homes = [(shard, partition) for partition in partitions for shard in range(self.shards)]
         names = [self._keys.home(*home) for home in homes]
         commands = [Command(("HMGET", name, "incarnation", "fence"), name) for name in names]
@@ -315,7 +301,6 @@ class RedisStore:
         return self.records_of([key])[0]
 
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
-        """Return records as stored, in one round trip; for the command line."""
         answers = self._task_fields((key, _CORE) for key in keys)
         return [_record(key, fields) for key, fields in zip(keys, answers, strict=True)]
 
@@ -331,14 +316,12 @@ class RedisStore:
         return records
 
     def _task_fields(self, reads: Iterable[tuple[TaskKey, Sequence[str]]]) -> list[Any]:
-        """Return fields of task hashes, in one round trip."""
         places = [(self._keys.task(key, self.shard(key.id)), fields) for key, fields in reads]
         return self._run([Command(("HMGET", name, *fields), name) for name, fields in places])
 
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
-        """Return up to ``limit`` entries of each index from its cursor on: one script call per shard."""
         shards: dict[int, list[Index]] = defaultdict(list)
         for index in cursors:
             shards[index.shard].append(index)
@@ -353,7 +336,6 @@ class RedisStore:
         return ranges
 
     def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
-        """Return the moments of index entries, in one round trip; None where there is no such entry."""
         names = [self._keys.index(index) for index, _ in entries]
         commands = [
             Command(("ZSCORE", name, member), name) for name, (_, member) in zip(names, entries, strict=True)
@@ -382,7 +364,6 @@ class RedisStore:
         return int(self._send_one("HGET", self._keys.owner, f"topic:{topic_id}") or 0)
 
     def close(self) -> None:
-        """Close the connections."""
         self._connection.close()
 
     def _everywhere(self) -> list[str]:
@@ -439,7 +420,6 @@ class RedisStore:
         return answers
 
     def _send_one(self, name: str, key: str, *arguments: Any) -> Any:
-        """Send one command and return its answer."""
         return self._run([Command((name, key, *arguments), key)])[0]
 
     def _run(

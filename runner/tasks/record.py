@@ -212,7 +212,6 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether the task is open."""
         return self.state.status is Status.OPEN
 
     @property

@@ -23,8 +23,7 @@ _log: Final = log.get("worker")
 class Tracer(Protocol):
     """Receives phases and batches of the loop; must not raise or block."""
 
-    def phase_ended(self, part: str) -> None:
-        """A phase of the loop ended."""
+    def phase_ended(self, part: str) -> None: ...
 
     def processed(self, result: BatchResult) -> None:
         """A batch was committed: the phases since the last poll are its own."""
@@ -77,7 +76,6 @@ class Reporter:
             _log.warning("not_handled", source=str(source), what=what, why=why)
 
     def delivered(self) -> None:
-        """Record that Kafka commits transactions."""
         self._refusals = 0
         self._health.set_log(up=True)
 
@@ -97,7 +95,6 @@ class Reporter:
         self._down = True
 
     def recovered(self) -> None:
-        """Log that reading goes on."""
         self._down = False
         self._health.set_store(up=True)
         self._health.set_trouble(_REGISTRY, None)
@@ -105,7 +102,6 @@ class Reporter:
         _log.info("reading_again")
 
     def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
-        """Show the open homes, and the paused ones among them."""
         if not self._open.issuperset(opened):
             # Kafka has just returned their start offsets: it may be long before there is a batch to commit.
             self.delivered()
@@ -117,7 +113,6 @@ class Reporter:
         _log.info("homes", open=sorted(opened), paused=sorted(paused))
 
     def paused(self, home: int, reason: str) -> None:
-        """Log why a home is paused."""
         _log.error("home_paused", home=home, reason=reason)
 
     def restoring(self, shards_left: int, records: int) -> None:
@@ -127,18 +122,15 @@ class Reporter:
         _log.warning("restoring", shards_left=shards_left, records=records)
 
     def restored(self, records: int) -> None:
-        """Log that Redis is complete again."""
         self.not_restored()
         self._metrics.records_restored.inc(records)
         _log.warning("restored", records=records)
 
     def not_restored(self) -> None:
-        """Show that no shard is being restored."""
         self._health.set_trouble("restoring what Redis has lost", None)
         self._metrics.shards_restoring.set(0)
 
     def removed(self, records: int) -> None:
-        """Count records that were removed after their retention."""
         self._metrics.records_removed.inc(records)
 
     def event(self, name: str, **fields: Any) -> None:

@@ -85,15 +85,12 @@ class MemoryStore:
 
     @property
     def shards(self) -> int:
-        """Number of shards."""
         return self._keys.shards
 
     def shard(self, task_id: str) -> int:
-        """Return the shard of an id."""
         return self._keys.shard(task_id)
 
     def exists(self) -> bool:
-        """Whether the store was opened before."""
         return self._owner is not None
 
     def ping(self) -> None:
@@ -119,11 +116,9 @@ class MemoryStore:
         return Opened(known, created=before is None)
 
     def homes(self) -> int:
-        """Return how many home partitions there are."""
         return 0 if self._owner is None else self._owner.partitions
 
     def add_homes(self, incarnation: int, homes: int) -> None:
-        """Raise the number of home partitions; no effect for another incarnation."""
         current = max(self._incarnations.values(), default=0)
         if self._owner is None or incarnation != current or homes <= self._owner.partitions:
             return
@@ -139,7 +134,6 @@ class MemoryStore:
         on_wait: OnWait = idle,
         parts: Mapping[TaskKey, Collection[str]] = NO_READS,
     ) -> Loaded:
-        """Return records and kept decisions."""
         on_wait()
         shard_tokens = (
             {} if completeness is None else self._require_complete(incarnation, reads, completeness)
@@ -158,7 +152,6 @@ class MemoryStore:
         return Loaded(self._now_ms(), records, kept, shard_tokens)
 
     def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
-        """Apply each call."""
         on_wait()
         return [self.apply_shard(call) for call in calls]
 
@@ -188,7 +181,6 @@ class MemoryStore:
         return False
 
     def shards_behind(self, incarnation: int, base_offsets: Mapping[int, int]) -> list[tuple[int, int]]:
-        """Return (shard, home) wherever an applied offset lies below the base offset."""
         return [
             (shard, home)
             for home, base_offset in base_offsets.items()
@@ -198,7 +190,6 @@ class MemoryStore:
         ]
 
     def pending_tokens(self, homes: Collection[int], shard_token: str) -> dict[int, str]:
-        """Return the shard tokens of the shards in which not all of these homes are verified."""
         shards = {
             shard: self._verified.setdefault(shard, _Verified(shard_token)) for shard in range(self.shards)
         }
@@ -209,7 +200,6 @@ class MemoryStore:
         }
 
     def verified(self, homes: Collection[int], of: int, shard_tokens: Mapping[int, str]) -> None:
-        """Mark homes as verified wherever the shard token is still the same."""
         for shard, shard_token in shard_tokens.items():
             verified = self._verified.get(shard)
             if verified is not None and verified.shard_token == shard_token:
@@ -219,7 +209,6 @@ class MemoryStore:
     def index_entries(
         self, shard: int, home: int, domains: Collection[str], limit: int
     ) -> list[tuple[Index, str]]:
-        """Return some index entries of a home in a shard."""
         indexes = [Index(kind, domain, shard, home) for kind in IndexKind for domain in domains]
         entries = [(index, m.decode()) for index in indexes for _, m in self._indexes.get(index, [])]
         return entries[:limit]
@@ -254,33 +243,27 @@ class MemoryStore:
         return shard in self._verified and self._verified[shard].is_complete
 
     def due(self, indexes: Sequence[Index], limit: int) -> Due:
-        """Return the due entries of each index."""
         now = self._now_ms()
         return Due(now, {index: self._due(index, now, limit) for index in indexes})
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
-        """Raise the last timeout of the domains."""
         for domain in domains:
             self._timeouts[domain] = max(self._timeouts.get(domain, to_ms), to_ms)
 
     def last_timeout(self, domain: str) -> int | None:
-        """Return the end of the last pass."""
         return self._timeouts.get(domain)
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
-        """Raise the offsets known to be committed."""
         for partition, offset in offsets.items():
             place = (incarnation, partition)
             self._committed[place] = max(self._committed.get(place, -1), offset)
 
     def committed(self, incarnation: int) -> dict[int, int]:
-        """Return the offsets known to be committed."""
         return {
             partition: offset for (era, partition), offset in self._committed.items() if era == incarnation
         }
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
-        """Return the highest fence of each of these homes."""
         fences: dict[int, int] = {}
         for (_, partition), home in self._homes.items():
             if home.incarnation == incarnation and partition in partitions:
@@ -288,22 +271,18 @@ class MemoryStore:
         return fences
 
     def record(self, key: TaskKey) -> Record | None:
-        """Return one record with all its parts."""
         stored = self._tasks.get(key)
         return None if stored is None else read_stored(key, stored, stored.parts)
 
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
-        """Return records as stored."""
         return [self.record(key) for key in keys]
 
     def whole_records(self, keys: Sequence[TaskKey]) -> list[Record | None]:
-        """Return records with all their parts."""
         return self.records_of(keys)
 
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:
-        """Return up to ``limit`` entries of each index from its cursor on."""
         ranges: dict[Index, Sequence[tuple[str, int]]] = {}
         for index, cursor in cursors.items():
             entries = self._indexes.get(index, [])
@@ -316,7 +295,6 @@ class MemoryStore:
         return ranges
 
     def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
-        """Return the moments of index entries; None where there is no such entry."""
         index_entries = {
             index: {m.decode(): score for score, m in self._indexes.get(index, ())} for index, _ in entries
         }

@@ -97,7 +97,6 @@ class Assignment:
 
     @property
     def backlog_count(self) -> int:
-        """Number of messages in the backlog."""
         return len(self._backlog)
 
     def wanted(self, max_messages: int, max_bytes: int) -> int:

@@ -33,8 +33,7 @@ SENT_TO_READ: Final = 4
 class ShardedStore(Store, Protocol):
     """A store that names the shard of a task."""
 
-    def shard(self, task_id: str) -> int:
-        """Return the shard of an id."""
+    def shard(self, task_id: str) -> int: ...
 
 
 class Attempts:

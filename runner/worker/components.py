@@ -35,8 +35,7 @@ class LoopLimits:
 class LoopObserver(Protocol):
     """Receives what the loop does, for metrics, health and log; must not raise."""
 
-    def phase_ended(self, part: str) -> object:
-        """A phase of the loop ended."""
+    def phase_ended(self, part: str) -> object: ...
 
     def processed(self, batch: Batch, result: BatchResult, timers: int, seconds: float) -> None:
         """A batch and its timers were committed; ``seconds`` is the time of the delivery."""
@@ -53,8 +52,7 @@ class LoopObserver(Protocol):
     def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
         """The set of open homes, or of paused ones, changed."""
 
-    def paused(self, home: int, reason: str) -> None:
-        """A home was paused."""
+    def paused(self, home: int, reason: str) -> None: ...
 
 
 class BatchProcessor(Protocol):

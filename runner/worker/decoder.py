@@ -223,11 +223,9 @@ class Decisions(Protocol):
     """The store of kept decisions, each in the shard of its task."""
 
     @property
-    def shards(self) -> int:
-        """Number of shards."""
+    def shards(self) -> int: ...
 
-    def shard(self, task_id: str) -> int:
-        """Return the shard of an id."""
+    def shard(self, task_id: str) -> int: ...
 
     def load(
         self,

@@ -110,7 +110,6 @@ class AtLeastOnce:
         self._overlap = overlap
 
     def send(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Produce messages."""
         for message in messages:
             self._log.produce(message)
 

@@ -18,8 +18,7 @@ from runner.kafka.offsets import GroupOffsets
 class LogWriter(Protocol):
     """One producer, owned by one thread (a second one may wait for a commit)."""
 
-    def begin(self) -> None:
-        """Open a transaction."""
+    def begin(self) -> None: ...
 
     def produce(self, message: OutgoingMessage) -> None:
         """Send a message, inside the transaction if one is open."""
@@ -44,8 +43,7 @@ class EventLog(GroupOffsets, Protocol):
     """One consumer of a group, owned by one thread, and the writer that belongs to it."""
 
     @property
-    def writer(self) -> LogWriter:
-        """The writing side."""
+    def writer(self) -> LogWriter: ...
 
     def poll(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return the messages at hand, waiting for the first; runs rebalance callbacks."""

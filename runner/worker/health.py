@@ -50,7 +50,6 @@ class HealthState:
             self._ticked_seconds = now_seconds
 
     def set_assigned(self, partitions: int) -> None:
-        """Set the number of partitions of requests that are assigned to this worker."""
         with self._lock:
             self._assigned = partitions
 

@@ -89,7 +89,6 @@ class Process:
         return result
 
     def prefetch(self, messages: Sequence[Message]) -> Step:
-        """Return the step that decodes these messages while a batch is committed."""
         return self._prefetch.start(messages)
 
 

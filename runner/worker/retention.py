@@ -83,7 +83,6 @@ class Retention:
 
     @property
     def phase(self) -> str:
-        """The phase that the time of removals counts to."""
         return "other"
 
     def assign(self, homes: Collection[int], paused: Collection[int] = ()) -> None:

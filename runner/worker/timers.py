@@ -66,7 +66,6 @@ class Timers:
 
     @property
     def phase(self) -> str:
-        """The phase that the time of timers counts to."""
         return "timers"
 
     def assign(self, homes: Collection[int], paused: Collection[int] = ()) -> None:

@@ -203,15 +203,12 @@ class _Observer:
         self.shards_left: int | None = None
 
     def restoring(self, shards_left: int, records: int) -> None:
-        """Keep how many shards are left."""
         del records
         self.shards_left = shards_left
 
     def restored(self, records: int) -> None:
-        """Count the records."""
         self.records += records
         self.shards_left = 0
 
     def not_restored(self) -> None:
-        """Forget the count of shards: it begins anew."""
         self.shards_left = None

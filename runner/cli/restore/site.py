@@ -44,17 +44,14 @@ class PatientChangelog:
         self._heard_seconds = ticker()
 
     def begin(self, shard: int) -> None:
-        """Go to the first message of a partition."""
         self._changelog.begin(shard)
         self._heard_seconds = self._ticker()
 
     def extend(self) -> None:
-        """Move the end of reading to the present end of the partition."""
         self._changelog.extend()
         self._heard_seconds = self._ticker()
 
     def read(self) -> Sequence[ChangelogRecord] | None:
-        """Return the next messages; None once the end is reached."""
         records = self._changelog.read()
         if records is None or records:
             self._heard_seconds = self._ticker()
@@ -67,7 +64,6 @@ class PatientChangelog:
         return records
 
     def close(self) -> None:
-        """Close the clients that read."""
         self._changelog.close()
 
 
@@ -99,7 +95,6 @@ class RestoreSite:
             raise FatalError(f"Kafka does not tell who is in group {group}: {reason.str()}") from error
 
     def homes(self) -> int:
-        """Return the number of partitions of the requests topic."""
         return self.cluster.topics[self.config.topics.requests].partitions
 
     @property
@@ -184,7 +179,6 @@ class RestoreSite:
         return incarnation
 
     def comparison(self, incarnation: int) -> Comparison:
-        """Return the comparison of store and changelog; nothing is read yet."""
         scope = ComparisonScope(tuple(self.config.domains), self.homes(), incarnation)
         return Comparison(self.store, self.changelog, scope, self._standing)
 

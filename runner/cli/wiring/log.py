@@ -22,11 +22,9 @@ class Listener:
     loop: Loop
 
     def assigned(self, partitions: Any) -> None:
-        """Tell the loop."""
         self.loop.assigned(partitions)
 
     def revoked(self, partitions: Any) -> None:
-        """Tell the loop."""
         self.loop.revoked(partitions)
 
 

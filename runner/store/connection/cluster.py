@@ -68,14 +68,12 @@ class ClusterConnection:
         return [answers[number] for number in range(len(commands))]
 
     def run_on_masters(self, arguments: tuple[Any, ...]) -> list[Any]:
-        """Send one command to every node that has slots."""
         self._refresh()
         masters = self._slots.masters
         answers = self._send({_Target(node): [arguments] for node in masters})
         return [answers[_Target(node)][0] for node in masters]
 
     def close(self) -> None:
-        """Close the connections to all nodes."""
         for client in self._clients.values():
             client.close()
         self._clients.clear()

@@ -38,5 +38,4 @@ class Connection(Protocol):
     def run_on_masters(self, arguments: tuple[Any, ...]) -> list[Any]:
         """Send one command without keys to every master; return the answers."""
 
-    def close(self) -> None:
-        """Close every connection."""
+    def close(self) -> None: ...

@@ -23,15 +23,12 @@ class SingleConnection:
         self._sentinel = sentinel
 
     def run(self, commands: Iterable[Command], on_wait: OnWait = idle) -> list[Any]:
-        """Send the commands in one round trip."""
         return self._exchange((command.arguments for command in commands), on_wait)
 
     def run_on_masters(self, arguments: tuple[Any, ...]) -> list[Any]:
-        """Send one command to the one master."""
         return self._exchange([arguments], idle)
 
     def close(self) -> None:
-        """Close the connections."""
         self._client.close()
         if self._sentinel is not None:
             self._sentinel.close()

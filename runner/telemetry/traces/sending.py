@@ -87,7 +87,6 @@ class _CountedExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Close the exporter's connection."""
         self._exporter.shutdown()
 
     def _tell(self, *, away: bool) -> None:
@@ -110,7 +109,6 @@ class _LastLines(logging.Handler):
         self._logger.propagate = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the line."""
         self._lines.append(record.getMessage())
 
     def pop_text(self) -> str:

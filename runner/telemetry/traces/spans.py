@@ -232,7 +232,6 @@ class _Ids(IdGenerator):
         """Id of the next new trace; None: random."""
 
     def generate_span_id(self) -> int:
-        """Return a random id."""
         return self._random.generate_span_id()
 
     def generate_trace_id(self) -> int:

@@ -33,7 +33,6 @@ class InputPositions:
         self._partitions = max(self._partitions, homes)
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
-        """Return no fences."""
         del incarnation, partitions
         return {}
 
@@ -42,6 +41,5 @@ class EveryPartition:
     """The topic of an input: every partition is read, as ``InputThread`` checks the topic."""
 
     def has_home(self, partition: int) -> bool:
-        """Return true."""
         del partition
         return True

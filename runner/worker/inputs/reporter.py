@@ -64,19 +64,16 @@ class InputReporter:
         self._fail("input_failed", error)
 
     def recovered(self) -> None:
-        """Log that reading goes on."""
         _log.info("reading_again", input=self._name)
         self._down = None
         self._show()
 
     def homes(self, opened: Collection[int], paused: Collection[int]) -> None:
-        """Show the open partitions, and the paused ones among them."""
         self._paused = tuple(sorted(paused))
         self._show()
         _log.info("partitions", input=self._name, open=sorted(opened), paused=sorted(paused))
 
     def paused(self, home: int, reason: str) -> None:
-        """Log why a partition is paused."""
         _log.error("partition_paused", input=self._name, partition=home, reason=reason)
 
     def removed(self, records: int) -> None:

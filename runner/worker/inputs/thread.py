@@ -48,7 +48,6 @@ class InputThread:
         self._thread = threading.Thread(target=self._run, name=f"input-{name}", daemon=True)
 
     def start(self) -> None:
-        """Start reading."""
         self._thread.start()
 
     def stop(self) -> None:
