@@ -20,13 +20,7 @@ from runner.actions.policy import Policy
 from runner.actions.values import flag_of, value_of
 from runner.envelope.event import as_text
 from runner.envelope.paths import MISSING
-from runner.errors import (
-    COMMENT_UNKNOWN,
-    FORBIDDEN,
-    NOT_CONVERTIBLE,
-    PARAMETER_MISSING,
-    EventError,
-)
+from runner.errors import COMMENT_UNKNOWN, FORBIDDEN, NOT_CONVERTIBLE, PARAMETER_MISSING, EventError
 from runner.tasks.record import Comment, Record, comment_part, read_comment
 
 MAX_COMMENTS: Final = 200

@@ -61,8 +61,7 @@ def check_version(event: Event) -> None:
     version = event.meta.get("version")
     if not is_blank(version) and (version not in (0, "0") or isinstance(version, bool)):
         raise EventError(
-            UNSUPPORTED_VERSION,
-            f"version {str(version)[:40]!r} of {event.action} is not supported; use 0",
+            UNSUPPORTED_VERSION, f"version {str(version)[:40]!r} of {event.action} is not supported; use 0"
         )
 
 

@@ -193,12 +193,7 @@ class Renderer:
         return self.passed_on(incoming, (*others, *incoming.forwarding_headers, hops), home)
 
     def _reply(
-        self,
-        incoming: Incoming,
-        status: str,
-        sections: Sections,
-        key: TaskKey | None,
-        spare_bytes: int = 0,
+        self, incoming: Incoming, status: str, sections: Sections, key: TaskKey | None, spare_bytes: int = 0
     ) -> OutgoingMessage:
         event, headers = incoming.event, _headers("reply", status, key, incoming.trace)
         return self._response(event, sections, headers, self.stream_of(event), spare_bytes)

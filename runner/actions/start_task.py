@@ -10,14 +10,7 @@ from msgspec import UNSET
 from runner.actions.callers import required_roles, required_user
 from runner.actions.decision import ACK, Done, Outcome
 from runner.actions.incoming import Incoming
-from runner.actions.inputs import (
-    MAX_TIME_MS,
-    TaskInput,
-    encoded_data,
-    epoch_ms,
-    is_longer,
-    over_limit,
-)
+from runner.actions.inputs import MAX_TIME_MS, TaskInput, encoded_data, epoch_ms, is_longer, over_limit
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.task_result import accepted_task
@@ -31,10 +24,7 @@ _LONG_PAST: Final = -1e300
 
 
 def start_task(
-    record: Record | None,
-    plan: TaskPlan,
-    now_ms: int,
-    policy: Policy,
+    record: Record | None, plan: TaskPlan, now_ms: int, policy: Policy
 ) -> tuple[Outcome, Record | None]:
     """Return ACK with the new record.
 

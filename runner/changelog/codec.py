@@ -16,15 +16,7 @@ import msgspec
 
 from runner.envelope.plain import encode, split
 from runner.errors import ChangelogUnreadable
-from runner.tasks.record import (
-    LIFE,
-    Record,
-    TaskKey,
-    TaskStart,
-    TaskState,
-    read_life,
-    read_start,
-)
+from runner.tasks.record import LIFE, Record, TaskKey, TaskStart, TaskState, read_life, read_start
 
 FORMAT: Final = 1
 """Version of the value; a reader refuses a version it does not know."""

@@ -13,13 +13,7 @@ from typing import Final
 from runner.actions.decision import OutgoingMessage
 from runner.actions.policy import TopicCatalog
 from runner.actions.render import require_fits
-from runner.changelog.codec import (
-    changelog_key,
-    encode_entry,
-    encode_part_entry,
-    entry_headers,
-    part_headers,
-)
+from runner.changelog.codec import changelog_key, encode_entry, encode_part_entry, entry_headers, part_headers
 from runner.errors import UNDELIVERABLE, EventError
 from runner.tasks.record import LIFE, Record, TaskKey, record_after
 from runner.tasks.source import Source

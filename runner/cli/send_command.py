@@ -33,11 +33,7 @@ _STANDARD_INPUT: Final = Path("-")
 
 def send(
     file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE|-",
-            help="Events, one JSON object a line; - for standard input.",
-        ),
+        Path, typer.Argument(metavar="FILE|-", help="Events, one JSON object a line; - for standard input.")
     ],
     timeout: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="How long --wait waits for all replies.")

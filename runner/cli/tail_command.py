@@ -22,8 +22,7 @@ def tail(
         int | None, typer.Option("--max", min=1, metavar="N", help="End after so many responses.")
     ] = None,
     until_idle: Annotated[
-        float | None,
-        typer.Option(min=0.1, metavar="SECONDS", help="End once none has come for so long."),
+        float | None, typer.Option(min=0.1, metavar="SECONDS", help="End once none has come for so long.")
     ] = None,
     since: Annotated[
         str | None,

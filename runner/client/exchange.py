@@ -65,11 +65,7 @@ class Replies:
     """
 
     def __init__(
-        self,
-        lines: Iterable[EventLine],
-        policy: Policy,
-        reader: Messages,
-        ticker: Ticker = monotonic_seconds,
+        self, lines: Iterable[EventLine], policy: Policy, reader: Messages, ticker: Ticker = monotonic_seconds
     ) -> None:
         """``reader`` must have been entered before the events are sent."""
         addressed = [line for line in lines if is_addressed(line.event, policy)]

@@ -14,13 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from time import monotonic
 from typing import Any, Final
 
-from confluent_kafka import (
-    OFFSET_INVALID,
-    TIMESTAMP_NOT_AVAILABLE,
-    Consumer,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import OFFSET_INVALID, TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from runner import log
@@ -93,10 +87,7 @@ class KafkaLog:
         """
         self.writer.start(seconds)
         self._consumer.subscribe(
-            [self._topic],
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_revoke,
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
         if self._probes:
             self._require_joined()

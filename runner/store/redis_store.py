@@ -423,10 +423,7 @@ class RedisStore:
         return self._run([Command((name, key, *arguments), key)])[0]
 
     def _run(
-        self,
-        commands: Iterable[Command],
-        on_wait: OnWait = idle,
-        tolerated: type[Exception] | None = None,
+        self, commands: Iterable[Command], on_wait: OnWait = idle, tolerated: type[Exception] | None = None
     ) -> list[Any]:
         """Send commands in one round trip; errors of the type ``tolerated`` are returned as answers."""
         answers = self._connection.run(commands, on_wait)

@@ -130,11 +130,7 @@ class Attempts:
         return shards
 
     def _calls(
-        self,
-        shards: dict[int, list[TaskWork]],
-        all_shards: set[int],
-        loaded: Loaded,
-        batch_state: BatchState,
+        self, shards: dict[int, list[TaskWork]], all_shards: set[int], loaded: Loaded, batch_state: BatchState
     ) -> list[ShardCall]:
         """Return the calls that write what was decided; ``all_shards`` are called with every home."""
         calls = (

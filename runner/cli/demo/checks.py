@@ -6,16 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runner.cli.demo.story import (
-    APPROVE,
-    CLERK,
-    DEADLINE_MS,
-    DECISION,
-    DIRECTOR,
-    ESCALATE,
-    PURCHASE,
-    SAGA_ID,
-)
+from runner.cli.demo.story import APPROVE, CLERK, DEADLINE_MS, DECISION, DIRECTOR, ESCALATE, PURCHASE, SAGA_ID
 from runner.errors import FORBIDDEN
 from runner.kafka.topic_message import REPLY, RESUME, TopicMessage
 

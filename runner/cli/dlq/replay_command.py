@@ -48,12 +48,7 @@ SENT: Final = "sent"
 REPLAYED_BEFORE: Final = "replayed before"
 _REFUSED: Final = "refused"
 
-_COLUMNS: Final = (
-    Column("place", 10),
-    Column("reason", 15),
-    Column("to", 24),
-    Column("", 20),
-)
+_COLUMNS: Final = (Column("place", 10), Column("reason", 15), Column("to", 24), Column("", 20))
 
 
 @dataclass(frozen=True, slots=True)

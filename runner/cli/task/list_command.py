@@ -37,8 +37,7 @@ def list_(
         typer.Option(help="Only of this domain; may be repeated.", show_default="every configured one"),
     ] = None,
     status: Annotated[
-        list[State] | None,
-        typer.Option(help="Only in this state; may be repeated.", show_default="any"),
+        list[State] | None, typer.Option(help="Only in this state; may be repeated.", show_default="any")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST, metavar="N", help="Tasks on a page.")] = 50,
     after: Annotated[

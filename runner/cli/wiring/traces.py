@@ -46,9 +46,7 @@ def open_traces(
 def _opened(
     config: Config, endpoint: str, metrics: Metrics, stack: ExitStack
 ) -> Callable[[str, str, str], Tracer]:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - only where it is used
-        OTLPSpanExporter,
-    )
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - only where it is used
 
     from runner.telemetry.traces.attributes import TracedTopic  # noqa: PLC0415 - the same
     from runner.telemetry.traces.sending import sending  # noqa: PLC0415 - the same

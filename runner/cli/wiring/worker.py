@@ -30,13 +30,7 @@ from runner.kafka.clients import connect_admin
 from runner.kafka.codecs import build_codecs
 from runner.kafka.kafka_log import KafkaLog
 from runner.kafka.preflight import check_topics, topic_id, topic_names
-from runner.kafka.topics import (
-    EVERY_SECONDS,
-    Cluster,
-    KafkaTopicCatalog,
-    TopicWatch,
-    ask_cluster,
-)
+from runner.kafka.topics import EVERY_SECONDS, Cluster, KafkaTopicCatalog, TopicWatch, ask_cluster
 from runner.metrics import Metrics
 from runner.store.calls import Opened
 from runner.store.redis_store import RedisStore

@@ -51,8 +51,7 @@ class _Remedy(NamedTuple):
 
 
 _SENTINEL_LOGIN: Final = _Remedy(
-    "a Sentinel refuses the user or the password",
-    "check redis.sentinel.username and redis.sentinel.password",
+    "a Sentinel refuses the user or the password", "check redis.sentinel.username and redis.sentinel.password"
 )
 _LOGIN: Final = _Remedy("Redis refuses the user or the password", "check redis.username and redis.password")
 _DENIED: Final = _Remedy(
