@@ -15,9 +15,8 @@ import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from runner.config.model import Config
-from runner.config.sections import BrokenRule
 from runner.config.sections.kafka import whole_number
-from runner.config.sections.section import Path
+from runner.config.sections.section import BrokenRule, Path
 
 _OF_ONE_TASK: Final = ("ProceedTask", "TimeoutTask")
 _SIZES: Final = (("producer", "message.max.bytes", 0), ("consumer", "receive.message.max.bytes", 1024))

@@ -25,7 +25,7 @@ from runner.config.fixed import REGISTRY_REFUSED, refusal
 from runner.config.model import DEFAULTS, Config
 from runner.config.problems import ConfigError, Problem
 from runner.config.schema_tree import SchemaNode, schema_tree
-from runner.config.sections import DEFAULT_REDIS_URL
+from runner.config.sections.redis import DEFAULT_REDIS_URL
 from runner.config.sections.section import Path as Setting
 from runner.config.yaml_file import read_secret, read_tree
 

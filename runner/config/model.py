@@ -7,27 +7,11 @@ from pydantic import BaseModel, Field, PrivateAttr, SecretStr
 
 from runner.config.problems import ConfigError, Problem
 from runner.config.secrets import MASK, mask_url
-from runner.config.sections import (
-    Caller,
-    Domain,
-    Encoding,
-    Http,
-    Input,
-    Kafka,
-    Limits,
-    Log,
-    Meta,
-    MetaValue,
-    Redis,
-    Responses,
-    SchemaRegistry,
-    Section,
-    Task,
-    Timers,
-    TopicNames,
-    Traces,
-    Worker,
-)
+from runner.config.sections.events import Caller, Input, Limits, Meta, MetaValue
+from runner.config.sections.kafka import Encoding, Kafka, Responses, SchemaRegistry, TopicNames
+from runner.config.sections.redis import Redis
+from runner.config.sections.section import Section
+from runner.config.sections.worker import Domain, Http, Log, Task, Timers, Traces, Worker
 from runner.config.values import Frozen, KeyPart, Text, Topic
 
 DEFAULTS = "configuration"

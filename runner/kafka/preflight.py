@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from runner.config import Config
-from runner.config.sections import Limits
+from runner.config.sections.events import Limits
 from runner.errors import FatalError
 from runner.kafka.topics import Cluster
 

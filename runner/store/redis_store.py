@@ -35,10 +35,9 @@ from runner.store.calls import (
     Verdict,
 )
 from runner.store.connection.command import Command, Connection, OnWait, idle
-from runner.store.connection.identity import identity
 from runner.store.connection.refusals import unavailable
 from runner.store.keys import LAYOUT, Keys
-from runner.store.script import BOUND, Script
+from runner.store.script import BOUND, Script, identity
 from runner.store.versions import revision_of
 from runner.tasks.record import Record, TaskKey, read_record
 from runner.tasks.source import Source

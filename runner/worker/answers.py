@@ -23,7 +23,7 @@ from runner.worker.decider import DEAD_LETTER, UNANSWERABLE, Decider
 from runner.worker.in_flight import InFlight
 from runner.worker.result import BatchResult
 
-EMITS_BEFORE_PERIOD: Final = 10_000
+MESSAGES_BEFORE_PERIOD: Final = 10_000
 """Messages of a batch beyond which a TimeoutBetween, which sends a chunk of its own, is deferred."""
 
 _COUNTED: Final = frozenset({*VERBS, TIMEOUT_BETWEEN})
@@ -93,7 +93,7 @@ class Answers:
     def _period_messages(
         self, item: InFlight, plan: PeriodPlan, batch_state: BatchState, result: BatchResult
     ) -> tuple[OutgoingMessage, ...] | None:
-        if len(result.outgoing) > EMITS_BEFORE_PERIOD:
+        if len(result.outgoing) > MESSAGES_BEFORE_PERIOD:
             batch_state.defer(item.message.partition, item.message.offset)
             return None
         page = Page(self._policy.period_chunk, plan.cursor)

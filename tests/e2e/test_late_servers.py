@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from runner.config.sections import DEFAULT_REDIS_URL
+from runner.config.sections.redis import DEFAULT_REDIS_URL
 from runner.embedded.subprocesses import HOST, free_port
 from tests.e2e.health import Health, health_settings
 from tests.e2e.requester import requester_at, start_event

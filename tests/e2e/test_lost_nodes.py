@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from runner.config.sections import DEFAULT_REDIS_URL
+from runner.config.sections.redis import DEFAULT_REDIS_URL
 from tests.e2e.final_check import end_and_check
 from tests.e2e.load import Load, Mix
 from tests.e2e.site import Site

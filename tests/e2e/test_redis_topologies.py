@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from runner.config.sections import DEFAULT_REDIS_URL
+from runner.config.sections.redis import DEFAULT_REDIS_URL
 from runner.store.keys import Keys
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import check

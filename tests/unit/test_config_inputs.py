@@ -11,7 +11,7 @@ import yaml
 
 from runner.cli.wiring.events import build_inputs
 from runner.config import Config, ConfigError, load
-from runner.config.sections import Input
+from runner.config.sections.events import Input
 from runner.errors import FatalError
 from runner.kafka.preflight import require_inputs, topic_names
 from runner.kafka.topics import Cluster, Topic

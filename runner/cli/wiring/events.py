@@ -13,7 +13,7 @@ from typing import Any, Final
 from runner.actions.callers import required_roles, required_user
 from runner.actions.policy import DomainPolicy, Policy
 from runner.config import Config, ConfigError, Problem
-from runner.config.sections import Domain
+from runner.config.sections.worker import Domain
 from runner.envelope.event import MetaRules
 from runner.envelope.patterns import fault_of
 from runner.errors import EventError

@@ -13,7 +13,7 @@ import pytest
 from runner.actions.decision import OutgoingMessage
 from runner.clock import ManualTicker
 from runner.kafka.message import Message
-from runner.worker.answers import EMITS_BEFORE_PERIOD
+from runner.worker.answers import MESSAGES_BEFORE_PERIOD
 from runner.worker.decoder import BatchBudget
 from runner.worker.process import Process
 from tests.unit.worker.rig import DEAD_LETTERS, Harness, batch, event, sent, statuses
@@ -108,8 +108,8 @@ def test_what_was_applied_and_is_cut_when_it_comes_again_gets_the_same_answer() 
 
 
 def test_a_pass_over_a_period_waits_where_much_is_to_be_sent_already() -> None:
-    harness = Harness(policy=replace(Harness().terms.policy, period_chunk=EMITS_BEFORE_PERIOD))
-    tasks = EMITS_BEFORE_PERIOD // 2 + 1
+    harness = Harness(policy=replace(Harness().terms.policy, period_chunk=MESSAGES_BEFORE_PERIOD))
+    tasks = MESSAGES_BEFORE_PERIOD // 2 + 1
     for number in range(tasks):
         harness.handle(event("StartTask", f"t{number}", f"s{number}", timeout=0))
     passes = [harness.message(event("TimeoutBetween", None, f"pass{n}")) for n in range(4)]
