@@ -72,7 +72,7 @@ read_stamp: Final = msgspec.json.Decoder(PartStamp).decode
 _NO_START: Final = TaskStart(event=msgspec.Raw(b"null"))
 
 
-_PART: Final = re.compile(rb"((?:[^%:]|%25|%3A)*)%([a-z][^:]*):")
+_PART: Final = re.compile(rb"((?:[^%:]|%25|%3A)*)%([a-z][!-9;-~]*):")
 """Domain and part in the key of a part: an escaped domain has no ``%`` before a small letter."""
 
 

@@ -59,3 +59,9 @@ def test_what_does_not_fit_is_told_by_reading_again() -> None:
 def test_one_task_too_large_by_itself_is_told_all_the_same() -> None:
     large = [ChangelogRecord(b"a", b"x" * 50_000, 1), ChangelogRecord(b"b", b"y", 1)]
     assert read(ChangelogSnapshot(HOMES, limit_bytes=10_000), large)[0] == {b"a": b"x" * 50_000, b"b": b"y"}
+
+
+def test_a_key_that_no_runner_has_written_is_of_no_part_and_does_no_harm() -> None:
+    kept = ChangelogSnapshot(HOMES)
+    kept.take([ChangelogRecord(b"orders%a\xff:1", b"x", None), ChangelogRecord(b"orders:1", b"y", 1)])
+    assert (kept.values, kept.parts) == ({b"orders:1": b"y"}, {})
