@@ -114,8 +114,7 @@ def read_entry(value: bytes) -> ChangelogEntry:
         entry = _entry(value)
     except (ValueError, TypeError, RecursionError) as error:
         raise ChangelogUnreadable(f"not a message of the changelog: {error}") from None
-    if entry.format != FORMAT:
-        raise ChangelogUnreadable(f"format {entry.format} of the changelog is not known, only {FORMAT}")
+    _require_known(entry.format)
     return entry
 
 
@@ -129,12 +128,19 @@ def restored_record(value: bytes, parts: Mapping[str, bytes]) -> Record:
         return record
     try:
         entries = [_part_decoder.decode(part) for part in parts.values()]
+        for each in entries:
+            _require_known(each.format)
         own = {each.part: bytes(each.value) for each in entries if each.source == record.state.source}
         life = read_life(own.pop(LIFE)) if LIFE in own else None
     except (ValueError, TypeError, RecursionError) as error:
         raise ChangelogUnreadable(f"not a message of the changelog: {error}") from None
     revision = record.revision if life is None else max(record.revision, life.revision)
     return msgspec.structs.replace(record, revision=revision, life=life, parts=own)
+
+
+def _require_known(number: int) -> None:
+    if number != FORMAT:
+        raise ChangelogUnreadable(f"format {number} of the changelog is not known, only {FORMAT}")
 
 
 def _entry(value: bytes) -> ChangelogEntry:

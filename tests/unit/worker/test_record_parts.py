@@ -11,7 +11,7 @@ from msgspec import structs
 from runner.actions.decision import OutgoingMessage
 from runner.changelog.codec import changelog_key, split_key
 from runner.changelog.snapshot import ChangelogRecord, ChangelogSnapshot
-from runner.errors import StoreMismatch
+from runner.errors import ChangelogUnreadable, StoreMismatch
 from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
 from tests.unit.worker.rig import HOMES, TASKS, Harness, batch, event, sent, topics
@@ -133,6 +133,20 @@ def test_no_key_of_a_task_is_one_of_a_part(domain: str, task_id: str) -> None:
     key = TaskKey(domain, task_id)
     assert split_key(changelog_key(key)) == (changelog_key(key), "")
     assert split_key(changelog_key(key, "comment/1")) == (changelog_key(key), "comment/1")
+
+
+def test_a_part_of_a_later_format_is_refused_by_its_number() -> None:
+    harness = Harness(with_changelog=True)
+    emits = [*harness.handle(start()).outgoing, *harness.handle(comment()).outgoing]
+    later = [
+        structs.replace(emit, value=json.dumps(json.loads(emit.value or b"") | {"format": 2}).encode())
+        if split_key(emit.key or b"")[1] == "comment/1"
+        else emit
+        for emit in emits
+    ]
+    assert restored(emits) == harness.record()
+    with pytest.raises(ChangelogUnreadable, match="format 2"):
+        restored(later)
 
 
 def test_a_part_that_the_changelog_cannot_take_is_refused_and_nothing_is_stored() -> None:
