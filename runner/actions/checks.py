@@ -1,4 +1,4 @@
-"""The checks before a verb: is it a repeat, is the task in a state for it, may the caller send it.
+"""The checks before a verb: repeat, state of the task, caller, owner, and the version the sender has seen.
 
 They are made in this order (docs/protocol.md, "Who may send what, and when"). The verb's own code comes after
 them and sees no record that they refuse.

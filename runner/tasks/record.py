@@ -62,7 +62,7 @@ class TaskState(msgspec.Struct, frozen=True, omit_defaults=True, rename={"previo
     deadline_ms: int | None = None
     """Epoch ms; None: never."""
     epoch: int = 0
-    """TaskOwnership changes so far; every scheduled event carries the one it was made for."""
+    """The epoch that every scheduled event carries; 0 as yet: ``Life`` counts the changes of owner."""
     user: str | None = None
     """User who may proceed."""
     roles: tuple[str, ...] = ()
