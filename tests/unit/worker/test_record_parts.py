@@ -137,14 +137,14 @@ def test_no_key_of_a_task_is_one_of_a_part(domain: str, task_id: str) -> None:
 
 def test_a_part_of_a_later_format_is_refused_by_its_number() -> None:
     harness = Harness(with_changelog=True)
-    emits = [*harness.handle(start()).outgoing, *harness.handle(comment()).outgoing]
+    messages = [*harness.handle(start()).outgoing, *harness.handle(comment()).outgoing]
     later = [
-        structs.replace(emit, value=json.dumps(json.loads(emit.value or b"") | {"format": 2}).encode())
-        if split_key(emit.key or b"")[1] == "comment/1"
-        else emit
-        for emit in emits
+        structs.replace(message, value=json.dumps(json.loads(message.value or b"") | {"format": 2}).encode())
+        if split_key(message.key or b"")[1] == "comment/1"
+        else message
+        for message in messages
     ]
-    assert restored(emits) == harness.record()
+    assert restored(messages) == harness.record()
     with pytest.raises(ChangelogUnreadable, match="format 2"):
         restored(later)
 
