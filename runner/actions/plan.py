@@ -59,7 +59,7 @@ class Verb:
     """State after it; None: unchanged."""
     who: Who = Who.ANYONE
     doing: str = ""
-    """What somebody who may not is told, after "may not": "finish", "comment on"."""
+    """The verb in the text of FAIL 14, after "may not": "finish", "comment on"."""
     guard: Callable[[Record, TaskPlan, Policy], None] = guards_nothing
     """Raises EventError 10131 where the task is firmly another's."""
     reads: Callable[[TaskInput, Incoming], tuple[str, ...]] = reads_nothing

@@ -73,7 +73,7 @@ VERBS: Final[dict[str, Verb]] = {
 }
 """The table of transitions: from which states a verb may come, and who may send it."""
 
-TIMER: Final = Verb(timeout_by_timer, frozenset(Status), Status.TIMED_OUT)
+_TIMER_VERB: Final = Verb(timeout_by_timer, frozenset(Status), Status.TIMED_OUT)
 """The TimeoutTask of the runner itself: it is compared with the record instead of being checked."""
 
 TIMEOUT_BETWEEN: Final = "TimeoutBetween"
@@ -106,7 +106,7 @@ def _plan_of(incoming: Incoming, policy: Policy) -> Plan:
         raise event.trouble
     if incoming.is_timer:
         task_input = TaskInput(event.payload, event.payload, is_payload=True)
-        return TaskPlan(incoming, timer_key(event, policy), task_input, TIMER, timer=token_in(incoming))
+        return TaskPlan(incoming, timer_key(event, policy), task_input, _TIMER_VERB, timer=token_in(incoming))
     verb = VERBS.get(event.action)
     if verb is None and event.action not in PERIOD_ACTIONS:
         problem = (
@@ -191,7 +191,7 @@ def _outcome(
     """Return outcome and changed record; only the home decides (docs/protocol.md, "Task ids and homes")."""
     incoming, verb = task_plan.incoming, task_plan.verb
     if record is None or record.state.home == incoming.source.partition:
-        if verb is TIMER:
+        if verb is _TIMER_VERB:
             return verb.act(record, task_plan, now_ms, policy)
         repeated = answer_to_repeat(record, incoming, now_ms)
         if repeated is not None:

@@ -17,7 +17,7 @@ from runner.config.sections.worker import Domain
 from runner.envelope.event import MetaRules
 from runner.envelope.patterns import fault_of
 from runner.errors import EventError
-from runner.worker.inputs.normalise import InputTopic
+from runner.worker.input_topics.normalise import InputTopic
 
 _READERS: Final[Mapping[str, Callable[[Any], object]]] = {
     "taskRoles": required_roles,

@@ -12,7 +12,7 @@ from runner import log
 from runner.changelog.writer import Changelog
 from runner.cli.stopping import Stopping, stopping_by_signal
 from runner.cli.wiring.events import build_policy, build_rules, check_event_settings
-from runner.cli.wiring.inputs import Surroundings, input_threads
+from runner.cli.wiring.input_topics import Surroundings, input_threads
 from runner.cli.wiring.log import Listener, make_log
 from runner.cli.wiring.store import (
     connect_store,

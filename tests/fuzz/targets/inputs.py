@@ -15,7 +15,7 @@ from runner.envelope.codec import JsonCodec
 from runner.errors import PoisonError
 from runner.kafka.message import Message
 from runner.worker.decoder import decode_message
-from runner.worker.inputs.normalise import event_headers, normalise
+from runner.worker.input_topics.normalise import event_headers, normalise
 from tests.fuzz.documented import check_poison
 from tests.fuzz.draw import Draw
 from tests.fuzz.events import RICH

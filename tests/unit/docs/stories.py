@@ -30,8 +30,8 @@ from runner.testing.memory_store import MemoryStore
 from runner.worker.assignment import Batch
 from runner.worker.components import Round
 from runner.worker.decoder import ProcessingSettings
-from runner.worker.inputs.normalise import InputTopic
-from runner.worker.inputs.process import InputProcess
+from runner.worker.input_topics.normalise import InputTopic
+from runner.worker.input_topics.process import InputProcess
 from runner.worker.process import Process
 from runner.worker.schedule import StoreClock
 from runner.worker.timers import Timers, TimerSettings

@@ -22,7 +22,7 @@ from runner.config import load
 from runner.envelope import codec, jsonpath, paths, units
 from runner.tasks.record import Comment, Status, TaskKey, encode_part
 from runner.worker.decider import UNANSWERABLE
-from runner.worker.inputs.normalise import INPUT
+from runner.worker.input_topics.normalise import INPUT
 from tests.unit.docs.pages import (
     PAGES,
     PROTOCOL,

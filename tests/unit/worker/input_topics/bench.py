@@ -8,8 +8,8 @@ from typing import Any, Final
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.kafka.message import Message
-from runner.worker.inputs.normalise import InputTopic
-from runner.worker.inputs.process import InputProcess
+from runner.worker.input_topics.normalise import InputTopic
+from runner.worker.input_topics.process import InputProcess
 from tests.unit.worker.rig import DEAD_LETTERS, NOW, Harness
 
 TOPIC: Final = "answers"

@@ -10,7 +10,7 @@ import pytest
 from runner.errors import Fenced, LogUnavailable, StoreUnavailable, TransientError
 from runner.worker.components import Components, LoopLimits
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
-from runner.worker.inputs.positions import EveryPartition, InputPositions
+from runner.worker.input_topics.positions import EveryPartition, InputPositions
 from runner.worker.loop import Loop
 from tests.unit.worker.input_topics.bench import TOPIC, input_process
 from tests.unit.worker.rig import DEAD_LETTERS, HOMES, Harness, Recorder, event, topics

@@ -17,8 +17,8 @@ from runner.envelope.event import MetaRules
 from runner.errors import StoreUnavailable
 from runner.kafka.message import Message
 from runner.kafka.topics import KafkaTopicCatalog
-from runner.worker.inputs.normalise import InputTopic
-from runner.worker.inputs.process import InputProcess
+from runner.worker.input_topics.normalise import InputTopic
+from runner.worker.input_topics.process import InputProcess
 from runner.worker.process import Process
 from runner.worker.result import BatchResult
 from tests.unit.worker.input_topics.bench import (

@@ -9,7 +9,7 @@ from runner.metrics import Metrics
 from runner.tasks.source import Source
 from runner.worker.assignment import Batch
 from runner.worker.health import HealthState
-from runner.worker.inputs.reporter import InputReporter
+from runner.worker.input_topics.reporter import InputReporter
 from runner.worker.result import BatchResult
 
 BATCH = Batch((Message(0, 0, None, b""),), {0: 0})

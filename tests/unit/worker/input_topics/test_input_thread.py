@@ -13,8 +13,8 @@ from runner.clock import ManualTicker
 from runner.errors import Fenced, LogUnavailable, PositionUnknown, RunnerError
 from runner.metrics import Metrics
 from runner.worker.health import HealthState
-from runner.worker.inputs.reporter import InputReporter
-from runner.worker.inputs.thread import InputThread
+from runner.worker.input_topics.reporter import InputReporter
+from runner.worker.input_topics.thread import InputThread
 from runner.worker.loop import Loop
 
 SECONDS = 10.0

@@ -13,7 +13,7 @@ from runner.actions.incoming import Headers
 from runner.envelope.codec import JsonCodec
 from runner.errors import PoisonError
 from runner.kafka.message import Message
-from runner.worker.inputs.normalise import InputTopic, event_headers, normalise
+from runner.worker.input_topics.normalise import InputTopic, event_headers, normalise
 from tests.unit.worker.input_topics.bench import TOPIC_ID, input_topic, message
 from tests.unit.worker.rig import NOW
 

@@ -19,11 +19,11 @@ from runner.worker.components import Components, LoopLimits
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import DeliveryMode
 from runner.worker.health import HealthState
-from runner.worker.inputs.normalise import InputTopic
-from runner.worker.inputs.positions import EveryPartition, InputPositions
-from runner.worker.inputs.process import InputProcess
-from runner.worker.inputs.reporter import InputReporter
-from runner.worker.inputs.thread import InputThread
+from runner.worker.input_topics.normalise import InputTopic
+from runner.worker.input_topics.positions import EveryPartition, InputPositions
+from runner.worker.input_topics.process import InputProcess
+from runner.worker.input_topics.reporter import InputReporter
+from runner.worker.input_topics.thread import InputThread
 from runner.worker.loop import Loop
 
 

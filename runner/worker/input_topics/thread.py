@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from runner.errors import RunnerError
-from runner.worker.inputs.reporter import InputReporter
+from runner.worker.input_topics.reporter import InputReporter
 from runner.worker.loop import Loop
 
 AGAIN_SECONDS: Final = 5.0

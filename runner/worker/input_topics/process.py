@@ -28,7 +28,7 @@ from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetters
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.in_flight import InFlight
-from runner.worker.inputs.normalise import InputTopic, event_headers, normalise
+from runner.worker.input_topics.normalise import InputTopic, event_headers, normalise
 from runner.worker.overlap import Step, no_step
 from runner.worker.result import BatchResult, PhaseEnded, Send
 

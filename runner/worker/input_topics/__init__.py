@@ -1,0 +1,1 @@
+"""Input topics: their messages are payloads alone, which become events on ``requests``."""

@@ -1,1 +1,0 @@
-"""Other ways in: topics whose messages are payloads alone become events on ``requests``."""
