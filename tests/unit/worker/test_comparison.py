@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from runner.changelog.codec import changelog_key, encode_entry
+from msgspec import structs
+
+from runner.changelog.codec import changelog_key, encode_entry, encode_part_entry
 from runner.changelog.comparison import TRIES, Comparison, ComparisonScope, Difference, Finding, Standing
 from runner.changelog.snapshot import ChangelogRecord
-from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall
+from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall, Verdict
 from runner.store.indexing import entries_of
-from runner.tasks.record import Record
+from runner.tasks.record import LIFE, Life, Record, encode_part
 from runner.tasks.source import Source
 from runner.testing.memory_store import MemoryStore
 from tests.contract.samples import DOMAINS, NOW, PAST, closed, key_in, opened
@@ -96,6 +98,33 @@ class Bench:
 def _told(finding: Finding) -> tuple[str, Difference]:
     assert finding.shard == 0
     return finding.key.id, finding.what
+
+
+def with_parts(bench: Bench, number: int, written: dict[str, bytes], told: dict[str, bytes]) -> Record:
+    """Let store and changelog have a task with a verb, and these parts of it."""
+    plain = bench.both(bench.task(number))
+    life = Life(plain.revision + 1, plain.revision, "1/0@6", history=1, comments=1)
+    record = structs.replace(plain, revision=life.revision, life=life)
+    core = {LIFE: encode_part(life)}
+    change = Change(plain.key, plain, record, parts=core | written)
+    call = ShardCall(0, 1, (HomeCall(0, 0),), (change,))
+    assert bench.store.apply([call]) == [Verdict.APPLIED]
+    for name, part in (core | told).items():
+        value = encode_part_entry(record, name, part)
+        bench.changelog.messages.append(ChangelogRecord(changelog_key(record.key, name), value, 0))
+    return record
+
+
+def test_parts_are_compared_as_start_and_state_are() -> None:
+    bench = Bench()
+    parts = {"history/1": b'{"revision":2}', "comment/1": b'{"revision":2,"id":1}'}
+    with_parts(bench, 0, parts, parts)
+    assert bench.compare() == []
+    lost = with_parts(bench, 1, {"history/1": parts["history/1"]}, parts)
+    other = with_parts(bench, 2, parts | {"comment/1": b'{"revision":2,"id":9}'}, parts)
+    untold = with_parts(bench, 3, parts, {"history/1": parts["history/1"]})
+    wanted = {(each.key.id, Difference.STALE) for each in (lost, other, untold)}
+    assert set(bench.compare()) == wanted
 
 
 def test_equals_are_equal() -> None:
