@@ -58,6 +58,23 @@ def test_a_verb_tells_the_parts_it_wrote_and_no_other() -> None:
     assert restored([*messages, *first, *second, *ended]) == harness.record()
 
 
+def test_two_hundred_comments_make_neither_a_verb_nor_the_end_dearer() -> None:
+    harness = Harness(with_changelog=True)
+    harness.handle(start())
+    harness.handle(start("plain"))
+    for number in range(1, 201):
+        harness.handle(comment(number=number))
+    verb = told(harness.handle(comment(number=201, commentId=7)).outgoing)
+    assert parts_told(verb) == ["life", "comment/7", "history/201", "history/21"]
+    assert sum(len(message.value or b"") for message in verb) < 1600
+    [end] = told(harness.handle(proceed()).outgoing)
+    [plain_end] = told(harness.handle(proceed("plain")).outgoing)
+    assert len(end.value or b"") < len(plain_end.value or b"") + 40
+    record = harness.record()
+    assert record is not None
+    assert len(record.part_names) == 400
+
+
 def test_a_redelivered_verb_tells_what_it_wrote_and_not_what_stands() -> None:
     harness = Harness(with_changelog=True)
     opened = harness.handle(start()).outgoing
