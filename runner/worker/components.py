@@ -146,7 +146,7 @@ class Components:
     log: EventLog
     topic: RequestsTopic
     store: Positions
-    process: BatchProcessor
+    processor: BatchProcessor
     delivery: DeliveryMode
     incarnation: int
     duties: Sequence[Duty] = ()

@@ -121,7 +121,9 @@ class Loop:
         self._current_batch = batch
         result = BatchResult()
         if batch.messages:
-            result = self._parts.process.run(batch, self._poison_runs, self._observer.phase_ended, self._send)
+            result = self._parts.processor.run(
+                batch, self._poison_runs, self._observer.phase_ended, self._send
+            )
         self._deliver(batch, result, messages)
         return True
 
@@ -176,7 +178,7 @@ class Loop:
         if result.deferred:
             # Deferred messages of this batch go first, and have been decoded already.
             return no_step
-        return self._parts.process.prefetch(
+        return self._parts.processor.prefetch(
             self._assignment.waiting(self._batch_events(), self._limits.batch_bytes)
         )
 

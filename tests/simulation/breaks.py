@@ -27,8 +27,8 @@ from runner.worker.decider import Decider
 from runner.worker.event_log import LogWriter
 from runner.worker.in_flight import TaskWork
 from runner.worker.overlap import Step, no_step
-from runner.worker.process import Process
 from runner.worker.retention import Removals, Retention
+from runner.worker.task_processor import TaskProcessor
 from tests.simulation.losses import Lost
 from tests.simulation.simulation import Rules
 from tests.simulation.watch import WatchedRedis
@@ -128,11 +128,11 @@ class RemovesUnguarded(MemoryStore):
         return super().apply_shard(structs.replace(call, homes=homes))
 
 
-def deciding_with(decider: type[Decider]) -> Callable[..., Process]:
+def deciding_with(decider: type[Decider]) -> Callable[..., TaskProcessor]:
     """Give what makes a process whose decider breaks a rule."""
 
-    def made(*args: Any) -> Process:
-        process = Process(*args)
+    def made(*args: Any) -> TaskProcessor:
+        process = TaskProcessor(*args)
         process._decider.__class__ = decider
         return process
 

@@ -30,7 +30,7 @@ from runner.store.calls import Ownership
 from runner.testing.memory_store import MemoryStore
 from runner.worker.assignment import Batch
 from runner.worker.decoder import ProcessingSettings
-from runner.worker.process import Process
+from runner.worker.task_processor import TaskProcessor
 from tests.simulation.log_model import DEAD_LETTERS, REQUESTS, TASKS
 from tests.simulation.simulation import History as Simulated
 from tests.simulation.simulation import Rules
@@ -121,7 +121,7 @@ class _Machine:
         policy = Policy(domains=domains, period_chunk=history.period_chunk)
         settings = ProcessingSettings(policy, JsonCodec(), NO_RULES, 1, 0, history.slice_events)
         changelog = Changelog(TASKS, Topics(), store.shard)
-        self._process = Process(settings, store, Topics(), DEAD_LETTERS, changelog)
+        self._process = TaskProcessor(settings, store, Topics(), DEAD_LETTERS, changelog)
         self.positions: dict[int, int] = {}
 
     def run(self, now_ms: int, homes: dict[int, tuple[int, int]]) -> list[Line]:

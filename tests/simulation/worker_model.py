@@ -22,9 +22,9 @@ from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import DeliveryMode, ExactlyOnce
 from runner.worker.loop import Loop
 from runner.worker.overlap import Step
-from runner.worker.process import Process as Harness
 from runner.worker.retention import Retention
 from runner.worker.schedule import StoreClock
+from runner.worker.task_processor import TaskProcessor as Harness
 from runner.worker.timers import Timers, TimerSettings
 from tests.simulation.changelog_model import ChangelogModel
 from tests.simulation.chaos import Chaos
@@ -240,7 +240,7 @@ class WorkerProcess:
             log=self._log,
             topic=topic,
             store=store,
-            process=harness,
+            processor=harness,
             delivery=scene.makers.delivery,
             incarnation=terms.incarnation,
             duties=[Timers(store, terms.policy, topics, settings, time, ticker), retention],

@@ -213,7 +213,7 @@ def test_what_actions_stand_on_does_no_io_either(part: str) -> None:
 
 
 def test_the_middle_of_the_worker_needs_neither_kafka_nor_redis() -> None:
-    reached, waiting = set[str](), ["runner.worker.process"]
+    reached, waiting = set[str](), ["runner.worker.task_processor"]
     while waiting:
         name = waiting.pop()
         if name in reached or name not in modules():

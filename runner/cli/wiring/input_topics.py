@@ -21,7 +21,7 @@ from runner.worker.delivery import DeliveryMode
 from runner.worker.health import HealthState
 from runner.worker.input_topics.normalise import InputTopic
 from runner.worker.input_topics.positions import EveryPartition, InputPositions
-from runner.worker.input_topics.process import InputProcess
+from runner.worker.input_topics.processor import InputProcessor
 from runner.worker.input_topics.reporter import InputReporter
 from runner.worker.input_topics.thread import InputThread
 from runner.worker.loop import Loop
@@ -72,7 +72,7 @@ class _Reading:
             group = f"{config.kafka.group}-input-{self._topic.name}"
             log = make_log(config, cluster, topic, group, listener)
             stack.callback(log.close)
-            process = InputProcess(
+            processor = InputProcessor(
                 self._topic,
                 self._opened,
                 self._in.settings,
@@ -84,7 +84,7 @@ class _Reading:
                 log=log,
                 topic=EveryPartition(),
                 store=InputPositions(cluster.topics[topic].partitions),
-                process=process,
+                processor=processor,
                 delivery=self._in.delivery,
                 incarnation=self._in.settings.incarnation,
                 pings=[store.ping],

@@ -43,10 +43,10 @@ from runner.worker.gc_pacer import GcPacer
 from runner.worker.health import HealthState
 from runner.worker.loop import Loop
 from runner.worker.overlap import OverlapThread
-from runner.worker.process import Process
 from runner.worker.retention import Retention
 from runner.worker.schedule import StoreClock
 from runner.worker.starting import Start
+from runner.worker.task_processor import TaskProcessor
 from runner.worker.timers import Timers, TimerSettings
 from runner.worker.watchdog import STUCK_SECONDS, Watchdog
 
@@ -237,12 +237,12 @@ class _Worker:
         timers = Timers(store, policy, topics, timer_settings, time, ticker)
         retention = Retention(store, policy, opened.incarnation, time, changelog, reporter.removed)
         restorers = make_restorers(config, store, opened, kafka, reporter)
-        process = Process(surroundings.settings, store, topics, config.topics.dead_letters, changelog)
+        processor = TaskProcessor(surroundings.settings, store, topics, config.topics.dead_letters, changelog)
         parts = Components(
             log=kafka,
             topic=self._watch,
             store=store,
-            process=process,
+            processor=processor,
             delivery=self._assembly.delivery(config),
             incarnation=opened.incarnation,
             duties=[timers, retention] if config.timers.enabled else [retention],

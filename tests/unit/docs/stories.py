@@ -31,9 +31,9 @@ from runner.worker.assignment import Batch
 from runner.worker.components import Round
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.input_topics.normalise import InputTopic
-from runner.worker.input_topics.process import InputProcess
-from runner.worker.process import Process
+from runner.worker.input_topics.processor import InputProcessor
 from runner.worker.schedule import StoreClock
+from runner.worker.task_processor import TaskProcessor
 from runner.worker.timers import Timers, TimerSettings
 from tests.unit.docs.pages import (
     PROTOCOL,
@@ -85,9 +85,9 @@ class Runner:
         self._store.open(Ownership("cluster", "requests", "topic-1", "group", HOMES))
         self._offsets = dict.fromkeys(range(HOMES), FIRST_OFFSET)
         terms = ProcessingSettings(policy, JsonCodec(), NO_RULES, 1, 0)
-        self._process = Process(terms, self._store, TopicCatalog(), "dead-letters")
+        self._process = TaskProcessor(terms, self._store, TopicCatalog(), "dead-letters")
         self._inputs = {
-            each.name: InputProcess(each, TOPIC_ID, terms, self._store, TopicCatalog(), "dead-letters")
+            each.name: InputProcessor(each, TOPIC_ID, terms, self._store, TopicCatalog(), "dead-letters")
             for each in documented_inputs()
         }
         self._input_offsets = dict.fromkeys(self._inputs, FIRST_OFFSET)

@@ -8,8 +8,8 @@ from typing import Any
 from runner.clock import Ticker
 from runner.kafka.message import Message
 from runner.tasks.record import Record, Status
-from runner.worker.process import Process
 from runner.worker.result import BatchResult
+from runner.worker.task_processor import TaskProcessor
 from tests.unit.worker.rig import (
     DEAD_LETTERS,
     Harness,
@@ -35,7 +35,7 @@ def again(harness: Harness, *messages: Message) -> BatchResult:
     return harness.another().run(batch(messages), {})
 
 
-def sliced(harness: Harness, events: int, ticker: Ticker = lambda: 0.0, **terms: Any) -> Process:
+def sliced(harness: Harness, events: int, ticker: Ticker = lambda: 0.0, **terms: Any) -> TaskProcessor:
     """A process that decides so many events at once."""
     terms_of = replace(harness.terms, slice_events=events, **terms)
-    return Process(terms_of, harness.store, harness.topics, DEAD_LETTERS, harness.changelog, ticker)
+    return TaskProcessor(terms_of, harness.store, harness.topics, DEAD_LETTERS, harness.changelog, ticker)

@@ -28,10 +28,10 @@ from runner.worker.components import Components, LoopLimits
 from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from runner.worker.loop import Loop
-from runner.worker.process import Process
 from runner.worker.result import BatchResult
 from runner.worker.retention import Retention
 from runner.worker.schedule import StoreClock
+from runner.worker.task_processor import TaskProcessor
 from runner.worker.timers import Timers, TimerSettings
 from tests.unit.worker.faults import Faults
 from tests.unit.worker.faulty_store import FaultyStore
@@ -157,9 +157,9 @@ class Harness:
         """The time of the store: the ticker decides it."""
         return NOW + round(self.ticker() * 1000)
 
-    def another(self) -> Process:
+    def another(self) -> TaskProcessor:
         """A second process over the same store: a zombie, or the successor of one."""
-        return Process(self.terms, self.store, self.topics, DEAD_LETTERS, self.changelog)
+        return TaskProcessor(self.terms, self.store, self.topics, DEAD_LETTERS, self.changelog)
 
     def message(
         self, value: bytes | None, home: int = 0, headers: Headers = (), key: bytes | None = b"key"
@@ -290,7 +290,7 @@ class Worker:
                 log=self.log,
                 topic=self.topic,
                 store=self.store,
-                process=self.harness.process,
+                processor=self.harness.process,
                 delivery=delivery,
                 incarnation=1,
                 duties=[*(timers(*of_timers) for timers in timers), retention],

@@ -15,18 +15,18 @@ from runner.clock import ManualTicker
 from runner.kafka.message import Message
 from runner.worker.answers import MESSAGES_BEFORE_PERIOD
 from runner.worker.decoder import BatchBudget
-from runner.worker.process import Process
+from runner.worker.task_processor import TaskProcessor
 from tests.unit.worker.rig import DEAD_LETTERS, Harness, batch, event, sent, statuses
 
 MANY = 12
 TEXT = "x" * 1000
 
 
-def narrow(harness: Harness, *, seconds: float = inf, size_bytes: int = 1_000_000) -> Process:
+def narrow(harness: Harness, *, seconds: float = inf, size_bytes: int = 1_000_000) -> TaskProcessor:
     """A process with so little room; its clock goes on by a second whenever it is looked at."""
     terms = replace(harness.terms, batch_seconds=seconds, batch_bytes=size_bytes)
     seconds_passed = count(0.0)
-    return Process(
+    return TaskProcessor(
         terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog, lambda: next(seconds_passed)
     )
 
@@ -39,7 +39,7 @@ def patterned(number: int) -> bytes:
     return start(number, inputPattern="{taskId: taskId, text: text}")
 
 
-def worked_off(process: Process, messages: list[Message]) -> list[list[OutgoingMessage]]:
+def worked_off(process: TaskProcessor, messages: list[Message]) -> list[list[OutgoingMessage]]:
     """What each batch sent, until nothing was left: what is held comes first in the next."""
     waiting, batches = deque(messages), []
     while waiting:

@@ -15,8 +15,8 @@ from msgspec import structs
 from runner.actions.incoming import Headers
 from runner.errors import NOT_CONVERTIBLE
 from runner.limits import WIDEST, EventLimits
-from runner.worker.process import Process
 from runner.worker.result import BatchResult
+from runner.worker.task_processor import TaskProcessor
 from tests.unit.worker.rig import DEAD_LETTERS, POLICY, Harness, batch, event, sent, statuses
 
 SMALL: Final = EventLimits(
@@ -101,10 +101,10 @@ def middle_within(limits: EventLimits, **settings: Any) -> Harness:
     return made
 
 
-def within(harness: Harness, limits: EventLimits) -> Process:
+def within(harness: Harness, limits: EventLimits) -> TaskProcessor:
     """A worker with other limits over the same store."""
     terms = replace(harness.terms, policy=harness.terms.policy.within(limits))
-    return Process(terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog)
+    return TaskProcessor(terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog)
 
 
 def handled(harness: Harness, value: bytes, headers: Headers) -> BatchResult:

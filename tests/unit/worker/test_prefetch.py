@@ -18,7 +18,7 @@ from runner.worker.components import LoopLimits
 from runner.worker.decoder import STEP_SECONDS, Prefetch
 from runner.worker.delivery import ExactlyOnce
 from runner.worker.overlap import Step, no_step
-from runner.worker.process import Process
+from runner.worker.task_processor import TaskProcessor
 from runner.worker.timers import Timers
 from tests.unit.worker.opened import answered, start
 from tests.unit.worker.rig import DEAD_LETTERS, Harness, Worker
@@ -52,7 +52,9 @@ class CountingCodec(JsonCodec):
 def counting() -> tuple[Harness, CountingCodec]:
     harness, codec = Harness(), CountingCodec()
     harness.terms = replace(harness.terms, codec=codec)
-    harness.process = Process(harness.terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog)
+    harness.process = TaskProcessor(
+        harness.terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog
+    )
     return harness, codec
 
 
@@ -156,7 +158,7 @@ def test_what_was_decoded_behind_a_batch_that_failed_is_decoded_anew() -> None:
 def test_nothing_is_decoded_ahead_of_what_is_left_of_a_batch() -> None:
     harness, codec = counting()
     harness.terms = replace(harness.terms, batch_seconds=2.5)
-    harness.process = Process(
+    harness.process = TaskProcessor(
         harness.terms, harness.store, harness.topics, DEAD_LETTERS, harness.changelog, harness.ticker
     )
     codec.takes = lambda: harness.ticker.advance(1.0)

@@ -9,7 +9,7 @@ from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import Headers
 from runner.kafka.message import Message
 from runner.worker.input_topics.normalise import InputTopic
-from runner.worker.input_topics.process import InputProcess
+from runner.worker.input_topics.processor import InputProcessor
 from tests.unit.worker.rig import DEAD_LETTERS, NOW, Harness
 
 TOPIC: Final = "answers"
@@ -45,9 +45,9 @@ def message(
     return Message(partition, offset, key, encoded, headers, timestamp_ms=timestamp_ms)
 
 
-def input_process(harness: Harness, topic: InputTopic | None = None) -> InputProcess:
+def input_process(harness: Harness, topic: InputTopic | None = None) -> InputProcessor:
     """The process of an input whose events the harness will read."""
-    return InputProcess(
+    return InputProcessor(
         topic or input_topic(), TOPIC_ID, harness.terms, harness.store, harness.topics, DEAD_LETTERS
     )
 

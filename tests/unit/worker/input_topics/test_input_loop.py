@@ -37,7 +37,7 @@ class InputWorker:
             log=self.log,
             topic=EveryPartition(),
             store=InputPositions(HOMES),
-            process=input_process(self.harness),
+            processor=input_process(self.harness),
             delivery=delivery,
             incarnation=1,
             pings=[self.harness.store.ping],

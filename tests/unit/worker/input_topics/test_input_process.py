@@ -18,9 +18,9 @@ from runner.errors import StoreUnavailable
 from runner.kafka.message import Message
 from runner.kafka.topics import KafkaTopicCatalog
 from runner.worker.input_topics.normalise import InputTopic
-from runner.worker.input_topics.process import InputProcess
-from runner.worker.process import Process
+from runner.worker.input_topics.processor import InputProcessor
 from runner.worker.result import BatchResult
+from runner.worker.task_processor import TaskProcessor
 from tests.unit.worker.input_topics.bench import (
     TOPIC,
     TOPIC_ID,
@@ -102,12 +102,12 @@ def test_an_event_is_written_as_requests_is_read() -> None:
     harness, codec = with_task(), AvroCodec()
     catalog = KafkaTopicCatalog(topics(), {"requests": codec}, JsonCodec())
     terms = replace(harness.terms, codec=codec)
-    made = InputProcess(input_topic(), TOPIC_ID, terms, harness.store, catalog, DEAD_LETTERS)
+    made = InputProcessor(input_topic(), TOPIC_ID, terms, harness.store, catalog, DEAD_LETTERS)
     (outgoing,) = made.run(batch([message({"taskId": "task-1"})]), {}).outgoing
     assert outgoing.partition == 3
     with pytest.raises(ValueError, match=r"utf-8|Expecting"):
         json.loads(outgoing.value or b"")
-    came = Process(terms, harness.store, catalog, DEAD_LETTERS).run(
+    came = TaskProcessor(terms, harness.store, catalog, DEAD_LETTERS).run(
         batch([harness.message(outgoing.value, 3, outgoing.headers)]), {}
     )
     assert statuses(came.outgoing) == ["PROCEEDED", "SUCCESS"]

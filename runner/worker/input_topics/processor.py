@@ -62,7 +62,7 @@ class _Event:
         return self.message.key or self.request_id.encode()
 
 
-class InputProcess:
+class InputProcessor:
     """Makes events of the payloads of one input topic; keeps nothing between batches."""
 
     def __init__(

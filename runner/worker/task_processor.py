@@ -25,7 +25,7 @@ from runner.worker.overlap import Step
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 
-class Process:
+class TaskProcessor:
     """Processes batches against one store; only prefetched events are kept between batches."""
 
     def __init__(
