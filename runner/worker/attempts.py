@@ -19,8 +19,8 @@ from runner.store.indexing import entries_of
 from runner.tasks.record import NO_PARTS, Record, TaskKey
 from runner.worker.batch_state import BatchState
 from runner.worker.decider import Decider
-from runner.worker.decoder import BatchBudget, ProcessingSettings
 from runner.worker.in_flight import InFlight, TaskWork
+from runner.worker.processing_settings import BatchBudget, ProcessingSettings
 from runner.worker.result import PhaseEnded
 
 MAX_ATTEMPTS: Final = 30

@@ -20,8 +20,8 @@ from runner.store.calls import Loaded
 from runner.tasks.record import Record
 from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetters
-from runner.worker.decoder import ProcessingSettings
 from runner.worker.in_flight import InFlight, TaskWork
+from runner.worker.processing_settings import ProcessingSettings
 
 DEAD_LETTER: Final = "DEAD"
 """Status of a decision that only makes a dead letter."""

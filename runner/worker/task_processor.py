@@ -19,9 +19,10 @@ from runner.worker.attempts import Attempts, ShardedStore
 from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetters
 from runner.worker.decider import Decider
-from runner.worker.decoder import BatchDecoder, Prefetch, ProcessingSettings, honour_kept_decisions
+from runner.worker.decoder import BatchDecoder, Prefetch, honour_kept_decisions
 from runner.worker.in_flight import InFlight
 from runner.worker.overlap import Step
+from runner.worker.processing_settings import ProcessingSettings
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 

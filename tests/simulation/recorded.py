@@ -29,7 +29,7 @@ from runner.kafka.message import Message
 from runner.store.calls import Ownership
 from runner.testing.memory_store import MemoryStore
 from runner.worker.assignment import Batch
-from runner.worker.decoder import ProcessingSettings
+from runner.worker.processing_settings import ProcessingSettings
 from runner.worker.task_processor import TaskProcessor
 from tests.simulation.log_model import DEAD_LETTERS, REQUESTS, TASKS
 from tests.simulation.simulation import History as Simulated

@@ -22,7 +22,8 @@ from runner.actions.plan import TaskPlan
 from runner.actions.registry import decide
 from runner.actions.render import Renderer
 from runner.tasks.record import Record, TaskKey
-from runner.worker.decoder import ProcessingSettings, decode_message
+from runner.worker.decoder import decode_message
+from runner.worker.processing_settings import ProcessingSettings
 from tests.simulation.answers import Answer, Answers
 from tests.simulation.history import Violation
 from tests.simulation.load import TRACE, header

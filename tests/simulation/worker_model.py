@@ -18,10 +18,10 @@ from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
 from runner.errors import FatalError
 from runner.worker.components import Components, LoopLimits
-from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import DeliveryMode, ExactlyOnce
 from runner.worker.loop import Loop
 from runner.worker.overlap import Step
+from runner.worker.processing_settings import ProcessingSettings
 from runner.worker.retention import Retention
 from runner.worker.schedule import StoreClock
 from runner.worker.task_processor import TaskProcessor as Harness

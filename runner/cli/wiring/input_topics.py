@@ -16,7 +16,6 @@ from runner.kafka.topics import KafkaTopicCatalog
 from runner.metrics import Metrics
 from runner.store.redis_store import RedisStore
 from runner.worker.components import Components, LoopLimits
-from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import DeliveryMode
 from runner.worker.health import HealthState
 from runner.worker.input_topics.normalise import InputTopic
@@ -25,6 +24,7 @@ from runner.worker.input_topics.processor import InputProcessor
 from runner.worker.input_topics.reporter import InputReporter
 from runner.worker.input_topics.thread import InputThread
 from runner.worker.loop import Loop
+from runner.worker.processing_settings import ProcessingSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,12 @@ from runner.store.redis_store import RedisStore
 from runner.telemetry.health_server import HealthServer
 from runner.telemetry.reporter import Reporter
 from runner.worker.components import Components, LoopLimits
-from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from runner.worker.gc_pacer import GcPacer
 from runner.worker.health import HealthState
 from runner.worker.loop import Loop
 from runner.worker.overlap import OverlapThread
+from runner.worker.processing_settings import ProcessingSettings
 from runner.worker.retention import Retention
 from runner.worker.schedule import StoreClock
 from runner.worker.starting import Start

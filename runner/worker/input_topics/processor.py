@@ -26,10 +26,10 @@ from runner.tasks.source import Source
 from runner.worker.assignment import Batch
 from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetters
-from runner.worker.decoder import ProcessingSettings
 from runner.worker.in_flight import InFlight
 from runner.worker.input_topics.normalise import InputTopic, event_headers, normalise
 from runner.worker.overlap import Step, no_step
+from runner.worker.processing_settings import ProcessingSettings
 from runner.worker.result import BatchResult, PhaseEnded, Send
 
 MADE: Final = "EVENT"

@@ -18,7 +18,8 @@ from runner.envelope.event import NO_RULES, Event, MetaRules
 from runner.envelope.writer_schema import WriterSchema, accept, own_fingerprint, own_schema
 from runner.errors import EventError, PoisonError
 from runner.kafka.message import Message
-from runner.worker.decoder import ProcessingSettings, decode_message
+from runner.worker.decoder import decode_message
+from runner.worker.processing_settings import ProcessingSettings
 from tests.fuzz.documented import check_poison, check_refusal
 from tests.fuzz.draw import Draw
 from tests.fuzz.target import Target

@@ -29,9 +29,9 @@ from runner.store.calls import Ownership
 from runner.testing.memory_store import MemoryStore
 from runner.worker.assignment import Batch
 from runner.worker.components import Round
-from runner.worker.decoder import ProcessingSettings
 from runner.worker.input_topics.normalise import InputTopic
 from runner.worker.input_topics.processor import InputProcessor
+from runner.worker.processing_settings import ProcessingSettings
 from runner.worker.schedule import StoreClock
 from runner.worker.task_processor import TaskProcessor
 from runner.worker.timers import Timers, TimerSettings

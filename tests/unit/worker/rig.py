@@ -25,9 +25,9 @@ from runner.store.calls import Ownership
 from runner.tasks.record import Record, TaskKey
 from runner.worker.assignment import Batch
 from runner.worker.components import Components, LoopLimits
-from runner.worker.decoder import ProcessingSettings
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce
 from runner.worker.loop import Loop
+from runner.worker.processing_settings import ProcessingSettings
 from runner.worker.result import BatchResult
 from runner.worker.retention import Retention
 from runner.worker.schedule import StoreClock

@@ -14,7 +14,7 @@ from runner.actions.decision import OutgoingMessage
 from runner.clock import ManualTicker
 from runner.kafka.message import Message
 from runner.worker.answers import MESSAGES_BEFORE_PERIOD
-from runner.worker.decoder import BatchBudget
+from runner.worker.processing_settings import BatchBudget
 from runner.worker.task_processor import TaskProcessor
 from tests.unit.worker.rig import DEAD_LETTERS, Harness, batch, event, sent, statuses
 

@@ -12,8 +12,9 @@ from runner.envelope.event import MetaRules
 from runner.errors import INPUT_MISSING, NOT_CONVERTIBLE, UNKNOWN_ACTION
 from runner.kafka.message import Message
 from runner.worker.batch_state import BatchState
-from runner.worker.decoder import ProcessingSettings, decode_message
+from runner.worker.decoder import decode_message
 from runner.worker.in_flight import InFlight
+from runner.worker.processing_settings import ProcessingSettings
 from runner.worker.result import BatchResult
 from tests.unit.worker.rig import Harness, batch, event
 
