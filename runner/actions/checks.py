@@ -18,6 +18,7 @@ from runner.actions.values import value_of
 from runner.envelope.paths import MISSING
 from runner.errors import (
     OTHER_VERSION,
+    TASK_CANCELLED,
     TASK_EXISTS,
     TASK_NOT_FOUND,
     TASK_PROCEEDED,
@@ -34,6 +35,7 @@ _REFUSALS: Final = {
     Status.OPEN: (TASK_EXISTS, "another task is open under the id {id!r}"),
     Status.PROCEEDED: (TASK_PROCEEDED, "task {id!r} has been proceeded already"),
     Status.TIMED_OUT: (TASK_TIMED_OUT, "task {id!r} has timed out already"),
+    Status.CANCELLED: (TASK_CANCELLED, "task {id!r} has been cancelled already"),
 }
 
 
@@ -49,11 +51,18 @@ def answer_to_repeat(record: Record | None, incoming: Incoming, now_ms: int) -> 
         return None
     identity = incoming.event.identity()
     if closing is not None and closing.identity == identity:
-        return Done(now_ms, has_output=True)
+        return _ended_already(record, now_ms)
     if is_verb_of_round(record, identity):
         return Done(now_ms, result={"task": task_result(record)})
     # Without data: the stored record is not the one that the event changed.
     return Done(now_ms) if is_of_earlier_round(record, identity) else None
+
+
+def _ended_already(record: Record, now_ms: int) -> Done:
+    """Return what the command that ended the task was told: stored data, or the cancelled task."""
+    if record.state.status is Status.CANCELLED:
+        return Done(now_ms, result={"task": task_result(record)})
+    return Done(now_ms, has_output=True)
 
 
 def check_state(record: Record | None, plan: TaskPlan, now_ms: int) -> None:

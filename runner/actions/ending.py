@@ -23,16 +23,26 @@ def close(
 
     ``has_reply`` is false where a timer sent the event: nobody waits for an answer.
     """
-    revision = record.revision + 1
-    ending = Ending(
+    closed = ended(record, status, ending_of(incoming, now_ms, domain))
+    if not has_reply:
+        return Done(now_ms, None, status), closed
+    return Done(now_ms, SUCCESS, status, has_output=True), closed
+
+
+def ending_of(incoming: Incoming, now_ms: int, domain: DomainPolicy) -> Ending:
+    """Return the end that this event makes."""
+    return Ending(
         source=str(incoming.source),
         identity=incoming.event.identity(),
         at_ms=now_ms,
         remove_at_ms=now_ms + domain.retention_ms,
-        revision=None if record.life is None else revision,
     )
+
+
+def ended(record: Record, status: Status, ending: Ending) -> Record:
+    """Return the record after the end of its generation."""
+    revision = record.revision + 1
+    if record.life is not None:
+        ending = msgspec.structs.replace(ending, revision=revision)
     state = msgspec.structs.replace(record.state, status=status, closing=ending)
-    closed = msgspec.structs.replace(record, revision=revision, state=state)
-    if not has_reply:
-        return Done(now_ms, None, status), closed
-    return Done(now_ms, SUCCESS, status, has_output=True), closed
+    return msgspec.structs.replace(record, revision=revision, state=state)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from runner.actions.cancel_task import cancel_task
 from runner.actions.checks import (
     START_TASK,
     answer_to_repeat,
@@ -51,7 +52,7 @@ from runner.envelope.values import is_blank, names_in
 from runner.errors import UNDELIVERABLE, UNKNOWN_ACTION, EventError
 from runner.tasks.record import Record, Status, TaskKey
 
-_CLOSED: Final = frozenset({Status.PROCEEDED, Status.TIMED_OUT})
+_CLOSED: Final = frozenset(Status) - {Status.OPEN}
 _OPEN: Final = frozenset({Status.OPEN})
 
 VERBS: Final[dict[str, Verb]] = {
@@ -63,6 +64,7 @@ VERBS: Final[dict[str, Verb]] = {
     "ClaimTask": Verb(claim_task, _OPEN, who=Who.ELIGIBLE, doing="claim", guard=guard_claim),
     "ReleaseTask": Verb(release_task, _OPEN, who=Who.OWNER_OR_ADMIN, doing="release"),
     "AssignTask": Verb(assign_task, _OPEN, who=Who.ADMIN, doing="assign", guard=guard_assignment),
+    "CancelTask": Verb(cancel_task, _OPEN, Status.CANCELLED, Who.OWNER_OR_ADMIN, "cancel"),
     "CommentTask": Verb(
         comment_task,
         _OPEN | _CLOSED,

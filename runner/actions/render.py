@@ -28,7 +28,7 @@ from runner.envelope.codec import Sections
 from runner.envelope.event import Event
 from runner.envelope.paths import MISSING, write_output
 from runner.envelope.patterns import Scope, search
-from runner.errors import TASK_NOT_FOUND, UNDELIVERABLE, EventError
+from runner.errors import TASK_CANCELLED, TASK_NOT_FOUND, UNDELIVERABLE, EventError
 from runner.limits import USUAL
 from runner.tasks.record import Record, Status, TaskKey
 
@@ -112,6 +112,8 @@ class Renderer:
         resumed = () if outcome.resumed is None else (self._resume(outcome, incoming, record, started),)
         if outcome.reply is None:
             return resumed
+        if not outcome.has_output:
+            return (*resumed, self._plain_reply(outcome, incoming, key))
         return (*resumed, self._output_reply(outcome.now_ms, incoming, record, started))
 
     def _plain_reply(self, outcome: Done, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
@@ -129,7 +131,10 @@ class Renderer:
 
     def _resume(self, outcome: Done, incoming: Incoming, record: Record, started: Event) -> OutgoingMessage:
         result = _result(self.status(outcome), outcome.now_ms)
-        enrichment = None if incoming.is_timer else _enrichment(incoming, self._policy)
+        is_cancelled = outcome.resumed is Status.CANCELLED
+        if is_cancelled:
+            result["error"] = _cancellation(record, started)
+        enrichment = None if is_cancelled or incoming.is_timer else _enrichment(incoming, self._policy)
         if enrichment is None:
             sections = started.answered(result)
         else:
@@ -215,7 +220,9 @@ class Renderer:
         return stream_of(event, self._policy)
 
     def _resumed_status(self, status: Status) -> str:
-        return self._policy.proceeded_status if status is Status.PROCEEDED else TIMEOUT
+        if status is Status.PROCEEDED:
+            return self._policy.proceeded_status
+        return TIMEOUT if status is Status.TIMED_OUT else status.value
 
 
 def require_fits(
@@ -236,6 +243,14 @@ def require_fits(
     if limit_bytes is None or size > limit_bytes:
         text = too_large.format(size=size, stream=message.stream, limit=limit_bytes)
         raise EventError(UNDELIVERABLE, text)
+
+
+def _cancellation(record: Record, started: Event) -> dict[str, Any]:
+    """Return ``result.error`` of a cancelled task: a branch for the condition step of its saga."""
+    closing = record.state.closing
+    error = {"code": TASK_CANCELLED, "message": "" if closing is None else closing.reason}
+    name = started.parameters.get("onCancel")
+    return {**error, "name": name} if isinstance(name, str) else error
 
 
 def _result(status: str, now_ms: int) -> dict[str, Any]:

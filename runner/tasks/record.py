@@ -28,6 +28,7 @@ class Status(Enum):
     OPEN = "OPEN"
     PROCEEDED = "PROCEEDED"
     TIMED_OUT = "TIMED_OUT"
+    CANCELLED = "CANCELLED"
 
     # A member is one object; the hash of Enum is a call of Python, some of them an event.
     __hash__ = object.__hash__
@@ -46,6 +47,10 @@ class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     """Redis time after which the record may be removed, epoch ms."""
     revision: int | None = None
     """Revision of the end, where verbs came before it; None: it follows that of the start."""
+    by: str | None = None
+    """Who cancelled the task; None: it was not cancelled, or nobody was named."""
+    reason: str | None = None
+    """Why the task was cancelled."""
 
 
 class TaskState(msgspec.Struct, frozen=True, omit_defaults=True, rename={"previous_identities": "earlier"}):

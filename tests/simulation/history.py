@@ -18,6 +18,7 @@ class Kind(Enum):
     CLAIM = "ClaimTask"
     RELEASE = "ReleaseTask"
     ASSIGN = "AssignTask"
+    CANCEL = "CancelTask"
     POISON = "poison"
     FOREIGN = "foreign"
 

@@ -28,6 +28,7 @@ _STATUSES: Final = {
     Kind.CLAIM: {"SUCCESS", "FAIL"},
     Kind.RELEASE: {"SUCCESS", "FAIL"},
     Kind.ASSIGN: {"SUCCESS", "FAIL"},
+    Kind.CANCEL: {"SUCCESS", "FAIL"},
 }
 
 
@@ -146,6 +147,9 @@ class Ledger:
             _require(resume.payload == start.payload, f"{told} timed out with {resume.payload}")
             self._check_not_early(start, ack, resume)
             return
+        if resume.status == "CANCELLED":
+            self._check_cancelled(start, resume, told)
+            return
         _require(resume.status == "PROCEEDED", f"{told} was resumed as {resume.status}")
         by = resume.payload.get("by", "")
         done = {"by": by, **_drawn(self._sent.get(by, start), resume)}
@@ -153,6 +157,18 @@ class Ledger:
         closers = [self._sent[closer.marker] for closer in self._closers.get(start.marker, [])]
         right = any(sent.marker == by and sent.kind is Kind.PROCEED for sent in closers)
         _require(right, f"{told} was proceeded by {by}, which was not answered so")
+
+    def _check_cancelled(self, start: Sent, resume: Answer, told: str) -> None:
+        """The reason is the marker's identity of a CancelTask for this task, which was told so."""
+        _require(resume.payload == start.payload, f"{told} was cancelled with {resume.payload}")
+        reason = resume.result["error"]["message"]
+        cancels = [
+            self._answers.replies[sent.marker][0]
+            for sent in self._sent.values()
+            if sent.kind is Kind.CANCEL and sent.identity == reason
+        ]
+        right = any(reply.status == "SUCCESS" and reply.task_id == resume.task_id for reply in cancels)
+        _require(right, f"{told} was cancelled for {reason}, which was not answered so")
 
     def _check_closers(self, generation: str, closers: Iterable[Answer]) -> None:
         """Commands that were told SUCCESS for a generation: all are one command, and it ended so."""

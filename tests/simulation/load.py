@@ -30,6 +30,9 @@ _DRAWING: Final = 0.2
 """How often a command has such patterns: they take as long as all the rest."""
 
 PEOPLE: Final = ("ann", "bob")
+VERBS: Final = (*(Kind.COMMENT, Kind.CLAIM, Kind.RELEASE, Kind.ASSIGN) * 2, Kind.CANCEL)
+"""A cancelled task takes no more of the others, so it comes seldom."""
+
 ADMIN: Final = "admin"
 """Role of everybody who sends a verb: who may is for other tests."""
 
@@ -171,8 +174,10 @@ class Load:
     def _verb(self, task: Sent) -> None:
         """Comment on a task, or say whose it is; now and then once more."""
         marker, rng = self._marker("c"), self._rng
-        kind = rng.choice((Kind.COMMENT, Kind.COMMENT, Kind.CLAIM, Kind.RELEASE, Kind.ASSIGN))
+        kind = rng.choice(VERBS)
         values = self._comment(marker) if kind is Kind.COMMENT else {}
+        if kind is Kind.CANCEL:
+            values = {"reason": marker}
         if kind is Kind.ASSIGN:
             values = {"user": rng.choice(PEOPLE), "override": rng.random() < 0.5}
         self._send_verb(kind, (marker, marker), task, values)

@@ -148,6 +148,7 @@ def everything_read(action: str) -> Reading:
         {"timeoutOn": NOW},
         {"meta": {"domain": "nope"}},
         {"text": "a comment"},
+        {"reason": "why not"},
         {"user": "bob", "roles": "clerk"},
         {"enrichPath": "taskId", "fromTimePath": "from", "toTimePath": "to"},
     )
@@ -180,8 +181,8 @@ def _resume(made: Decision, one: Incoming, reading: Reading) -> None:
     of = made.record
     record = WatchedRecord(of.key, of.revision, of.state, of.start, event=reading.watch(one).event)
     end = proceed(enrichPath="$")
-    closed = Done(NOW, None, Status.PROCEEDED)
-    assert RENDERER.messages(closed, end, record.key, record)
+    for status in (Status.PROCEEDED, Status.CANCELLED):
+        assert RENDERER.messages(Done(NOW, None, status), end, record.key, record)
 
 
 @pytest.mark.parametrize("action", ACTIONS)

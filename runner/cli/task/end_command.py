@@ -23,7 +23,7 @@ from runner.client.exchange import Sending, ask
 from runner.config import Config
 from runner.envelope.plain import BYTE_ORDER_MARK, decode, encode
 from runner.envelope.values import names_in
-from runner.errors import FORBIDDEN, TASK_PROCEEDED, TASK_TIMED_OUT, FatalError
+from runner.errors import FORBIDDEN, TASK_CANCELLED, TASK_PROCEEDED, TASK_TIMED_OUT, FatalError
 from runner.kafka.clients import connect_producer
 from runner.kafka.topic_message import TopicMessage, described
 
@@ -39,6 +39,7 @@ _REMEDIES: Final[Mapping[str, str]] = {
     str(FORBIDDEN): '; name a caller who may with --user and --roles; "runner task show" says who that is',
     str(TASK_PROCEEDED): _ENDED,
     str(TASK_TIMED_OUT): _ENDED,
+    str(TASK_CANCELLED): _ENDED,
 }
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="Id of the task, as replies give it.")]

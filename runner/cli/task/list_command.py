@@ -29,6 +29,7 @@ class State(StrEnum):
     OPEN = "open"
     PROCEEDED = "proceeded"
     TIMED_OUT = "timed-out"
+    CANCELLED = "cancelled"
 
 
 def list_(

@@ -23,7 +23,12 @@ LONGEST_PAYLOAD: Final = 400
 LONGEST_COMMENT: Final = 400
 """Characters of a comment that are shown, and of the name of its author."""
 
-STYLES: Final = {Status.OPEN: "bold cyan", Status.PROCEEDED: "bold green", Status.TIMED_OUT: "bold yellow"}
+STYLES: Final = {
+    Status.OPEN: "bold cyan",
+    Status.PROCEEDED: "bold green",
+    Status.TIMED_OUT: "bold yellow",
+    Status.CANCELLED: "bold red",
+}
 
 
 def show(

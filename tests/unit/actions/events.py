@@ -130,6 +130,14 @@ def proceed(**parts: Any) -> Incoming:
     return incoming(envelope("ProceedTask", **_later(parts)), offset=20)
 
 
+def cancelled(**parts: Any) -> Incoming:
+    """A CancelTask by the admin of the domain."""
+    request = {"claims": {"sub": "root", "roles": ["admin"]}, **parts.pop("request", {})}
+    return incoming(
+        envelope("CancelTask", request=request, **{"reason": "no longer needed", **parts}), offset=40
+    )
+
+
 def timeout(**parts: Any) -> Incoming:
     return incoming(envelope("TimeoutTask", **_later(parts)), offset=30)
 

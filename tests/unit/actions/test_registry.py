@@ -114,6 +114,7 @@ def test_these_are_the_actions() -> None:
         "ClaimTask",
         "ReleaseTask",
         "AssignTask",
+        "CancelTask",
     }
 
 

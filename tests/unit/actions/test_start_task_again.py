@@ -16,6 +16,7 @@ from tests.unit.actions.events import (
     NOW,
     again,
     answer,
+    cancelled,
     closed_by,
     code,
     envelope,
@@ -40,6 +41,8 @@ def _in_state(status: Status, first: Record) -> Record:
             return closed_by(proceed(request={"claims": {"roles": ["manager"]}}), first)
         case Status.TIMED_OUT:
             return closed_by(timeout(), first)
+        case Status.CANCELLED:
+            return closed_by(cancelled(), first)
 
 
 @pytest.mark.parametrize("status", Status)
