@@ -44,6 +44,8 @@ class Loop:
         self._homes = OwnedHomes(parts, observer, ticker)
         self._assignment = self._homes.assignment
         self._poison_runs: dict[int, int] = {}
+        self._passes: list[tuple[Sequence[str], int]] = []
+        """Ends of committed TimeoutBetween passes that the store was not told of yet."""
         self._current_batch: Batch | None = None
         self._delivery = parts.delivery(parts.log.writer)
 
@@ -156,12 +158,18 @@ class Loop:
         self._observer.delivered()
         self._after_commit(result)
         self._observer.processed(batch, result, len(due_messages), self._ticker() - began)
+        # Not before: the reply says where the last pass ended, also when its event is redelivered.
+        self._passes += result.passes
+        self._note_passes()
         # The offsets are committed whether or not this succeeds: it only serves a group that was deleted.
         self._parts.store.note_committed(self._parts.incarnation, result.positions)
-        # Not before: the reply says where the last pass ended, also when its event is redelivered.
-        for domains, to_ms in result.passes:
-            self._parts.store.note_timeout(domains, to_ms)
         self._observer.phase_ended("other")
+
+    def _note_passes(self) -> None:
+        """Note the ends of committed passes; those that the store does not take now are noted later."""
+        while self._passes:
+            self._parts.store.note_timeout(*self._passes[0])
+            del self._passes[0]
 
     def _commit(self, messages: Sequence[OutgoingMessage], homes: Collection[int]) -> None:
         """Commit messages of a duty by themselves.

@@ -7,7 +7,7 @@ import pytest
 from runner.errors import Fenced, LogUnavailable, StoreUnavailable, Superseded
 from runner.worker.components import LoopLimits
 from tests.unit.worker.opened import answered, opened, proceed, start
-from tests.unit.worker.rig import Worker
+from tests.unit.worker.rig import NOW, Worker, event, sent
 
 DOWN = StoreUnavailable("no answer")
 REFUSED = LogUnavailable("too large", refused=True)
@@ -59,6 +59,32 @@ def test_each_call_of_the_store_may_fail_and_every_event_is_answered_once(call: 
         worker.log.append(value)
     worker.until_idle()
     assert worker.statuses == ["ACK", "PROCEEDED", "SUCCESS", "ACK"]
+
+
+def period_of_replies(worker: Worker) -> list[int | None]:
+    """The beginning of the period of each TimeoutBetween that was answered."""
+    results = [sent(message).value["result"] for message in worker.log.sent if message.stream == "responses"]
+    return [result["from"] for result in results if "requested" in result]
+
+
+@pytest.mark.parametrize("fault", ["log.commit", "store.note_committed", "store.note_timeout"])
+def test_a_pass_is_noted_once_it_is_committed_whatever_fails_round_it(fault: str) -> None:
+    worker = opened(Worker(homes=(0,)))
+    worker.store.note_timeout(["orders"], NOW - 1000)
+    down = LogUnavailable("no answer") if fault.startswith("log") else DOWN
+    worker.faults.once(fault, down)
+    first, second = (event("TimeoutBetween", None, f"sweep-{n}", meta={"domain": "orders"}) for n in (1, 2))
+    worker.log.append(first)
+    worker.until_idle()
+    assert period_of_replies(worker) == [NOW - 1000], "also where the event came again"
+    worker.log.append(start("a"))
+    worker.until_idle()
+    noted = worker.store.last_timeout("orders")
+    assert noted is not None
+    assert noted >= NOW
+    worker.log.append(second)
+    worker.until_idle()
+    assert period_of_replies(worker)[-1] == noted
 
 
 @pytest.mark.parametrize(
