@@ -18,8 +18,6 @@ from tests.unit.docs.pages import (
     GUARANTEES,
     PAGES,
     PROOF,
-    PROTOCOL,
-    README,
     ROOT,
     code_of,
     prose_of,
@@ -112,9 +110,8 @@ def _functions(file: Path) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef))
 
 
-@pytest.mark.parametrize("page", [README, PROTOCOL, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_and_folder_that_is_named_exists(page: Path) -> None:
-    """Not in docs/design.md, which also says what was planned and is not there."""
     for code in code_of(page):
         for name in re.findall(r"(?:^|\s)((?:runner|tests|config|docs|schemas|deploy)/[\w./-]*)", code):
             assert (ROOT / name).exists(), f"{page.name}: {name}"
