@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from runner.actions.decision import OutgoingMessage
 from runner.changelog.codec import changelog_key, key_of, read_stamp, split_key
 from runner.changelog.restorer import ChangelogReader
 from runner.changelog.snapshot import LIMIT_BYTES, ChangelogSnapshot
+from runner.changelog.writer import Changelog
 from runner.errors import StoreMismatch
 from runner.store.calls import Index, IndexCursor, IndexKind
 from runner.store.indexing import task_id_of
@@ -46,19 +47,6 @@ class FillExtent:
     """Committed offset by home; 0: nothing is committed."""
 
 
-class ChangelogMessages(Protocol):
-    """Makes changelog messages; ``changed`` raises EventError where the topic does not take one."""
-
-    def changed(self, record: Record) -> OutgoingMessage:
-        """Return the message of start and state."""
-
-    def part(self, record: Record, name: str, value: bytes | None, source: str) -> OutgoingMessage:
-        """Return the message of another part."""
-
-    def tombstone(self, key: TaskKey, part: str = "") -> OutgoingMessage:
-        """Return a message without a value."""
-
-
 @dataclass(slots=True)
 class Filled:
     """The counts of filling."""
@@ -76,7 +64,7 @@ class Filler:
         self,
         store: ListableStore,
         reader: ChangelogReader,
-        changelog: ChangelogMessages,
+        changelog: Changelog,
         extent: FillExtent,
         send: Callable[[Sequence[OutgoingMessage]], object],
         limit_bytes: int = LIMIT_BYTES,

@@ -252,6 +252,9 @@ class Store(Protocol):
     def shards(self) -> int:
         """Number of shards; fixed for the life of a key space."""
 
+    def shard(self, task_id: str) -> int:
+        """Return the shard of an id."""
+
     def open(self, ownership: Ownership) -> Opened:
         """Compare, or write, the owner of the key space. A new topic id is a new incarnation."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 from runner import log
 from runner.clock import Ticker
@@ -132,7 +132,3 @@ class Reporter:
 
     def removed(self, records: int) -> None:
         self._metrics.records_removed.inc(records)
-
-    def event(self, name: str, **fields: Any) -> None:
-        """Log something about the worker as a whole."""
-        _log.info(name, **fields)

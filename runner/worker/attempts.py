@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from runner.actions.decision import Outcome
 from runner.clock import Ticker
@@ -30,19 +30,13 @@ SENT_TO_READ: Final = 4
 """Bytes sent for each byte read, at most: reply, resumed event and changelog contain the event."""
 
 
-class ShardedStore(Store, Protocol):
-    """A store that names the shard of a task."""
-
-    def shard(self, task_id: str) -> int: ...
-
-
 class Attempts:
     """Decides slices and applies them to one store; nothing is kept between two slices."""
 
     def __init__(
         self,
         settings: ProcessingSettings,
-        store: ShardedStore,
+        store: Store,
         decider: Decider,
         ticker: Ticker,
         *,

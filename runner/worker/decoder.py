@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import Final, Protocol
+from math import inf
+from typing import Final
 
 from msgspec import structs
 
@@ -20,7 +21,8 @@ from runner.envelope.codec import JsonCodec
 from runner.envelope.event import read_event, require_answerable
 from runner.errors import PoisonError, TransientError
 from runner.kafka.message import Message
-from runner.store.calls import Completeness, Loaded
+from runner.limits import WIDEST
+from runner.store.calls import Completeness, Store
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source
 from runner.worker.in_flight import InFlight
@@ -153,27 +155,10 @@ def decode_message(message: Message, settings: ProcessingSettings) -> InFlight:
     return item
 
 
-class Decisions(Protocol):
-    """The store of kept decisions, each in the shard of its task."""
-
-    @property
-    def shards(self) -> int: ...
-
-    def shard(self, task_id: str) -> int: ...
-
-    def load(
-        self,
-        incarnation: int,
-        reads: Sequence[tuple[TaskKey, Source]],
-        completeness: Completeness | None = None,
-    ) -> Loaded:
-        """Return records and kept decisions of events."""
-
-
 def honour_kept_decisions(
     items: Iterable[InFlight],
     settings: ProcessingSettings,
-    store: Decisions,
+    store: Store,
     completeness: Completeness | None,
 ) -> None:
     """Decode events over a limit again, within the widest limits, if they have a kept decision.
@@ -225,7 +210,7 @@ def _plan_of(message: Message, source: Source, settings: ProcessingSettings) -> 
     return plan(incoming, settings.policy)
 
 
-def _key_of_each_shard(store: Decisions) -> list[TaskKey]:
+def _key_of_each_shard(store: Store) -> list[TaskKey]:
     """Return one key in every shard; the task need not exist."""
     keys: dict[int, TaskKey] = {}
     numbers = count()

@@ -17,11 +17,10 @@ from runner.actions.decision import OutgoingMessage
 from runner.actions.policy import Policy
 from runner.changelog.writer import Changelog
 from runner.errors import Superseded
-from runner.store.calls import Change, Completeness, HomeCall, Index, IndexKind, ShardCall, Verdict
+from runner.store.calls import Change, Completeness, HomeCall, Index, IndexKind, ShardCall, Store, Verdict
 from runner.store.indexing import parse_removal
 from runner.tasks.record import Record, TaskKey
 from runner.tasks.source import Source, parse_source
-from runner.worker.attempts import ShardedStore
 from runner.worker.components import Round
 from runner.worker.result import BatchResult
 from runner.worker.schedule import Schedule, StoreClock
@@ -60,7 +59,7 @@ class Retention:
 
     def __init__(
         self,
-        store: ShardedStore,
+        store: Store,
         policy: Policy,
         incarnation: int,
         time: StoreClock,

@@ -13,9 +13,10 @@ from runner.actions.policy import TopicCatalog
 from runner.changelog.writer import Changelog
 from runner.clock import Ticker, monotonic_seconds
 from runner.kafka.message import Message
+from runner.store.calls import Store
 from runner.worker.answers import Answers
 from runner.worker.assignment import Batch
-from runner.worker.attempts import Attempts, ShardedStore
+from runner.worker.attempts import Attempts
 from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetters
 from runner.worker.decider import Decider
@@ -32,7 +33,7 @@ class TaskProcessor:
     def __init__(
         self,
         settings: ProcessingSettings,
-        store: ShardedStore,
+        store: Store,
         topics: TopicCatalog,
         dead_letters: str,
         changelog: Changelog | None = None,

@@ -18,10 +18,9 @@ from runner.actions.decision import OutgoingMessage
 from runner.actions.policy import Policy, TopicCatalog
 from runner.actions.timer_token import timer_message, token_of
 from runner.clock import Ticker
-from runner.store.calls import Due, Index, IndexKind
+from runner.store.calls import Due, Index, IndexKind, Store
 from runner.tasks.due import DueTask, parse_member
 from runner.tasks.record import TaskKey
-from runner.worker.attempts import ShardedStore
 from runner.worker.components import Round
 from runner.worker.result import BatchResult
 from runner.worker.schedule import Schedule, StoreClock
@@ -46,7 +45,7 @@ class Timers:
 
     def __init__(
         self,
-        store: ShardedStore,
+        store: Store,
         policy: Policy,
         topics: TopicCatalog,
         settings: TimerSettings,

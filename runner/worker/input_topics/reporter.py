@@ -76,9 +76,6 @@ class InputReporter:
     def paused(self, home: int, reason: str) -> None:
         _log.error("partition_paused", input=self._name, partition=home, reason=reason)
 
-    def removed(self, records: int) -> None:
-        """Do nothing: an input topic has no records."""
-
     def _fail(self, event: str, error: RunnerError) -> None:
         log_it = _log.warning if self._down is None else _log.debug
         log_it(event, input=self._name, code=error.label, reason=str(error))
