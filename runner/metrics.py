@@ -114,7 +114,6 @@ class Metrics:
         self._input_paused.labels(name).set(paused)
 
     def count_transaction(self, result: Result) -> None:
-        """Count a batch that was committed or aborted."""
         self._result_counters[result].inc()
 
     def count_spans(self, result: SpanResult, spans: int) -> None:

@@ -46,7 +46,6 @@ class Incoming(msgspec.Struct, frozen=True):
     value: bytes
     headers: Headers = ()
     timestamp_ms: int | None = None
-    """Timestamp of the message, epoch ms."""
 
     def header(self, name: str) -> str | None:
         """Return a header as text; None where it is absent or no UTF-8."""

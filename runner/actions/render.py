@@ -266,7 +266,6 @@ def _headers(kind: str, status: str, key: TaskKey | None, trace: Headers) -> Hea
 
 @lru_cache(maxsize=32)
 def _common_headers(kind: str, status: str) -> Headers:
-    """Return the headers event-kind and event-status."""
     return (("event-kind", kind.encode()), ("event-status", status.encode()))
 
 

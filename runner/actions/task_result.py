@@ -32,7 +32,6 @@ def task_result(record: Record) -> dict[str, Any]:
 
 
 def _status(record: Record) -> str:
-    """Return the status as people see it."""
     if record.state.status is Status.OPEN:
         return "UNASSIGNED" if record.ownership.owner is None else "ASSIGNED"
     return "DONE" if record.state.status is Status.PROCEEDED else record.state.status.value

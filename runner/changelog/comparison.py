@@ -74,7 +74,6 @@ class Standing:
     committed: Mapping[int, int]
     """Committed offset by home."""
     now_ms: int
-    """Time of the store."""
 
 
 class ComparedStore(ListableStore, Protocol):

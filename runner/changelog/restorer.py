@@ -97,7 +97,6 @@ class _Shard:
     snapshot: ChangelogSnapshot
     phase: str = "begin"
     next_records: list[Record] = field(default_factory=list)
-    """Records that are written next."""
 
     def decode(self, limit: int) -> None:
         """Decode the next values of the snapshot. Raises ChangelogUnreadable."""

@@ -32,7 +32,6 @@ class TopicMessage:
     partition: int
     offset: int
     time_ms: int | None
-    """Time of the message, epoch ms."""
     key: str
     headers: Mapping[str, str]
     value: bytes | None

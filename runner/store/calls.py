@@ -252,8 +252,7 @@ class Store(Protocol):
     def shards(self) -> int:
         """Number of shards; fixed for the life of a key space."""
 
-    def shard(self, task_id: str) -> int:
-        """Return the shard of an id."""
+    def shard(self, task_id: str) -> int: ...
 
     def open(self, ownership: Ownership) -> Opened:
         """Compare, or write, the owner of the key space. A new topic id is a new incarnation."""
@@ -270,8 +269,7 @@ class Store(Protocol):
         Known homes do not change. No effect where the key space is gone or of another incarnation.
         """
 
-    def ping(self) -> None:
-        """Return if the store answers."""
+    def ping(self) -> None: ...
 
     def load(
         self,

@@ -116,7 +116,6 @@ class Reporter:
         _log.error("home_paused", home=home, reason=reason)
 
     def restoring(self, shards_left: int, records: int) -> None:
-        """Show the progress of restoring."""
         self._health.set_trouble("restoring what Redis has lost", f"{shards_left} shards are left")
         self._metrics.shards_restoring.set(shards_left)
         _log.warning("restoring", shards_left=shards_left, records=records)

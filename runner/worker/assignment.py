@@ -42,7 +42,6 @@ class Assignment:
         self.pending.update(partitions)
 
     def revoked(self, partitions: Collection[int]) -> None:
-        """Drop partitions and their backlog."""
         for partition in partitions:
             self.pending.discard(partition)
             self.positions.pop(partition, None)
@@ -51,7 +50,6 @@ class Assignment:
         self._drop(set(partitions))
 
     def opened(self, positions: Mapping[int, int]) -> None:
-        """Open pending partitions at their start offsets."""
         for partition, offset in positions.items():
             self.pending.discard(partition)
             self.positions[partition] = offset

@@ -56,7 +56,6 @@ class BatchState:
                 self.pause(home, offset + 1, f"{run} poison messages in a row")
 
     def decide_next(self, messages: Iterable[Message]) -> None:
-        """Record that these messages are the next to be decided."""
         for message in messages:
             self._ends[message.partition] = message.offset + 1
 

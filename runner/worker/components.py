@@ -40,8 +40,7 @@ class LoopObserver(Protocol):
     def processed(self, batch: Batch, result: BatchResult, timers: int, seconds: float) -> None:
         """A batch and its timers were committed; ``seconds`` is the time of the delivery."""
 
-    def delivered(self) -> None:
-        """Kafka has committed a transaction."""
+    def delivered(self) -> None: ...
 
     def aborted(self, error: TransientError) -> None:
         """A batch was aborted; its events are redelivered."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from math import inf
 from typing import Final
 
 from msgspec import structs
@@ -21,7 +20,6 @@ from runner.envelope.codec import JsonCodec
 from runner.envelope.event import read_event, require_answerable
 from runner.errors import PoisonError, TransientError
 from runner.kafka.message import Message
-from runner.limits import WIDEST
 from runner.store.calls import Completeness, Store
 from runner.tasks.record import TaskKey
 from runner.tasks.source import Source

@@ -61,7 +61,6 @@ class ExactlyOnce:
         self._has_begun = False
 
     def send(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Produce messages inside the transaction."""
         if not self._has_begun:
             self._log.begin()
             self._has_begun = True
@@ -96,7 +95,6 @@ class ExactlyOnce:
         self._log.commit()
 
     def abort(self) -> None:
-        """Abort the transaction if one was begun."""
         if self._has_begun:
             self._has_begun = False
             self._log.abort()

@@ -45,7 +45,6 @@ class Outage:
 
     @property
     def state(self) -> LoopState:
-        """The present state."""
         if self._down is not None:
             return self._down
         return LoopState.ISOLATING if self._isolated_until else LoopState.NORMAL

@@ -45,7 +45,6 @@ class BatchResult:
     scheduled: list[Entry] = field(default_factory=list)
     """Index entries of the records that were changed: moments for timers and retention."""
     timed_out: list[DueTask] = field(default_factory=list)
-    """Timers that timed their task out."""
     stale: list[DueTask] = field(default_factory=list)
     """Timers whose task had changed or ended: they did nothing."""
     undeliverable: list[DueTask] = field(default_factory=list)
@@ -53,7 +52,6 @@ class BatchResult:
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events by (action, status)."""
     dead_letter_reasons: Counter[str] = field(default_factory=Counter)
-    """Dead letters by reason."""
     refused: list[tuple[Source, str, str]] = field(default_factory=list)
     """(source, what, why) for the log: dead letters and dropped timers."""
     passes: list[tuple[Sequence[str], int]] = field(default_factory=list)

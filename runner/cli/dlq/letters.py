@@ -69,9 +69,7 @@ class Letter:
     reason: str
     message: str
     topic: str | None
-    """The topic it came from."""
     source: LetterPlace | None
-    """Where it stood there."""
     key: str
     size: int
     again: str
@@ -83,7 +81,6 @@ class Letter:
         return UNKNOWN if self.topic is None else f"{self.topic}/{self.source or UNKNOWN}"
 
     def described(self) -> dict[str, Any]:
-        """Return the letter for programs."""
         source = self.source
         return {
             "place": str(self.place),

@@ -133,7 +133,6 @@ def _compare(
 
 
 def _show(rows: Rows, place: Where, findings: Collection[Finding], *, is_behind: bool, as_json: bool) -> None:
-    """Print a place that differs."""
     shard, home = place
     counts = Counter(finding.what for finding in findings)
     ids = sorted(finding.key.id for finding in findings)

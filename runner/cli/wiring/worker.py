@@ -173,7 +173,6 @@ class _Worker:
         )
 
     def run(self) -> None:
-        """Step until told to stop."""
         self._state.tick(self._assembly.ticker())
         collector = GcPacer(self._assembly.ticker)
         for watchdog in self._watchdogs:

@@ -47,5 +47,4 @@ class SlotMap:
         return next((node for first, last, node in self._ranges if first <= slot <= last), None)
 
     def move(self, slot: int, to: Address) -> None:
-        """Record that a slot has moved to a node."""
         self._moved[slot] = to
