@@ -97,12 +97,12 @@ def call_of(
     *changes: Change,
     incarnation: int = 1,
     shard: int | None = None,
-    note: str = "",
+    shard_token: str = "",
 ) -> ShardCall:
     """Return one call; its shard is that of the first task."""
     homes = (home,) if isinstance(home, HomeCall) else tuple(home)
     at = store.shard(changes[0].key.id) if shard is None else shard
-    return ShardCall(at, incarnation, homes, changes, shard_token=note)
+    return ShardCall(at, incarnation, homes, changes, shard_token=shard_token)
 
 
 def apply(

@@ -39,7 +39,7 @@ class TestRevision:
             assert apply(store, home, *changes) is Verdict.CONFLICT
         assert (store.records(), store.all_index_entries()) == before
         assert kept_at(store, 0, 0, [6]) == set()
-        assert apply(store, HomeCall(0, 5), shard=0) is Verdict.APPLIED, "the floor was raised"
+        assert apply(store, HomeCall(0, 5), shard=0) is Verdict.APPLIED, "the fence was raised"
 
     def test_expected_absent_but_there(self, store: Subject) -> None:
         key = key_in(store, 0)
@@ -139,7 +139,7 @@ class TestKeptDecisions:
         assert store.apply([]) == []
 
 
-class TestFloor:
+class TestFence:
     def test_a_lower_base_is_superseded_and_writes_nothing(self, store: Subject) -> None:
         assert apply(store, HomeCall(0, 10, ((10, KEPT),)), shard=0) is Verdict.APPLIED
         record = opened(key_in(store, 0), Source(1, 1, 0))
@@ -197,7 +197,7 @@ class TestIncarnation:
         assert store.records() == []
         assert kept_at(store, 0, 0, range(100), incarnation=2) == {0}
 
-    def test_a_newer_one_forgets_the_decisions_and_the_floor(self, store: Subject) -> None:
+    def test_a_newer_one_forgets_the_decisions_and_the_fence(self, store: Subject) -> None:
         assert apply(store, HomeCall(0, 90, ((90, KEPT), (91, KEPT))), shard=0) is Verdict.APPLIED
         home = HomeCall(0, 0, ((0, KEPT), (91, OUTCOMES[0])))
         assert apply(store, home, shard=0, incarnation=2) is Verdict.APPLIED
@@ -243,7 +243,7 @@ class TestRemoval:
         assert indexes_equal_records(store)
         assert kept_at(store, 0, 0, range(10)) == {7}
 
-    def test_takes_away_record_and_entry_and_raises_the_floor(self, store: Subject) -> None:
+    def test_takes_away_record_and_entry_and_raises_the_fence(self, store: Subject) -> None:
         ended = self.ended(store)
         removal = Change(ended.key, ended, None, remove=True)
         assert apply(store, HomeCall(0, 8, require_none_kept=True), removal) is Verdict.APPLIED

@@ -56,7 +56,7 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """One home in a call; the base counts from its floor, the offsets from the base."""
+    """One home in a call; the base counts from its fence, the offsets from the base."""
 
     partition: int
     base: int
@@ -76,7 +76,7 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Read some tasks and decisions: (task, partition, offset from the floor)."""
+    """Read some tasks and decisions: (task, partition, offset from the fence)."""
 
     shard: int
     reads: tuple[tuple[int, int, int], ...]
@@ -264,7 +264,7 @@ class Twins:
             self.fences[call.shard, home.partition] = home.base_offset
         for change in call.changes:
             if change.remove:
-                # Revisions start again: an earlier generation is what floors are for, not revisions.
+                # Revisions start again: an earlier generation is what fences are for, not revisions.
                 del self.known[change.key]
             elif change.after is not None:
                 self.known[change.key].append(change.after)

@@ -145,7 +145,7 @@ class TestCommitted:
         assert store.committed(1)[0] == 2**50 + 1
 
 
-class TestFloors:
+class TestFences:
     def test_of_homes_never_seen_are_left_out(self, store: Subject) -> None:
         assert store.fences(1, range(HOMES)) == {}
         assert store.fences(1, []) == {}

@@ -1,4 +1,4 @@
-"""Marks, verified homes, and how a shard that has lost something is filled again."""
+"""Applied offsets, verified homes, and how a shard that has lost something is filled again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def store(restorable: RestorableSubject) -> RestorableSubject:
     return restorable
 
 
-def marked(store: RestorableSubject, until: int, base: int = 0, shard: int = 0) -> Verdict:
+def advanced(store: RestorableSubject, until: int, base: int = 0, shard: int = 0) -> Verdict:
     return apply(store, HomeCall(HOME, base, decided_up_to=until), shard=shard)
 
 
@@ -60,17 +60,17 @@ def step(
 
 
 def verify(store: RestorableSubject, homes: Sequence[int]) -> None:
-    store.verified(homes, HOMES, store.pending_tokens(homes, "a note"))
+    store.verified(homes, HOMES, store.pending_tokens(homes, "a token"))
 
 
 def load(store: RestorableSubject, key: TaskKey, base: int) -> Record | None:
     source = Source(1, HOME, base)
-    store.pending_tokens([], "a note")
+    store.pending_tokens([], "a token")
     return store.load(1, [(key, source)], Completeness({HOME: base})).records[key]
 
 
-class TestMarks:
-    def test_a_call_whose_base_lies_beyond_the_mark_is_lost_and_changes_nothing(
+class TestAppliedOffsets:
+    def test_a_call_whose_base_lies_beyond_the_applied_offset_is_lost_and_changes_nothing(
         self, store: RestorableSubject
     ) -> None:
         record = opened(key_in(store, 0), Source(1, HOME, 9))
@@ -79,22 +79,24 @@ class TestMarks:
         assert store.records() == []
         assert kept_at(store, 0, HOME, [9]) == set()
 
-    def test_a_mark_moves_on_and_never_back(self, store: RestorableSubject) -> None:
-        assert marked(store, 10) is Verdict.APPLIED
-        assert marked(store, 5) is Verdict.APPLIED
+    def test_an_applied_offset_moves_on_and_never_back(self, store: RestorableSubject) -> None:
+        assert advanced(store, 10) is Verdict.APPLIED
+        assert advanced(store, 5) is Verdict.APPLIED
         assert store.shards_behind(1, {HOME: 10}) == [(shard, HOME) for shard in range(1, SHARDS)]
         assert store.shards_behind(1, {HOME: 11}) == [(shard, HOME) for shard in range(SHARDS)]
-        assert marked(store, 12, base=10) is Verdict.APPLIED
+        assert advanced(store, 12, base=10) is Verdict.APPLIED
         assert store.shards_behind(1, {HOME: 12}) == [(shard, HOME) for shard in range(1, SHARDS)]
 
-    def test_without_marks_nothing_is_lost(self, store: RestorableSubject) -> None:
+    def test_without_applied_offsets_nothing_is_lost(self, store: RestorableSubject) -> None:
         assert apply(store, HomeCall(HOME, 99), shard=0) is Verdict.APPLIED
 
     def test_a_home_of_which_nothing_was_committed_lacks_nothing(self, store: RestorableSubject) -> None:
         assert store.shards_behind(1, {HOME: 0}) == []
 
-    def test_marks_of_an_earlier_topic_of_the_name_say_nothing(self, store: RestorableSubject) -> None:
-        assert marked(store, 10) is Verdict.APPLIED
+    def test_applied_offsets_of_an_earlier_topic_of_the_name_say_nothing(
+        self, store: RestorableSubject
+    ) -> None:
+        assert advanced(store, 10) is Verdict.APPLIED
         assert (0, HOME) in store.shards_behind(2, {HOME: 10})
         assert apply(store, HomeCall(HOME, 0, decided_up_to=3), incarnation=2, shard=0) is Verdict.APPLIED
         assert (0, HOME) in store.shards_behind(2, {HOME: 4})
@@ -102,7 +104,7 @@ class TestMarks:
     def test_nor_do_they_where_the_first_call_for_the_new_topic_moves_none(
         self, store: RestorableSubject
     ) -> None:
-        assert marked(store, 10) is Verdict.APPLIED
+        assert advanced(store, 10) is Verdict.APPLIED
         assert apply(store, HomeCall(HOME, 0), incarnation=2, shard=0) is Verdict.APPLIED
         assert (0, HOME) in store.shards_behind(2, {HOME: 1})
         assert apply(store, HomeCall(HOME, 0, decided_up_to=3), incarnation=2, shard=0) is Verdict.APPLIED
@@ -122,10 +124,12 @@ class TestMarks:
         assert store.shards_behind(2, {HOME: 0}) == [(shard, HOME) for shard in range(1, SHARDS)]
 
 
-class TestWhole:
-    def test_what_is_there_is_given_if_the_mark_has_come_to_the_base(self, store: RestorableSubject) -> None:
+class TestCompleteness:
+    def test_what_is_there_is_given_if_the_applied_offset_has_come_to_the_base(
+        self, store: RestorableSubject
+    ) -> None:
         record = started(store, opened(key_in(store, 0), Source(1, HOME, 0)))
-        assert marked(store, 7) is Verdict.APPLIED
+        assert advanced(store, 7) is Verdict.APPLIED
         assert load(store, record.key, 7) == record
         with pytest.raises(StoreLost):
             load(store, record.key, 8)
@@ -166,21 +170,21 @@ class TestWhole:
         verify(store, [HOME])
         assert load(store, key, 0) is None
 
-    def test_a_look_from_before_a_home_was_restored_verifies_nothing(self, store: RestorableSubject) -> None:
+    def test_a_token_from_before_a_home_was_restored_verifies_nothing(self, store: RestorableSubject) -> None:
         key = key_in(store, 0)
         verify(store, [home for home in range(HOMES) if home != HOME])
-        notes = store.pending_tokens([HOME], "before")
-        assert notes.keys() == set(range(SHARDS))
+        tokens = store.pending_tokens([HOME], "before")
+        assert tokens.keys() == set(range(SHARDS))
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
         assert step(store, Phase.END) is Verdict.APPLIED
-        store.verified([HOME], HOMES, notes)
+        store.verified([HOME], HOMES, tokens)
         with pytest.raises(StoreLost):
             load(store, key, 0)
         assert store.pending_tokens([HOME], "after") == {0: TOKEN}
         verify(store, [HOME])
         assert load(store, key, 0) is None
 
-    def test_the_note_of_a_shard_stays_until_all_homes_asked_for_are_verified(
+    def test_the_token_of_a_shard_stays_until_all_homes_asked_for_are_verified(
         self, store: RestorableSubject
     ) -> None:
         first = store.pending_tokens([0, HOME], "first")
@@ -199,10 +203,12 @@ class TestWhole:
     ) -> None:
         verify(store, range(HOMES))
         key = key_in(store, 0)
-        notes = store.load(1, [(key, Source(1, HOME, 0))], Completeness({HOME: 0})).shard_tokens
-        assert notes == {0: "a note"}
+        tokens = store.load(1, [(key, Source(1, HOME, 0))], Completeness({HOME: 0})).shard_tokens
+        assert tokens == {0: "a token"}
         record = opened(key, Source(1, HOME, 0))
-        call = call_of(store, HomeCall(HOME, 0, decided_up_to=1), Change(key, None, record), note=notes[0])
+        call = call_of(
+            store, HomeCall(HOME, 0, decided_up_to=1), Change(key, None, record), shard_token=tokens[0]
+        )
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
         assert step(store, Phase.END) is Verdict.APPLIED
         assert store.apply([call]) == [Verdict.LOST]
@@ -210,7 +216,7 @@ class TestWhole:
 
 
 class TestRestoring:
-    def test_a_shard_ends_with_what_is_written_and_its_mark_at_the_base(
+    def test_a_shard_ends_with_what_is_written_and_its_applied_offset_at_the_base(
         self, store: RestorableSubject
     ) -> None:
         kept = opened(key_in(store, 0, 1), Source(1, HOME, 3), PAST)
@@ -274,12 +280,12 @@ class TestRestoring:
         assert len(store.index_entries(0, HOME, DOMAINS, 3)) == 3
 
     def test_while_a_home_is_restored_nobody_else_writes_there(self, store: RestorableSubject) -> None:
-        assert marked(store, 5) is Verdict.APPLIED
+        assert advanced(store, 5) is Verdict.APPLIED
         assert step(store, Phase.BEGIN) is Verdict.APPLIED
-        assert marked(store, 6) is Verdict.LOST
+        assert advanced(store, 6) is Verdict.LOST
         assert store.shards_behind(1, {HOME: 0}) == [(0, HOME)]
         assert step(store, Phase.END, base=5) is Verdict.APPLIED
-        assert marked(store, 6, base=5) is Verdict.APPLIED
+        assert advanced(store, 6, base=5) is Verdict.APPLIED
 
     def test_decisions_go_when_restoring_begins(self, store: RestorableSubject) -> None:
         assert apply(store, HomeCall(HOME, 0, ((2, Done(5)),), decided_up_to=3), shard=0) is Verdict.APPLIED
@@ -297,15 +303,15 @@ class TestRestoring:
         assert step(store, Phase.END, token="restorer-2") is Verdict.APPLIED
         assert step(store, Phase.WRITE, token="restorer-2") is Verdict.SUPERSEDED
 
-    def test_a_restorer_from_before_the_floor_is_superseded(self, store: RestorableSubject) -> None:
-        assert marked(store, 9, base=0) is Verdict.APPLIED
-        assert marked(store, 12, base=9) is Verdict.APPLIED
+    def test_a_restorer_from_before_the_fence_is_superseded(self, store: RestorableSubject) -> None:
+        assert advanced(store, 9, base=0) is Verdict.APPLIED
+        assert advanced(store, 12, base=9) is Verdict.APPLIED
         assert step(store, Phase.BEGIN, base=8) is Verdict.SUPERSEDED
         assert step(store, Phase.BEGIN, base=9) is Verdict.APPLIED
 
 
 class TestMarkedByHand:
-    """The changelog was written from the store: its homes had no marks before, and lack nothing."""
+    """The changelog was written from the store: its homes had no applied offsets before, and lack nothing."""
 
     def test_lacks_nothing_up_to_its_base(self, store: RestorableSubject) -> None:
         assert apply(store, HomeCall(HOME, 7), shard=0) is Verdict.APPLIED

@@ -162,7 +162,7 @@ class TestServersThatRefuse:
         assert indexes_equal_records(store)
         assert kept_at(store, 1, 0, [9]) == set()
         store.ping()
-        assert apply(store, HomeCall(0, 4), shard=1) is Verdict.APPLIED, "the floor was raised"
+        assert apply(store, HomeCall(0, 4), shard=1) is Verdict.APPLIED, "the fence was raised"
         assert apply(store, homes, *changes) is Verdict.APPLIED
         assert indexes_equal_records(store)
 

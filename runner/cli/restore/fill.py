@@ -5,7 +5,7 @@
     start while it stands there
   2 nobody is in the group: whoever was, and came in time, is one that has not taken it back
   3 the topic is made to tell what Redis holds, as far as it is committed
-  4 the shards note how far they hold what was committed (their marks)
+  4 the applied offset of each home is set to its committed offset in every shard
   5 nobody is in the group, and where the token still stands the key space says: this topic
 
 Ended at any point before 5, nothing has been turned on, and it can be repeated.
@@ -60,7 +60,7 @@ def fill_changelog(
         bases = {home: max(offset, 0) for home, offset in positions.items()}
         extent = FillExtent(tuple(site.config.domains), incarnation, bases)
         filled = _fill(site, extent, open_writer(site.config))
-        _mark(site, incarnation, bases, token)
+        _set_applied_offsets(site, incarnation, bases, token)
         site.require_nobody()
         _require(site.store.change_changelog(token, site.changelog_id), site.changelog_id)
     _report(filled, topic, as_json=as_json, is_new=True)
@@ -99,7 +99,7 @@ def _fill(site: RestoreSite, extent: FillExtent, transactions: Transactions) -> 
     return filler.filled
 
 
-def _mark(site: RestoreSite, incarnation: int, bases: Mapping[int, int], token: str) -> None:
+def _set_applied_offsets(site: RestoreSite, incarnation: int, bases: Mapping[int, int], token: str) -> None:
     homes = tuple(HomeCall(home, base, decided_up_to=base) for home, base in bases.items())
     restoring = Restoring(token, Phase.SET_OFFSET)
     calls = [ShardCall(shard, incarnation, homes, (), restoring) for shard in range(site.store.shards)]

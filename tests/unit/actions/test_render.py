@@ -275,7 +275,7 @@ def test_the_first_source_stays_the_origin_and_hops_are_counted() -> None:
     assert outgoing.headers == (("x-any", b"1"), (ORIGIN, b"1/8@5"), (HOPS, b"2"))
 
 
-def test_an_event_that_its_marks_make_too_large_for_requests_is_refused() -> None:
+def test_an_event_that_its_headers_make_too_large_for_requests_is_refused() -> None:
     record = started(incoming(envelope("StartTask"), partition=3))
     one = proceed(payload=LARGE)
     (outgoing,) = answer(one, record).messages

@@ -213,7 +213,7 @@ def test_a_token_that_no_runner_wrote_is_dropped(token: bytes) -> None:
     assert (decision.record, decision.messages, decision.status) == (None, (), "DROPPED")
 
 
-def test_a_mark_is_read_as_it_was_written() -> None:
+def test_a_token_is_read_as_it_was_written() -> None:
     token = TimerToken(Source(3, 2, 1), NOW, 4)
     assert str(token) == f"3/2@1;{NOW};4"
     assert parse_token(str(token)) == token
@@ -282,7 +282,7 @@ def test_a_timer_header_on_another_action_means_nothing() -> None:
     assert overridden.record.state.roles == ("manager",)
 
 
-def test_a_timer_on_a_partition_that_is_not_the_home_is_forwarded_with_its_mark() -> None:
+def test_a_timer_on_a_partition_that_is_not_the_home_is_forwarded_with_its_token() -> None:
     record = started_with_deadline()
     outgoing = sent_by_timer(record)
     decision = answer(received(outgoing, partition=4), record)
@@ -323,7 +323,7 @@ def test_an_entry_of_the_deadline_index_is_read_as_it_was_written(task_id: str) 
 @pytest.mark.parametrize(
     "text", ["1/0@1;1_000;0", "1/0@1; 5;0", "1/0@1;\u0665;0", "1/0@1;5", "1/0@1_0;5;0", "1/0@1;5;0;"]
 )
-def test_text_that_is_no_mark_of_a_timer_is_none(text: str) -> None:
+def test_text_that_is_no_token_of_a_timer_is_none(text: str) -> None:
     assert parse_token("1/0@1;5;0") == TimerToken(Source(1, 0, 1), 5, 0)
     assert parse_token(text) is None
 

@@ -87,7 +87,7 @@ class FaultyStore(MemoryStore):
         return super().committed(incarnation)
 
     def fences(self, incarnation: int, partitions: Collection[int]) -> dict[int, int]:
-        self._called("floors")
+        self._called("fences")
         return super().fences(incarnation, partitions)
 
     def _called(self, name: str) -> None:

@@ -148,7 +148,7 @@ class Harness:
             incarnation=1,
             poison_limit=poison_limit,
         )
-        self.store.verified(range(HOMES), HOMES, self.store.pending_tokens(range(HOMES), "note"))
+        self.store.verified(range(HOMES), HOMES, self.store.pending_tokens(range(HOMES), "token"))
         self.changelog = Changelog(TASKS, self.topics, self.store.shard) if with_changelog else None
         self.process = self.another()
         self._next: dict[int, int] = {}

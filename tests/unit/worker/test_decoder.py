@@ -168,7 +168,7 @@ def test_rules_are_not_for_our_own_timers() -> None:
 
 
 @pytest.mark.parametrize("action", ["StartTask", "ProceedTask", "TimeoutBetween"])
-def test_the_mark_of_a_timer_does_not_get_other_events_round_the_rules(action: str) -> None:
+def test_the_token_of_a_timer_does_not_get_other_events_round_the_rules(action: str) -> None:
     rules = MetaRules(overrides={"domain": "brief"}, parameter_overrides={"taskRoles": "manager"})
     plan = taken(event(action), TIMER, terms(rules)).plan
     assert plan is not None

@@ -225,7 +225,7 @@ def test_a_timer_whose_task_cannot_be_resumed_says_so_and_the_task_stays_open() 
     assert status_of(harness.record()) is Status.OPEN
 
 
-def test_the_mark_of_a_timer_on_another_action_means_nothing() -> None:
+def test_the_token_of_a_timer_on_another_action_means_nothing() -> None:
     harness = Harness()
     done = harness.handle(proceed(), headers=(("runner-timer", b"1/0@0;1;0"),))
     assert statuses(done.outgoing) == ["FAIL"]

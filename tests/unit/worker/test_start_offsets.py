@@ -101,7 +101,7 @@ def test_each_home_is_looked_at_by_itself() -> None:
 
 
 @pytest.mark.parametrize(("group", "begin"), [(None, 8), (3, 8), (9, 9)])
-def test_a_home_begins_at_its_floor_where_the_note_of_the_last_commit_was_lost(
+def test_a_home_begins_at_its_fence_where_the_metadata_of_the_last_commit_was_lost(
     group: int | None, begin: int
 ) -> None:
     """Below it everything would be refused as superseded, for good."""
@@ -117,7 +117,7 @@ def test_a_home_begins_at_its_floor_where_the_note_of_the_last_commit_was_lost(
 
 
 def test_a_home_of_which_nothing_was_committed_begins_at_its_first_message_wherever_that_is() -> None:
-    """Restoring it leaves a floor of 0; what was there may have had its retention."""
+    """Restoring it leaves a fence of 0; what was there may have had its retention."""
     faults = Faults()
     store = FaultyStore(lambda: 1, faults)
     store.open(Ownership("cluster", "requests", "topic-1", "group", 4))
