@@ -196,7 +196,7 @@ class StoreUnreadable(FatalError):
 class ChangelogUnreadable(FatalError):
     """A message of the changelog is not one of ours, or of a later format: nothing can be restored."""
 
-    label = "FEED_UNREADABLE"
+    label = "CHANGELOG_UNREADABLE"
 
 
 class StoreDiffers(FatalError):

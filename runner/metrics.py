@@ -23,10 +23,7 @@ SpanResult = Literal["sent", "dropped"]
 PARTS: Final[tuple[LoopPart, ...]] = get_args(LoopPart)
 RESULTS: Final[tuple[Result, ...]] = get_args(Result)
 SPAN_RESULTS: Final[tuple[SpanResult, ...]] = get_args(SpanResult)
-OTHER_ACTION: Final = "other"
-
 _NAMESPACE: Final = "runner"
-_ACTIONS: Final = frozenset({"StartTask", "ProceedTask", "TimeoutTask", "TimeoutBetween"})
 _BATCH_EVENTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _COMMIT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # Fine where the goal is (an idle timer within 100 ms), coarse for what was due while nobody ran.
@@ -90,14 +87,9 @@ class Metrics:
         self._part_counters = {part: self._loop_seconds.labels(part) for part in PARTS}
 
     def count_events(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """Add the numbers of a batch by (action, status).
-
-        An action that is none of the protocol's counts as ``other``: senders must not be able to
-        make a time series each.
-        """
+        """Add the numbers of a batch by (action, status), of which there is a fixed set."""
         for (action, status), count in counts.items():
-            known = action if action in _ACTIONS else OTHER_ACTION
-            self._events.labels(known, status).inc(count)
+            self._events.labels(action, status).inc(count)
 
     def count_dead_letters(self, counts: Mapping[str, int]) -> None:
         """Add the dead letters of a batch by the error's code, which is one of a fixed set."""

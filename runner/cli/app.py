@@ -75,12 +75,17 @@ _COMMANDS: Final = {
 }
 _GROUPS: Final = {
     "task": (
-        "Tasks as they stand in Redis, and events that end one.",
+        "Tasks as they stand in Redis, and events that change or end one.",
         {
             "list": "task.list_command:list_",
             "show": "task.show_command:show",
-            "proceed": "task.end_command:proceed",
-            "timeout": "task.end_command:time_out",
+            "claim": "task.verb_command:claim",
+            "release": "task.verb_command:release",
+            "assign": "task.verb_command:assign",
+            "comment": "task.verb_command:comment",
+            "proceed": "task.verb_command:proceed",
+            "cancel": "task.verb_command:cancel",
+            "timeout": "task.verb_command:time_out",
         },
     ),
     "dlq": (

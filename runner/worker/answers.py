@@ -27,6 +27,8 @@ MESSAGES_BEFORE_PERIOD: Final = 10_000
 """Messages of a batch beyond which a TimeoutBetween, which sends a chunk of its own, is deferred."""
 
 _COUNTED: Final = frozenset({*VERBS, TIMEOUT_BETWEEN})
+OTHER_ACTION: Final = "other"
+"""Counted for an action that is none of the protocol's: senders must not make a time series each."""
 
 
 class Answers:
@@ -57,7 +59,7 @@ class Answers:
         if item.poison is not None:
             messages = self._poison_messages(item, item.poison, batch_state, result)
         elif item.plan is None:
-            result.counts["ignored", "IGNORED"] += 1
+            result.counts[OTHER_ACTION, "IGNORED"] += 1
             messages = ()
         elif isinstance(item.plan, PeriodPlan):
             messages = self._period_messages(item, item.plan, batch_state, result)
@@ -82,7 +84,7 @@ class Answers:
         action = plan.incoming.event.action
         if action in PERIOD_ACTIONS:
             action = TIMEOUT_BETWEEN
-        result.counts[action if action in _COUNTED else "unknown", decision.status] += 1
+        result.counts[action if action in _COUNTED else OTHER_ACTION, decision.status] += 1
         result.redelivered += item.redelivered
         if decision.status == DEAD_LETTER and isinstance(decision.outcome, Dropped):
             result.add_dead_letter(item, UNANSWERABLE, decision.outcome.reason)

@@ -52,7 +52,7 @@ def test_a_task_is_proceeded_and_its_saga_goes_on(terminal: Terminal, name: str)
     started(terminal, [(name, {"taskRoles": "manager"})])
 
     refused = terminal.run("task", "proceed", name, "--user", "bob", "--roles", "clerk")
-    failed(refused, 1, "(FAIL 14)", "--user and --roles")
+    failed(refused, 1, "(FAIL 14)", "--as and --roles")
     assert dict(line.split(maxsplit=1) for line in refused.out.splitlines())["status"] == "FAIL"
 
     answer = [
@@ -77,6 +77,35 @@ def test_a_task_is_proceeded_and_its_saga_goes_on(terminal: Terminal, name: str)
     failed(again, 1, "(FAIL 10119)", "task show")
     same = terminal.run("task", "proceed", name, *answer, "--json")
     assert [each["status"] for each in objects(same)] == ["SUCCESS"]
+
+
+def test_people_claim_hand_over_comment_on_and_cancel_a_task(terminal: Terminal, name: str) -> None:
+    ann, bob = ("--as", "ann", "--roles", "manager"), ("--as", "bob", "--roles", "manager")
+    started(terminal, [(name, {"taskRoles": "manager", "onCancel": "withdrawn"})])
+    assert terminal.run("task", "claim", name, *ann).code == 0
+    failed(terminal.run("task", "claim", name, *bob), 1, "(FAIL 10131)", "ann", "assign ID")
+    failed(terminal.run("task", "proceed", name, *bob), 1, "(FAIL 10131)")
+    failed(terminal.run("task", "assign", name, "--to", "bob", *ann), 1, "(FAIL 14)", "adminRole")
+    failed(terminal.run("task", "assign", name, "--to-roles", ",", *ann), 2, "--to-roles names nobody")
+    assert "ann" in terminal.run("task", "show", name).out
+    assert terminal.run("task", "release", name, *ann).code == 0
+    assert "ann" not in terminal.run("task", "show", name).out
+    assert terminal.run("task", "claim", name, *bob).code == 0
+    assert terminal.run("task", "comment", name, "waiting for the invoice", *bob).code == 0
+    assert terminal.run("task", "comment", name, "it is here", "--edit", "1", *bob).code == 0
+    failed(terminal.run("task", "comment", name, "mine", "--edit", "1", *ann), 1, "(FAIL 14)")
+    assert "it is here" in terminal.run("task", "show", name).out
+    assert terminal.run("task", "comment", name, "--delete", "1", *bob).code == 0
+    assert "it is here" not in terminal.run("task", "show", name).out
+    failed(terminal.run("task", "cancel", name, *bob), 2, "--reason")
+    assert terminal.run("task", "cancel", name, "--reason", "too late", *bob).code == 0
+    assert "too late" in terminal.run("task", "show", name).out
+    seen = objects(terminal.run("tail", "--from-beginning", "--until-idle", "1", "--json"))
+    [resumed] = [each for each in seen if each["taskId"] == name and each["kind"] == "resume"]
+    error = {"code": 10136, "message": "too late", "name": "withdrawn"}
+    assert (resumed["status"], resumed["event"]["result"]["error"]) == ("CANCELLED", error)
+    listed = objects(terminal.run("task", "list", "--status", "cancelled", "--json"))
+    assert name in [each["id"] for each in listed]
 
 
 def test_a_task_is_timed_out_before_its_deadline(terminal: Terminal, name: str) -> None:

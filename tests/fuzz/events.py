@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from runner.actions.incoming import HOPS, ORIGIN, PERIOD, TIME, TIMER, Headers
+from runner.actions.registry import VERBS
 from tests.fuzz.draw import Draw
 from tests.unit.actions.events import HOUR, NOW, envelope
 
-ACTIONS: Final = ("StartTask", "ProceedTask", "TimeoutTask", "TimeoutBetween", "TIMEOUT", "nothing")
+ACTIONS: Final = (*VERBS, "TimeoutBetween", "TIMEOUT", "nothing")
 RICH: Final = {
     "taskId": "task-1",
     "a": {"b": [1, {"c": "x"}], "roles": ["manager"]},

@@ -68,15 +68,6 @@ def test_events_are_counted_a_batch_at_a_time() -> None:
     assert value(metrics, "events_total", action="ProceedTask", status="FAIL") == 1
 
 
-def test_a_sender_cannot_make_time_series() -> None:
-    metrics = Metrics()
-
-    metrics.count_events({(f"Action{number}", "FAIL"): 1 for number in range(100)})
-
-    assert value(metrics, "events_total", action="other", status="FAIL") == 100
-    assert generate_latest(metrics.registry).count(b"runner_events_total{") == 1
-
-
 def test_dead_letters_are_counted_by_code() -> None:
     metrics = Metrics()
 

@@ -68,9 +68,12 @@ def record_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str | Text]
     yield "home", f"partition {state.home}"
     yield "started", f"{moment(state.created_ms)}, {from_now(state.created_ms, now_ms)}, by {state.source}"
     yield "deadline", _deadline(record, now_ms)
-    not_named = "-" if state.user or state.roles else "anyone"
-    yield "user", state.user or not_named
-    yield "roles", ", ".join(state.roles) or not_named
+    ownership = record.ownership
+    not_named = "-" if ownership.user or ownership.roles else "anyone"
+    if ownership.is_firm:
+        yield "owner", ownership.owner or ""
+    yield "user", ownership.user or not_named
+    yield "roles", ", ".join(ownership.roles) or not_named
     yield from _start_lines(record)
     if state.closing is not None:
         yield from _closing_lines(state.closing, now_ms)
@@ -107,6 +110,8 @@ def _start_lines(record: Record) -> Iterator[tuple[str, str]]:
 def _closing_lines(closing: Ending, now_ms: int) -> Iterator[tuple[str, str]]:
     yield "ended", f"{moment(closing.at_ms)}, {from_now(closing.at_ms, now_ms)}, by {closing.source}"
     yield "kept until", moment(closing.remove_at_ms)
+    if closing.reason is not None:
+        yield "reason", plain(f"{closing.reason} ({closing.by or 'nobody named'})")
 
 
 def _comment_lines(record: Record) -> Iterator[tuple[str, str]]:

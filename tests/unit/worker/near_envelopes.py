@@ -8,6 +8,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from runner.actions.incoming import Headers
+from runner.actions.registry import VERBS
 
 _LEAVES: Final = st.one_of(
     st.none(),
@@ -191,7 +192,7 @@ def _near(action: str, task_id: Any, oddities: list[tuple[str, Any]]) -> dict[st
 
 NEAR_ENVELOPES: Final = st.builds(
     _near,
-    st.sampled_from(["StartTask", "ProceedTask", "TimeoutTask", "TimeoutBetween"]),
+    st.sampled_from([*VERBS, "TimeoutBetween"]),
     st.sampled_from(["open", "timed", "closed", "task-1", "new"]) | _IDS,
     _ODDITIES,
 )

@@ -134,7 +134,7 @@ def test_what_is_for_others_has_no_reply_and_no_effect_but_its_offset_is_passed(
     done = harness.handle(event("StartTask", meta={"handler": "others"}))
     assert done.outgoing == []
     assert done.positions == {0: 1}
-    assert done.counts == {("ignored", "IGNORED"): 1}
+    assert done.counts == {("other", "IGNORED"): 1}
     assert harness.store.records() == []
 
 
@@ -170,6 +170,12 @@ def test_the_parts_of_the_time_are_told_in_order() -> None:
 # -- what timers, retention and metrics are told ---------------------------------------------------
 
 
+def test_a_sender_cannot_make_time_series() -> None:
+    harness = Harness()
+    done = harness.run(*(harness.message(event(f"Action{n}", request_id=f"r-{n}")) for n in range(20)))
+    assert done.counts == {("other", "FAIL"): 20}
+
+
 def test_deadlines_removals_and_counts_are_told() -> None:
     harness = Harness()
     done = harness.run(
@@ -187,7 +193,7 @@ def test_deadlines_removals_and_counts_are_told() -> None:
     assert done.counts == {
         ("StartTask", "ACK"): 2,
         ("ProceedTask", "PROCEEDED"): 1,
-        ("unknown", "FAIL"): 1,
+        ("other", "FAIL"): 1,
         ("TimeoutBetween", "SUCCESS"): 1,
     }
 

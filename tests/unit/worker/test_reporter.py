@@ -56,7 +56,7 @@ BATCH = Batch(tuple(Message(0, offset, None, b"") for offset in range(5)), {0: 0
 
 def test_a_batch_is_counted(bench: Bench) -> None:
     done = BatchResult(now_ms=10_000, redelivered=2, conflicts=1)
-    done.counts.update({("StartTask", "ACK"): 3, ("ProceedTask", "FORWARDED"): 2, ("unknown", "FAIL"): 1})
+    done.counts.update({("StartTask", "ACK"): 3, ("ProceedTask", "FORWARDED"): 2, ("other", "FAIL"): 1})
     done.dead_letter_reasons["NOT_JSON"] = 2
     bench.reporter.processed(BATCH, done, timers=4, seconds=0.02)
     assert bench.number("events_total", action="StartTask", status="ACK") == 3
