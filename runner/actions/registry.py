@@ -66,11 +66,7 @@ VERBS: Final[dict[str, Verb]] = {
     "AssignTask": Verb(assign_task, _OPEN, who=Who.ADMIN, doing="assign", guard=guard_assignment),
     "CancelTask": Verb(cancel_task, _OPEN, Status.CANCELLED, Who.OWNER_OR_ADMIN, "cancel"),
     "CommentTask": Verb(
-        comment_task,
-        _OPEN | _CLOSED,
-        who=Who.ELIGIBLE_OR_ADMIN,
-        doing="comment on",
-        reads=comment_reads,
+        comment_task, _OPEN | _CLOSED, who=Who.ELIGIBLE_OR_ADMIN, doing="comment on", reads=comment_reads
     ),
 }
 """The table of transitions: from which states a verb may come, and who may send it."""

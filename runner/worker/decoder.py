@@ -154,10 +154,7 @@ def decode_message(message: Message, settings: ProcessingSettings) -> InFlight:
 
 
 def honour_kept_decisions(
-    items: Iterable[InFlight],
-    settings: ProcessingSettings,
-    store: Store,
-    completeness: Completeness | None,
+    items: Iterable[InFlight], settings: ProcessingSettings, store: Store, completeness: Completeness | None
 ) -> None:
     """Decode events over a limit again, within the widest limits, if they have a kept decision.
 
