@@ -27,7 +27,6 @@ class ManualTicker:
         self._now = start_seconds
 
     def __call__(self) -> float:
-        """Return the seconds it was last set to."""
         return self._now
 
     def advance(self, seconds: float) -> None:

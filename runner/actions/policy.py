@@ -47,7 +47,6 @@ class Policy:
     limits: EventLimits = USUAL
 
     def within(self, limits: EventLimits) -> Policy:
-        """Return the same policy with other limits."""
         return replace(self, limits=limits)
 
 

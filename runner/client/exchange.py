@@ -75,7 +75,6 @@ class Replies:
 
     @property
     def missing(self) -> int:
-        """How many are still to come."""
         return self._missing.total()
 
     def each(self, timeout_seconds: float) -> Iterator[TopicMessage]:

@@ -154,7 +154,6 @@ class Event:
 
     @property
     def saga_id(self) -> str | None:
-        """SagaId of the current (last) saga, as text."""
         return as_text(self._current_saga().get("sagaId"), "sagaMeta.sagaId")
 
     @property

@@ -203,7 +203,6 @@ class _Interpreter(TreeInterpreter):
         self._frames_left = frames_left
 
     def evaluated(self, tree: _Tree, value: Json) -> Json:
-        """Give the value of a whole expression."""
         result: Json = self.visit(tree.root, value)
         return result
 

@@ -38,8 +38,7 @@ Answer = TypeVar("Answer")
 class Polled(Protocol):
     """A client of librdkafka; its error callback runs inside ``poll``."""
 
-    def poll(self, timeout: float) -> Any:
-        """Serve callbacks."""
+    def poll(self, timeout: float) -> Any: ...
 
 
 class LastError:

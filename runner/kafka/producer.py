@@ -77,7 +77,6 @@ class KafkaWriter:
                     raise refusal(reason, self._group) or self._unavailable(error) from error
 
     def serve(self) -> None:
-        """Run the callbacks of the producer."""
         self._producer.poll(0)
 
     def close(self) -> None:

@@ -301,7 +301,6 @@ class MemoryStore:
         return [index_entries[index].get(member) for index, member in entries]
 
     def records(self) -> list[Record]:
-        """Return every record; for checkers and tests."""
         return [read_stored(key, stored, stored.parts) for key, stored in self._tasks.items()]
 
     def all_index_entries(self) -> set[tuple[Index, str, int]]:

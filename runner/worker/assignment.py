@@ -81,7 +81,6 @@ class Assignment:
         self._backlog_bytes += sum(map(_size, messages))
 
     def advance(self, positions: Mapping[int, int]) -> None:
-        """Move the positions to committed offsets."""
         for partition, offset in positions.items():
             if partition in self.positions:
                 self.positions[partition] = offset

@@ -69,8 +69,7 @@ class BatchProcessor(Protocol):
 class Positions(KnownOffsets, Protocol):
     """Committed offsets as the store keeps them, besides those of the group."""
 
-    def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
-        """Store committed offsets."""
+    def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None: ...
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
         """Raise the end of the last TimeoutBetween pass of these domains, epoch ms."""
@@ -102,8 +101,7 @@ class Duty(Protocol):
     """What a worker does for its homes besides handling events; TransientError aborts the round."""
 
     @property
-    def phase(self) -> str:
-        """The phase that its time counts to."""
+    def phase(self) -> str: ...
 
     def assign(self, homes: Collection[int], paused: Collection[int]) -> None:
         """Own exactly these homes; the paused ones among them decide nothing."""
@@ -125,8 +123,7 @@ class Guard(Protocol):
     """Sees to it that the store is complete before a home is read."""
 
     @property
-    def is_busy(self) -> bool:
-        """Whether something is being restored."""
+    def is_busy(self) -> bool: ...
 
     def verify(self, positions: Mapping[int, int]) -> bool:
         """Whether the store holds all that was committed of these homes; if not, restore one step of it."""

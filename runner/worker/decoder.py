@@ -112,7 +112,6 @@ class BatchDecoder:
 
     @property
     def remaining(self) -> Sequence[Message]:
-        """The messages that were not taken."""
         return self._messages[self._position :]
 
     def take(self) -> list[InFlight]:

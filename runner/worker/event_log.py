@@ -60,8 +60,7 @@ class EventLog(GroupOffsets, Protocol):
     def pause(self, partitions: Collection[int]) -> None:
         """Give no more messages of these partitions until ``resume``, or until they are revoked."""
 
-    def resume(self, partitions: Collection[int]) -> None:
-        """Give messages of these partitions again."""
+    def resume(self, partitions: Collection[int]) -> None: ...
 
     def group_metadata(self) -> Any:
         """Return the group metadata of the last poll, which proves membership; None: not a member now."""

@@ -45,7 +45,6 @@ class HealthState:
         self._waits: str | None = None
 
     def tick(self, now_seconds: float) -> None:
-        """Record that the loop has completed a round."""
         with self._lock:
             self._ticked_seconds = now_seconds
 

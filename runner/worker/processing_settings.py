@@ -60,7 +60,6 @@ class BatchBudget:
         self._bytes_left = size_bytes
 
     def charge(self, size_bytes: int) -> None:
-        """Take so many bytes from the budget."""
         self._bytes_left -= size_bytes
 
     def charge_patterns(self, item: InFlight) -> None:

@@ -47,7 +47,6 @@ class Removals:
 
     @property
     def homes(self) -> set[int]:
-        """The homes of the records."""
         return {index.home for index, _ in self.records}
 
 

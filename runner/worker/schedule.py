@@ -41,7 +41,6 @@ class Schedule:
                 self.schedule(Index(kind, domain, shard, home), 0)
 
     def owns(self, index: Index) -> bool:
-        """Whether the home of an index is owned."""
         return index.home in self._homes
 
     def add(self, entries: Iterable[Entry]) -> None:

@@ -36,7 +36,6 @@ class SagaEngine:
         self.result: Event | None = None
 
     def start(self) -> None:
-        """Begin with the first step."""
         event = {"requestMeta": {"id": SAGA_ID, "channel": "demo"}, "payload": {"purchase": PURCHASE}}
         self._enter(APPROVE, event)
 

@@ -123,7 +123,6 @@ class RestoreSite:
 
     @property
     def changelog_id(self) -> str:
-        """Id of the topic of the changelog."""
         return self.cluster.topics[str(self.config.topics.tasks)].id
 
     def require_space(self) -> KeySpace:

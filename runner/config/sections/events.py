@@ -223,5 +223,4 @@ class Limits(Section):
     )
 
     def of_event(self) -> EventLimits:
-        """Return the limits of one event."""
         return EventLimits(**{field.name: getattr(self, field.name) for field in fields(EventLimits)})

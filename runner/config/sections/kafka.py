@@ -169,7 +169,6 @@ class Encoding(Section):
     )
 
     def of(self, topic: str) -> EncodingName:
-        """Return the encoding of a topic."""
         return self.topics.get(topic, self.default)
 
 

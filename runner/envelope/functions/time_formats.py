@@ -73,7 +73,6 @@ class PatternPart(NamedTuple):
 
     @property
     def is_short_year(self) -> bool:
-        """Whether the field is a year of two digits."""
         return self.letter == "y" and self.width == 2
 
 

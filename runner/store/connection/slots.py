@@ -36,7 +36,6 @@ class SlotMap:
 
     @property
     def masters(self) -> list[Address]:
-        """Every node that has slots."""
         return list(dict.fromkeys([address for _, _, address in self._ranges] + [*self._moved.values()]))
 
     def owner(self, key: str) -> Address | None:
