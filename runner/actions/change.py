@@ -24,6 +24,7 @@ from runner.tasks.record import (
     opened_at,
 )
 from runner.tasks.repeats import after_verb
+from runner.tasks.timeline import shown
 
 
 class VerbChange(msgspec.Struct, frozen=True):
@@ -61,7 +62,7 @@ def changed(record: Record, change: VerbChange, incoming: Incoming, now_ms: int)
         identities=after_verb(record, incoming.event.identity()),
         **change.fields,
     )
-    moved = () if change.moved is None else map(_shown, change.moved)
+    moved = () if change.moved is None else map(shown, change.moved)
     entry = HistoryEntry(revision, now_ms, change.event, source, change.actor, change.data, *moved)
     written: dict[str, bytes | None] = {LIFE: encode_part(life)}
     written |= {name: encode_part(part) for name, part in change.parts.items()}
@@ -72,7 +73,3 @@ def changed(record: Record, change: VerbChange, incoming: Incoming, now_ms: int)
     own = {name: part for name, part in parts.items() if name != LIFE and part is not None}
     after = msgspec.structs.replace(record, revision=revision, life=life, parts=own)
     return Done(now_ms, result={"task": task_result(after), **change.result}, written=written), after
-
-
-def _shown(ownership: TaskOwnership) -> dict[str, Any]:
-    return {"user": ownership.owner, "roles": ownership.roles}

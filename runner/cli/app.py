@@ -79,6 +79,7 @@ _GROUPS: Final = {
         {
             "list": "task.list_command:list_",
             "show": "task.show_command:show",
+            "history": "task.history_command:history",
             "claim": "task.verb_command:claim",
             "release": "task.verb_command:release",
             "assign": "task.verb_command:assign",

@@ -245,12 +245,15 @@ class Record(msgspec.Struct, frozen=True):
     @property
     def part_names(self) -> tuple[str, ...]:
         """Names of all parts beside start, state and life, whether or not they were read."""
-        life = self.life
-        if life is None:
-            return ()
-        entries = [n for n in range(1, life.history + 1) if n <= FIRST_KEPT or n > life.history - LAST_KEPT]
-        comments = range(1, life.comments + 1)
-        return (*map(history_part, entries), *map(comment_part, comments))
+        comments = range(1, 1 + (0 if self.life is None else self.life.comments))
+        return (*self.entry_names, *map(comment_part, comments))
+
+    @property
+    def entry_names(self) -> tuple[str, ...]:
+        """Names of the parts of the stored history entries, oldest first."""
+        count = 0 if self.life is None else self.life.history
+        kept = (n for n in range(1, count + 1) if n <= FIRST_KEPT or n > count - LAST_KEPT)
+        return tuple(map(history_part, kept))
 
     @property
     def all_parts(self) -> Mapping[str, bytes]:
@@ -284,7 +287,7 @@ def record_after(record: Record, source: str) -> Record | None:
     """
     state, closing = record.state, record.state.closing
     if closing is not None and closing.source == source:
-        return Record(record.key, _ended_at(record, closing), state, record.start)
+        return Record(record.key, ended_at(record, closing), state, record.start)
     if state.source != source:
         return None
     as_opened = msgspec.structs.replace(state, status=Status.OPEN, closing=None)
@@ -298,7 +301,8 @@ def opened_at(record: Record) -> int:
     return record.revision if record.is_open else record.revision - 1
 
 
-def _ended_at(record: Record, closing: Ending) -> int:
+def ended_at(record: Record, closing: Ending) -> int:
+    """Return the revision of the end of this generation."""
     return opened_at(record) + 1 if closing.revision is None else closing.revision
 
 
@@ -309,6 +313,7 @@ _start_decoder: Final = msgspec.json.Decoder(TaskStart)
 read_life: Final = msgspec.json.Decoder(Life).decode
 """The part ``life`` as ``encode_part`` wrote it; ValueError or RecursionError for anything else."""
 _comment_decoder: Final = msgspec.json.Decoder(Comment)
+_entry_decoder: Final = msgspec.json.Decoder(HistoryEntry)
 encode_part: Final = msgspec.json.Encoder().encode
 """Any part of a record as JSON bytes."""
 
@@ -337,6 +342,14 @@ def read_comment(record: Record, number: int) -> Comment | None:
     encoded = record.parts.get(comment_part(number))
     try:
         return None if encoded is None else _comment_decoder.decode(encoded)
+    except _UNREADABLE as error:
+        raise _unreadable(record.key, error) from None
+
+
+def read_entry(record: Record, name: str) -> HistoryEntry:
+    """Return a history entry that was read with the record, by the name of its part."""
+    try:
+        return _entry_decoder.decode(record.parts[name])
     except _UNREADABLE as error:
         raise _unreadable(record.key, error) from None
 

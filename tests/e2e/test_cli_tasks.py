@@ -89,7 +89,7 @@ def test_people_claim_hand_over_comment_on_and_cancel_a_task(terminal: Terminal,
     failed(terminal.run("task", "assign", name, "--to-roles", ",", *ann), 2, "--to-roles names nobody")
     assert "ann" in terminal.run("task", "show", name).out
     assert terminal.run("task", "release", name, *ann).code == 0
-    assert "ann" not in terminal.run("task", "show", name).out
+    assert "owner " not in terminal.run("task", "show", name).out
     assert terminal.run("task", "claim", name, *bob).code == 0
     assert terminal.run("task", "comment", name, "waiting for the invoice", *bob).code == 0
     assert terminal.run("task", "comment", name, "it is here", "--edit", "1", *bob).code == 0
@@ -100,6 +100,10 @@ def test_people_claim_hand_over_comment_on_and_cancel_a_task(terminal: Terminal,
     failed(terminal.run("task", "cancel", name, *bob), 2, "--reason")
     assert terminal.run("task", "cancel", name, "--reason", "too late", *bob).code == 0
     assert "too late" in terminal.run("task", "show", name).out
+    told = objects(terminal.run("task", "history", name, "--json"))
+    assert [each["event"] for each in told][:4] == ["created", "assigned", "released", "assigned"]
+    assert (told[-1]["event"], told[-1]["data"]) == ("cancelled", {"reason": "too late"})
+    assert "from ann (manager) to (manager)" in terminal.run("task", "history", name).out
     seen = objects(terminal.run("tail", "--from-beginning", "--until-idle", "1", "--json"))
     [resumed] = [each for each in seen if each["taskId"] == name and each["kind"] == "resume"]
     error = {"code": 10136, "message": "too late", "name": "withdrawn"}

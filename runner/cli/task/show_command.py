@@ -12,10 +12,12 @@ from rich.text import Text
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, show_fields
 from runner.cli.task.finding import find_task, open_tasks
+from runner.cli.task.history_command import change_of
 from runner.cli.times import from_now, moment
 from runner.envelope.plain import encode
 from runner.errors import EventError
 from runner.tasks.record import Ending, Record, Status, read_comment
+from runner.tasks.timeline import left_out, timeline
 
 LONGEST_PAYLOAD: Final = 400
 """Characters of the payload that are shown; --json gives all of it."""
@@ -40,7 +42,7 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show a task: state, home, deadline, who may finish it, how it began and ended, comments.
+    """Show a task: state, home, deadline, who may finish it, how it began and ended, comments, history.
 
     Reads Redis and nothing else. Records of finished tasks are kept for the
     retention of their domain.
@@ -78,6 +80,7 @@ def record_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str | Text]
     if state.closing is not None:
         yield from _closing_lines(state.closing, now_ms)
     yield from _comment_lines(record)
+    yield from _history_lines(record)
 
 
 def _deadline(record: Record, now_ms: int) -> str:
@@ -120,6 +123,17 @@ def _comment_lines(record: Record) -> Iterator[tuple[str, str]]:
         if comment is not None:
             text = "deleted" if comment.text is None else plain(comment.text, LONGEST_COMMENT)
             yield f"comment {number}", f"{plain(comment.by, LONGEST_COMMENT)}, {moment(comment.at)}: {text}"
+
+
+def _history_lines(record: Record) -> Iterator[tuple[str, str]]:
+    """Give a line for each change of a task that people have worked on; a plain one says all above."""
+    if record.life is None:
+        return
+    for entry in timeline(record):
+        by = "" if entry.actor is None else f" by {plain(entry.actor, LONGEST_COMMENT)}"
+        yield "history", f"{moment(entry.at)}: {entry.event}{by}, {change_of(entry)}"
+    if left_out(record):
+        yield "history", f"{left_out(record)} changes in the middle are not kept"
 
 
 def described(record: Record) -> dict[str, Any]:
