@@ -235,7 +235,7 @@ class Comparison:
                 others = suspect.entries - {entry[:2] for entry in own_entries}
                 stored_tasks[suspect.key] = _StoredTask(
                     record,
-                    is_indexed=all(scores[entry[:2]] == entry.at_ms for entry in own_entries),
+                    is_indexed=all(scores[index, member] == at_ms for index, member, at_ms in own_entries),
                     has_others=any(scores[other] is not None for other in others),
                 )
                 if record != record_after:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -163,12 +163,8 @@ class IndexCursor:
     """Last entry read at the moment, whether or not the entry is still there; empty: none."""
 
 
-class Entry(NamedTuple):
-    """Entry of an index: moments are epoch ms."""
-
-    of_index: Index
-    member: str
-    at_ms: int
+Entry: TypeAlias = tuple[Index, str, int]
+"""Entry of an index: the index, the member, and its moment in epoch ms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ def entries_of(record: Record | None, shard: int) -> tuple[Entry, ...]:
     state, key = record.state, record.key
     if state.closing is not None:
         index = _index(IndexKind.REMOVALS, key.domain, shard, state.home)
-        return (Entry(index, f"{record.revision};{key.id}", state.closing.remove_at_ms),)
+        return ((index, f"{record.revision};{key.id}", state.closing.remove_at_ms),)
     if state.deadline_ms is None:
-        return (Entry(_index(IndexKind.UNDATED, key.domain, shard, state.home), key.id, state.created_ms),)
+        return ((_index(IndexKind.UNDATED, key.domain, shard, state.home), key.id, state.created_ms),)
     index = _index(IndexKind.DEADLINES, key.domain, shard, state.home)
     # The text of DueTask.member, made without parsing the source of the record.
-    return (Entry(index, f"{state.source};{state.epoch};{key.id}", state.deadline_ms),)
+    return ((index, f"{state.source};{state.epoch};{key.id}", state.deadline_ms),)
 
 
 def moves(change: Change, shard: int) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
@@ -40,8 +40,8 @@ def moves(change: Change, shard: int) -> tuple[tuple[Entry, ...], tuple[Entry, .
         return old, new
     if old == new:
         return (), ()
-    kept = {entry[:2] for entry in new}
-    return tuple(entry for entry in old if entry[:2] not in kept), tuple(e for e in new if e not in old)
+    places = [entry[:2] for entry in new]
+    return tuple([entry for entry in old if entry[:2] not in places]), tuple([e for e in new if e not in old])
 
 
 def parse_removal(index: Index, member: str) -> tuple[int, str]:

@@ -217,7 +217,7 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        return self.state.status is Status.OPEN
+        return self.state.closing is None
 
     @property
     def started_by(self) -> Source:
