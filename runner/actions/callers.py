@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from runner.actions.policy import DomainPolicy, Policy
 from runner.envelope.event import Event, as_text
@@ -24,8 +25,7 @@ SHOWN_CHARACTERS: Final = 200
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class CallerClaims:
+class CallerClaims(msgspec.Struct, frozen=True):
     """User and roles behind an event, as the gateway states them."""
 
     user: str | None
@@ -70,6 +70,22 @@ def check_admin(doing: str, event: Event, policy: Policy, domain: DomainPolicy) 
         role = domain.admin_role
         needed = "nobody may: the domain names no adminRole" if role is None else f"only role {role} may"
         raise EventError(FORBIDDEN, f"{_caller_text(caller)} may not {doing} this task; {needed}")
+
+
+def check_role(doing: str, roles: frozenset[str], event: Event, policy: Policy, domain: DomainPolicy) -> None:
+    """EventError 14 unless the caller has one of these roles or is admin."""
+    if has_role(roles, event, policy, domain):
+        return
+    caller, needed = read_caller(event, policy, domain), ", ".join(sorted(roles))[:SHOWN_CHARACTERS]
+    raise EventError(
+        FORBIDDEN, f"{_caller_text(caller)} may not {doing} tasks of this domain; it takes one of {needed}"
+    )
+
+
+def has_role(roles: frozenset[str], event: Event, policy: Policy, domain: DomainPolicy) -> bool:
+    """Whether the caller has one of these roles, or is admin of the domain."""
+    caller = read_caller(event, policy, domain)
+    return not roles.isdisjoint(caller.roles) or is_admin(caller, domain)
 
 
 def is_admin(caller: CallerClaims, domain: DomainPolicy) -> bool:

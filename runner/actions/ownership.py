@@ -105,7 +105,7 @@ def guard_claim(record: Record, plan: TaskPlan, policy: Policy) -> None:
 
 def guard_completion(record: Record, plan: TaskPlan, policy: Policy) -> None:
     """EventError 10131 for another than the firm owner, unless whoever is eligible may complete tasks."""
-    if not policy.domains[plan.key.domain].anyone_eligible_completes:
+    if record.life is not None and not policy.domains[plan.key.domain].anyone_eligible_completes:
         guard_claim(record, plan, policy)
 
 

@@ -32,11 +32,16 @@ class Who(Enum):
     """Who may send a verb."""
 
     ANYONE = "anyone"
+    STARTER = "anyone, or who has one of `startRoles`"
+    TIMER = "anyone, or who has one of `timeoutRoles`"
     ELIGIBLE = "eligible"
     """The user of the task, its owner, holders of one of its roles; anyone where it has neither."""
     ELIGIBLE_OR_ADMIN = "eligible or admin"
     OWNER_OR_ADMIN = "owner or admin"
     ADMIN = "admin"
+
+    # A member is one object; the hash of Enum is a call of Python, each event some of them.
+    __hash__ = object.__hash__
 
 
 def guards_nothing(_: Record, __: TaskPlan, ___: Policy) -> None:

@@ -26,6 +26,12 @@ class DomainPolicy:
     """Role of those who may assign tasks and change those of others; None: nobody is admin."""
     anyone_eligible_completes: bool = False
     """Whether whoever is eligible may finish a task that another has firmly."""
+    requires_owner: bool = False
+    """Whether a task needs a user or roles from its start."""
+    start_roles: frozenset[str] = frozenset()
+    """Roles of which one is needed to start a task; none: anyone may."""
+    timeout_roles: frozenset[str] = frozenset()
+    """Roles of which one is needed to time a task out; none: anyone may. Timers need none."""
 
 
 @dataclass(frozen=True, slots=True)

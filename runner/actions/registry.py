@@ -14,7 +14,6 @@ from runner.actions.checks import (
     answer_to_repeat,
     check_caller,
     check_expected,
-    check_owned,
     check_state,
 )
 from runner.actions.comment_task import comment_task
@@ -56,11 +55,13 @@ _CLOSED: Final = frozenset(Status) - {Status.OPEN}
 _OPEN: Final = frozenset({Status.OPEN})
 
 VERBS: Final[dict[str, Verb]] = {
-    START_TASK: Verb(start_task, frozenset({None, *_CLOSED}), Status.OPEN, is_of_person=False),
+    START_TASK: Verb(
+        start_task, frozenset({None, *_CLOSED}), Status.OPEN, Who.STARTER, "start", is_of_person=False
+    ),
     "ProceedTask": Verb(
         proceed_task, _OPEN, Status.PROCEEDED, Who.ELIGIBLE, "finish", guard_completion, is_of_person=False
     ),
-    TIMEOUT_TASK: Verb(timeout_task, _OPEN, Status.TIMED_OUT, is_of_person=False),
+    TIMEOUT_TASK: Verb(timeout_task, _OPEN, Status.TIMED_OUT, Who.TIMER, "time out", is_of_person=False),
     "ClaimTask": Verb(claim_task, _OPEN, who=Who.ELIGIBLE, doing="claim", guard=guard_claim),
     "ReleaseTask": Verb(release_task, _OPEN, who=Who.OWNER_OR_ADMIN, doing="release"),
     "AssignTask": Verb(assign_task, _OPEN, who=Who.ADMIN, doing="assign", guard=guard_assignment),
@@ -196,8 +197,9 @@ def _outcome(
             return repeated, None
         check_state(record, task_plan, now_ms)
         check_caller(record, task_plan, policy)
-        check_owned(record, task_plan, policy)
-        check_expected(record, task_plan)
+        if record is not None and None not in verb.from_states:
+            verb.guard(record, task_plan, policy)
+            check_expected(record, task_plan)
         return verb.act(record, task_plan, now_ms, policy)
     if incoming.hops >= MAX_HOPS:
         raise EventError(UNDELIVERABLE, f"forwarded {incoming.hops} times without finding the task's home")

@@ -16,6 +16,7 @@ from runner.actions.policy import Policy
 from runner.actions.task_result import accepted_task
 from runner.envelope.event import Event
 from runner.envelope.paths import write_output
+from runner.errors import PARAMETER_MISSING, EventError
 from runner.tasks.record import LIFE, Record, Status, TaskStart, TaskState
 from runner.tasks.repeats import after_round
 
@@ -29,13 +30,16 @@ def start_task(
     """Return ACK with the new record.
 
     A closed record is followed by a new generation, which keeps the identities of earlier generations. Raises
-    EventError 10011 (timeout, taskRoles, outputElement; id or data beyond the limits).
+    EventError 10011 (timeout, taskRoles, outputElement; id or data beyond the limits), 10009 (nobody is named
+    in a domain that requires it).
     """
     event, key = plan.incoming.event, plan.key
     _check_output(event)
     if is_longer(key.id, policy.limits.id_bytes):
         raise over_limit(f"the id of a new task is longer than {policy.limits.id_bytes} bytes")
     state = _state(plan.incoming, now_ms, () if record is None else after_round(record))
+    if policy.domains[key.domain].requires_owner and state.user is None and not state.roles:
+        raise EventError(PARAMETER_MISSING, "who is the task for? name parameters.taskUser or taskRoles")
     revision = 1 if record is None else record.revision + 1
     started = Record(key, revision, state, _start(plan.incoming, plan.task_input, policy))
     # A new generation takes away the parts of the one before.

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
+from runner.actions.callers import check_role, has_role
 from runner.actions.decision import OutgoingMessage
 from runner.actions.incoming import ORIGIN, PERIOD, TIME, Incoming
 from runner.actions.inputs import MAX_TIME_MS, domain_of, epoch_ms, find, input_of
@@ -21,7 +22,7 @@ from runner.actions.render import Renderer
 from runner.actions.timer_token import timer_message, token_of
 from runner.envelope.event import Event
 from runner.envelope.paths import MISSING
-from runner.errors import PERIOD_FAILED, EventError
+from runner.errors import FORBIDDEN, PERIOD_FAILED, EventError
 from runner.tasks.due import DuePage
 
 TIMEOUT_COMMAND: Final = "TIMEOUT"
@@ -41,9 +42,8 @@ class _Progress(msgspec.Struct, frozen=True):
 
 
 def plan_period(incoming: Incoming, policy: Policy) -> PeriodPlan:
-    """Return the period an event asks for; EventError 10011, 10027, or 10121 (from after to)."""
-    event = incoming.event
-    domains = (domain_of(event, policy),) if event.text("domain") else tuple(sorted(policy.domains))
+    """Return the period an event asks for; EventError 10011, 10027, 10121 (from after to), or 14."""
+    domains = _domains(incoming.event, policy)
     from_ms = _time(incoming, "fromTimePath", policy)
     to_ms = _time(incoming, "toTimePath", policy)
     if to_ms is not None:
@@ -83,6 +83,24 @@ def decide_period(
     if page.cursor is None:
         return (*timers, reply)
     return (*timers, _continuation(plan, _Progress(to_ms, page.cursor, requested), renderer))
+
+
+def _domains(event: Event, policy: Policy) -> tuple[str, ...]:
+    """Return the domain that is named, or all that the caller may time tasks out in; EventError 14."""
+    if event.text("domain"):
+        name = domain_of(event, policy)
+        domain = policy.domains[name]
+        if domain.timeout_roles:
+            check_role("time out", domain.timeout_roles, event, policy, domain)
+        return (name,)
+    domains = tuple(
+        name
+        for name, domain in sorted(policy.domains.items())
+        if not domain.timeout_roles or has_role(domain.timeout_roles, event, policy, domain)
+    )
+    if not domains:
+        raise EventError(FORBIDDEN, "the caller may not time out tasks of any domain; each has timeoutRoles")
+    return domains
 
 
 def _require_order(from_ms: int | None, to_ms: int) -> None:

@@ -41,7 +41,7 @@ def history(
     settings = read_config(config)
     with open_tasks(settings) as (store, _):
         record = find_task(store, settings, task_id, domain)
-    rows = Rows(stdout(), (Column("time", 42), Column("event", 15), Column("by", 12), Column("change", 30)))
+    rows = Rows(stdout(), (Column("time", 41), Column("event", 15), Column("by", 12), Column("change", 30)))
     for entry in timeline(record):
         if as_json:
             print_json(entry)

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from runner.config.sections.section import BrokenRule, Section
-from runner.config.values import CollectorUrl, Host
+from runner.config.values import CollectorUrl, Host, Texts
 
 _HUNDRED_YEARS_SECONDS: Final = 3_153_600_000
 
@@ -50,6 +50,21 @@ class Domain(Section):
         description=(
             "Who may finish a task that somebody has claimed or was assigned: owner, or anyone-eligible "
             "(the owner, its user and its roles)."
+        ),
+    )
+    require_owner: bool = Field(
+        default=False,
+        description="Whether a StartTask must name taskUser or taskRoles (else FAIL 10009).",
+    )
+    start_roles: Texts = Field(
+        default=(),
+        description="Roles of which one is needed to send StartTask (else FAIL 14); none: anyone may.",
+    )
+    timeout_roles: Texts = Field(
+        default=(),
+        description=(
+            "Roles of which one is needed to send TimeoutTask and TimeoutBetween (else FAIL 14); none: "
+            "anyone may. Deadlines need none."
         ),
     )
 
