@@ -66,7 +66,9 @@ def terminal_and_site(
 ) -> Iterator[tuple[Terminal, Site]]:
     """A terminal at a site with a worker that runs all the time; use task ids of your own."""
     settings = {
-        "RUNNER_DOMAINS": json.dumps({"default": {}, "orders": {}, "quiet": {}, "listed": {}}),
+        "RUNNER_DOMAINS": json.dumps(
+            {"default": {"adminRole": "admin"}, "orders": {}, "quiet": {}, "listed": {}}
+        ),
         "RUNNER_WORKER__POLLMS": "10",
         "RUNNER_LIMITS__POISONINAROW": "0",
     }

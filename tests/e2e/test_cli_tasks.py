@@ -85,7 +85,7 @@ def test_people_claim_hand_over_comment_on_and_cancel_a_task(terminal: Terminal,
     assert terminal.run("task", "claim", name, *ann).code == 0
     failed(terminal.run("task", "claim", name, *bob), 1, "(FAIL 10131)", "ann", "assign ID")
     failed(terminal.run("task", "proceed", name, *bob), 1, "(FAIL 10131)")
-    failed(terminal.run("task", "assign", name, "--to", "bob", *ann), 1, "(FAIL 14)", "adminRole")
+    failed(terminal.run("task", "assign", name, "--to", "bob", *ann), 1, "(FAIL 14)", "only role admin may")
     failed(terminal.run("task", "assign", name, "--to-roles", ",", *ann), 2, "--to-roles names nobody")
     assert "ann" in terminal.run("task", "show", name).out
     assert terminal.run("task", "release", name, *ann).code == 0

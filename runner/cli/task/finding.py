@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
+
+import typer
 
 from runner.cli.screen import plain
 from runner.cli.wiring.store import connect_store, describe_unreachable
@@ -12,6 +15,11 @@ from runner.errors import FatalError, StoreMismatch, StoreUnavailable
 from runner.store.calls import KeySpace
 from runner.store.redis_store import RedisStore
 from runner.tasks.record import Record, TaskKey
+
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="Id of the task, as replies give it.")]
+DomainName = Annotated[
+    str | None, typer.Option("--domain", help="Domain of the task.", show_default="the one that has it")
+]
 
 
 @contextmanager

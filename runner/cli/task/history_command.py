@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
-
-import typer
+from typing import Any, Final
 
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import Column, Rows, hint, plain, print_json, stdout
-from runner.cli.task.finding import find_task, open_tasks
+from runner.cli.task.finding import DomainName, TaskId, find_task, open_tasks
 from runner.cli.times import moment
 from runner.envelope.plain import encode
 from runner.tasks.record import HistoryEntry
@@ -19,10 +17,8 @@ LONGEST_CHANGE: Final = 200
 
 
 def history(
-    task_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the task, as replies give it.")],
-    domain: Annotated[
-        str | None, typer.Option(help="Domain of the task.", show_default="every configured one")
-    ] = None,
+    task_id: TaskId,
+    domain: DomainName = None,
     config: ConfigFile = None,
     *,
     as_json: AsJson = False,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
-import typer
 from rich.text import Text
 
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.screen import plain, print_json, show_fields
-from runner.cli.task.finding import find_task, open_tasks
+from runner.cli.task.finding import DomainName, TaskId, find_task, open_tasks
 from runner.cli.task.history_command import change_of
 from runner.cli.times import from_now, moment
 from runner.envelope.plain import encode
@@ -34,10 +33,8 @@ STYLES: Final = {
 
 
 def show(
-    task_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the task, as replies give it.")],
-    domain: Annotated[
-        str | None, typer.Option(help="Domain of the task.", show_default="every configured one")
-    ] = None,
+    task_id: TaskId,
+    domain: DomainName = None,
     config: ConfigFile = None,
     *,
     as_json: AsJson = False,

@@ -9,16 +9,13 @@ from typing import Annotated, Any, Final
 import typer
 
 from runner.cli.options import AsJson, ConfigFile, read_config
+from runner.cli.task.finding import DomainName, TaskId
 from runner.cli.task.sending import caller_of, event_of, send_event
 from runner.envelope.plain import BYTE_ORDER_MARK, decode
 from runner.envelope.values import names_in
 
 _WHOLE: Final = "$"
 
-TaskId = Annotated[str, typer.Argument(metavar="ID", help="Id of the task, as replies give it.")]
-DomainName = Annotated[
-    str | None, typer.Option("--domain", help="Domain of the task.", show_default="the one that has it")
-]
 RequestId = Annotated[
     str | None,
     typer.Option(
