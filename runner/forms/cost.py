@@ -20,7 +20,9 @@ MAX_COST: Final = 100_000
 """Units for one value of an answer."""
 MAX_LEVELS: Final = 200
 """Levels of an answer: those of a message."""
-MAX_STEPS: Final = 3_000_000
+MAX_CHAIN: Final = 64
+"""Schemas that lead from one to the next on the same value: with the levels of an answer they bound the stack."""
+MAX_STEPS: Final = 1_000_000
 """Steps that counting itself may take."""
 REGEX_BYTES: Final = 262_144
 """Bytes of a compiled regular expression, and of the memory that it is matched in."""
@@ -54,8 +56,8 @@ class Cost:
             return known
         if pointer in path:
             raise SchemaRefused(pointer, "comes back to itself by $ref on the same value")
-        if len(path) > 200:
-            raise SchemaRefused(pointer, "is a chain of more than 200 schemas on the same value")
+        if len(path) > MAX_CHAIN:
+            raise SchemaRefused(pointer, f"is a chain of more than {MAX_CHAIN} schemas on the same value")
         node = self._tree.nodes[pointer]
         parts = sum(self._cost_here(child, (*path, pointer)) for _, child in self._tree.here(pointer))
         total = _weight(pointer, node) + parts * _times(node)
@@ -102,8 +104,8 @@ class Cost:
         named: Counter[str] = Counter()
         everywhere = 1
         for keyword, name, child in self._tree.below(pointer):
-            if keyword == "properties" or keyword == "prefixItems":
-                named[f"{keyword[1]}{name}"] += worst[child]
+            if keyword in {"properties", "prefixItems"}:
+                named[f"{keyword}/{name}"] += worst[child]
             else:
                 everywhere += worst[child]
         if isinstance(node, dict):

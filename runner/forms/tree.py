@@ -117,7 +117,7 @@ def read_schema(schema_json: bytes) -> Tree:
         raise SchemaRefused("", f"is not JSON: {error}") from None
     if not isinstance(schema, dict):
         raise SchemaRefused("", "must be an object")
-    if schema.get("$schema", DIALECT) not in {DIALECT, f"{DIALECT}#"}:
+    if schema.get("$schema", DIALECT) not in (DIALECT, f"{DIALECT}#"):
         raise SchemaRefused("/$schema", f"must be {DIALECT}")
     _measure(schema)
     tree = Tree(schema, schema_json)
@@ -197,7 +197,9 @@ def _check_node(tree: Tree, pointer: str, node: dict[str, Any]) -> None:
     if "$anchor" in node:
         anchor = node["$anchor"]
         if not isinstance(anchor, str) or anchor in tree.anchors:
-            raise SchemaRefused(f"{pointer}/$anchor", "must be a text, and of this name there may be one only")
+            raise SchemaRefused(
+                f"{pointer}/$anchor", "must be a text, and of this name there may be one only"
+            )
         tree.anchors[anchor] = pointer
 
 
@@ -205,7 +207,8 @@ def patterns_of(pointer: str, node: dict[str, Any]) -> Iterator[tuple[str, Any]]
     """Give the regular expressions of a subschema, each with its pointer."""
     if "pattern" in node:
         yield f"{pointer}/pattern", node["pattern"]
-    for pattern in node.get("patternProperties", ()):
+    patterns = node.get("patternProperties")
+    for pattern in patterns if isinstance(patterns, dict) else ():
         yield f"{pointer}/patternProperties/{escaped(pattern)}", pattern
 
 
