@@ -66,7 +66,7 @@ class Closing:
         return not pointer or any(_names_objects(each) for each in objects)
 
     def closes_below(self, pointer: str, keyword: str, name: str) -> bool:
-        """Whether what a closed subschema says of a part is closed as well: nothing else speaks of the part."""
+        """Whether what a closed subschema says of a part is closed: nothing else speaks of the part."""
         node = self.tree.nodes[pointer]
         if keyword not in _CLOSED_BELOW or (keyword == "properties" and "patternProperties" in node):
             return False

@@ -7,7 +7,6 @@ about five nanoseconds of the validator; the weights are measured (docs/forms.md
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import lru_cache
 from typing import Any, Final
 
@@ -21,14 +20,19 @@ MAX_COST: Final = 100_000
 MAX_LEVELS: Final = 200
 """Levels of an answer: those of a message."""
 MAX_CHAIN: Final = 64
-"""Schemas that lead from one to the next on the same value: with the levels of an answer they bound the stack."""
+"""Schemas that lead from one to the next on the same value; this times levels bounds the stack."""
 MAX_STEPS: Final = 1_000_000
 """Steps that counting itself may take."""
 REGEX_BYTES: Final = 262_144
 """Bytes of a compiled regular expression, and of the memory that it is matched in."""
 
-_ANY: Final = ""
-"""Parts of a value that no name tells apart."""
+_FIELD: Final = "field"
+_ENTRY: Final = "entry"
+_OF_LISTS: Final = frozenset({"prefixItems", "items", "contains", "unevaluatedItems"})
+_RESTS: Final = frozenset({"additionalProperties", "unevaluatedProperties", "items", "unevaluatedItems"})
+_Parts = dict[tuple[str, str | None], int]
+"""What a field or an entry costs by its name or index; None is any that is not named."""
+
 _AGAIN: Final = 3
 """How often unevaluated* looks into each composition beside it."""
 _COMPARED: Final = 50
@@ -71,10 +75,7 @@ class Cost:
         worst = dict(self._here)
         for _ in range(MAX_LEVELS):
             parts = self._parts(worst)
-            deeper = {
-                pointer: max(cost, parts[pointer][_ANY], *parts[pointer].values())
-                for pointer, cost in self._here.items()
-            }
+            deeper = {pointer: max(cost, *parts[pointer].values()) for pointer, cost in self._here.items()}
             for pointer, cost in deeper.items():
                 if cost > MAX_COST:
                     raise SchemaRefused(pointer, "is applied too often to one value: it multiplies downwards")
@@ -83,47 +84,53 @@ class Cost:
             worst = deeper
         return max(worst.values())
 
-    def _parts(self, worst: dict[str, int]) -> dict[str, Counter[str]]:
-        """Return by name what the parts of a value cost, for each subschema that may be applied to it.
+    def _parts(self, worst: dict[str, int]) -> dict[str, _Parts]:
+        """Return for each subschema what the parts of its value cost.
 
-        The count of a name includes what is applied to a part of any name.
+        A subschema costs more than each that it applies to the same value, so it comes behind them.
         """
-        found: dict[str, Counter[str]] = {}
-        for pointer in sorted(self._here, key=self._order):
-            found[pointer] = self._named_parts(pointer, worst, found)
+        found: dict[str, _Parts] = {}
+        for pointer in sorted(self._here, key=self._here.__getitem__):
+            parts = self._own_parts(pointer, worst)
+            times = _times(self._tree.nodes[pointer])
+            for _, child in self._tree.here(pointer):
+                parts = _sum(parts, found[child], times)
+                self._step(pointer, len(parts))
+            self._step(pointer, len(parts))
+            found[pointer] = parts
         return found
 
-    def _order(self, pointer: str) -> int:
-        """A subschema costs more than each that it applies to the same value, so it comes behind them."""
-        return self._here[pointer]
-
-    def _named_parts(
-        self, pointer: str, worst: dict[str, int], found: dict[str, Counter[str]]
-    ) -> Counter[str]:
+    def _own_parts(self, pointer: str, worst: dict[str, int]) -> _Parts:
+        """Return what a subschema by itself costs its parts: a rest is not applied to what has a name."""
         node = self._tree.nodes[pointer]
-        named: Counter[str] = Counter()
-        everywhere = 1
+        every, rest = {_FIELD: 1, _ENTRY: 1}, {_FIELD: 0, _ENTRY: 0}
+        named: _Parts = {}
         for keyword, name, child in self._tree.below(pointer):
+            kind = _ENTRY if keyword in _OF_LISTS else _FIELD
             if keyword in {"properties", "prefixItems"}:
-                named[f"{keyword}/{name}"] += worst[child]
+                named[kind, name] = worst[child]
+            elif keyword in _RESTS:
+                rest[kind] += worst[child]
             else:
-                everywhere += worst[child]
+                every[kind] += worst[child]
         if isinstance(node, dict):
-            everywhere += sum(regex_cost(pattern) for pattern in node.get("patternProperties", ()))
-        for _, child in self._tree.here(pointer):
-            inner = found[child]
-            everywhere += inner[_ANY] * _times(node)
-            for name, count in inner.items():
-                if name != _ANY:
-                    named[name] += (count - inner[_ANY]) * _times(node)
-            self._step(pointer, len(inner))
-        self._step(pointer, len(named))
-        return Counter({name: count + everywhere for name, count in named.items()} | {_ANY: everywhere})
+            every[_FIELD] += sum(regex_cost(pattern) for pattern in node.get("patternProperties", ()))
+        parts = {(kind, name): cost + every[kind] for (kind, name), cost in named.items()}
+        return parts | {(kind, None): every[kind] + rest[kind] for kind in every}
 
     def _step(self, pointer: str, count: int) -> None:
         self._steps += 1 + count
         if self._steps > MAX_STEPS:
             raise SchemaRefused(pointer, "is too complex to tell what it costs")
+
+
+def _sum(some: _Parts, others: _Parts, times: int) -> _Parts:
+    """Return what is applied to each part by both, by the others so many times."""
+    return {
+        (kind, name): some.get((kind, name), some[kind, None])
+        + times * others.get((kind, name), others[kind, None])
+        for kind, name in some | others
+    }
 
 
 def _times(node: Any) -> int:

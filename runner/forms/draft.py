@@ -71,14 +71,15 @@ class Draft:
             if not _is_of(value, known.types):
                 yield _wrong(pointer, known.types)
             elif isinstance(value, dict):
-                below = []
-                for name, part in value.items():
-                    at = f"{pointer}/{escaped(name)}"
-                    part_place = self._place_of(known, name)
-                    if part_place is not None:
-                        below.append((at, part, part_place))
-                    elif known.strict:
-                        yield Violation(at, UNKNOWN, UNKNOWN_FIELD)
+                fields = [(f"{pointer}/{escaped(name)}", name, part) for name, part in value.items()]
+                places = [self._place_of(known, name) for _, name, _ in fields]
+                if known.strict:
+                    yield from _unknown(fields, places)
+                below = [
+                    (at, part, place)
+                    for (at, _, part), place in zip(fields, places, strict=True)
+                    if place is not None
+                ]
                 waiting += reversed(below)
             elif isinstance(value, list):
                 waiting += reversed(list(_entries(pointer, value, known)))
@@ -197,6 +198,14 @@ def _joined(earlier: _Place | None, place: _Place) -> _Place:
     if earlier is None or not earlier[0]:
         return place
     return tuple(dict.fromkeys((*earlier[0], *place[0]))), False
+
+
+def _unknown(fields: list[tuple[str, str, Any]], places: list[_Place | None]) -> list[Violation]:
+    return [
+        Violation(at, UNKNOWN, UNKNOWN_FIELD)
+        for (at, _, _), place in zip(fields, places, strict=True)
+        if place is None
+    ]
 
 
 def _entries(pointer: str, value: list[Any], known: _Known) -> Iterator[tuple[str, Any, _Place]]:

@@ -72,26 +72,28 @@ _SENTENCES: Final = {
 def violations_of(error: ValidationError) -> list[Violation]:
     """Return what one error of the validator says; several where it names several fields."""
     pointer = "".join(f"/{escaped(str(segment))}" for segment in error.instance_path)
-    kind = error.kind
-    said = kind.as_dict()
-    rule = kind.name
-    if rule == "required":
-        return [Violation(f"{pointer}/{escaped(said['property'])}", REQUIRED, MISSING)]
-    if rule in {"unevaluatedProperties", "additionalProperties"}:
-        return [
-            Violation(f"{pointer}/{escaped(name)}", UNKNOWN, UNKNOWN_FIELD) for name in said["unexpected"]
-        ]
-    if rule == "falseSchema":
-        return [Violation(pointer, UNKNOWN, UNKNOWN_FIELD)]
-    if rule == "type":
-        return [Violation(pointer, TYPE, must_be(said["types"]))]
-    if rule == "pattern" and said["pattern"] == BLANK:
-        return [Violation(pointer, REQUIRED, MISSING)]
-    if rule == "anyOf" and (within := _only_branch(error, said["context"])):
-        return within
+    rule, said = error.kind.name, error.kind.as_dict()
+    match rule:
+        case "required":
+            return [Violation(f"{pointer}/{escaped(said['property'])}", REQUIRED, MISSING)]
+        case "unevaluatedProperties" | "additionalProperties":
+            names = said["unexpected"]
+            return [Violation(f"{pointer}/{escaped(name)}", UNKNOWN, UNKNOWN_FIELD) for name in names]
+        case "anyOf" if within := _only_branch(error, said["context"]):
+            return within
+        case "pattern" if said["pattern"] == BLANK:
+            return [Violation(pointer, REQUIRED, MISSING)]
+        case "falseSchema":
+            return [Violation(pointer, UNKNOWN, UNKNOWN_FIELD)]
+        case _:
+            return [Violation(pointer, rule, _sentence(rule, said))]
+
+
+def _sentence(rule: str, said: dict[str, Any]) -> str:
+    if rule == TYPE:
+        return must_be(said["types"])
     sentence = _SENTENCES.get(rule, "is not what the form allows")
-    words = {name: _quoted(name, value) for name, value in said.items() if f"{{{name}}}" in sentence}
-    return [Violation(pointer, rule, sentence.format(**words))]
+    return sentence.format(**{name: _quoted(name, value) for name, value in said.items() if name in sentence})
 
 
 def must_be(types: list[str]) -> str:

@@ -204,7 +204,7 @@ def test_actions_do_no_io_and_know_no_clock_randomness_or_logging() -> None:
     assert not [name for name, source in sources.items() if "runner.clock" in imports_of(source)]
 
 
-@pytest.mark.parametrize("part", ["tasks", "envelope", "errors", "limits"])
+@pytest.mark.parametrize("part", ["forms", "tasks", "envelope", "errors", "limits"])
 def test_what_actions_stand_on_does_no_io_either(part: str) -> None:
     for name, source in of_part(part).items():
         roots = {imported.split(".")[0] for imported in imports_of(source)}
