@@ -24,13 +24,27 @@ MAX_KEPT: Final = 200_000
 """Names that are remembered, of all places together."""
 
 _ALL: Final = frozenset(TYPES)
-_Place = tuple[tuple[str, ...], bool]
-"""The subschemas that may speak of a value, and whether fields that they do not name are refused."""
+_WHOLE: Final = frozenset({"integer", "number"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The subschemas that speak of a value; of no subschema, the value is anything."""
+
+    firm: tuple[str, ...] = ()
+    """Those that apply in any case."""
+    soft: tuple[str, ...] = ()
+    """Those that may apply, by a composition; if none is firm, at least one of these does."""
+    closed: bool = False
+    """Whether fields that they do not name are refused."""
+
+
+_FREE: Final = _Place()
 
 
 @dataclass(slots=True)
 class _Known:
-    """What subschemas together say of a value."""
+    """What the subschemas of a place together say of a value and its parts."""
 
     types: frozenset[str]
     strict: bool
@@ -38,7 +52,12 @@ class _Known:
     patterns: list[tuple[str, _Place]] = field(default_factory=list)
     others: _Place | None = None
     first: list[_Place] = field(default_factory=list)
-    rest: _Place | None = None
+    rest: _Place = _FREE
+
+
+_OTHERS: Final = ("additionalProperties", "unevaluatedProperties")
+_IN_ANY_CASE: Final = frozenset({"$ref", "allOf"})
+_PERHAPS: Final = frozenset({*_IN_ANY_CASE, "anyOf", "oneOf", "if", "then", "else", "dependentSchemas"})
 
 
 class Draft:
@@ -54,7 +73,7 @@ class Draft:
 
     def violations(self, draft: Any) -> Iterator[Violation]:
         """Give what is wrong with a draft as ``for_validator`` gives it; null is a value of every field."""
-        waiting: list[tuple[str, Any, _Place]] = [("", draft, (("",), True))]
+        waiting: list[tuple[str, Any, _Place]] = [("", draft, _Place(("",), closed=True))]
         steps = 0
         while waiting:
             pointer, value, place = waiting.pop()
@@ -86,7 +105,11 @@ class Draft:
 
     def _keep(self, place: _Place, known: _Known) -> int:
         """Remember what was put together, and return how many steps that took."""
-        steps = 100 + len(known.names) + sum(len(self._closing.applied_here(each)) for each in place[0])
+        steps = (
+            100
+            + len(known.names)
+            + sum(len(self._closing.applied_here(each)) for each in (*place.firm, *place.soft))
+        )
         self._kept += steps
         if self._kept > MAX_KEPT:
             self._known.clear()
@@ -99,10 +122,7 @@ class Draft:
         named = known.names.get(name)
         matching = [place for pattern, place in known.patterns if self._matches(pattern, name)]
         places = [*([] if named is None else [named]), *matching]
-        if not places:
-            return known.others
-        pointers = tuple(dict.fromkeys(pointer for place in places for pointer in place[0]))
-        return pointers, len(places) == 1 and places[0][1]
+        return _joined(places) if places else known.others
 
     def _matches(self, pattern: str, name: str) -> bool:
         matcher = self._matchers.get(pattern)
@@ -112,32 +132,111 @@ class Draft:
         return name.isprintable() and matcher.is_valid(name)
 
     def _put_together(self, place: _Place) -> _Known:
-        pointers, closed = place
-        if closed and len(pointers) == 1 and self._closing.leads_only(pointers[0]):
-            known = self._put_together(((self._tree.refs[pointers[0]],), True))
-            known.types = _common(known.types, self._types_of(pointers[0]))
+        target = place.firm[0] if place.closed else ""
+        if place.closed and self._closing.leads_only(target):
+            known = self._put_together(_Place((self._tree.refs[target],), closed=True))
+            known.types = _common(known.types, self._types_of(target))
             return known
-        return self._gathered(pointers, closed=closed)
-
-    def _gathered(self, pointers: tuple[str, ...], *, closed: bool) -> _Known:
-        """Return what subschemas and all that applies beside them say."""
-        types = frozenset[str]().union(*(self._types_of(pointer) for pointer in pointers))
-        strict = all(self._is_strict(pointer, closed=closed) for pointer in pointers)
-        known = _Known(types, strict)
-        for pointer in pointers:
-            for each in self._closing.applied_here(pointer):
-                node = self._tree.nodes[each]
-                for name in node.get("required", ()) if isinstance(node, dict) else ():
-                    known.names.setdefault(name, ((), False))
-                for keyword, name, child in self._tree.below(each):
-                    inner = (
-                        closed
-                        and each == pointer
-                        and len(pointers) == 1
-                        and self._closing.closes_below(pointer, keyword, name)
-                    )
-                    _note(known, keyword, name, ((child,), inner))
+        firm = list(dict.fromkeys(each for pointer in place.firm for each in self._firm_here(pointer)))
+        soft = [each for pointer in (*place.firm, *place.soft) for each in self._applied_here(pointer)]
+        soft = list(dict.fromkeys(each for each in soft if each not in set(firm)))
+        known = _Known(self._types_at(place), self._is_strict_at(place))
+        self._note_fields(known, place, firm, soft)
+        self._note_entries(known, place, firm, soft)
         return known
+
+    def _note_fields(self, known: _Known, place: _Place, firm: list[str], soft: list[str]) -> None:
+        is_open = not known.strict or any(self._says_of_others(pointer) for pointer in (*firm, *soft))
+        named: dict[str, list[_Place]] = {}
+        others: list[_Place] = []
+        for pointer in (*firm, *soft):
+            is_firm = pointer in place.firm or pointer in firm
+            for keyword, name, child in self._tree.below(pointer):
+                part = _Place((child,)) if is_firm else _FREE if is_open else _Place((), (child,))
+                if keyword == "properties":
+                    closed = place.closed and pointer in place.firm
+                    closed = closed and self._closing.closes_below(pointer, keyword, name)
+                    named.setdefault(name, []).append(_Place((child,), closed=True) if closed else part)
+                elif keyword == "patternProperties":
+                    known.patterns.append((name, part))
+                elif keyword in _OTHERS and self._tree.nodes[child] is not False:
+                    closed = keyword == "additionalProperties" and place.closed and pointer in place.firm
+                    closed = closed and self._closing.closes_below(pointer, keyword, name)
+                    is_sure = is_firm and keyword == "additionalProperties"
+                    others.append(_Place((child,), closed=closed) if is_sure else _FREE)
+        known.names = {name: _joined(parts) for name, parts in named.items()}
+        known.others = _joined(others) if others else None
+        for pointer in (*firm, *soft):
+            node = self._tree.nodes[pointer]
+            for name in node.get("required", ()) if isinstance(node, dict) else ():
+                known.names.setdefault(name, _FREE)
+
+    def _note_entries(self, known: _Known, place: _Place, firm: list[str], soft: list[str]) -> None:
+        """Note what applies to entries in any case, and beside it what names their fields."""
+        first: list[list[_Place]] = []
+        lists = [(pointer, list(self._tree.below(pointer))) for pointer in (*firm, *soft)]
+        longest = max((sum(each == "prefixItems" for each, _, _ in parts) for _, parts in lists), default=0)
+        first = [[] for _ in range(longest)]
+        rest: list[_Place] = []
+        for pointer, parts in lists:
+            count = 0
+            for keyword, name, child in parts:
+                closed = place.closed and pointer in place.firm
+                closed = closed and self._closing.closes_below(pointer, keyword, name)
+                part = _Place((child,), closed=closed) if pointer in firm else _Place((), (child,))
+                if keyword == "prefixItems":
+                    count += 1
+                    first[int(name)].append(part)
+                elif keyword == "unevaluatedItems":
+                    rest.append(_Place((), (child,)))
+                elif keyword == "items":
+                    rest.append(part)
+            for keyword, _, child in parts:
+                if keyword == "items":
+                    part = _Place((child,)) if pointer in firm else _Place((), (child,))
+                    for entries in first[count:]:
+                        entries.append(part)
+        known.first = [_sure(_joined(parts)) for parts in first]
+        known.rest = _sure(_joined(rest))
+
+    def _firm_here(self, pointer: str) -> list[str]:
+        """Return all that applies to the same value in any case, this subschema first."""
+        return self._reached(pointer, _IN_ANY_CASE)
+
+    def _applied_here(self, pointer: str) -> list[str]:
+        return self._reached(pointer, _PERHAPS)
+
+    def _reached(self, pointer: str, keywords: frozenset[str]) -> list[str]:
+        found = {pointer: None}
+        waiting = [pointer]
+        while waiting:
+            for keyword, child in self._tree.here(waiting.pop()):
+                if keyword in keywords and child not in found:
+                    found[child] = None
+                    waiting.append(child)
+        return list(found)
+
+    def _says_of_others(self, pointer: str) -> bool:
+        """Whether a subschema says of fields that it does not name that they may be there."""
+        node = self._tree.nodes[pointer]
+        if not isinstance(node, dict):
+            return False
+        return "patternProperties" in node or any(
+            node.get(keyword, False) is not False for keyword in _OTHERS
+        )
+
+    def _is_strict_at(self, place: _Place) -> bool:
+        if place.firm:
+            return any(self._is_strict(pointer, closed=place.closed) for pointer in place.firm)
+        return bool(place.soft) and all(self._is_strict(pointer, closed=False) for pointer in place.soft)
+
+    def _types_at(self, place: _Place) -> frozenset[str]:
+        types = frozenset[str]().union(*(self._types_of(pointer) for pointer in place.soft))
+        if place.firm or not place.soft:
+            types = _ALL
+        for pointer in place.firm:
+            types = _common(types, self._types_of(pointer))
+        return types
 
     def _is_strict(self, pointer: str, *, closed: bool) -> bool:
         node = self._tree.nodes[pointer]
@@ -172,32 +271,22 @@ class Draft:
 
 def _common(some: frozenset[str], others: frozenset[str]) -> frozenset[str]:
     """Return the types that are allowed by both; every integer is a number."""
-    both = some & others
-    if "integer" in some | others and "number" in some | others:
-        both |= {"integer"} if ("number" in some or "number" in others) else frozenset()
-    return both
+    whole = {"integer"} if some & _WHOLE and others & _WHOLE else frozenset[str]()
+    return some & others | whole
 
 
-def _note(known: _Known, keyword: str, name: str, place: _Place) -> None:
-    if keyword == "properties":
-        known.names[name] = _joined(known.names.get(name), place)
-    elif keyword == "patternProperties":
-        known.patterns.append((name, place))
-    elif keyword in {"additionalProperties", "unevaluatedProperties"}:
-        if place[0] and not known.strict:
-            known.others = _joined(known.others, place)
-    elif keyword == "prefixItems":
-        index = int(name)
-        known.first += [((), False)] * (index + 1 - len(known.first))
-        known.first[index] = _joined(known.first[index], place)
-    elif keyword in {"items", "unevaluatedItems"}:
-        known.rest = _joined(known.rest, place)
+def _joined(places: list[_Place]) -> _Place:
+    """Return the place of all; what may be anything by one of them is anything, unless another is firm."""
+    firm = tuple(dict.fromkeys(pointer for place in places for pointer in place.firm))
+    if not firm and _FREE in places:
+        return _FREE
+    soft = tuple(dict.fromkeys(pointer for place in places for pointer in place.soft))
+    return _Place(firm, soft, closed=len(places) == 1 and places[0].closed)
 
 
-def _joined(earlier: _Place | None, place: _Place) -> _Place:
-    if earlier is None or not earlier[0]:
-        return place
-    return tuple(dict.fromkeys((*earlier[0], *place[0]))), False
+def _sure(place: _Place) -> _Place:
+    """Return a place; an entry need not be spoken of at all, so without something firm it is anything."""
+    return place if place.firm else _FREE
 
 
 def _unknown(fields: list[tuple[str, str, Any]], places: list[_Place | None]) -> list[Violation]:
@@ -211,7 +300,7 @@ def _unknown(fields: list[tuple[str, str, Any]], places: list[_Place | None]) ->
 def _entries(pointer: str, value: list[Any], known: _Known) -> Iterator[tuple[str, Any, _Place]]:
     for index, entry in enumerate(value):
         place = known.first[index] if index < len(known.first) else known.rest
-        if place is not None and place[0]:
+        if place is not _FREE:
             yield f"{pointer}/{index}", entry, place
 
 

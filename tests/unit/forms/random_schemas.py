@@ -62,7 +62,7 @@ def _keywords(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 def schemas() -> st.SearchStrategy[Any]:
     """Schemas, most of them valid."""
-    inner = st.recursive(st.booleans() | st.just({}), _keywords, max_leaves=12)
+    inner: st.SearchStrategy[Any] = st.recursive(st.booleans() | st.just({}), _keywords, max_leaves=12)
     root = _keywords(inner)
     definitions = st.fixed_dictionaries({"a": inner, "b": inner})
     return st.builds(lambda schema, defs: {**schema, "$defs": defs}, root, definitions)

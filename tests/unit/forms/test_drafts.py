@@ -81,7 +81,7 @@ def test_a_name_anywhere_in_a_composition_is_known_with_its_type(composition: An
 
 
 @given(schemas(), answers())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_valid_answers_are_a_valid_draft(schema: Any, value: Any) -> None:
     try:
         built = form(schema)
