@@ -35,8 +35,10 @@ _Parts = dict[tuple[str, str | None], int]
 
 _AGAIN: Final = 3
 """How often unevaluated* looks into each composition beside it."""
-_COMPARED: Final = 50
-_COMPARED_MIXED: Final = 200
+_NUMBER: Final = 200
+_VALUE: Final = 4
+_WHOLE: Final = 3
+_DIVIDED: Final = 50
 _HASHED: Final = 20
 
 
@@ -66,7 +68,9 @@ class Cost:
         parts = sum(self._cost_here(child, (*path, pointer)) for _, child in self._tree.here(pointer))
         total = _weight(pointer, node) + parts * _times(node)
         if total > MAX_COST:
-            raise SchemaRefused(pointer, "is applied too often to one value: its compositions multiply")
+            raise SchemaRefused(
+                pointer, "costs too much: its compositions multiply, or it lists too many numbers"
+            )
         self._here[pointer] = total
         return total
 
@@ -78,7 +82,9 @@ class Cost:
             deeper = {pointer: max(cost, *parts[pointer].values()) for pointer, cost in self._here.items()}
             for pointer, cost in deeper.items():
                 if cost > MAX_COST:
-                    raise SchemaRefused(pointer, "is applied too often to one value: it multiplies downwards")
+                    raise SchemaRefused(
+                        pointer, "costs too much: what it applies to one part of a value multiplies"
+                    )
             if deeper == worst:
                 break
             worst = deeper
@@ -145,9 +151,8 @@ def _weight(pointer: str, node: Any) -> int:
     weight = 1 + len(node) + len(_listed(node.get("required")))
     needed = node.get("dependentRequired")
     weight += sum(1 + len(_listed(names)) for names in needed.values()) if isinstance(needed, dict) else 0
-    weight += _enum_weight(_listed(node.get("enum")))
-    weight += _COMPARED * sum(keyword in node for keyword in ("const", "multipleOf"))
-    weight += _HASHED * ("uniqueItems" in node)
+    weight += _compared(_listed(node.get("enum"))) + _compared([node.get("const")])
+    weight += _DIVIDED * ("multipleOf" in node) + _HASHED * ("uniqueItems" in node)
     return weight + sum(regex_cost(pattern, at) for at, pattern in patterns_of(pointer, node))
 
 
@@ -155,11 +160,18 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _enum_weight(values: list[Any]) -> int:
-    """Texts are looked up; other values are compared one by one."""
-    if all(type(value) is str for value in values):
+def _compared(values: list[Any]) -> int:
+    """Texts are looked up; a list with other values is gone through, and numbers are slow to compare."""
+    if all(isinstance(value, str | bool | None) for value in values):
         return 1
-    return len(values) * (_COMPARED if all(type(value) is int for value in values) else _COMPARED_MIXED)
+    if are_whole(values):
+        return _WHOLE * len(values)
+    return sum(_NUMBER if isinstance(value, int | float) else _VALUE for value in values)
+
+
+def are_whole(values: Any) -> bool:
+    """Whether all values of an ``enum`` are whole numbers: others need not be compared with them."""
+    return isinstance(values, list) and bool(values) and all(type(value) is int for value in values)
 
 
 def regex_options(size: int = REGEX_BYTES) -> jsonschema_rs.RegexOptions:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from jsonschema_rs import Draft202012Validator
 
-from runner.forms.closing import Closing
+from runner.forms.closed_objects import ClosedObjects
 from runner.forms.cost import regex_options
 from runner.forms.tree import escaped
 from runner.forms.words import TOO_LARGE, TYPE, TYPES, UNKNOWN, UNKNOWN_FIELD, Violation, must_be
@@ -63,9 +63,9 @@ _PERHAPS: Final = frozenset({*_IN_ANY_CASE, "anyOf", "oneOf", "if", "then", "els
 class Draft:
     """Checks drafts against what is known of a schema; remembers what it has put together."""
 
-    def __init__(self, closing: Closing) -> None:
-        self._closing = closing
-        self._tree = closing.tree
+    def __init__(self, objects: ClosedObjects) -> None:
+        self._objects = objects
+        self._tree = objects.tree
         self._types: dict[str, frozenset[str]] = {}
         self._known: dict[_Place, _Known] = {}
         self._kept = 0
@@ -108,7 +108,7 @@ class Draft:
         steps = (
             100
             + len(known.names)
-            + sum(len(self._closing.applied_here(each)) for each in (*place.firm, *place.soft))
+            + sum(len(self._objects.applied_here(each)) for each in (*place.firm, *place.soft))
         )
         self._kept += steps
         if self._kept > MAX_KEPT:
@@ -133,7 +133,7 @@ class Draft:
 
     def _put_together(self, place: _Place) -> _Known:
         target = place.firm[0] if place.closed else ""
-        if place.closed and self._closing.leads_only(target):
+        if place.closed and self._objects.leads_only(target):
             known = self._put_together(_Place((self._tree.refs[target],), closed=True))
             known.types = _common(known.types, self._types_of(target))
             return known
@@ -155,13 +155,13 @@ class Draft:
                 part = _Place((child,)) if is_firm else _FREE if is_open else _Place((), (child,))
                 if keyword == "properties":
                     closed = place.closed and pointer in place.firm
-                    closed = closed and self._closing.closes_below(pointer, keyword, name)
+                    closed = closed and self._objects.closes_below(pointer, keyword, name)
                     named.setdefault(name, []).append(_Place((child,), closed=True) if closed else part)
                 elif keyword == "patternProperties":
                     known.patterns.append((name, part))
                 elif keyword in _OTHERS and self._tree.nodes[child] is not False:
                     closed = keyword == "additionalProperties" and place.closed and pointer in place.firm
-                    closed = closed and self._closing.closes_below(pointer, keyword, name)
+                    closed = closed and self._objects.closes_below(pointer, keyword, name)
                     is_sure = is_firm and keyword == "additionalProperties"
                     others.append(_Place((child,), closed=closed) if is_sure else _FREE)
         known.names = {name: _joined(parts) for name, parts in named.items()}
@@ -182,7 +182,7 @@ class Draft:
             count = 0
             for keyword, name, child in parts:
                 closed = place.closed and pointer in place.firm
-                closed = closed and self._closing.closes_below(pointer, keyword, name)
+                closed = closed and self._objects.closes_below(pointer, keyword, name)
                 part = _Place((child,), closed=closed) if pointer in firm else _Place((), (child,))
                 if keyword == "prefixItems":
                     count += 1
@@ -243,7 +243,7 @@ class Draft:
         says = isinstance(node, dict) and (
             node.get("additionalProperties") is False or node.get("unevaluatedProperties") is False
         )
-        return says or (closed and self._closing.is_closed(pointer))
+        return says or (closed and self._objects.is_closed(pointer))
 
     def _types_of(self, pointer: str) -> frozenset[str]:
         """Return the types that a subschema allows, as far as it says so unconditionally."""

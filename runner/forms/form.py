@@ -11,7 +11,7 @@ import msgspec
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from runner.envelope import plain
-from runner.forms.closing import Closing, closed_schema
+from runner.forms.closed_objects import ClosedObjects, closed_schema
 from runner.forms.cost import Cost, regex_options
 from runner.forms.draft import Draft
 from runner.forms.refusal import SchemaRefused
@@ -67,12 +67,12 @@ class Form:
         tree = read_schema(schema_json)
         _check_keywords(tree)
         self._cost = Cost(tree)
-        closing = Closing(tree)
+        objects = ClosedObjects(tree)
         try:
-            self._validator = compiled(closed_schema(closing))
+            self._validator = compiled(closed_schema(objects))
         except ValidationError as error:
             raise SchemaRefused("", clipped(_reason(error))) from None
-        self._draft = Draft(closing)
+        self._draft = Draft(objects)
 
     def violations(self, answers: Any) -> tuple[Violation, ...]:
         """Return what is wrong with answers, at most ``MAX_VIOLATIONS`` in the order of the answers."""
@@ -110,6 +110,8 @@ class Form:
 
 def _in_order(found: Iterable[Violation], answers: Any) -> tuple[Violation, ...]:
     """Return violations in the order of the answers, each once, with pointers that are not too long."""
+    if not (found := list(found)):
+        return ()
     first = sorted(found, key=_Order(answers).place)[:MAX_VIOLATIONS]
     return tuple(dict.fromkeys(map(_pointed, first)))
 

@@ -8,7 +8,7 @@ import msgspec
 from jsonschema_rs import ValidationError
 
 from runner.envelope import plain
-from runner.forms.closing import BLANK
+from runner.forms.closed_objects import BLANK
 from runner.forms.tree import escaped
 
 MAX_QUOTED: Final = 200

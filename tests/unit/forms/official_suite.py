@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from runner.envelope import plain
-from runner.forms.closing import Closing, open_schema
+from runner.forms.closed_objects import ClosedObjects, open_schema
 from runner.forms.cost import Cost
 from runner.forms.form import compiled
 from runner.forms.refusal import SchemaRefused
@@ -93,5 +93,5 @@ def outcome(case: Case) -> str:
         Cost(tree)
     except SchemaRefused as refused:
         return f"{refused.pointer}: {refused.message}"
-    allowed = compiled(open_schema(Closing(tree))).is_valid(for_validator(case.value, Measure()))
+    allowed = compiled(open_schema(ClosedObjects(tree))).is_valid(for_validator(case.value, Measure()))
     return "passed" if allowed == case.valid else "failed"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from runner.forms.cost import are_whole
 from runner.forms.tree import BELOW_LIST, BELOW_MAP, HERE_LIST, HERE_MAP, LIST, MAP, ONE, Tree, children
 
 BLANK: Final = "(?:[^\\s])"
@@ -29,8 +30,8 @@ _OTHER_PARTS: Final = frozenset(
 _CLOSED_BELOW: Final = frozenset({"properties", "items", "prefixItems", "additionalProperties"})
 
 
-class Closing:
-    """What of a tree is closed."""
+class ClosedObjects:
+    """Which objects of a tree are closed."""
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
@@ -60,10 +61,10 @@ class Closing:
         if not isinstance(node, dict) or _SPEAKS & node.keys() or self.leads_only(pointer):
             return False
         nodes = [self.tree.nodes[each] for each in self.applied_here(pointer)]
-        objects = [each for each in nodes if isinstance(each, dict)]
-        if any("enum" in each or "const" in each for each in objects):
+        said = [each for each in nodes if isinstance(each, dict)]
+        if any("enum" in each or "const" in each for each in said):
             return False
-        return not pointer or any(_names_objects(each) for each in objects)
+        return not pointer or any(_names_objects(each) for each in said)
 
     def closes_below(self, pointer: str, keyword: str, name: str) -> bool:
         """Whether what a closed subschema says of a part is closed: nothing else speaks of the part."""
@@ -87,22 +88,22 @@ def _names_objects(node: dict[str, Any]) -> bool:
     )
 
 
-def closed_schema(closing: Closing) -> dict[str, Any]:
+def closed_schema(objects: ClosedObjects) -> dict[str, Any]:
     """Return the schema that answers are validated with, its references by names of its own."""
-    return _Writer(closing, closed=True).written()
+    return _Writer(objects, closed=True).written()
 
 
-def open_schema(closing: Closing) -> dict[str, Any]:
+def open_schema(objects: ClosedObjects) -> dict[str, Any]:
     """Return the author's schema without closing anything: what the official suite is run through."""
-    return _Writer(closing, closed=False).written()
+    return _Writer(objects, closed=False).written()
 
 
 class _Writer:
     """Writes subschemas anew, closed or as they were."""
 
-    def __init__(self, closing: Closing, *, closed: bool) -> None:
-        self._closing = closing
-        self._tree = closing.tree
+    def __init__(self, objects: ClosedObjects, *, closed: bool) -> None:
+        self._objects = objects
+        self._tree = objects.tree
         self._closed = closed
         self._names: dict[tuple[str, bool], str] = {}
         self._waiting: list[tuple[str, bool]] = []
@@ -130,22 +131,24 @@ class _Writer:
             for keyword, value in node.items()
             if keyword not in _DROPPED
         }
+        if are_whole(node.get("enum")) and node.get("type", "number") == "number":
+            written["type"] = "integer"  # looked at first: other numbers are not compared with each entry
         required = node.get("required")
         if self._closed and isinstance(required, list) and required:
             filled = {"properties": {name: {"pattern": BLANK} for name in required}}
             written["allOf"] = [*written.get("allOf", ()), filled]
-        if closed and self._closing.is_closed(pointer):
+        if closed and self._objects.is_closed(pointer):
             written["unevaluatedProperties"] = False
         return written
 
     def _write_keyword(self, pointer: str, keyword: str, value: Any, *, closed: bool) -> Any:
         if keyword == "$ref":
-            closed = closed and self._closing.leads_only(pointer)
+            closed = closed and self._objects.leads_only(pointer)
             return self._reference(self._tree.refs[pointer], closed=closed)
         if keyword not in ONE | LIST | MAP:
             return value
         parts = {
-            name: self._write(child, closed=closed and self._closing.closes_below(pointer, keyword, name))
+            name: self._write(child, closed=closed and self._objects.closes_below(pointer, keyword, name))
             for name, child in children(pointer, keyword, value)
         }
         return parts[""] if keyword in ONE else list(parts.values()) if keyword in LIST else parts
