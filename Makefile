@@ -33,7 +33,7 @@ help: ## list what there is to run
 
 install: $(STAMP) ## make .venv and install the locked packages and this one into it
 
-demo: $(STAMP) ## a purchase approval from start to end on the embedded broker and store
+demo: $(STAMP) ## two sagas that wait for people, from start to end, on the embedded broker and store
 	$(BIN)/runner demo
 
 test: $(STAMP) ## every promise once, on real servers where it matters: under ten minutes on two cores

@@ -26,7 +26,7 @@ numbered code of the protocol (docs/protocol.md, "Errors") as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 UNKNOWN_ACTION: Final = 10001
@@ -43,6 +43,7 @@ PERIOD_FAILED: Final = 10121
 OWNED_BY_ANOTHER: Final = 10131
 OTHER_VERSION: Final = 10132
 NOBODY_TO_RETURN_TO: Final = 10133
+ANSWERS_REFUSED: Final = 10134
 COMMENT_UNKNOWN: Final = 10135
 TASK_CANCELLED: Final = 10136
 TASK_EXISTS: Final = 11006
@@ -56,6 +57,7 @@ HTTP_OF_CODE: Final[dict[int, int]] = {
     OWNED_BY_ANOTHER: 409,
     OTHER_VERSION: 409,
     NOBODY_TO_RETURN_TO: 409,
+    ANSWERS_REFUSED: 422,
     COMMENT_UNKNOWN: 404,
     TASK_CANCELLED: 409,
     TASK_EXISTS: 409,
@@ -84,19 +86,36 @@ class EventError(RunnerError):
 
     label = "FAIL"
 
-    def __init__(self, code: int, message: str, *, over_limit: bool = False) -> None:
-        """``over_limit``: refused by a limit that may have been another one before."""
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        over_limit: bool = False,
+        violations: Sequence[dict[str, str]] = (),
+    ) -> None:
+        """``over_limit``: refused by a limit that may have been another one before.
+
+        ``violations``: what is wrong with answers, pointer, rule and message of each.
+        """
         # It may quote what a sender wrote, and has to reach everybody.
         message = message.encode("utf-8", "backslashreplace").decode()
         super().__init__(message)
         self.code = code
         self.message = message
         self.over_limit = over_limit
+        self.violations = tuple(violations)
 
     @property
     def http(self) -> int:
         """HTTP status that fits the code."""
         return HTTP_OF_CODE.get(self.code, 400)
+
+
+class RecordAwaited(RunnerError):
+    """A record that an event is decided from is about to be written again: its home waits for it."""
+
+    label = "RECORD_AWAITED"
 
 
 class PoisonError(RunnerError):

@@ -15,9 +15,10 @@ import msgspec
 from runner.actions.policy import DomainPolicy, Policy
 from runner.envelope.event import Event, as_text
 from runner.envelope.patterns import search
+from runner.envelope.plain import is_well_formed
 from runner.envelope.values import names_in
 from runner.errors import FORBIDDEN, NOT_CONVERTIBLE, EventError
-from runner.tasks.record import TaskOwnership
+from runner.tasks.parts import TaskOwnership
 
 SHOWN_CHARACTERS: Final = 200
 """Characters of names and roles that an error message repeats at most."""
@@ -64,12 +65,12 @@ def check_owner(
 
 
 def check_admin(doing: str, event: Event, policy: Policy, domain: DomainPolicy) -> None:
-    """EventError 14 unless the caller is admin of the domain."""
+    """EventError 14 unless the caller is admin of the domain; ``doing`` says what to: "assign this task"."""
     caller = read_caller(event, policy, domain)
     if not is_admin(caller, domain):
         role = domain.admin_role
         needed = "nobody may: the domain names no adminRole" if role is None else f"only role {role} may"
-        raise EventError(FORBIDDEN, f"{_caller_text(caller)} may not {doing} this task; {needed}")
+        raise EventError(FORBIDDEN, f"{_caller_text(caller)} may not {doing}; {needed}")
 
 
 def check_role(doing: str, roles: frozenset[str], event: Event, policy: Policy, domain: DomainPolicy) -> None:
@@ -99,6 +100,10 @@ def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> CallerCla
     An expression that fails counts as absent. ``payload.user`` counts only in a domain that trusts it, and
     only where requestMeta has neither user nor roles; an empty list of roles counts as present.
     """
+    memo = event.memo
+    if memo is not None and memo[0] is policy and memo[1] is domain:
+        known: CallerClaims = memo[2]
+        return known
     scope = {"requestMeta": event.section("requestMeta")}
     user = _first(policy.caller_user, scope)
     roles = _first(policy.caller_roles, scope)
@@ -106,7 +111,9 @@ def read_caller(event: Event, policy: Policy, domain: DomainPolicy) -> CallerCla
         person = (event.payload or {}).get("user")
         if isinstance(person, dict):
             user, roles = person.get("id"), person.get("roles")
-    return CallerClaims(_name(user), frozenset(_claimed_roles(roles)))
+    caller = CallerClaims(_name(user), frozenset(_claimed_roles(roles)))
+    event.memo = (policy, domain, caller)
+    return caller
 
 
 def required_roles(value: Any) -> tuple[str, ...]:
@@ -117,7 +124,7 @@ def required_roles(value: Any) -> tuple[str, ...]:
     if value is None or value in ("", []):
         return ()
     names = names_in(value)
-    if not all(isinstance(name, str) for name in names):
+    if not all(isinstance(name, str) and is_well_formed(name) for name in names):
         raise EventError(NOT_CONVERTIBLE, "taskRoles must be a comma list or an array of texts")
     if not names:
         raise _names_nobody("taskRoles")

@@ -12,11 +12,11 @@ from runner.actions.ending import ended, ending_of
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.task_result import task_result
-from runner.actions.values import value_of
+from runner.actions.values import given
 from runner.envelope.event import as_text
-from runner.envelope.paths import MISSING
 from runner.errors import NOT_CONVERTIBLE, PARAMETER_MISSING, EventError
-from runner.tasks.record import Record, Status
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 
 MAX_REASON_BYTES: Final = 1000
 """Bytes of a reason in UTF-8, at most."""
@@ -30,14 +30,13 @@ def cancel_task(record: Record, plan: TaskPlan, now_ms: int, policy: Policy) -> 
     incoming, domain = plan.incoming, policy.domains[plan.key.domain]
     reason = _reason(plan)
     by = read_caller(incoming.event, policy, domain).user
-    ending = msgspec.structs.replace(ending_of(incoming, now_ms, domain), by=by, reason=reason)
+    ending = msgspec.structs.replace(ending_of(incoming, now_ms, domain, by), reason=reason)
     closed = ended(record, Status.CANCELLED, ending)
     return Done(now_ms, resumed=Status.CANCELLED, result={"task": task_result(closed)}), closed
 
 
 def _reason(plan: TaskPlan) -> str:
-    value = value_of("reason", plan.task_input, plan.incoming)
-    reason = as_text(None if value is MISSING else value, "reason")
+    reason = as_text(given("reason", plan.task_input, plan.incoming), "reason")
     if reason is None:
         raise EventError(PARAMETER_MISSING, "why is the task cancelled? name it in parameters.reason")
     size = len(reason.encode("utf-8", "replace"))

@@ -6,23 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from runner.actions.decision import Done
 from runner.actions.incoming import Incoming
 from runner.actions.task_result import task_result
-from runner.tasks.record import (
+from runner.envelope.plain import encode
+from runner.tasks.parts import (
     FIRST_KEPT,
     LAST_KEPT,
     LIFE,
     HistoryEntry,
     Life,
     Part,
-    Record,
     TaskOwnership,
     encode_part,
     history_part,
-    opened_at,
 )
+from runner.tasks.record import Record, opened_at
 from runner.tasks.repeats import after_verb
 from runner.tasks.timeline import shown
 
@@ -40,6 +41,8 @@ class VerbChange(msgspec.Struct, frozen=True):
     """Parts of the verb's own, by name."""
     result: Mapping[str, Any] = {}
     """What the reply says beside ``result.task``."""
+    saved_by: str | None = None
+    """Who saved a draft with it; None: the verb saves none."""
     moved: tuple[TaskOwnership, TaskOwnership] | None = None
     """Whose the task was and is; None: the verb changes nothing of that."""
 
@@ -59,11 +62,12 @@ def changed(record: Record, change: VerbChange, incoming: Incoming, now_ms: int)
         revision=revision,
         source=source,
         history=number,
-        identities=after_verb(record, incoming.event.identity()),
+        identities=after_verb(record, incoming.event.identity(), change.saved_by),
         **change.fields,
     )
     moved = () if change.moved is None else map(shown, change.moved)
-    entry = HistoryEntry(revision, now_ms, change.event, source, change.actor, change.data, *moved)
+    data = UNSET if change.data is None else msgspec.Raw(encode(change.data))
+    entry = HistoryEntry(revision, now_ms, change.event, source, change.actor, data, *moved)
     written: dict[str, bytes | None] = {LIFE: encode_part(life)}
     written |= {name: encode_part(part) for name, part in change.parts.items()}
     written[history_part(number)] = encode_part(entry)

@@ -14,8 +14,8 @@ from runner.actions.decision import ACK, Done
 from runner.actions.incoming import Incoming
 from runner.actions.plan import TaskPlan, Who
 from runner.actions.policy import DomainPolicy, Policy
-from runner.actions.task_result import accepted_task, task_result
-from runner.actions.values import value_of
+from runner.actions.task_result import accepted_task, result_of, task_result
+from runner.actions.values import parameter_of, value_of
 from runner.envelope.paths import MISSING
 from runner.errors import (
     OTHER_VERSION,
@@ -26,7 +26,9 @@ from runner.errors import (
     TASK_TIMED_OUT,
     EventError,
 )
-from runner.tasks.record import Record, Status, TaskKey
+from runner.tasks.keys import TaskKey, domain_of_definition, is_definition
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 from runner.tasks.repeats import is_of_earlier_round, is_verb_of_round
 
 START_TASK: Final = "StartTask"
@@ -54,16 +56,16 @@ def answer_to_repeat(record: Record | None, incoming: Incoming, now_ms: int) -> 
     if closing is not None and closing.identity == identity:
         return _ended_already(record, now_ms)
     if is_verb_of_round(record, identity):
-        return Done(now_ms, result={"task": task_result(record)})
+        return Done(now_ms, result=result_of(record))
     # Without data: the stored record is not the one that the event changed.
     return Done(now_ms) if is_of_earlier_round(record, identity) else None
 
 
 def _ended_already(record: Record, now_ms: int) -> Done:
     """Return what the command that ended the task was told: stored data, or the cancelled task."""
-    if record.state.status is Status.CANCELLED:
-        return Done(now_ms, result={"task": task_result(record)})
-    return Done(now_ms, has_output=True)
+    is_cancelled = record.state.status is Status.CANCELLED
+    result = {"task": task_result(record)} if is_cancelled or not record.is_plain else None
+    return Done(now_ms, result=result, has_output=not is_cancelled)
 
 
 def check_state(record: Record | None, plan: TaskPlan, now_ms: int) -> None:
@@ -83,7 +85,9 @@ def check_state(record: Record | None, plan: TaskPlan, now_ms: int) -> None:
 
 def check_caller(record: Record | None, plan: TaskPlan, policy: Policy) -> None:
     """EventError 14 where the caller may not send the verb."""
-    _CHECKS[plan.verb.who](record, plan, policy, policy.domains[plan.key.domain])
+    key = plan.key
+    domain = policy.domains.get(key.domain) or policy.domains[domain_of_definition(key)]
+    _CHECKS[plan.verb.who](record, plan, policy, domain)
 
 
 def _anyone(_: Any, __: TaskPlan, ___: Policy, ____: DomainPolicy) -> None:
@@ -114,7 +118,8 @@ def _owner_or_admin(record: Record, plan: TaskPlan, policy: Policy, domain: Doma
 
 
 def _admin(_: Any, plan: TaskPlan, policy: Policy, domain: DomainPolicy) -> None:
-    check_admin(plan.verb.doing, plan.incoming.event, policy, domain)
+    what = "tasks of this kind" if is_definition(plan.key) else "this task"
+    check_admin(f"{plan.verb.doing} {what}", plan.incoming.event, policy, domain)
 
 
 _CHECKS: Final[dict[Who, Callable[[Any, TaskPlan, Policy, DomainPolicy], None]]] = {
@@ -131,11 +136,11 @@ _CHECKS: Final[dict[Who, Callable[[Any, TaskPlan, Policy, DomainPolicy], None]]]
 
 def check_expected(record: Record, plan: TaskPlan) -> None:
     """EventError 10132 where the sender has seen another version (``ifVersion``) than the task has."""
-    event = plan.incoming.event
-    expected: Any = event.parameters.get("ifVersion", MISSING)
-    # A plain saga's payload changes nothing: ProceedTask and TimeoutTask take no bare field of it.
-    if expected is MISSING and (plan.verb.is_of_person or event.parameter("ifVersionPath") is not None):
-        expected = value_of("ifVersion", plan.task_input, plan.incoming)
+    verb, parameters = plan.verb, plan.incoming.event.parameters
+    if not verb.is_of_person and "ifVersion" not in parameters and "ifVersionPath" not in parameters:
+        return
+    read = value_of if verb.is_of_person else parameter_of
+    expected: Any = read("ifVersion", plan.task_input, plan.incoming)
     if expected is MISSING or expected is None:
         return
     present = f"{record.revision};{record.state.source}"

@@ -15,13 +15,13 @@ from runner.actions.change import VerbChange, changed
 from runner.actions.decision import Outcome
 from runner.actions.incoming import Incoming
 from runner.actions.inputs import TaskInput
-from runner.actions.plan import TaskPlan
+from runner.actions.plan import Reading, TaskPlan, own_parts
 from runner.actions.policy import Policy
-from runner.actions.values import flag_of, value_of
+from runner.actions.values import flag_of, given
 from runner.envelope.event import as_text
-from runner.envelope.paths import MISSING
 from runner.errors import COMMENT_UNKNOWN, FORBIDDEN, NOT_CONVERTIBLE, PARAMETER_MISSING, EventError
-from runner.tasks.record import Comment, Record, comment_part, read_comment
+from runner.tasks.parts import Comment, comment_part
+from runner.tasks.record import Record, read_part
 
 MAX_COMMENTS: Final = 200
 """Comments of a generation at most, deleted ones included."""
@@ -61,13 +61,14 @@ def comment_task(
     return changed(record, change, incoming, now_ms)
 
 
-def parts_read(task_input: TaskInput, incoming: Incoming) -> tuple[str, ...]:
-    """Return the part of the comment that is edited or deleted; a value that is no id is refused later."""
-    try:
-        number = _comment_id(task_input, incoming)
-    except EventError:
+def asks_for_comment(plan: TaskPlan, record: Record | None) -> tuple[Reading, ...]:
+    """Return the comment that is edited or deleted. EventError 10011."""
+    if record is None or record.life is None:
         return ()
-    return () if number is None else (comment_part(number),)
+    number = _comment_id(plan.task_input, plan.incoming)
+    if number is None or not 1 <= number <= record.life.comments:
+        return ()
+    return own_parts(record, comment_part(number))
 
 
 def _new(record: Record, user: str, comment: Comment) -> VerbChange:
@@ -84,7 +85,7 @@ def _change(event: str, comment: Comment, user: str, counters: dict[str, int]) -
 
 def _own(record: Record, number: int, user: str) -> Comment:
     """Return the comment that this user may change; EventError 10135 or 14."""
-    comment = read_comment(record, number)
+    comment = read_part(record, comment_part(number), Comment)
     if comment is None or comment.text is None:
         raise EventError(COMMENT_UNKNOWN, f"there is no comment {number} on this task, or it was deleted")
     if comment.by != user:
@@ -93,7 +94,7 @@ def _own(record: Record, number: int, user: str) -> Comment:
 
 
 def _text(task_input: TaskInput, incoming: Incoming) -> str:
-    text = as_text(_value("text", task_input, incoming), "text")
+    text = as_text(given("text", task_input, incoming), "text")
     if text is None:
         raise EventError(PARAMETER_MISSING, "the comment has no text; name it in parameters.text")
     if len(text) > MAX_CHARACTERS:
@@ -104,14 +105,9 @@ def _text(task_input: TaskInput, incoming: Incoming) -> str:
 
 
 def _comment_id(task_input: TaskInput, incoming: Incoming) -> int | None:
-    text = as_text(_value("commentId", task_input, incoming), "commentId")
+    text = as_text(given("commentId", task_input, incoming), "commentId")
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_COMMENTS))):
         raise EventError(NOT_CONVERTIBLE, f"commentId {text[:40]!r} is no id of a comment")
     return int(text)
-
-
-def _value(name: str, task_input: TaskInput, incoming: Incoming) -> Any:
-    value = value_of(name, task_input, incoming)
-    return None if value is MISSING else value

@@ -14,7 +14,8 @@ import msgspec
 
 from runner.actions.incoming import Headers
 from runner.errors import StoreUnreadable
-from runner.tasks.record import Record, Status
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 
 ACK: Final = "ACK"
 SUCCESS: Final = "SUCCESS"
@@ -36,6 +37,10 @@ class Done(msgspec.Struct, frozen=True, tag="done", array_like=True):
     """What the reply's ``result`` has beside status and times; its ``task`` without id and domain."""
     written: dict[str, bytes | None] | None = None
     """Parts of the record beside start and state that this event wrote, as it wrote them; None: removed."""
+    answers: bytes | None = None
+    """Draft and answers as one, as JSON, where there was a draft; None: the value at enrichPath."""
+    whole: bytes | None = None
+    """What ``result.task`` has besides, as a JSON object: the data of senders keeps its digits so."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused", array_like=True):
@@ -45,6 +50,8 @@ class Refused(msgspec.Struct, frozen=True, tag="refused", array_like=True):
     code: int
     message: str
     ignored: bool
+    violations: tuple[dict[str, str], ...] = ()
+    """What is wrong with answers: pointer, rule and message of each."""
 
 
 class Forwarded(msgspec.Struct, frozen=True, tag="forwarded", array_like=True):

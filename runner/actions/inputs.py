@@ -36,7 +36,7 @@ from runner.errors import (
     EventError,
 )
 from runner.limits import WIDEST, EventLimits
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 
 MAX_ID_BYTES: Final = WIDEST.id_bytes
 """Bytes of a task id at most; ``limits.idBytes`` may allow less for new tasks."""
@@ -183,6 +183,16 @@ def find(path: str, event: Event, node: Any) -> Any:
     return read(path, node=node, payload=event.payload, event=event.whole)
 
 
+def enrichment_of(incoming: Incoming, data: Any) -> Any:
+    """Return the value at ``parameters.enrichPath``, from the data of the event; None where there is none."""
+    event = incoming.event
+    path = event.parameter("enrichPath")
+    if path is None:
+        return None
+    value = find(path, event, data)
+    return None if value is MISSING else value
+
+
 def find_id(incoming: Incoming, task_input: TaskInput, policy: Policy, *, generates: bool) -> str:
     """Return the task id of an event: the value at taskIdPath, else a generated id.
 
@@ -201,10 +211,16 @@ def find_id(incoming: Incoming, task_input: TaskInput, policy: Policy, *, genera
     return task_id
 
 
-def task_key(incoming: Incoming, task_input: TaskInput, policy: Policy, *, generates_id: bool) -> TaskKey:
-    """Return domain and task id of an event."""
+def task_key(incoming: Incoming, task_input: TaskInput, policy: Policy) -> TaskKey:
+    """Return domain and task id of an event that names its task."""
     domain = domain_of(incoming.event, policy)
-    return TaskKey(domain, find_id(incoming, task_input, policy, generates=generates_id))
+    return TaskKey(domain, find_id(incoming, task_input, policy, generates=False))
+
+
+def task_key_or_new(incoming: Incoming, task_input: TaskInput, policy: Policy) -> TaskKey:
+    """Return domain and task id of an event; an id is made for one that names none."""
+    domain = domain_of(incoming.event, policy)
+    return TaskKey(domain, find_id(incoming, task_input, policy, generates=True))
 
 
 def epoch_ms(value: Any, name: str, lowest: float = 0) -> int | None:

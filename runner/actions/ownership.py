@@ -25,7 +25,8 @@ from runner.errors import (
     PARAMETER_MISSING,
     EventError,
 )
-from runner.tasks.record import Record, TaskOwnership
+from runner.tasks.parts import TaskOwnership
+from runner.tasks.record import Record
 
 SHOWN_CHARACTERS: Final = 200
 
@@ -100,7 +101,7 @@ def guard_claim(record: Record, plan: TaskPlan, policy: Policy) -> None:
         return
     ownership = record.ownership
     if ownership.is_firm and ownership.owner != _name(plan, policy):
-        raise _owned_by_another(ownership)
+        raise owned_by_another(ownership)
 
 
 def guard_completion(record: Record, plan: TaskPlan, policy: Policy) -> None:
@@ -114,10 +115,11 @@ def guard_assignment(record: Record, plan: TaskPlan, policy: Policy) -> None:
     del policy
     overrides = flag_of("override", plan.task_input, plan.incoming)
     if record.ownership.is_firm and not overrides:
-        raise _owned_by_another(record.ownership, "; send override to take it away")
+        raise owned_by_another(record.ownership, "; send override to take it away")
 
 
-def _owned_by_another(ownership: TaskOwnership, way_out: str = "") -> EventError:
+def owned_by_another(ownership: TaskOwnership, way_out: str = "") -> EventError:
+    """Return the EventError 10131 that says whose a task is."""
     owner = (ownership.owner or "")[:SHOWN_CHARACTERS]
     return EventError(OWNED_BY_ANOTHER, f"the task belongs to {owner}{way_out}")
 

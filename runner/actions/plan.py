@@ -6,20 +6,25 @@ of a PeriodPlan, and asks ``decide`` or ``decide_period`` for the answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from runner.actions.decision import Outcome
 from runner.actions.incoming import Incoming
-from runner.actions.inputs import TaskInput
+from runner.actions.inputs import TaskInput, task_key
 from runner.actions.policy import Policy
 from runner.actions.timer_token import TimerToken
 from runner.errors import EventError
-from runner.tasks.record import Record, Status, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
+
+NO_RECORDS: Final[Mapping[TaskKey, Record | None]] = {}
+"""None; never changed."""
 
 TaskAction: TypeAlias = Callable[[Any, "TaskPlan", int, Policy], tuple[Outcome, Record | None]]
 """``(record, plan, now_ms, policy) -> (outcome, changed record or None)``; raises EventError.
@@ -48,8 +53,21 @@ def guards_nothing(_: Record, __: TaskPlan, ___: Policy) -> None:
     """Let everybody through: the verb does not mind whose the task is."""
 
 
-def reads_nothing(_: TaskInput, __: Incoming) -> tuple[str, ...]:
-    """Return no part: the verb decides from start, state and life."""
+class Reading(NamedTuple):
+    """What a verb decides from besides: parts of its own record, or another record with these parts."""
+
+    key: TaskKey
+    parts: tuple[str, ...] = ()
+
+
+def own_parts(record: Record, *names: str) -> tuple[Reading, ...]:
+    """Return the reading of these parts of a record, as far as they were not read with it."""
+    parts = tuple(name for name in names if name not in record.parts)
+    return (Reading(record.key, parts),) if parts else ()
+
+
+def asks_nothing(_: TaskPlan, __: Record | None) -> tuple[Reading, ...]:
+    """Return nothing: the verb decides from start, state and life."""
     return ()
 
 
@@ -67,12 +85,14 @@ class Verb:
     """The verb in the text of FAIL 14, after "may not": "finish", "comment on"."""
     guard: Callable[[Record, TaskPlan, Policy], None] = guards_nothing
     """Raises EventError 10131 where the task is firmly another's."""
-    reads: Callable[[TaskInput, Incoming], tuple[str, ...]] = reads_nothing
-    """Names of further parts of the record that the verb decides from."""
+    asks: Callable[[TaskPlan, Record | None], tuple[Reading, ...]] = asks_nothing
+    """What the verb decides from besides, given its plan and the record."""
+    key_of: Callable[[Incoming, TaskInput, Policy], TaskKey] = task_key
+    """The key of the record that the verb is about."""
     is_of_person: bool = True
-    """A verb of a person: its values may be bare fields of the input, and it has to name its task.
+    """A verb of a person: its values may be bare fields of the input.
 
-    The actions of sagas take no bare field, so that a plain payload changes nothing, and generate an id.
+    The actions of sagas take no bare field, so that a plain payload changes nothing.
     """
 
 
@@ -83,10 +103,18 @@ class TaskPlan(msgspec.Struct, frozen=True):
     key: TaskKey
     task_input: TaskInput
     verb: Verb
-    reads: tuple[str, ...] = ()
-    """Names of the parts to read beside start, state and life."""
+    others: Mapping[TaskKey, Record | None] = NO_RECORDS
+    """Other records that the verb has asked for; None: there is none."""
     timer: TimerToken | None = None
     """Token of a timer of the runner; None for other events, and for a timer without a token."""
+
+
+def asked_by(plan: TaskPlan, record: Record | None) -> tuple[Reading, ...]:
+    """Return what the verb of a plan decides from besides; nothing where it will be refused anyway."""
+    try:
+        return plan.verb.asks(plan, record)
+    except EventError:
+        return ()
 
 
 class PeriodPlan(msgspec.Struct, frozen=True):

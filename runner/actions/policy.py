@@ -26,6 +26,8 @@ class DomainPolicy:
     """Role of those who may assign tasks and change those of others; None: nobody is admin."""
     anyone_eligible_completes: bool = False
     """Whether whoever is eligible may finish a task that another has firmly."""
+    requires_definition: bool = False
+    """Whether a task needs a ``taskSpec`` that has a definition."""
     requires_owner: bool = False
     """Whether a task needs a user or roles from its start."""
     start_roles: frozenset[str] = frozenset()
@@ -43,6 +45,8 @@ class Policy:
     deployment: str | None = None
     proceeded_status: str = "PROCEEDED"
     partition_width: int = 1
+    partitions: int = 1
+    """Partitions of ``requests``, among which definitions find their homes."""
     caller_user: tuple[str, ...] = ("requestMeta.claims.sub", "requestMeta.origin.id")
     caller_roles: tuple[str, ...] = ("requestMeta.claims.roles",)
     requests: str = "requests"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from runner.actions.answers import answers_of
 from runner.actions.decision import Outcome
 from runner.actions.ending import close
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
-from runner.tasks.record import Record, Status
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 
 
 def proceed_task(
@@ -14,6 +16,9 @@ def proceed_task(
 ) -> tuple[Outcome, Record | None]:
     """Return the outcome with the record closed as proceeded.
 
-    A task past its deadline that is not yet timed out may still proceed: the order of the log decides.
+    A task past its deadline that is not yet timed out may still proceed: the order of the log decides. Raises
+    EventError 10134 where the definition of the task refuses the answers.
     """
-    return close(record, plan.incoming, Status.PROCEEDED, now_ms, policy.domains[plan.key.domain])
+    if record.is_plain:
+        return close(record, plan, Status.PROCEEDED, now_ms, policy)
+    return close(record, plan, Status.PROCEEDED, now_ms, policy, answers_of(record, plan))

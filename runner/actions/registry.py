@@ -6,8 +6,9 @@ clock, no randomness, no logging (design, rule 2).
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from runner.actions.answers import asks_for_answers, draft_of
 from runner.actions.cancel_task import cancel_task
 from runner.actions.checks import (
     START_TASK,
@@ -16,9 +17,17 @@ from runner.actions.checks import (
     check_expected,
     check_state,
 )
-from runner.actions.comment_task import comment_task
-from runner.actions.comment_task import parts_read as comment_reads
-from runner.actions.decision import Decision, Done, Dropped, Forwarded, Outcome, Refused
+from runner.actions.comment_task import asks_for_comment, comment_task
+from runner.actions.decision import ACK, Decision, Done, Dropped, Forwarded, Outcome, Refused
+from runner.actions.definitions import (
+    asks_for_definition,
+    asks_for_newest,
+    define_task,
+    definition_of,
+    first_home,
+)
+from runner.actions.drafts import guard_draft, save_task
+from runner.actions.get_task import asks_for_all, get_task
 from runner.actions.incoming import MAX_HOPS, TIMEOUT_TASK, Incoming
 from runner.actions.inputs import (
     TaskInput,
@@ -28,7 +37,7 @@ from runner.actions.inputs import (
     is_skipped,
     require_small,
     stream_of,
-    task_key,
+    task_key_or_new,
 )
 from runner.actions.ownership import (
     assign_task,
@@ -46,28 +55,65 @@ from runner.actions.start_task import start_task
 from runner.actions.timeout_between import TIMEOUT_COMMAND, plan_period
 from runner.actions.timeout_task import timeout_by_timer, timeout_task
 from runner.actions.timer_token import timer_key, token_in
+from runner.actions.update_task import update_task
 from runner.envelope.event import Event, require_sound
 from runner.envelope.values import is_blank, names_in
-from runner.errors import UNDELIVERABLE, UNKNOWN_ACTION, EventError
-from runner.tasks.record import Record, Status, TaskKey
+from runner.errors import NOT_CONVERTIBLE, UNDELIVERABLE, UNKNOWN_ACTION, EventError
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import DRAFT, Status
+from runner.tasks.record import Record
 
 _CLOSED: Final = frozenset(Status) - {Status.OPEN}
 _OPEN: Final = frozenset({Status.OPEN})
 
+_OF_SAGAS: Final[Any] = {"key_of": task_key_or_new, "is_of_person": False}
+DEFINE_TASK: Final = "DefineTask"
+
 VERBS: Final[dict[str, Verb]] = {
     START_TASK: Verb(
-        start_task, frozenset({None, *_CLOSED}), Status.OPEN, Who.STARTER, "start", is_of_person=False
+        start_task,
+        frozenset({None, *_CLOSED}),
+        Status.OPEN,
+        Who.STARTER,
+        "start",
+        asks=asks_for_definition,
+        **_OF_SAGAS,
     ),
     "ProceedTask": Verb(
-        proceed_task, _OPEN, Status.PROCEEDED, Who.ELIGIBLE, "finish", guard_completion, is_of_person=False
+        proceed_task,
+        _OPEN,
+        Status.PROCEEDED,
+        Who.ELIGIBLE,
+        "finish",
+        guard_completion,
+        asks=asks_for_answers,
+        **_OF_SAGAS,
     ),
-    TIMEOUT_TASK: Verb(timeout_task, _OPEN, Status.TIMED_OUT, Who.TIMER, "time out", is_of_person=False),
+    TIMEOUT_TASK: Verb(timeout_task, _OPEN, Status.TIMED_OUT, Who.TIMER, "time out", **_OF_SAGAS),
     "ClaimTask": Verb(claim_task, _OPEN, who=Who.ELIGIBLE, doing="claim", guard=guard_claim),
     "ReleaseTask": Verb(release_task, _OPEN, who=Who.OWNER_OR_ADMIN, doing="release"),
     "AssignTask": Verb(assign_task, _OPEN, who=Who.ADMIN, doing="assign", guard=guard_assignment),
+    "SaveTask": Verb(
+        save_task,
+        _OPEN,
+        who=Who.ELIGIBLE_OR_ADMIN,
+        doing="save answers to",
+        guard=guard_draft,
+        asks=asks_for_answers,
+    ),
+    "UpdateTask": Verb(update_task, _OPEN, who=Who.OWNER_OR_ADMIN, doing="update"),
     "CancelTask": Verb(cancel_task, _OPEN, Status.CANCELLED, Who.OWNER_OR_ADMIN, "cancel"),
     "CommentTask": Verb(
-        comment_task, _OPEN | _CLOSED, who=Who.ELIGIBLE_OR_ADMIN, doing="comment on", reads=comment_reads
+        comment_task, _OPEN | _CLOSED, who=Who.ELIGIBLE_OR_ADMIN, doing="comment on", asks=asks_for_comment
+    ),
+    "GetTask": Verb(get_task, _OPEN | _CLOSED, who=Who.ELIGIBLE_OR_ADMIN, doing="see", asks=asks_for_all),
+    DEFINE_TASK: Verb(
+        define_task,
+        frozenset({None, Status.OPEN}),
+        who=Who.ADMIN,
+        doing="define",
+        asks=asks_for_newest,
+        key_of=definition_of,
     ),
 }
 """The table of transitions: from which states a verb may come, and who may send it."""
@@ -121,8 +167,7 @@ def _plan_of(incoming: Incoming, policy: Policy) -> Plan:
     if verb is None:
         return plan_period(incoming, policy)
     task_input = input_of(incoming, policy.limits)
-    key = task_key(incoming, task_input, policy, generates_id=not verb.is_of_person)
-    return TaskPlan(incoming, key, task_input, verb, verb.reads(task_input, incoming))
+    return TaskPlan(incoming, verb.key_of(incoming, task_input, policy), task_input, verb)
 
 
 def decide(
@@ -137,9 +182,24 @@ def decide(
     try:
         outcome, changed = _outcome(task_plan, record, now_ms, policy)
         messages = renderer.messages(outcome, incoming, task_plan.key, changed or record)
+        if changed is not None and _changes_end(outcome, incoming):
+            renderer.require_end_fits(changed, now_ms, draft_of(changed))
     except EventError as error:
         return refuse(incoming, error, task_plan.key, now_ms, renderer)
+    except (ArithmeticError, UnicodeError, RecursionError) as error:
+        # One event must not stop its home for ever.
+        told = EventError(NOT_CONVERTIBLE, f"a value of the event cannot be handled: {error}"[:300])
+        return refuse(incoming, told, task_plan.key, now_ms, renderer)
     return Decision(outcome, messages, changed, renderer.status(outcome))
+
+
+def _changes_end(outcome: Outcome, incoming: Incoming) -> bool:
+    """Whether an open task would end with more than before: a draft, or a place for how it was decided."""
+    if not isinstance(outcome, Done):
+        return False
+    if outcome.reply == ACK:
+        return "decisionElement" in incoming.event.parameters
+    return outcome.written is not None and DRAFT in outcome.written
 
 
 def replay(task_plan: TaskPlan, record: Record | None, kept: Outcome, renderer: Renderer) -> Decision:
@@ -173,7 +233,8 @@ def refuse(
     if incoming.is_timer:
         dropped = Dropped(error.message)
         return Decision(dropped, (), None, renderer.status(dropped))
-    outcome = Refused(now_ms, error.code, error.message, ignores(incoming.event, error.code))
+    is_ignored = ignores(incoming.event, error.code)
+    outcome = Refused(now_ms, error.code, error.message, is_ignored, error.violations)
     try:
         messages = renderer.messages(outcome, incoming, key, None)
     except EventError as undeliverable:
@@ -189,7 +250,8 @@ def _outcome(
 ) -> tuple[Outcome, Record | None]:
     """Return outcome and changed record; only the home decides (docs/protocol.md, "Task ids and homes")."""
     incoming, verb = task_plan.incoming, task_plan.verb
-    if record is None or record.state.home == incoming.source.partition:
+    home = _home(task_plan, record, policy)
+    if home == incoming.source.partition:
         if verb is _TIMER_VERB:
             return verb.act(record, task_plan, now_ms, policy)
         repeated = answer_to_repeat(record, incoming, now_ms)
@@ -203,4 +265,16 @@ def _outcome(
         return verb.act(record, task_plan, now_ms, policy)
     if incoming.hops >= MAX_HOPS:
         raise EventError(UNDELIVERABLE, f"forwarded {incoming.hops} times without finding the task's home")
-    return Forwarded(record.state.home), None
+    return Forwarded(home), None
+
+
+def _home(task_plan: TaskPlan, record: Record | None, policy: Policy) -> int:
+    """Return the home of a record; of a new task where it is started, of a new definition as its name says.
+
+    A definition that was sent on is made where it has come: another worker may know of more partitions.
+    """
+    if record is not None:
+        return record.state.home
+    if task_plan.verb.act is define_task and task_plan.incoming.hops == 0:
+        return first_home(task_plan.key, policy.partitions)
+    return task_plan.incoming.source.partition

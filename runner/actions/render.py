@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from runner.actions.decision import (
     ACK,
     FAIL,
@@ -22,18 +24,32 @@ from runner.actions.decision import (
     Refused,
 )
 from runner.actions.incoming import HOPS, ORIGIN, TIME, Headers, Incoming, size_of
-from runner.actions.inputs import find, input_of, stream_of
+from runner.actions.inputs import enrichment_of, input_of, stream_of
 from runner.actions.policy import Policy, TopicCatalog
 from runner.envelope.codec import Sections
 from runner.envelope.event import Event
-from runner.envelope.paths import MISSING, write_output
+from runner.envelope.paths import write_output
 from runner.envelope.patterns import Scope, search
+from runner.envelope.plain import decode, split
 from runner.errors import TASK_CANCELLED, TASK_NOT_FOUND, UNDELIVERABLE, EventError
 from runner.limits import USUAL
-from runner.tasks.record import Record, Status, TaskKey
+from runner.tasks.keys import TaskKey, is_definition
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 
 OVERHEAD_BYTES: Final = 512
 """Bytes that Kafka adds to key, value and headers of one message, at most."""
+
+_DECISION_BYTES: Final = 128
+"""Bytes of ``result.task`` of a resumed event beside task id and domain, at most, where the runner ended the
+task; the ACK names the domain as well.
+"""
+
+_WRITTEN_BYTES: Final = 8
+"""Bytes that each sign of a path or an id may take in JSON, at most: quotes, braces, escapes."""
+
+_DECIDED_BYTES: Final = 2048
+"""Reserved for who ends a task that has a draft, and for its outcome."""
 
 _RESPONSE_TOO_LARGE: Final = "the response has {size} bytes; topic {stream!r} takes {limit}"
 _FORWARD_TOO_LARGE: Final = "passed on, the event has {size} bytes; {stream!r} takes {limit}"
@@ -114,36 +130,71 @@ class Renderer:
             return resumed
         if not outcome.has_output:
             return (*resumed, self._plain_reply(outcome, incoming, key))
-        return (*resumed, self._output_reply(outcome.now_ms, incoming, record, started))
+        return (*resumed, self._output_reply(outcome, incoming, record, started))
 
     def _plain_reply(self, outcome: Done, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
         """Return the reply that leaves the payload as it is."""
         status = outcome.reply or SUCCESS
         result = _result(status, outcome.now_ms)
         if outcome.result:
-            result |= outcome.result
-            if "task" in result and key is not None:
-                result["task"] = {"id": key.id, "domain": key.domain, **result["task"]}
+            result |= _named(outcome, key)
         sections = incoming.event.answered(result)
-        # An accepted task must be able to end: a timer gets no FAIL. The resumed event goes to the same topic
-        # as the ACK, and is larger by its longer status words at most.
-        return self._reply(incoming, status, sections, key, self._spare_bytes if status == ACK else 0)
+        spare_bytes = self._end_bytes(key) if status == ACK and key is not None else 0
+        return self._reply(incoming, status, sections, key, spare_bytes)
+
+    def _end_bytes(self, key: TaskKey) -> int:
+        """Return by how many bytes the resumed event may be larger than the ACK, where a timer ends the task.
+
+        An accepted task must be able to end: a timer gets no FAIL. Both go to the same topic. The status
+        words are longer, and a task that people have worked on says so. What a StartTask wants written into
+        its payload besides is measured by itself (``require_end_fits``).
+        """
+        return self._spare_bytes + _DECISION_BYTES + _WRITTEN_BYTES * (len(key.id) + len(key.domain))
 
     def _resume(self, outcome: Done, incoming: Incoming, record: Record, started: Event) -> OutgoingMessage:
         result = _result(self.status(outcome), outcome.now_ms)
         is_cancelled = outcome.resumed is Status.CANCELLED
         if is_cancelled:
             result["error"] = _cancellation(record, started)
-        enrichment = None if is_cancelled or incoming.is_timer else _enrichment(incoming, self._policy)
-        if enrichment is None:
-            sections = started.answered(result)
+        if outcome.answers is not None:
+            enrichment = decode(outcome.answers)
+        elif is_cancelled or "enrichPath" not in incoming.event.parameters or incoming.is_timer:
+            enrichment = None
         else:
-            sections = started.answered(result, _enriched(started, enrichment))
+            enrichment = enrichment_of(incoming, input_of(incoming, self._policy.limits).data)
+        return self._resumed(result, record, started, enrichment, is_decision_told=not record.is_plain)
+
+    def _resumed(
+        self,
+        result: dict[str, Any],
+        record: Record,
+        started: Event,
+        enrichment: Any,
+        *,
+        is_decision_told: bool,
+        spare_bytes: int = 0,
+    ) -> OutgoingMessage:
+        """Return the event that resumes a saga, with answers at the outputElement of its start."""
+        payload: Any = UNSET if enrichment is None else _enriched(started, enrichment)
+        if is_decision_told:
+            result["task"] = decision_of(record)
+            path = started.parameter("decisionElement")
+            if path is not None:
+                base = (started.payload or {}) if payload is UNSET else payload
+                payload = write_output(
+                    base, result["task"], input_element=started.text("inputElement"), output_element=path
+                )
+        sections = started.answered(result) if payload is UNSET else started.answered(result, payload)
         headers = _headers("resume", result["status"], record.key, _trace_of(record))
-        return self._response(started, sections, headers, self.stream_of(started))
+        return self._response(started, sections, headers, self.stream_of(started), spare_bytes)
+
+    def require_end_fits(self, record: Record, now_ms: int, answers: Any) -> None:
+        """EventError 13020 or 10011 where an open task could not be resumed with these answers, decided."""
+        result, started = _result(self._policy.proceeded_status, now_ms), record.starting_event()
+        self._resumed(result, record, started, answers, is_decision_told=True, spare_bytes=_DECIDED_BYTES)
 
     def _output_reply(
-        self, now_ms: int, incoming: Incoming, record: Record, started: Event
+        self, outcome: Done, incoming: Incoming, record: Record, started: Event
     ) -> OutgoingMessage:
         event = incoming.event
         pattern = event.parameter("outputPattern")
@@ -155,7 +206,10 @@ class Renderer:
             input_element=event.text("inputElement"),
             output_element=event.text("outputElement"),
         )
-        sections = event.answered(_result(SUCCESS, now_ms), payload)
+        result = _result(SUCCESS, outcome.now_ms)
+        if outcome.result:
+            result |= _named(outcome, record.key)
+        sections = event.answered(result, payload)
         return self._reply(incoming, SUCCESS, sections, record.key)
 
     def _output(self, pattern: str, data: Any, incoming: Incoming) -> Any:
@@ -167,6 +221,8 @@ class Renderer:
             return self._plain_reply(Done(outcome.now_ms), incoming, key)
         error = EventError(outcome.code, outcome.message)
         details = {"code": outcome.code, "message": outcome.message, "http": error.http}
+        if outcome.violations:
+            details["violations"] = outcome.violations
         result = {**_result(FAIL, outcome.now_ms), "error": details}
         event, headers = incoming.event, _headers("reply", FAIL, key, self._trace_for_refusal(incoming))
         try:
@@ -189,7 +245,8 @@ class Renderer:
             return self._response(event, event.answered(result), headers, stream)
         except EventError:
             message = f"{result['error']['message']} (the payload is left out)"
-            shorter = {**result, "error": {**result["error"], "message": message}}
+            error = {name: value for name, value in result["error"].items() if name != "violations"}
+            shorter = {**result, "error": {**error, "message": message}}
             return self._response(event, event.answered(shorter, None), headers, stream)
 
     def _forward(self, home: int, incoming: Incoming) -> OutgoingMessage:
@@ -259,7 +316,7 @@ def _result(status: str, now_ms: int) -> dict[str, Any]:
 
 def _headers(kind: str, status: str, key: TaskKey | None, trace: Headers) -> Headers:
     common = _common_headers(kind, status)
-    if key is None:
+    if key is None or is_definition(key):
         return common + trace
     return (*common, ("task-id", key.id.encode()), ("task-domain", key.domain.encode()), *trace)
 
@@ -273,14 +330,25 @@ def _trace_of(record: Record) -> Headers:
     return tuple((name, text.encode("latin-1")) for name, text in record.start.headers)
 
 
-def _enrichment(incoming: Incoming, policy: Policy) -> Any:
-    """Return the value at enrichPath of the incoming input, or None."""
-    event = incoming.event
-    path = event.parameter("enrichPath")
-    if path is None:
-        return None
-    value = find(path, event, input_of(incoming, policy.limits).data)
-    return None if value is MISSING else value
+def decision_of(record: Record) -> dict[str, Any]:
+    """Return how a task was decided, as the next step of its saga is told: ``result.task``."""
+    key, closing = record.key, record.state.closing
+    decision: dict[str, Any] = {"id": key.id, "domain": key.domain, "outcome": None, "by": None}
+    if closing is None:
+        return decision
+    decision |= {"outcome": closing.outcome, "by": closing.by}
+    if closing.on_behalf_of is not None:
+        decision["for"] = closing.on_behalf_of
+    return {**decision, "at": closing.at_ms}
+
+
+def _named(outcome: Done, key: TaskKey | None) -> dict[str, Any]:
+    """Return what an outcome says beside its status, the task with id and domain."""
+    result = outcome.result or {}
+    if "task" not in result or key is None:
+        return result
+    besides = {} if outcome.whole is None else split(outcome.whole)
+    return {**result, "task": {"id": key.id, "domain": key.domain, **result["task"], **besides}}
 
 
 def _enriched(started: Event, value: Any) -> dict[str, Any]:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
 
 from runner.actions.callers import required_roles, required_user
 from runner.actions.decision import ACK, Done, Outcome
-from runner.actions.incoming import Incoming
-from runner.actions.inputs import MAX_TIME_MS, TaskInput, encoded_data, epoch_ms, is_longer, over_limit
+from runner.actions.definitions import pinned_version
+from runner.actions.details import NAMES, deadline_ms, moment_of, notes_of, priority_of
+from runner.actions.inputs import TaskInput, encoded_data, is_longer, over_limit
 from runner.actions.plan import TaskPlan
-from runner.actions.policy import Policy
+from runner.actions.policy import DomainPolicy, Policy
 from runner.actions.task_result import accepted_task
+from runner.actions.values import parameter_of
 from runner.envelope.event import Event
-from runner.envelope.paths import write_output
+from runner.envelope.paths import MISSING, write_output
 from runner.errors import PARAMETER_MISSING, EventError
-from runner.tasks.record import LIFE, Record, Status, TaskStart, TaskState
+from runner.tasks.parts import LIFE, Status, TaskDetails, TaskStart, TaskState
+from runner.tasks.record import Record
 from runner.tasks.repeats import after_round
 
-_LONG_PAST: Final = -1e300
-"""Lowest time or span that is accepted: a deadline may lie in the past."""
+_PINNING: Final = frozenset({"taskSpecVersion", "taskSpecVersionPath"})
+_OWNER_PATHS: Final = frozenset({"taskUserPath", "taskRolesPath"})
+_DETAILS: Final = frozenset(each for name in NAMES for each in (name, f"{name}Path"))
 
 
 def start_task(
@@ -30,46 +34,64 @@ def start_task(
     """Return ACK with the new record.
 
     A closed record is followed by a new generation, which keeps the identities of earlier generations. Raises
-    EventError 10011 (timeout, taskRoles, outputElement; id or data beyond the limits), 10009 (nobody is named
-    in a domain that requires it).
+    EventError 10011 (timeout, taskRoles, outputElement …; id or data beyond the limits; no such version of a
+    definition), 10009 (nobody is named in a domain that requires it, or no definition).
     """
-    event, key = plan.incoming.event, plan.key
+    event, key, domain = plan.incoming.event, plan.key, policy.domains[plan.key.domain]
     _check_output(event)
     if is_longer(key.id, policy.limits.id_bytes):
         raise over_limit(f"the id of a new task is longer than {policy.limits.id_bytes} bytes")
-    state = _state(plan.incoming, now_ms, () if record is None else after_round(record))
-    if policy.domains[key.domain].requires_owner and state.user is None and not state.roles:
+    state = _state(plan, now_ms, () if record is None else after_round(record))
+    # A path that finds nobody is a mistake, which must not open a task to everyone.
+    is_required = domain.requires_owner or not _OWNER_PATHS.isdisjoint(event.parameters)
+    if is_required and state.user is None and not state.roles:
         raise EventError(PARAMETER_MISSING, "who is the task for? name parameters.taskUser or taskRoles")
     revision = 1 if record is None else record.revision + 1
-    started = Record(key, revision, state, _start(plan.incoming, plan.task_input, policy))
+    started = Record(key, revision, state, _start(plan, policy, domain))
     # A new generation takes away the parts of the one before.
     parts = None if record is None or record.life is None else dict.fromkeys((LIFE, *record.part_names))
     return Done(now_ms, ACK, result={"task": accepted_task(started)}, written=parts), started
 
 
-def _state(incoming: Incoming, now_ms: int, previous_identities: tuple[str, ...]) -> TaskState:
-    event = incoming.event
+def _state(plan: TaskPlan, now_ms: int, previous_identities: tuple[str, ...]) -> TaskState:
+    incoming, parameters = plan.incoming, plan.incoming.event.parameters
     return TaskState(
         status=Status.OPEN,
         home=incoming.source.partition,
         source=str(incoming.source),
         created_ms=now_ms,
-        deadline_ms=_deadline_ms(event, now_ms),
-        user=required_user(event.parameters.get("taskUser")),
-        roles=required_roles(event.parameters.get("taskRoles")),
+        deadline_ms=deadline_ms(parameters.get("timeoutOn"), parameters.get("timeout"), now_ms),
+        user=required_user(_owner(plan, "taskUser")),
+        roles=required_roles(_owner(plan, "taskRoles")),
         previous_identities=previous_identities,
     )
 
 
-def _start(incoming: Incoming, task_input: TaskInput, policy: Policy) -> TaskStart:
-    event = incoming.event
+def _owner(plan: TaskPlan, name: str) -> Any:
+    """Return whom a task is for; what is at the path of a parameter counts as the parameter itself."""
+    value = plan.incoming.event.parameters.get(name, MISSING)
+    if value is MISSING:
+        value = parameter_of(name, plan.task_input, plan.incoming)
+    return None if value is MISSING else value
+
+
+def _start(plan: TaskPlan, policy: Policy, domain: DomainPolicy) -> TaskStart:
+    incoming, task_input, event = plan.incoming, plan.task_input, plan.incoming.event
+    spec = event.parameter("taskSpec")
+    version = None
+    if spec is not None or domain.requires_definition or not _PINNING.isdisjoint(event.parameters):
+        version = pinned_version(plan, is_required=domain.requires_definition)
+    details, notes = (None, None) if _DETAILS.isdisjoint(event.parameters) else _details(plan)
     data = UNSET if task_input.is_payload else msgspec.Raw(_encoded(task_input, policy))
     return TaskStart(
         event=msgspec.Raw(event.raw),
         data=data,
         name=event.parameter("taskName"),
-        spec=event.parameter("taskSpec"),
+        spec=spec,
         action=event.parameter("taskAction"),
+        spec_version=version,
+        details=details,
+        notes=notes,
         headers=tuple((name, value.decode("latin-1")) for name, value in incoming.trace),
     )
 
@@ -78,17 +100,18 @@ def _encoded(task_input: TaskInput, policy: Policy) -> bytes:
     return encoded_data(task_input.data, policy.limits) if task_input.encoded is None else task_input.encoded
 
 
+def _details(plan: TaskPlan) -> tuple[TaskDetails, str | None]:
+    """Return what people order the task by, and its notes. EventError 10011."""
+    sent = {name: parameter_of(name, plan.task_input, plan.incoming) for name in NAMES}
+    due_on, follow_up_on, priority, notes = (None if each is MISSING else each for each in sent.values())
+    details = TaskDetails(
+        moment_of(due_on, "dueOn"), moment_of(follow_up_on, "followUpOn"), priority_of(priority)
+    )
+    return details, notes_of(notes)
+
+
 def _check_output(event: Event) -> None:
     """EventError 10011 for an outputElement at which no output can be written later."""
     output = event.text("outputElement")
     if output is not None:
         write_output({}, None, input_element=None, output_element=output)
-
-
-def _deadline_ms(event: Event, now_ms: int) -> int | None:
-    """Return the deadline: timeoutOn (a moment), else timeout (a span, may be negative), else None."""
-    moment = epoch_ms(event.parameters.get("timeoutOn"), "timeoutOn", _LONG_PAST)
-    if moment is None:
-        span = epoch_ms(event.parameters.get("timeout"), "timeout", _LONG_PAST)
-        moment = None if span is None else now_ms + span
-    return None if moment is None else max(0, min(moment, MAX_TIME_MS))

@@ -16,7 +16,8 @@ from runner.actions.policy import Policy, TopicCatalog
 from runner.envelope.event import Event, as_text
 from runner.errors import DOMAIN_UNKNOWN, TASK_NOT_FOUND, EventError
 from runner.tasks.due import DueTask
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source, parse_source
 
 _TOKEN: Final = re.compile(r"(?P<source>[^;]+);(?P<deadline>-?[0-9]{1,19});(?P<epoch>[0-9]{1,19})")
@@ -40,7 +41,7 @@ class TimerToken:
             record is not None
             and record.is_open
             and record.state.source == str(self.started_by)
-            and record.state.deadline_ms == self.deadline_ms
+            and record.deadline_ms == self.deadline_ms
             and record.state.epoch == self.epoch
         )
 

@@ -16,7 +16,9 @@ import msgspec
 
 from runner.envelope.plain import encode, split
 from runner.errors import ChangelogUnreadable
-from runner.tasks.record import LIFE, Record, TaskKey, TaskStart, TaskState, read_life, read_start
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import LIFE, TaskStart, TaskState
+from runner.tasks.record import Record, read_life, read_start
 
 FORMAT: Final = 1
 """Version of the value; a reader refuses a version it does not know."""

@@ -26,7 +26,8 @@ from runner.changelog.snapshot import LIMIT_BYTES, ChangelogSnapshot
 from runner.store.calls import Index, IndexCursor, IndexKind
 from runner.store.indexing import entries_of, task_id_of
 from runner.store.listing import ListableStore
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import parse_source
 
 TRIES: Final = 8

@@ -27,7 +27,8 @@ from runner.errors import StoreMismatch
 from runner.store.calls import Index, IndexCursor, IndexKind
 from runner.store.indexing import task_id_of
 from runner.store.listing import ListableStore
-from runner.tasks.record import Record, TaskKey, record_after
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record, record_after
 from runner.tasks.source import Source, parse_source
 
 _CHUNK: Final = 100

@@ -33,7 +33,8 @@ from runner.changelog.snapshot import ChangelogRecord, ChangelogSnapshot
 from runner.errors import ChangelogUnreadable, Superseded
 from runner.store.calls import Change, HomeCall, Index, Phase, RestorableStore, Restoring, ShardCall, Verdict
 from runner.store.indexing import task_id_of
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 
 CHUNK: Final = 1000

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from runner.changelog.codec import restored_record, split_key
-from runner.tasks.record import NO_PARTS, Record
+from runner.tasks.parts import NO_PARTS
+from runner.tasks.record import Record
 
 LIMIT_BYTES: Final = 96 * 1024 * 1024
 _MOST_PARTS: Final = 1 << 16

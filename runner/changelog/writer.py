@@ -15,7 +15,9 @@ from runner.actions.policy import TopicCatalog
 from runner.actions.render import require_fits
 from runner.changelog.codec import changelog_key, encode_entry, encode_part_entry, entry_headers, part_headers
 from runner.errors import UNDELIVERABLE, EventError
-from runner.tasks.record import LIFE, Record, TaskKey, record_after
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import LIFE
+from runner.tasks.record import Record, record_after
 from runner.tasks.source import Source
 
 _TOO_LARGE: Final = "the task has {size} bytes in the changelog; topic {stream!r} takes {limit}"

@@ -25,20 +25,28 @@ def read_tree(path: Path) -> dict[str, Any]:
     """Return the settings of a file; empty for an empty file. Raises ConfigError with one problem."""
     text = _read_text(path, "a configuration is YAML; config/runner.yaml lists every setting")
     try:
-        tree = yaml.load(text, Loader=Loader)  # noqa: S506 - derived from the safe loader
-    except yaml.MarkedYAMLError as error:
-        raise _refused(path, f"is no YAML{_place(error)}: {error.problem}", _CORRECT) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: more digits than Python reads. RecursionError: brackets without end.
-        raise _refused(path, f"is no YAML: {str(error).splitlines()[0]}", _CORRECT) from error
-    except (AttributeError, LookupError, TypeError) as error:
-        # The library takes a tag at its word: "!!int" with nothing behind it, "!!bool x".
-        raise _refused(path, "is no YAML: a value is not what its tag (!!…) says", _CORRECT) from error
+        tree = read_yaml(text)
+    except ValueError as error:
+        raise _refused(path, str(error), _CORRECT) from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise _refused(path, 'holds no settings, but should be lines of "key: value"', _CORRECT)
     return tree
+
+
+def read_yaml(text: str) -> Any:
+    """Return the value of a text of YAML; ValueError says why it has none, or more than one."""
+    try:
+        return yaml.load(text, Loader=Loader)  # noqa: S506 - derived from the safe loader
+    except yaml.MarkedYAMLError as error:
+        raise ValueError(f"is no YAML{_place(error)}: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: more digits than Python reads. RecursionError: brackets without end.
+        raise ValueError(f"is no YAML: {str(error).splitlines()[0]}") from error
+    except (AttributeError, LookupError, TypeError) as error:
+        # The library takes a tag at its word: "!!int" with nothing behind it, "!!bool x".
+        raise ValueError("is no YAML: a value is not what its tag (!!…) says") from error
 
 
 def read_secret(path: Path) -> str:
@@ -152,7 +160,7 @@ def _tag_of_1_1(text: str) -> str:
 def _no_setting(_: yaml.SafeLoader, node: yaml.Node) -> Any:
     tag = node.tag.removeprefix(_TAG)
     raise yaml.constructor.ConstructorError(
-        None, None, f"no setting is a !!{tag}; put it in quotes where text is meant", node.start_mark
+        None, None, f"a !!{tag} is not taken; put it in quotes where text is meant", node.start_mark
     )
 
 

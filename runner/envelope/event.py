@@ -77,6 +77,7 @@ class Event:
         "_request_id",
         "_result",
         "_saga",
+        "memo",
         "meta",
         "sections",
         "sent_meta",
@@ -103,6 +104,8 @@ class Event:
         self._result: Any = _UNREAD
         self._saga: dict[str, Any] | None = None
         self._parameters: dict[str, Any] | None = None
+        self.memo: Any = None
+        """What was made of the event last, for whoever asks again (``callers``)."""
 
     @property
     def raw(self) -> bytes:
@@ -216,7 +219,8 @@ class Event:
             result = self.result or {}
         except EventError:
             return {}
-        ours = _OUR_RESULT | _OF_OUR_REPLIES if _OUR_REPLIES & result.keys() else _OUR_RESULT
+        is_ours = _OUR_REPLIES & result.keys() or _is_definition(result.get("definition"))
+        ours = _OUR_RESULT | _OF_OUR_REPLIES if is_ours else _OUR_RESULT
         return {name: value for name, value in result.items() if name not in ours}
 
     def _current_saga(self) -> dict[str, Any]:
@@ -241,8 +245,13 @@ class Event:
 _OUR_RESULT: Final = frozenset({"receiveTime", "endTime", "status", "error", "task", "requested"})
 _OUR_REPLIES: Final = frozenset({"task", "requested"})
 """Fields by which an earlier result of the runner itself is known."""
-_OF_OUR_REPLIES: Final = frozenset({"from", "to", "comment"})
+_OF_OUR_REPLIES: Final = frozenset({"from", "to", "comment", "definition"})
 """Fields that such a result may have besides; in a result of anybody else they are not ours."""
+
+
+def _is_definition(value: Any) -> bool:
+    """Whether a value is what the reply to a DefineTask has, which is all that tells such a reply."""
+    return isinstance(value, dict) and value.keys() == {"domain", "taskSpec", "version"}
 
 
 def read_event(sections: Sections, raw: bytes | None, rules: MetaRules = NO_RULES) -> Event:

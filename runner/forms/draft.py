@@ -129,7 +129,7 @@ class Draft:
         if matcher is None:
             matcher = Draft202012Validator({"pattern": pattern}, pattern_options=regex_options())
             self._matchers[pattern] = matcher
-        return name.isprintable() and matcher.is_valid(name)
+        return matcher.is_valid(name)
 
     def _put_together(self, place: _Place) -> _Known:
         target = place.firm[0] if place.closed else ""

@@ -65,6 +65,7 @@ class Form:
     def __init__(self, schema_json: bytes) -> None:
         """``schema_json`` is a schema as JSON. Raises SchemaRefused."""
         tree = read_schema(schema_json)
+        _check_root(tree)
         _check_keywords(tree)
         self._cost = Cost(tree)
         objects = ClosedObjects(tree)
@@ -154,6 +155,13 @@ class _Order:
             return known
         parent = violation.pointer.rpartition("/")[0]
         return (*self._places.get(parent, ()), float("inf"))
+
+
+def _check_root(tree: Tree) -> None:
+    """Refuse a schema whose type says that answers are no object: none could ever fit it."""
+    types = tree.root.get("type", "object") if isinstance(tree.root, dict) else "object"
+    if "object" not in (types if isinstance(types, list) else [types]):
+        raise SchemaRefused("/type", "must be object: answers are an object, a field for each")
 
 
 def _check_keywords(tree: Tree) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from runner.envelope.plain import Written, is_well_formed
@@ -76,7 +76,10 @@ def _number(value: float, measure: Measure, pointer: str) -> int | float | Decim
     """Return the number exactly as it was sent."""
     if type(value) is int and -_SMALL <= value < _SMALL:
         return value
-    number = Decimal(value.text) if isinstance(value, Written) else Decimal(repr(value))
+    try:
+        number = Decimal(value.text) if isinstance(value, Written) else Decimal(repr(value))
+    except InvalidOperation:
+        raise Unusual(pointer, f"is a number of more than {MAX_EXPONENT} digits") from None
     if (
         not number.is_finite()
         or abs(number.adjusted()) > MAX_EXPONENT

@@ -17,7 +17,8 @@ from runner.store.calls import Change, Completeness, Index, ShardCall
 from runner.store.indexing import moves
 from runner.store.keys import Keys
 from runner.store.versions import version_of
-from runner.tasks.record import TaskKey, encode_part
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import encode_part
 from runner.tasks.source import Source
 
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -63,9 +64,14 @@ class ShardRead:
             if completeness is None
             else [completeness.base_offsets[partition] for partition in self._homes]
         )
-        # The places of tasks with further parts, from 1 on; hardly any read has them.
-        parts = [(place, names) for place, names in enumerate(self._tasks.values(), 1) if names]
-        return key_names, [_pack((incarnation, offsets, base_offsets, parts))]
+        others = () if completeness is None else completeness.others
+        # The places of such tasks, from 1 on; hardly any read has them.
+        besides = [
+            (place, names, key in others)
+            for place, (key, names) in enumerate(self._tasks.items(), 1)
+            if names or (others and key in others)
+        ]
+        return key_names, [_pack((incarnation, offsets, base_offsets, besides))]
 
 
 def by_shard(

@@ -15,7 +15,8 @@ import msgspec
 
 from runner.actions.decision import Outcome
 from runner.store.connection.command import OnWait, idle
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 
 
@@ -42,6 +43,9 @@ class Completeness:
     That a record is absent or closed is certain only once all homes are verified in the shard: a closed
     record may have been removed, and its task started again in a home of which the shard lost everything.
     """
+
+    others: Collection[TaskKey] = ()
+    """Records of other tasks than those of the events: whether there or not, certain only then as well."""
 
 
 NO_READS: Final[Mapping[TaskKey, Collection[str]]] = {}

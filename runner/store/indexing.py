@@ -20,11 +20,12 @@ def entries_of(record: Record | None, shard: int) -> tuple[Entry, ...]:
     if state.closing is not None:
         index = _index(IndexKind.REMOVALS, key.domain, shard, state.home)
         return ((index, f"{record.revision};{key.id}", state.closing.remove_at_ms),)
-    if state.deadline_ms is None:
+    deadline_ms = record.deadline_ms
+    if deadline_ms is None:
         return ((_index(IndexKind.UNDATED, key.domain, shard, state.home), key.id, state.created_ms),)
     index = _index(IndexKind.DEADLINES, key.domain, shard, state.home)
     # The text of DueTask.member, made without parsing the source of the record.
-    return ((index, f"{state.source};{state.epoch};{key.id}", state.deadline_ms),)
+    return ((index, f"{state.source};{state.epoch};{key.id}", deadline_ms),)
 
 
 def moves(change: Change, shard: int) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:

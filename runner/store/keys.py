@@ -9,7 +9,7 @@ from __future__ import annotations
 from binascii import crc32
 
 from runner.store.calls import Index
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 
 LAYOUT = 3
 """Version of the layout of the key space; a key space in another layout is refused."""

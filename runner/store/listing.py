@@ -19,7 +19,9 @@ import msgspec
 
 from runner.store.calls import Index, IndexCursor, IndexKind, Page
 from runner.store.indexing import task_id_of
-from runner.tasks.record import Record, Status, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 
 MAX_EXAMINED: Final = 20_000
 """Records read for one page at most, where few of them match the filter."""
@@ -203,7 +205,7 @@ def _matches(record: Record, task_filter: TaskFilter) -> bool:
     if state.status not in task_filter.statuses:
         return False
     due = task_filter.due_before_ms
-    return due is None or (record.is_open and state.deadline_ms is not None and state.deadline_ms < due)
+    return due is None or (record.is_open and record.deadline_ms is not None and record.deadline_ms < due)
 
 
 def _list_entry(index: Index, member: str, score_ms: int) -> _ListEntry:

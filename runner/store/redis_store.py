@@ -39,7 +39,8 @@ from runner.store.connection.refusals import unavailable
 from runner.store.keys import LAYOUT, Keys
 from runner.store.script import BOUND, Script, identity
 from runner.store.versions import revision_of
-from runner.tasks.record import Record, TaskKey, read_record
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record, read_record
 from runner.tasks.source import Source
 
 _CORE: Final = ("version", "state", "start", "life")

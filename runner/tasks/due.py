@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.errors import EventError, StoreUnreadable
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source, parse_source
 
 

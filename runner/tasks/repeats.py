@@ -11,10 +11,19 @@ from base64 import urlsafe_b64encode
 from hashlib import blake2b
 from typing import Final
 
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 
 REMEMBERED: Final = 64
 """Number of events of a task that are recognised when they are repeated."""
+
+DRAFTS_REMEMBERED: Final = 8
+"""Number of saved drafts of one person among them."""
+
+_SAVED: Final = "~"
+"""Between the identity of a saved draft and who saved it."""
+
+_MARK_CHARACTERS: Final = 4
 
 _BYTES: Final = 8
 _CHARACTERS: Final = 11
@@ -30,13 +39,27 @@ def is_of_earlier_round(record: Record, identity: str) -> bool:
 
 def is_verb_of_round(record: Record, identity: str) -> bool:
     """Whether the event of this identity is a verb of the present generation."""
-    return record.life is not None and _digest(identity, record.key) in record.life.identities
+    if record.life is None:
+        return False
+    digest = _digest(identity, record.key)
+    return any(each.startswith(digest) for each in record.life.identities)
 
 
-def after_verb(record: Record, identity: str) -> tuple[str, ...]:
-    """Return ``Life.identities`` after one more verb."""
+def after_verb(record: Record, identity: str, saved_by: str | None = None) -> tuple[str, ...]:
+    """Return ``Life.identities`` after one more verb.
+
+    ``saved_by``: who saved a draft with it. A form that saves by itself must not push out what others have
+    sent, so of one person's only the last ``DRAFTS_REMEMBERED`` stay.
+    """
     before = () if record.life is None else record.life.identities
-    return (*before, _digest(identity, record.key))[-_room(record) :]
+    digest = _digest(identity, record.key)
+    if saved_by is not None:
+        mark = _SAVED + _digest(saved_by, record.key)[:_MARK_CHARACTERS]
+        own = [each for each in before if each.endswith(mark)]
+        if len(own) >= DRAFTS_REMEMBERED:
+            before = tuple(each for each in before if each != own[0])
+        digest += mark
+    return (*before, digest)[-_room(record) :]
 
 
 def after_round(record: Record) -> tuple[str, ...]:
@@ -44,7 +67,7 @@ def after_round(record: Record) -> tuple[str, ...]:
     closing, life = record.state.closing, record.life
     started = _digest(record.starting_event().identity(), record.key)
     ended = () if closing is None else (_digest(closing.identity, record.key),)
-    verbs = () if life is None else life.identities
+    verbs = () if life is None else [each[:_CHARACTERS] for each in life.identities]
     return (*_earlier_digests(record), started, *verbs, *ended)[1 - REMEMBERED :]
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of a stored record, made from the structs of ``record``.
+"""The JSON Schema of a stored record, made from the structs of ``parts``.
 
 ``python -m runner.tasks.schema`` prints it; ``schemas/record.schema.json`` is its output, which a test
 compares.
@@ -16,23 +16,34 @@ from typing import Any, Final
 
 import msgspec
 
-from runner.tasks import record
-from runner.tasks.record import Comment, HistoryEntry, Life, TaskStart, TaskState
+from runner.tasks import parts as stored
+from runner.tasks.parts import (
+    Comment,
+    DefinitionVersion,
+    HistoryEntry,
+    Life,
+    Notes,
+    SavedDraft,
+    TaskStart,
+    TaskState,
+)
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _ANY_OBJECT: Final = {"type": "object"}
 
-
-PARTS: Final = (TaskState, TaskStart, Life, HistoryEntry, Comment)
+PARTS: Final = (TaskState, TaskStart, Life, HistoryEntry, Comment, SavedDraft, Notes, DefinitionVersion)
 
 
 def json_schema() -> dict[str, Any]:
     """Return the schema (2020-12) of all parts of a record, with the description of every field."""
-    (state, start, life, entry, comment), parts = msgspec.json.schema_components(
+    (state, start, life, entry, comment, draft, notes, version), parts = msgspec.json.schema_components(
         PARTS, ref_template="#/$defs/{name}"
     )
     parts["TaskStart"]["properties"]["event"] |= _ANY_OBJECT
+    for part in ("SavedDraft", "HistoryEntry"):
+        parts[part]["properties"]["data"] |= _ANY_OBJECT
+    parts["DefinitionVersion"]["properties"]["definition"] |= _ANY_OBJECT
     for part, field, text in _field_docs():
         parts[part]["properties"][field] = {"description": text} | parts[part]["properties"][field]
     return {
@@ -41,8 +52,12 @@ def json_schema() -> dict[str, Any]:
         "description": "Its parts, each stored as JSON of its own. A plain task has start and state alone.",
         "type": "object",
         "required": ["state", "start"],
-        "properties": {"state": state, "start": start, "life": life},
-        "patternProperties": {"^history/[1-9][0-9]*$": entry, "^comment/[1-9][0-9]*$": comment},
+        "properties": {"state": state, "start": start, "life": life, "draft": draft, "notes": notes},
+        "patternProperties": {
+            "^history/[1-9][0-9]*$": entry,
+            "^comment/[1-9][0-9]*$": comment,
+            "^version/(0|[1-9][0-9]*)$": version,
+        },
         "$defs": parts,
     }
 
@@ -54,17 +69,18 @@ def text() -> str:
 
 def _field_docs() -> Iterator[tuple[str, str, str]]:
     """Yield struct, field as stored, and description of every field."""
-    structs = {struct.__name__: struct for struct in (*PARTS, record.Ending, record.TaskOwnership)}
-    for node in ast.parse(inspect.getsource(record)).body:
+    within = (stored.Ending, stored.TaskOwnership, stored.TaskDetails)
+    structs = {struct.__name__: struct for struct in (*PARTS, *within)}
+    for node in ast.parse(inspect.getsource(stored)).body:
         if isinstance(node, ast.ClassDef) and node.name in structs:
-            stored = {field.name: field.encode_name for field in msgspec.structs.fields(structs[node.name])}
+            names = {field.name: field.encode_name for field in msgspec.structs.fields(structs[node.name])}
             for field, below in pairwise(node.body):
                 match field, below:
                     case (
                         ast.AnnAssign(target=ast.Name(id=name)),
                         ast.Expr(value=ast.Constant(value=str(doc))),
                     ):
-                        yield node.name, stored[name], " ".join(doc.split())
+                        yield node.name, names[name], " ".join(doc.split())
 
 
 if __name__ == "__main__":

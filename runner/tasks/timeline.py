@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.tasks.record import (
-    HistoryEntry,
-    Record,
-    TaskOwnership,
-    ended_at,
-    opened_at,
-    read_entry,
-)
+import msgspec
+from msgspec import UNSET
+
+from runner.tasks.parts import HistoryEntry, TaskOwnership, encode_part
+from runner.tasks.record import Record, ended_at, opened_at, read_part
 
 
 def timeline(record: Record) -> list[HistoryEntry]:
@@ -24,9 +21,12 @@ def timeline(record: Record) -> list[HistoryEntry]:
     owner = shown(TaskOwnership(state.user, state.roles, state.user))
     entries = [HistoryEntry(opened_at(record), state.created_ms, "created", state.source, now=owner)]
     # A verb may come between the two reads of a whole record: its entry is not there yet.
-    entries += [read_entry(record, name) for name in record.entry_names if name in record.parts]
+    stored = (read_part(record, name, HistoryEntry) for name in record.entry_names)
+    entries += [entry for entry in stored if entry is not None]
     if closing is not None:
-        data = None if closing.reason is None else {"reason": closing.reason}
+        told = {"reason": closing.reason, "outcome": closing.outcome, "for": closing.on_behalf_of}
+        named = {name: value for name, value in told.items() if value is not None}
+        data = msgspec.Raw(encode_part(named)) if named else UNSET
         event, revision = state.status.value.lower(), ended_at(record, closing)
         entries.append(HistoryEntry(revision, closing.at_ms, event, closing.source, closing.by, data))
     return sorted(entries, key=lambda entry: entry.revision)

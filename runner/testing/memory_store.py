@@ -35,7 +35,9 @@ from runner.store.connection.command import OnWait, idle
 from runner.store.indexing import moves
 from runner.store.keys import Keys
 from runner.store.versions import ABSENT, is_open, revision_of, version_of
-from runner.tasks.record import LIFE, Record, TaskKey, encode_part, read_record
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import LIFE, encode_part
+from runner.tasks.record import Record, read_record
 from runner.tasks.source import Source
 
 _ALWAYS: Final = ("state", "start", LIFE)
@@ -235,7 +237,8 @@ class MemoryStore:
             ):
                 raise StoreLost(f"shard {shard} lacks what was committed of home {source.partition}")
             stored = self._tasks.get(key)
-            if (stored is None or not is_open(stored.version)) and not self._is_complete(shard):
+            is_certain = stored is not None and is_open(stored.version) and key not in completeness.others
+            if not is_certain and not self._is_complete(shard):
                 raise StoreLost(f"shard {shard} is not verified for every home")
         return shard_tokens
 

@@ -7,7 +7,8 @@ decided again. What a shard has applied stays applied.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from runner.actions.decision import Outcome
@@ -16,11 +17,14 @@ from runner.errors import StoreLost, StoreUnavailable, Superseded
 from runner.store.calls import Change, Completeness, Entry, HomeCall, Loaded, ShardCall, Store, Verdict
 from runner.store.connection.command import OnWait
 from runner.store.indexing import entries_of
-from runner.tasks.record import NO_PARTS, Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import NO_PARTS
+from runner.tasks.record import Record
 from runner.worker.batch_state import BatchState
 from runner.worker.decider import Decider
 from runner.worker.in_flight import InFlight, TaskWork
 from runner.worker.processing_settings import BatchBudget, ProcessingSettings
+from runner.worker.readings import Readings, RecordMoved, asked_ahead
 from runner.worker.result import PhaseEnded
 
 MAX_ATTEMPTS: Final = 30
@@ -68,15 +72,23 @@ class Attempts:
         all_shards = set(range(self._store.shards)) if self._keeps_applied_offsets and is_last else set()
         for attempt in range(MAX_ATTEMPTS):
             reads = [(each.plan.key, each.item.source) for each in work]
-            loaded = self._store.load(
-                self._settings.incarnation, reads, self.completeness(batch_state), on_wait, _parts(work)
-            )
+            completeness, ahead = self.completeness(batch_state), asked_ahead(work)
+            demand = completeness
+            if ahead:
+                reads += ahead.items()
+                demand = completeness and replace(completeness, others=ahead.keys())
+            loaded = self._store.load(self._settings.incarnation, reads, demand, on_wait)
             batch_state.now_ms = loaded.now_ms
             batch_state.remember_tokens(loaded.shard_tokens)
             phase_ended("load")
-            # Only the first attempt may defer events: later ones repeat what it has decided.
+            # Only the first attempt looks at the budget: later ones repeat what it has decided.
             budget = self._settings.budget(self._ticker, SENT_TO_READ) if attempt == 0 else None
-            shards = self._decide_all(work, loaded, batch_state, budget)
+            readings = Readings(self._store, self._settings.incarnation, completeness, loaded, ahead)
+            try:
+                shards = self._decide_all(work, readings, batch_state, budget)
+            except RecordMoved:
+                batch_state.conflicts += 1
+                continue
             calls = self._calls(shards, all_shards, loaded, batch_state)
             phase_ended("decide")
             verdicts = self._store.apply(calls, on_wait)
@@ -94,18 +106,25 @@ class Attempts:
         return Completeness(batch_state.base_offsets) if self._keeps_applied_offsets else None
 
     def _decide_all(
-        self, work: list[TaskWork], loaded: Loaded, batch_state: BatchState, budget: BatchBudget | None
+        self, work: list[TaskWork], readings: Readings, batch_state: BatchState, budget: BatchBudget | None
     ) -> dict[int, list[TaskWork]]:
-        """Decide events in order, at least one; those on one task build on each other."""
-        current: dict[TaskKey, Record | None] = dict(loaded.records)
+        """Decide events in order, at least one; those on one task build on each other.
+
+        Raises RecordMoved where a record has changed since it was loaded.
+        """
+        loaded, current = readings.loaded, readings.current
         shards: dict[int, list[TaskWork]] = defaultdict(list)
-        for each in work:
+        for place, each in enumerate(work):
             each.item.decision = None
             if batch_state.is_deferred(each.item.message):
                 continue
             if budget is not None and shards and budget.is_exhausted:
                 batch_state.defer(each.item.message.partition, each.item.message.offset)
                 continue
+            if readings.asks(each):
+                readings.read(work[place:], batch_state)
+                if batch_state.is_deferred(each.item.message):
+                    continue
             record = current[each.plan.key]
             decision = self._decider.decision(each, record, loaded, batch_state)
             if decision is None:
@@ -172,15 +191,6 @@ class Attempts:
         return ShardCall(
             shard, self._settings.incarnation, homes, changes, shard_token=batch_state.shard_token(shard)
         )
-
-
-def _parts(work: Sequence[TaskWork]) -> Mapping[TaskKey, Collection[str]]:
-    """Return the parts that verbs decide from, by task; hardly any verb has them."""
-    parts: dict[TaskKey, set[str]] = {}
-    for each in work:
-        if each.plan.reads:
-            parts.setdefault(each.plan.key, set()).update(each.plan.reads)
-    return parts
 
 
 def _conflict_shards(calls: Sequence[ShardCall], verdicts: Sequence[Verdict]) -> set[int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from runner.errors import StoreLost
 from runner.kafka.message import Message
+from runner.tasks.keys import TaskKey
 from runner.worker.assignment import Batch
 from runner.worker.in_flight import InFlight
 from runner.worker.result import BatchResult
@@ -32,6 +33,7 @@ class BatchState:
         self._pauses: dict[int, tuple[int, str]] = {}
         self._ends = dict(batch.base_offsets)
         self._tokens: dict[int, str] = {}
+        self._changed: set[TaskKey] = set()
         for message in batch.messages:
             self._first.setdefault(message.partition, message.offset)
 
@@ -76,6 +78,14 @@ class BatchState:
     def shard_token(self, shard: int) -> str:
         """Return the token a shard had when it was read; empty: it was not read."""
         return self._tokens.get(shard, "")
+
+    def note_changed(self, key: TaskKey) -> None:
+        """Note that a record which others are decided from was changed in this batch."""
+        self._changed.add(key)
+
+    def has_changed(self, key: TaskKey) -> bool:
+        """Whether such a record was changed in this batch, so that its change is not committed."""
+        return key in self._changed
 
     def defer_all(self, messages: Iterable[Message]) -> None:
         """Defer these messages, and all behind them in their homes, to a later batch."""

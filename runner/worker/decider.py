@@ -14,9 +14,10 @@ from runner.actions.policy import TopicCatalog
 from runner.actions.registry import answer_without_record, decide, refuse, replay
 from runner.actions.render import Renderer
 from runner.changelog.writer import Changelog
-from runner.errors import EventError
+from runner.errors import EventError, RecordAwaited
 from runner.limits import WIDEST
 from runner.store.calls import Loaded
+from runner.tasks.keys import is_definition
 from runner.tasks.record import Record
 from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetters
@@ -62,6 +63,11 @@ class Decider:
             decision = self._with_changelog(work, record, decision, loaded.now_ms)
         except EventError as error:
             return self._dead_letter(item, error.message, batch_state)
+        except RecordAwaited as awaited:
+            batch_state.pause(item.message.partition, item.message.offset, str(awaited))
+            return None
+        if decision.record is not None and is_definition(work.plan.key):
+            batch_state.note_changed(work.plan.key)
         if _replaces(decision, record) and not batch_state.is_first(item.message):
             # A new generation overwrites what redelivery of earlier events would need.
             batch_state.defer(item.message.partition, item.message.offset)
@@ -97,6 +103,8 @@ class Decider:
     def _kept_decision(
         self, work: TaskWork, record: Record | None, kept: Outcome, batch_state: BatchState
     ) -> Decision | None:
+        if is_definition(work.plan.key):
+            batch_state.note_changed(work.plan.key)
         if isinstance(kept, Dropped) and not work.plan.incoming.is_timer:
             return self._dead_letter(work.item, kept.reason, batch_state)
         try:

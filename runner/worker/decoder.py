@@ -21,7 +21,7 @@ from runner.envelope.event import read_event, require_answerable
 from runner.errors import PoisonError, TransientError
 from runner.kafka.message import Message
 from runner.store.calls import Completeness, Store
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
 from runner.worker.in_flight import InFlight
 from runner.worker.overlap import Step, no_step

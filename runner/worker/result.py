@@ -13,7 +13,7 @@ from runner.actions.timer_token import TimerToken
 from runner.kafka.message import Message
 from runner.store.calls import Entry
 from runner.tasks.due import DueTask
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
 from runner.worker.in_flight import InFlight
 

@@ -19,7 +19,8 @@ from runner.changelog.writer import Changelog
 from runner.errors import Superseded
 from runner.store.calls import Change, Completeness, HomeCall, Index, IndexKind, ShardCall, Store, Verdict
 from runner.store.indexing import parse_removal
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source, parse_source
 from runner.worker.components import Round
 from runner.worker.result import BatchResult

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from runner.actions.decision import OutgoingMessage
 from runner.actions.policy import Policy, TopicCatalog
@@ -20,7 +20,6 @@ from runner.actions.timer_token import timer_message, token_of
 from runner.clock import Ticker
 from runner.store.calls import Due, Index, IndexKind, Store
 from runner.tasks.due import DueTask, parse_member
-from runner.tasks.record import TaskKey
 from runner.worker.components import Round
 from runner.worker.result import BatchResult
 from runner.worker.schedule import Schedule, StoreClock
@@ -30,6 +29,10 @@ MAX_CHUNKS_IN_FLIGHT: Final = 4
 
 FULL_PAUSE_MS: Final = 10
 """Longest wait for decisions while no lease is free."""
+
+
+_Timer: TypeAlias = tuple[Index, str, int]
+"""A timer that was sent: index, member, and the deadline it was sent for, which a verb may move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,8 @@ class Timers:
         self._time = time
         self._ticker = ticker
         self._schedule = Schedule((IndexKind.DEADLINES,), policy.domains, store.shards)
-        self._leases: dict[tuple[Index, str], float] = {}
-        self._postponed: dict[tuple[Index, str], float] = {}
+        self._leases: dict[_Timer, float] = {}
+        self._postponed: dict[_Timer, float] = {}
         self._caught_up_at = 0.0
 
     @property
@@ -86,7 +89,7 @@ class Timers:
     def release(self, decided: Iterable[DueTask]) -> None:
         """End the leases of timers that were decided."""
         for task in decided:
-            self._leases.pop((self._index(task.key, task.home), task.member), None)
+            self._leases.pop(self._timer(task), None)
 
     def postpone(self, undeliverable: Iterable[DueTask]) -> None:
         """Postpone undeliverable timers: they are sent again after their lease.
@@ -94,7 +97,7 @@ class Timers:
         Their leases are free for others: a topic that is gone must not hold up the other tasks.
         """
         for task in undeliverable:
-            at = (self._index(task.key, task.home), task.member)
+            at = self._timer(task)
             end = self._leases.pop(at, None)
             if end is not None:
                 self._postponed[at] = end
@@ -131,7 +134,7 @@ class Timers:
 
     def aborted(self) -> None:
         """Drop all leases after an aborted batch: its timers are sent again at once."""
-        self._schedule_all(dict.fromkeys(index for index, _ in self._leases), 0)
+        self._schedule_all(dict.fromkeys(index for index, _, _ in self._leases), 0)
         self._leases.clear()
 
     def _due_messages(self, indexes: list[Index], free: int) -> list[OutgoingMessage]:
@@ -146,19 +149,19 @@ class Timers:
         horizon_ms = self._schedule.next_ms()
         messages: list[OutgoingMessage] = []
         for deadline_ms, index, member in _by_deadline(answer):
-            if self._is_leased(index, member):
+            if self._is_leased((index, member, deadline_ms)):
                 continue
             if len(messages) >= free or (horizon_ms is not None and deadline_ms > horizon_ms):
                 self._schedule.schedule(index, deadline_ms)
                 continue
-            self._leases[index, member] = self._ticker() + self._settings.lease_seconds
+            self._leases[index, member, deadline_ms] = self._ticker() + self._settings.lease_seconds
             messages.append(self._timer_message(index, member, deadline_ms))
         self._schedule_next_look(answer)
         return messages
 
     def _page(self, indexes: list[Index], free: int) -> int:
         """Return the size of a page of each index: together about twice the free leases."""
-        sent = Counter(index for index, _ in chain(self._leases, self._postponed))
+        sent = Counter(index for index, _, _ in chain(self._leases, self._postponed))
         return max(sent[index] for index in indexes) + 2 * free // len(indexes) + 1
 
     def _schedule_next_look(self, answer: Due) -> None:
@@ -171,13 +174,12 @@ class Timers:
     def _free_leases(self) -> int:
         return self._settings.chunk * MAX_CHUNKS_IN_FLIGHT - len(self._leases)
 
-    def _is_leased(self, index: Index, member: str) -> bool:
-        """Whether the timer of an entry was sent and may not be sent again yet."""
-        at = (index, member)
+    def _is_leased(self, at: _Timer) -> bool:
+        """Whether a timer was sent and may not be sent again yet."""
         end = self._leases.get(at)
         return at in self._postponed or (end is not None and not self._is_over(end))
 
-    def _of_homes(self, leases: dict[tuple[Index, str], float]) -> dict[tuple[Index, str], float]:
+    def _of_homes(self, leases: dict[_Timer, float]) -> dict[_Timer, float]:
         return {at: end for at, end in leases.items() if self._schedule.owns(at[0])}
 
     def _expire_leases(self) -> None:
@@ -194,8 +196,10 @@ class Timers:
         for index in indexes:
             self._schedule.schedule(index, moment_ms)
 
-    def _index(self, key: TaskKey, home: int) -> Index:
-        return Index(IndexKind.DEADLINES, key.domain, self._store.shard(key.id), home)
+    def _timer(self, task: DueTask) -> _Timer:
+        key = task.key
+        index = Index(IndexKind.DEADLINES, key.domain, self._store.shard(key.id), task.home)
+        return index, task.member, task.deadline_ms
 
     def _timer_message(self, index: Index, member: str, deadline_ms: int) -> OutgoingMessage:
         task = parse_member(member, index.domain, index.home, deadline_ms)

@@ -10,7 +10,9 @@ from runner.store import paging
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Ownership, Page, ShardCall, Verdict
 from runner.store.indexing import entries_of
 from runner.tasks.due import DuePage
-from runner.tasks.record import Ending, Record, Status, TaskKey, TaskStart, TaskState
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Ending, Status, TaskStart, TaskState
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.contract.subjects import Subject
 

@@ -9,7 +9,8 @@ import redis
 from runner.store.calls import Index, IndexCursor, IndexKind, RestorableStore, Store
 from runner.store.connection.command import Connection
 from runner.store.redis_store import RedisStore, _pairs
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 
 _TASK: Final = re.compile(r"(?s)(?P<domain>[^:{]*):\{(?P<shard>\d+)\}:task:(?P<id>.*)")
 _INDEX: Final = re.compile(

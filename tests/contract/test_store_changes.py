@@ -5,7 +5,8 @@ import pytest
 
 from runner.actions.decision import Done
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Verdict
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.contract.samples import (
     DOMAIN,

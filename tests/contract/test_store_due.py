@@ -6,7 +6,8 @@ import pytest
 
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Page, Verdict
 from runner.tasks.due import DueTask
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.contract.samples import (
     DOMAIN,

@@ -16,7 +16,8 @@ from msgspec import structs
 
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Ownership, Page, ShardCall, Verdict
 from runner.store.listing import TaskFilter, list_tasks
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.contract.conftest import NewRedisStore, memory_store
 from tests.contract.samples import (

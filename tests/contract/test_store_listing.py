@@ -8,7 +8,9 @@ import pytest
 
 from runner.store.calls import Change, HomeCall, Index, IndexKind, Page, Verdict
 from runner.store.listing import BadCursor, TaskFilter, TaskPage, list_tasks
-from runner.tasks.record import Record, Status, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.contract.samples import (
     DOMAIN,

@@ -7,7 +7,9 @@ from runner.actions.decision import Done, Outcome
 from runner.store.calls import Change, HomeCall, Verdict
 from runner.store.indexing import parse_removal
 from runner.tasks.due import parse_member
-from runner.tasks.record import Record, TaskKey, TaskStart, TaskState
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import TaskStart, TaskState
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.contract.samples import (
     DOMAIN,

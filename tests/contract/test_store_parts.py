@@ -7,7 +7,8 @@ from typing import Final
 from msgspec import structs
 
 from runner.store.calls import Change, HomeCall, Verdict
-from runner.tasks.record import Life, Record, encode_part
+from runner.tasks.parts import Life, encode_part
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.contract.samples import apply, closed, key_in, opened, started
 from tests.contract.subjects import Subject

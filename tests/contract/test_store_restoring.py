@@ -10,7 +10,8 @@ import pytest
 from runner.actions.decision import Done
 from runner.errors import StoreLost
 from runner.store.calls import Change, Completeness, HomeCall, Index, Phase, Restoring, ShardCall, Verdict
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.contract.samples import (
     DOMAINS,
@@ -156,6 +157,20 @@ class TestCompleteness:
             load(store, record.key, 0)
         verify(store, range(HOMES))
         assert load(store, record.key, 0) == ended
+
+    def test_another_record_is_given_only_once_every_home_was_verified_though_it_is_open(
+        self, store: RestorableSubject
+    ) -> None:
+        record = started(store, opened(key_in(store, 0), Source(1, HOME, 0)))
+        other = started(store, opened(key_in(store, 0, 1), Source(1, HOME, 1)))
+        store.pending_tokens([], "a token")
+        reads = [(key, Source(1, HOME, 0)) for key in (record.key, other.key)]
+        demand = Completeness({HOME: 0}, others={other.key})
+        assert store.load(1, reads, Completeness({HOME: 0})).records[other.key] == other
+        with pytest.raises(StoreLost):
+            store.load(1, reads, demand)
+        verify(store, range(HOMES))
+        assert store.load(1, reads, demand, parts={record.key: ["life"]}).records[other.key] == other
 
     def test_a_home_that_is_being_restored_is_not_verified_any_more(self, store: RestorableSubject) -> None:
         key = key_in(store, 0)

@@ -35,14 +35,35 @@ PLACES: Final[tuple[tuple[str, ...], ...]] = (
             *("inputPattern", "outputPattern", "skipPattern", "taskIdPath", "enrichPath"),
             *("fromTimePath", "toTimePath", "timeout", "timeoutOn", "taskRoles", "taskUser"),
             *("taskName", "taskSpec", "taskAction", "ignoreErrors"),
+            *("taskSpecVersion", "decisionElement", "dueOn", "followUpOn", "priority", "notes"),
+            *("taskUserPath", "taskRolesPath", "data", "outcome", "ifVersion", "ignoreClaim"),
+            *("text", "commentId", "delete", "user", "roles", "override", "reason"),
+            *("schema", "outcomes", "uiOrder", "uiWidgets", "description"),
         )
     ),
+    *(("eventMeta", "parameters", "schema", name) for name in ("type", "properties", "required", "allOf")),
 )
 WORDS: Final = (
     *("a", "a.b", "a.b.0", "a.b[1].c", "$", "$.a", "@", "@.payload.a", "-", "a[*]", "$..c", "a[?(@.c)]"),
     *("orders", "trusting", "unchecked", "brief", "orders-out", "nowhere", "user-task", "eu"),
     *("{a: @, taskId: taskId}", "[@, @]", "length(@)", "[uuid(), now()]", "ann", "manager", "10118,10119"),
 )
+_SOUND: Final[dict[str, dict[str, Any]]] = {
+    "StartTask": {"taskSpec": "form", "taskRoles": "manager"},
+    "ProceedTask": {"enrichPath": "a"},
+    "SaveTask": {"data": {"b": [1, {"c": "x"}], "n": 1.50}},
+    "UpdateTask": {"timeout": 5, "priority": 7, "notes": "n"},
+    "CommentTask": {"text": "t"},
+    "AssignTask": {"user": "ann"},
+    "CancelTask": {"reason": "r"},
+    "DefineTask": {
+        "taskSpec": "form",
+        "schema": {"type": "object", "properties": {"b": {}, "n": {"type": "number"}}},
+        "outcomes": ["yes", "no"],
+    },
+}
+"""Parameters without which an action is refused at once."""
+
 FIELDS: Final = (TIMER, PERIOD, ORIGIN, HOPS, TIME, "traceparent", "tracestate", "other")
 TEXTS: Final = (
     *(b"1/0@10;%d;0" % (NOW + HOUR), b"1/3@4", b"3", b"1"),
@@ -58,7 +79,10 @@ def sent_headers(draw: Draw) -> Headers:
 def sent(draw: Draw) -> bytes:
     """The bytes of an event that is sound but in a few places."""
     action = draw.of(ACTIONS)
-    event = envelope(action, payload=copy.deepcopy(RICH), wrong_meta={"requestTime": 1})
+    parameters = copy.deepcopy(_SOUND.get(action, {}))
+    event = envelope(action, payload=copy.deepcopy(RICH), wrong_meta={"requestTime": 1}, **parameters)
+    if draw.number(2):
+        event["requestMeta"]["claims"] = {"sub": "root", "roles": ["admin", "manager"]}
     for _ in range(draw.number(6)):
         *way, name = draw.of(PLACES)
         put(event, way, name, draw.of(WORDS) if draw.number(2) else draw.json())

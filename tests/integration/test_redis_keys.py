@@ -13,7 +13,7 @@ from runner.actions.decision import Done
 from runner.embedded.subprocesses import free_port
 from runner.store.calls import Change, HomeCall, Page, Verdict
 from runner.store.keys import Keys
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
 from tests.contract.samples import (
     DOMAIN,

@@ -11,7 +11,7 @@ from runner.actions.decision import Done
 from runner.embedded.subprocesses import HOST, free_port
 from runner.errors import StoreMismatch, StoreUnavailable
 from runner.store.calls import Change, HomeCall, IndexCursor, Page, Verdict
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
 from tests.contract.samples import (
     DOMAIN,

@@ -17,9 +17,11 @@ from runner.changelog.restorer import Restorer
 from runner.changelog.writer import Changelog
 from runner.errors import TransientError
 from runner.kafka.message import Message
-from runner.store.calls import Loaded, Phase, ShardCall, Verdict
+from runner.store.calls import NO_READS, Completeness, Loaded, Phase, ShardCall, Verdict
+from runner.store.connection.command import OnWait, idle
 from runner.store.versions import revision_of, version_of
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from runner.testing.memory_store import MemoryStore
 from runner.worker.batch_state import BatchState
@@ -104,6 +106,24 @@ class TrustsWhatIsMissing(MemoryStore):
         """Mark homes as if they were all."""
         del of
         super().verified(homes, 0, shard_tokens)
+
+
+class BelievesTheUnverified(MemoryStore):
+    """Takes another record than that of a task for what stands in the shard, whatever was verified."""
+
+    def load(
+        self,
+        incarnation: int,
+        reads: Sequence[tuple[TaskKey, Source]],
+        completeness: Completeness | None = None,
+        on_wait: OnWait = idle,
+        parts: Mapping[TaskKey, Collection[str]] = NO_READS,
+    ) -> Loaded:
+        """Load without asking for more than the home of the event."""
+        others = () if completeness is None else completeness.others
+        if not others:
+            return super().load(incarnation, reads, completeness, on_wait, parts)
+        return super().load(incarnation, reads, None, on_wait, parts)
 
 
 class LetsAnyoneRestore(MemoryStore):
@@ -416,6 +436,9 @@ BREAKS: Final[dict[str, Break]] = {
     ),
     "applied-offsets": Break("applied offsets are not compared", Rules(HasNoAppliedOffsets)),
     "verified": Break("what is missing is trusted before all homes are verified", Rules(TrustsWhatIsMissing)),
+    "believed": Break(
+        "another record is believed before all homes are verified", Rules(BelievesTheUnverified), 100_000
+    ),
     "restorer": Break("an overtaken restorer may go on", Rules(LetsAnyoneRestore), 100_000),
     "changelog-end": Break(
         "the changelog is not read to its end", Rules(makers=Makers(restorer=ReadsHalf)), 100_000

@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from runner.tasks.record import Life, Record, TaskKey, encode_part
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Life, encode_part
+from runner.tasks.record import Record
 from tests.simulation.history import Violation
 from tests.simulation.load import header
 from tests.simulation.log_model import RESPONSES, TASKS, Broker, Transaction, TransactionState

@@ -19,6 +19,10 @@ class Kind(Enum):
     RELEASE = "ReleaseTask"
     ASSIGN = "AssignTask"
     CANCEL = "CancelTask"
+    SAVE = "SaveTask"
+    UPDATE = "UpdateTask"
+    GET = "GetTask"
+    DEFINE = "DefineTask"
     POISON = "poison"
     FOREIGN = "foreign"
 
@@ -39,7 +43,7 @@ class Sent:
     to_ms: int | None = None
     """Of TimeoutBetween: the end of its period; None: when it was handled."""
     draws: bool = False
-    """Whether its patterns draw."""
+    """Whether its patterns draw; of a DefineTask, whether answers need a draft before them."""
     offset: int = -1
     at_ms: int = 0
 

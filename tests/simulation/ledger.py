@@ -9,10 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from tests.simulation.answers import Answer, Answers
 from tests.simulation.history import Kind, Sent, Violation
-from tests.simulation.load import DRAWN, header
+from tests.simulation.load import DECIDED, DRAFT, DRAWN, header, person_of
 from tests.simulation.log_model import Found
 
 _COMMANDS: Final = (Kind.PROCEED, Kind.TIMEOUT)
@@ -29,6 +29,10 @@ _STATUSES: Final = {
     Kind.RELEASE: {"SUCCESS", "FAIL"},
     Kind.ASSIGN: {"SUCCESS", "FAIL"},
     Kind.CANCEL: {"SUCCESS", "FAIL"},
+    Kind.SAVE: {"SUCCESS", "FAIL"},
+    Kind.UPDATE: {"SUCCESS", "FAIL"},
+    Kind.GET: {"SUCCESS", "FAIL"},
+    Kind.DEFINE: {"SUCCESS"},
 }
 
 
@@ -60,6 +64,23 @@ class Ledger:
         for sent in self._late:
             self._check_late(sent)
         self._check_deadlines()
+        self._check_versions()
+
+    def _check_versions(self) -> None:
+        """The versions of a definition have no gap, and each is one definition, whoever sends it when."""
+        definitions = [sent for sent in self._sent.values() if sent.kind is Kind.DEFINE]
+        times = Counter(sent.identity for sent in definitions)
+        versions: dict[str, set[int]] = defaultdict(set)
+        content: dict[tuple[str, int], bool] = {}
+        for sent in definitions:
+            version = self._answers.replies[sent.marker][0].result["definition"]["version"]
+            versions[sent.domain].add(version)
+            # A repeat that comes after other definitions is told the newest.
+            if times[sent.identity] == 1:
+                known = content.setdefault((sent.domain, version), sent.draws)
+                _require(known == sent.draws, f"version {version} of {sent.domain} is two definitions")
+        for domain, told in versions.items():
+            _require(sorted(told) == list(range(len(told))), f"{domain} has {sorted(told)}")
 
     # -- replies ---------------------------------------------------------------------------------
 
@@ -143,24 +164,46 @@ class Ledger:
         _require(resume.task_id == ack.task_id and resume.domain == start.domain, f"{told} has another id")
         _require(resume.key == start.request_id, f"{told} was resumed with the key {resume.key}")
         _require(resume.at_ms >= ack.at_ms, f"{told} was resumed before it was acknowledged")
+        payload = self._undecided(start, resume, told)
         if resume.status == "TIMEOUT":
-            _require(resume.payload == start.payload, f"{told} timed out with {resume.payload}")
+            _require(payload == start.payload, f"{told} timed out with {payload}")
             self._check_not_early(start, ack, resume)
             return
         if resume.status == "CANCELLED":
-            self._check_cancelled(start, resume, told)
+            _require(payload == start.payload, f"{told} was cancelled with {payload}")
+            self._check_cancelled(resume, told)
             return
         _require(resume.status == "PROCEEDED", f"{told} was resumed as {resume.status}")
-        by = resume.payload.get("by", "")
+        self._check_draft(resume, payload.pop(DRAFT, {}), told)
+        by = payload.get("by", "")
         done = {"by": by, **_drawn(self._sent.get(by, start), resume)}
-        _require(resume.payload == {**start.payload, **done}, f"{told} proceeded with {resume.payload}")
+        _require(payload == {**start.payload, **done}, f"{told} proceeded with {payload}")
         closers = [self._sent[closer.marker] for closer in self._closers.get(start.marker, [])]
         right = any(sent.marker == by and sent.kind is Kind.PROCEED for sent in closers)
         _require(right, f"{told} was proceeded by {by}, which was not answered so")
 
-    def _check_cancelled(self, start: Sent, resume: Answer, told: str) -> None:
+    def _undecided(self, start: Sent, resume: Answer, told: str) -> dict[str, Any]:
+        """Return the payload without how the task was decided, which must be what the result says."""
+        payload = dict(resume.payload)
+        decided = payload.pop(DECIDED, None)
+        _require(decided is None or decided == resume.result["task"], f"{told} was decided {decided}")
+        unasked = decided is not None and DECIDED.encode() not in (start.value or b"")
+        _require(not unasked, f"{told} says how it was decided, unasked")
+        return payload
+
+    def _check_draft(self, resume: Answer, draft: dict[str, str], told: str) -> None:
+        """Each saved draft is that of a SaveTask of this person for this task, which was told so."""
+        for person, identity in draft.items():
+            saves = [
+                self._answers.replies[sent.marker][0]
+                for sent in self._sent.values()
+                if sent.kind is Kind.SAVE and sent.identity == identity
+            ]
+            right = any(reply.status == "SUCCESS" and reply.task_id == resume.task_id for reply in saves)
+            _require(right and person_of(identity) == person, f"{told} has the draft {identity} of {person}")
+
+    def _check_cancelled(self, resume: Answer, told: str) -> None:
         """The reason is the marker's identity of a CancelTask for this task, which was told so."""
-        _require(resume.payload == start.payload, f"{told} was cancelled with {resume.payload}")
         reason = resume.result["error"]["message"]
         cancels = [
             self._answers.replies[sent.marker][0]
@@ -182,7 +225,7 @@ class Ledger:
         _require(statuses == [_END[sent[0].kind]], f"{sent[0].marker} closed {generation}: {statuses}")
 
     def _check_not_early(self, start: Sent, ack: Answer, resume: Answer) -> None:
-        if start.marker in self._closers:
+        if start.marker in self._closers or self._moved(start, ack):
             return
         deadline_ms = ack.result["task"]["timeout"]
         asked = any(
@@ -194,6 +237,15 @@ class Ledger:
         early = deadline_ms is None or resume.at_ms < deadline_ms
         _require(not early or (asked and deadline_ms is not None), f"{start.marker} timed out early")
 
+    def _moved(self, start: Sent, ack: Answer) -> bool:
+        """Whether an UpdateTask may have moved the deadline: the replay of the log judges that."""
+        return any(
+            sent.kind is Kind.UPDATE
+            and (sent.domain, sent.task_id) == (start.domain, ack.task_id)
+            and self._answers.replies[sent.marker][0].status == "SUCCESS"
+            for sent in self._sent.values()
+        )
+
     def _check_deadlines(self) -> None:
         """At rest every deadline has passed: each acknowledged start with one has come to its end."""
         ended: Counter[tuple[str, str | None]] = Counter()
@@ -203,7 +255,7 @@ class Ledger:
             if sent.kind is Kind.START and reply.status == "ACK":
                 place = (sent.identity, reply.task_id)
                 ended[place] += len(self._answers.resumes.get(marker, []))
-                if reply.result["task"]["timeout"] is not None:
+                if reply.result["task"]["timeout"] is not None and not self._moved(sent, reply):
                     due.add(place)
         for place in due:
             _require(ended[place] > 0, f"{place} was never resumed")

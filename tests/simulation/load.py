@@ -15,7 +15,7 @@ from zlib import crc32
 import msgspec
 
 from runner.actions.incoming import Headers
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from tests.simulation.history import Kind, Sent
 from tests.simulation.log_model import RESPONSES, Broker, Found
 from tests.simulation.profile import Profile
@@ -30,8 +30,19 @@ _DRAWING: Final = 0.2
 """How often a command has such patterns: they take as long as all the rest."""
 
 PEOPLE: Final = ("ann", "bob")
-VERBS: Final = (*(Kind.COMMENT, Kind.CLAIM, Kind.RELEASE, Kind.ASSIGN) * 2, Kind.CANCEL)
+VERBS: Final = (
+    *(Kind.COMMENT, Kind.CLAIM, Kind.RELEASE, Kind.ASSIGN, Kind.SAVE, Kind.SAVE, Kind.UPDATE) * 2,
+    Kind.GET,
+    Kind.CANCEL,
+)
 """A cancelled task takes no more of the others, so it comes seldom."""
+
+SPEC: Final = "form"
+DRAFT: Final = "draft"
+"""Field of what was saved before a task was finished: the marker of each person's last draft."""
+
+DECIDED: Final = "decided"
+"""Field of the payload in which a task may say how it was decided."""
 
 ADMIN: Final = "admin"
 """Role of everybody who sends a verb: who may is for other tests."""
@@ -84,6 +95,8 @@ class Load:
             self._later(rng.randrange(spread * 2), self._between)
         if rng.random() < 0.1:
             self._later(rng.randrange(spread), self._foreign)
+        for _ in range(rng.choice((0, 1, 2, 3)) if self._profile.verbs else 0):
+            self._later(rng.randrange(spread), self._define)
 
     def look(self) -> None:
         """Look at the responses, soon: there may be new ones."""
@@ -96,6 +109,12 @@ class Load:
         if key.id.startswith("t") and self._rng.random() < self._profile.loops * 0.7:
             partition = self._any_partition()
             self._later(self._rng.choice((0, 0, 1, 20)), lambda: self._start(key.domain, key.id, partition))
+
+    def lost(self) -> None:
+        """Start a task now that Redis has lost something, perhaps the definition of the task."""
+        if self._profile.verbs:
+            domain, partition = self._rng.choice(self._profile.domains), self._any_partition()
+            self._later(self._rng.choice((0, 1, 5, 20)), lambda: self._start(domain, None, partition))
 
     # -- tasks -------------------------------------------------------------------------------------
 
@@ -125,7 +144,12 @@ class Load:
     ) -> Sent:
         domain, task_id, home = place
         payload = {"g": marker} if task_id is None else {"g": marker, "taskId": task_id}
-        parameters = {} if timeout_ms is None else {"timeout": timeout_ms}
+        parameters: dict[str, Any] = {} if timeout_ms is None else {"timeout": timeout_ms}
+        # Drawn from the name: a repeat asks for the same.
+        drawn = crc32(identity.encode()) % 4
+        if self._profile.verbs:
+            parameters |= {"taskSpec": SPEC} if drawn % 2 else {}
+            parameters |= {"decisionElement": DECIDED} if drawn > 1 else {}
         value = _envelope(Kind.START, identity, domain, payload, parameters)
         known_as = f"r-{identity}:x{home}" if task_id is None else task_id
         about = Sent(marker, Kind.START, identity, home, value, domain, known_as, payload, timeout_ms)
@@ -178,6 +202,10 @@ class Load:
         values = self._comment(marker) if kind is Kind.COMMENT else {}
         if kind is Kind.CANCEL:
             values = {"reason": marker}
+        if kind is Kind.SAVE:
+            values = {"data": {DRAFT: {person_of(marker): marker}}, "ignoreClaim": rng.random() < 0.5}
+        if kind is Kind.UPDATE:
+            values = {"timeout": self._timeout(), "priority": rng.randrange(100)}
         if kind is Kind.ASSIGN:
             values = {"user": rng.choice(PEOPLE), "override": rng.random() < 0.5}
         self._send_verb(kind, (marker, marker), task, values)
@@ -195,10 +223,42 @@ class Load:
     def _send_verb(self, kind: Kind, names: tuple[str, str], task: Sent, values: dict[str, Any]) -> None:
         marker, identity = names
         payload = {"c": marker, "taskId": task.task_id}
-        person = PEOPLE[crc32(identity.encode()) % len(PEOPLE)]
-        value = _envelope(kind, identity, task.domain, payload, values, person)
+        value = _envelope(kind, identity, task.domain, payload, values, person_of(identity))
         partition = self._mostly(task.partition)
         self._send(Sent(marker, kind, identity, partition, value, task.domain, task.task_id, payload))
+
+    def _define(self) -> None:
+        """Define what answers tasks of a spec take: after a draft, or without; now and then once more."""
+        marker = self._marker("d")
+        domain, needs_draft = self._rng.choice(self._profile.domains), self._rng.random() < 0.5
+        self._send_definition(domain, (marker, marker), needs_draft=needs_draft)
+        if self._rng.random() < 0.3:
+            again = self._marker("d")
+            self._later(
+                self._repeat_gap(),
+                lambda: self._send_definition(domain, (again, marker), needs_draft=needs_draft),
+            )
+
+    def _send_definition(self, domain: str, names: tuple[str, str], *, needs_draft: bool) -> None:
+        marker, identity = names
+        fields = dict.fromkeys(("by", DRAWN, DRAFT), True)
+        schema = {"properties": fields, "required": ["by", DRAFT] if needs_draft else ["by"]}
+        payload = {"d": marker}
+        values = {"taskSpec": SPEC, "schema": schema}
+        value = _envelope(Kind.DEFINE, identity, domain, payload, values, person_of(identity))
+        self._send(
+            Sent(
+                marker,
+                Kind.DEFINE,
+                identity,
+                self._any_partition(),
+                value,
+                domain,
+                SPEC,
+                payload,
+                draws=needs_draft,
+            )
+        )
 
     def _loop(self, task: Sent) -> None:
         """Start the same id again: the saga has come back to the step."""
@@ -293,6 +353,11 @@ class Load:
 
     def _any_partition(self) -> int:
         return self._rng.randrange(len(self._broker.requests))
+
+
+def person_of(identity: str) -> str:
+    """Return who sends a verb, or a repeat of it."""
+    return PEOPLE[crc32(identity.encode()) % len(PEOPLE)]
 
 
 def header(headers: Headers, name: str) -> str | None:

@@ -81,9 +81,9 @@ class Profile:
 def profile_of(rng: Random) -> Profile:
     """Draw a profile: anything, or one in which something particular is likely."""
     profile = _any(rng)
-    theme = rng.choice((_removals, _replacements, _restorings, _growths, _rounds, None))
+    theme = rng.choice((_removals, _replacements, _restorings, _growths, _rounds, _forms, None))
     themed = profile if theme is None else theme(profile, rng)
-    return replace(themed, verbs=rng.choice((0.0, 0.0, 0.3, 1.0)))
+    return themed if theme is _forms else replace(themed, verbs=rng.choice((0.0, 0.0, 0.3, 1.0)))
 
 
 def _removals(profile: Profile, rng: Random) -> Profile:
@@ -176,6 +176,24 @@ def _rounds(profile: Profile, rng: Random) -> Profile:
         spread_ms=rng.choice((200, 1000)),
         loops=1.0,
         late_ms=rng.choice((1000, 3000)),
+    )
+
+
+def _forms(profile: Profile, rng: Random) -> Profile:
+    """Tasks of a definition that lies in another shard, or on another home, than they do, and losses."""
+    return replace(
+        profile,
+        workers=rng.choice((1, 2, 2, 3)),
+        partitions=rng.choice((1, 2, 3)),
+        shards=rng.choice((2, 3)),
+        domains=("d0",),
+        starts=rng.choice((3, 6, 9)),
+        verify_ms=rng.choice((100, 500)),
+        retention_ms=100_000,
+        chaos_ms=rng.choice((1000, 3000)),
+        spread_ms=rng.choice((200, 1000, 2000)),
+        losses=rng.choice((1, 2, 3, 4)),
+        verbs=rng.choice((0.3, 1.0)),
     )
 
 

@@ -12,16 +12,21 @@ some answer was wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from math import inf
+
+from msgspec import structs
 
 from runner.actions.decision import Decision, Forwarded, OutgoingMessage
 from runner.actions.incoming import HOPS, ORIGIN
-from runner.actions.plan import TaskPlan
-from runner.actions.registry import decide
+from runner.actions.plan import TaskPlan, asked_by
+from runner.actions.policy import Policy
+from runner.actions.registry import VERBS, decide
 from runner.actions.render import Renderer
-from runner.tasks.record import Record, TaskKey
+from runner.errors import RecordAwaited
+from runner.tasks.keys import TaskKey, domain_of_definition, is_definition
+from runner.tasks.record import Record
 from runner.worker.decoder import decode_message
 from runner.worker.processing_settings import ProcessingSettings
 from tests.simulation.answers import Answer, Answers
@@ -71,15 +76,20 @@ class Reference:
         removed: Collection[TaskKey],
         brought_back: Collection[TaskKey] = (),
         *,
+        partitions: int = 1,
         lost: bool = False,
     ) -> None:
         """``brought_back``: removed tasks that a replica had still. ``lost``: the store has lost something.
+
+        ``partitions`` of ``requests`` at the end.
 
         An event may have been sent on to a home whose own event, not committed yet, came to something
         else when it was decided again. Who answers an event that was sent on is not what is promised.
         """
         self._terms = terms
         self._lost = lost
+        self._partitions = partitions
+        self._definitions: dict[TaskKey, Record] = {}
         self._removed = removed
         self._brought_back = brought_back
         self._answers = answers
@@ -88,6 +98,7 @@ class Reference:
     def check(self, requests: Iterable[Found], records: Iterable[Record]) -> None:
         """Raise Violation for the first task whose answers nothing explains."""
         left = {record.key: record for record in records}
+        self._definitions = {key: record for key, record in left.items() if is_definition(key)}
         for key, task in self._tasks(list(requests)).items():
             self._explain(key, task, left.get(key))
 
@@ -121,7 +132,7 @@ class Reference:
         stack: list[tuple[tuple[int, ...], Record | None]] = [(start, None)]
         while stack:
             places, record = stack.pop()
-            known = (places, None if record is None else (record.revision, record.state, record.life))
+            known = (places, None if record is None else _told_apart_by(record))
             if known in dead_ends:
                 continue
             dead_ends.add(known)
@@ -161,13 +172,67 @@ class Reference:
         return found + self._decided(event, record)
 
     def _decided(self, event: Event, record: Record | None) -> list[Record | None]:
+        found = (
+            self._decided_so(event, plan, policy, record)
+            for plan in self._plans(event, record)
+            for policy in self._policies(plan, record)
+        )
+        return [outcome for outcomes in found for outcome in outcomes]
+
+    def _decided_so(
+        self, event: Event, plan: TaskPlan, policy: Policy, record: Record | None
+    ) -> list[Record | None]:
         resume = self._resume_of(record)
         now = event.reply or resume
-        decision = decide(event.plan, record, now.at_ms if now else 0, self._terms.policy, self._renderer)
+        try:
+            decision = decide(plan, record, now.at_ms if now else 0, policy, self._renderer)
+        except RecordAwaited:
+            return []
         seen = self._seen(event, decision, resume)
         if [_bytes(outgoing) for outgoing in decision.messages] != seen:
             return []
         return [decision.record or record]
+
+    def _policies(self, plan: TaskPlan, record: Record | None) -> Iterator[Policy]:
+        """Give the policies of the workers there may have been: they knew of more or fewer partitions."""
+        policy = self._terms.policy
+        if record is not None or not is_definition(plan.key):
+            yield policy
+            return
+        for partitions in range(1, self._partitions + 1):
+            yield replace(policy, partitions=partitions)
+
+    def _plans(self, event: Event, record: Record | None) -> Iterator[TaskPlan]:
+        """Give the plan with the definition that is decided from, in every state it may have had."""
+        plan = event.plan
+        asked = asked_by(plan, record)
+        keys = [reading.key for reading in asked if reading.key != plan.key]
+        if not keys:
+            yield plan
+            return
+        [key] = keys
+        definition = self._definitions.get(key)
+        if plan.verb is not VERBS["StartTask"]:
+            yield structs.replace(plan, others={key: definition})
+            return
+        last = definition.life if definition is not None else None
+        for versions in range(self._versions_before(key, event), 1 + (0 if last is None else last.versions)):
+            life = None if last is None else structs.replace(last, versions=versions)
+            known = None if definition is None else structs.replace(definition, life=life)
+            yield structs.replace(plan, others={key: known if versions else None})
+
+    def _versions_before(self, key: TaskKey, event: Event) -> int:
+        """Return how many versions had been told when an event was sent: it must not see fewer."""
+        domain, spec = domain_of_definition(key), key.id
+        told = (
+            reply.result["definition"]["version"] + 1
+            for replies in self._answers.replies.values()
+            for reply in replies
+            if (named := reply.result.get("definition")) is not None
+            and (named["domain"], named["taskSpec"]) == (domain, spec)
+            and reply.found.committed_ms < event.sent_ms
+        )
+        return max(told, default=0)
 
     def _seen(self, event: Event, decision: Decision, resume: Answer | None) -> list[tuple[object, ...]]:
         """Return what readers saw of an event, in the shape of what it should have sent."""
@@ -182,7 +247,7 @@ class Reference:
 
     def _resume_of(self, record: Record | None) -> Answer | None:
         """Return the end of the present generation."""
-        if record is None or not record.is_open:
+        if record is None or not record.is_open or is_definition(record.key):
             return None
         marker = dict(record.start.headers)[TRACE]
         resumes = self._answers.resumes.get(marker, [])
@@ -192,6 +257,10 @@ class Reference:
         seen = event.reply.status if event.reply else "a copy" if event.copy else "no reply"
         action = event.plan.incoming.event.action
         return f"{action} {event.plan.incoming.header(TRACE)} at {event.at} on {record}: seen {seen}"
+
+
+def _told_apart_by(record: Record) -> tuple[object, ...]:
+    return record.revision, record.state, record.life, record.start.spec_version
 
 
 def _copies(requests: list[Found]) -> dict[tuple[str, int], Found]:

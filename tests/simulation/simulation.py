@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from runner.store.calls import Ownership
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.testing.memory_store import MemoryStore
 from tests.simulation.answers import read_answers
 from tests.simulation.changelog_check import check_changelog
@@ -157,6 +157,7 @@ class History:
                 lost = some_loss(self._rng, self.store, before if losses == self.redis.losses else None)
                 self._said("Redis loses", "its last writes" if lost.left else lost)
                 self.redis.lose(lost)
+                self.load.lost()
 
         self.scheduler.after(self._rng.choice((0, 5, 50, 300, 1000)), lose)
 
@@ -193,7 +194,7 @@ class History:
         now = self.scheduler.now_ms
         for record in self.store.records():
             state = record.state
-            if state.closing is None and state.deadline_ms is not None:
+            if state.closing is None and record.deadline_ms is not None:
                 return False
             if state.closing is not None and state.closing.remove_at_ms < now + REST_MS:
                 return False
@@ -210,6 +211,7 @@ class History:
             answers,
             self.redis.removed | told_removed,
             self.redis.brought_back,
+            partitions=len(self.broker.requests),
             lost=self.redis.losses > 0,
         )
         reference.check(self.broker.visible(REQUESTS), records)

@@ -8,7 +8,8 @@ from itertools import chain
 
 from runner.store.calls import Entry, Ownership, ShardCall, Verdict
 from runner.store.indexing import entries_of
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.testing.memory_store import MemoryStore, Stored, read_stored
 from tests.simulation.history import Violation
 from tests.simulation.losses import Lost
@@ -122,7 +123,8 @@ def _read(key: TaskKey, stored: Stored | None) -> Record | None:
 
 
 def _verbs(record: Record) -> int:
-    return 0 if record.life is None else record.life.history
+    """Return the changes of a record since its start; the first version of a definition is its start."""
+    return 0 if record.life is None else record.life.history + max(0, record.life.versions - 1)
 
 
 def _what(old: Record | None, new: Record | None) -> str:

@@ -17,6 +17,7 @@ from runner.changelog.writer import Changelog
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
 from runner.errors import FatalError
+from runner.tasks.keys import spaces_of
 from runner.worker.components import Components, LoopLimits
 from runner.worker.delivery import DeliveryMode, ExactlyOnce
 from runner.worker.loop import Loop
@@ -227,11 +228,13 @@ class WorkerProcess:
         self._restorer = scene.makers.restorer(
             store,
             ChangelogModel(scene.broker, self),
-            Extent(tuple(terms.policy.domains), terms.incarnation, self._log),
+            Extent(spaces_of(terms.policy.domains), terms.incarnation, self._log),
             lambda: f"{self.name}-{next(self._tokens)}",
             observer,
             SIZES,
         )
+        policy = replace(terms.policy, partitions=topic.homes())
+        terms = replace(terms, policy=policy)
         harness = scene.makers.harness(terms, store, topics, DEAD_LETTERS, changelog)
         retention = scene.makers.retention(
             store, terms.policy, terms.incarnation, time, changelog, observer.removed

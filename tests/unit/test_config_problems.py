@@ -98,7 +98,7 @@ def test_the_error_has_a_label_an_exit_code_and_one_line_per_problem(file: Path)
             (
                 "domains.a.retention is not a setting; "
                 "remove it, or use one of onProceed, retentionSeconds, checkRoles, trustPayload, adminRole, "
-                "completion, requireOwner, startRoles, timeoutRoles"
+                "completion, requireDefinition, requireOwner, startRoles, timeoutRoles"
             ),
         ),
     ],

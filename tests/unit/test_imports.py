@@ -41,7 +41,20 @@ NOT_WORKER: Final = frozenset({"web", "projection"})
 """Rooms above the worker that never import it: they may run in processes of their own."""
 
 PURE: Final = frozenset(
-    {"__future__", "collections.abc", "dataclasses", "enum", "functools", "math", "re", "typing", "msgspec"}
+    {
+        *(
+            "__future__",
+            "collections.abc",
+            "dataclasses",
+            "enum",
+            "functools",
+            "math",
+            "re",
+            "typing",
+            "zlib",
+        ),
+        "msgspec",
+    }
 )
 """All that actions may import from outside: no I/O, clock, randomness or logging (design, rule 2)."""
 

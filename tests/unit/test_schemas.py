@@ -27,10 +27,11 @@ from runner.actions.registry import (
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
 from runner.envelope.event import Event
-from runner.errors import DOMAIN_MISSING, NOT_CONVERTIBLE, UNSUPPORTED_VERSION
+from runner.errors import DOMAIN_MISSING, NOT_CONVERTIBLE, PARAMETER_MISSING, UNSUPPORTED_VERSION
 from runner.tasks import schema
 from runner.tasks.due import DuePage
-from runner.tasks.record import Record, Status
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 from tests.unit.actions.events import (
     NOW,
     OUTLET,
@@ -50,6 +51,9 @@ from tests.unit.actions.schemas import FOLDER, complaints, validator
 ANN: Final = {"claims": {"sub": "ann", "roles": ["admin"]}}
 ACTIONS: Final = (*VERBS, TIMEOUT_BETWEEN)
 RENDERER: Final = Renderer(POLICY, OUTLET)
+FORM: Final[dict[str, Any]] = {"taskSpec": "approval", "schema": {"type": "object"}, "outcomes": ["approve"]}
+DEFINITION: Final = closed_by(incoming(envelope("DefineTask", request=ANN, **FORM)), None)
+DEFINITIONS: Final = {DEFINITION.key: DEFINITION}
 
 
 def meta_schema(action: str) -> dict[str, Any]:
@@ -150,6 +154,12 @@ def everything_read(action: str) -> Reading:
         {"text": "a comment"},
         {"reason": "why not"},
         {"user": "bob", "roles": "clerk"},
+        {"data": {"approved": True}},
+        {"priority": 1},
+        {"notes": "in a hurry"},
+        {"ifVersionPath": "seen"},
+        FORM,
+        {"payload": FORM},
         {"enrichPath": "taskId", "fromTimePath": "from", "toTimePath": "to"},
     )
     for parts in sent:
@@ -167,12 +177,20 @@ def _decide_all(one: Incoming, reading: Reading) -> None:
         case PeriodPlan():
             assert decide_period(asked, DuePage((), None), NOW, POLICY, RENDERER)
         case TaskPlan():
+            asked = structs.replace(asked, others=DEFINITIONS)
             record = started(start(meta={"outputElement": "out"}))
-            for found in (None, record, closed_by(timeout(), record)):
+            for found in (None, record, _pinned(), closed_by(timeout(), record)):
                 made = decide(asked, found, NOW, POLICY, RENDERER)
                 assert made.messages
                 if made.status == "ACK" and made.record is not None:
                     _resume(made, one, reading)
+
+
+def _pinned() -> Record:
+    """Give a task that is pinned to a definition."""
+    decision = answer(start(taskSpec="approval"), others=DEFINITIONS)
+    assert decision.record is not None
+    return decision.record
 
 
 def _resume(made: Decision, one: Incoming, reading: Reading) -> None:
@@ -221,14 +239,23 @@ def _described() -> Iterator[tuple[str, str, Any]]:
             yield action, name, field
 
 
+CHANGED: Final = ("timeout", "timeoutOn", "dueOn", "followUpOn", "priority", "notes")
+OWN: Final = {
+    "UpdateTask": {*CHANGED, *(f"{name}Path" for name in CHANGED)},
+    "DefineTask": {"taskSpec", "taskSpecPath"},
+}
+"""What means something else there: what is left out stays and null clears; a spec gets its definition."""
+
+
 def test_what_all_actions_share_reads_the_same_in_every_schema() -> None:
     own = {"action", "domain", "outputElement", "parameters"}
     first: dict[str, Any] = {}
     for action, name, field in _described():
-        if name not in own:
+        if name not in own | OWN.get(action, set()):
             assert first.setdefault(name, field) == field, (action, name)
     assert fields("ProceedTask")["outputElement"] == fields("TimeoutTask")["outputElement"]
-    assert parameters("ProceedTask") == parameters("TimeoutTask")
+    of_answers = {name: parameters("ProceedTask")[name] for name in ("outcome", "outcomePath")}
+    assert parameters("ProceedTask") == {**parameters("TimeoutTask"), **of_answers}
 
 
 def test_fields_that_nobody_knows_are_let_through() -> None:
@@ -244,11 +271,24 @@ VALUES: Final[tuple[Any, ...]] = (
     *(0, 1, -1, 1.5, 2**53 - 1, 2**53, 1e30, True, False),
     *([], ["a"], ["a", "b"], [1], [None], {}, {"a": 1}),
     *(",", " , ", "\u00a0", [""], [" ", ","], ["", "a"]),
+    *("+5", "007", " 7 ", "1.5", "100", "101", ["a", "a"]),
 )
 LENIENT: Final = frozenset({"handler", "deployments", "ignoreErrors"})
 """Read without refusing: another's handler is not an error, a strange list ignores nothing."""
 
 REFUSALS: Final = frozenset({NOT_CONVERTIBLE, UNSUPPORTED_VERSION, DOMAIN_MISSING})
+
+WITH: Final[dict[str, dict[str, Any]]] = {
+    "StartTask": {"taskSpec": "approval"},
+    "SaveTask": {"payload": {"taskId": "task-1", "data": {"approved": True}}},
+    "UpdateTask": {"payload": {"taskId": "task-1", "priority": 1, "timeout": 1}},
+    "DefineTask": {"payload": FORM},
+}
+"""Values without which an action is refused before it looks at others; as fields, since a parameter hides
+its path."""
+
+NEEDED: Final = {("UpdateTask", name) for name in CHANGED} | {("DefineTask", "taskSpec")}
+"""Values whose blank is refused with 10009, and by the schema: null clears, or there is no name."""
 
 
 def _cases() -> list[tuple[str, str, bool]]:
@@ -262,14 +302,23 @@ def _cases() -> list[tuple[str, str, bool]]:
     ]
 
 
-def _refused(action: str, meta: dict[str, Any]) -> bool:
+def _refused(action: str, name: str, meta: dict[str, Any]) -> bool:
     """Whether the code has something against a value of eventMeta."""
-    one = incoming(envelope(action, wrong_meta=meta, request=ANN, **_time_path(action)))
+    besides = {**_time_path(action), **WITH.get(action, {})}
+    one = incoming(envelope(action, wrong_meta=meta, request=ANN, **besides))
     if action != TIMEOUT_BETWEEN:
-        decision = answer(one, None if action == "StartTask" else started())
-        return decision.status == "FAIL" and failure(decision)["code"] in REFUSALS
+        decision = answer(one, _before(action, name), others=DEFINITIONS)
+        refusals = REFUSALS | ({PARAMETER_MISSING} if (action, name) in NEEDED else frozenset())
+        return decision.status == "FAIL" and failure(decision)["code"] in refusals
     asked = plan(one, POLICY)
     return isinstance(asked, ImmediateAnswer) and asked.error is not None and asked.error.code in REFUSALS
+
+
+def _before(action: str, name: str) -> Record | None:
+    """Give the record to which an action comes."""
+    if action in {"StartTask", "DefineTask"}:
+        return None
+    return _pinned() if name.startswith("outcome") else started()
 
 
 def _time_path(action: str) -> dict[str, Any]:
@@ -278,9 +327,11 @@ def _time_path(action: str) -> dict[str, Any]:
 
 
 def _is_about_meaning(name: str, value: Any) -> bool:
-    """Whether only the code can judge: whether text is JMESPath, or a domain needed and not named."""
+    """Whether only the code can judge: whether text is JMESPath, a version there, or a domain needed."""
     if name.endswith("Pattern"):
         return isinstance(value, str)
+    if name == "taskSpecVersion":
+        return not complaints("event-meta/StartTask", _meta_of("StartTask", {name: value}))
     return name == "domain" and (value is None or value in ("", " ", "\u00a0"))
 
 
@@ -288,10 +339,16 @@ def _is_about_meaning(name: str, value: Any) -> bool:
 def test_schema_and_code_refuse_the_same_values(action: str, name: str, is_parameter: bool) -> None:
     for value in VALUES:
         changed: dict[str, Any] = {"parameters": {name: value}} if is_parameter else {name: value}
-        meta = {"action": action, "domain": "orders", **changed}
+        meta = (
+            _meta_of(action, changed["parameters"]) if is_parameter else {**_meta_of(action, {}), **changed}
+        )
         refused_by_schema = bool(complaints(f"event-meta/{action}", meta))
         if not _is_about_meaning(name, value):
-            assert _refused(action, changed) is refused_by_schema, value
+            assert _refused(action, name, changed) is refused_by_schema, value
+
+
+def _meta_of(action: str, changed: dict[str, Any]) -> dict[str, Any]:
+    return {"action": action, "domain": "orders", "parameters": changed}
 
 
 def test_a_missing_action_or_domain_is_refused_by_the_schemas_that_need_one() -> None:

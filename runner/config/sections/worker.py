@@ -52,6 +52,10 @@ class Domain(Section):
             "(the owner, its user and its roles)."
         ),
     )
+    require_definition: bool = Field(
+        default=False,
+        description="Whether a StartTask must name a taskSpec that has a definition (else FAIL 10009).",
+    )
     require_owner: bool = Field(
         default=False,
         description="Whether a StartTask must name taskUser or taskRoles (else FAIL 10009).",

@@ -4,14 +4,15 @@
 --          the hash of verified homes
 -- ARGV[1]  msgpack: { incarnation, { { offset, ... }, ... one list a home },
 --                     { base offset, ... of the homes } or false,
---                     { { place of a task among the tasks, { part, ... to read besides } }, ... } }
+--                     { { place of a task among the tasks, { part, ... to read besides },
+--                         whether it is another one than those of the events }, ... } }
 -- Returns  { now_ms, { outcome or false, ... in the order of homes and offsets },
 --            { { version, state, start, life, part, ... }, ... }, the shard token, with base offsets };
 --          with base offsets, { -1, key } instead unless the shard is known to be complete for these reads
 local call = cmsgpack.unpack(ARGV[1])
 local incarnation, homes, base_offsets = call[1], call[2], call[3]
-local parts = {}
-for _, read in ipairs(call[4]) do parts[read[1]] = read[2] end
+local parts, is_other = {}, {}
+for _, read in ipairs(call[4]) do parts[read[1]], is_other[read[1]] = read[2], read[3] end
 -- unpack() has a bounded stack.
 local CHUNK = 1000
 
@@ -45,11 +46,12 @@ local verified = base_offsets and redis.call('HMGET', KEYS[#KEYS], 'server', 'sh
 -- Without a shard token of this server, the shard may have lost something and is not verified yet.
 if base_offsets and (verified[1] ~= SERVER or not verified[2]) then return { -1, KEYS[#KEYS] } end
 if base_offsets and verified[3] ~= SERVER then
-  for _, record in ipairs(records) do
+  for t, record in ipairs(records) do
     -- A closed record proves nothing: it may have been removed and its task started again in another
-    -- home, of which this shard has lost everything.
+    -- home, of which this shard has lost everything. Of another record the newest changes may be lost,
+    -- if its home is not this batch's.
     local is_open = record[1] and string.match(record[1], '^%d+;open;')
-    if not is_open then return { -1, KEYS[#KEYS] } end
+    if is_other[t] or not is_open then return { -1, KEYS[#KEYS] } end
   end
 end
 

@@ -21,7 +21,7 @@ from runner.envelope.event import read_event, require_answerable
 from runner.errors import PoisonError
 from runner.kafka.message import Message
 from runner.store.calls import Loaded
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
 from runner.worker.assignment import Batch
 from runner.worker.batch_state import BatchState

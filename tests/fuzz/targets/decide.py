@@ -5,9 +5,11 @@ record, time, limits of the topics, partition, headers, action, places of the ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import structs
 
 from runner.actions.decision import (
     Decision,
@@ -18,18 +20,19 @@ from runner.actions.decision import (
     encode_outcome,
 )
 from runner.actions.incoming import Headers, Incoming
-from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
+from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan, asked_by
 from runner.actions.policy import Policy
 from runner.actions.registry import answer_without_record, decide, is_addressed, plan, refuse, replay
 from runner.actions.render import Renderer
 from runner.actions.timeout_between import decide_period
-from runner.changelog.codec import encode_entry, read_entry
+from runner.changelog.codec import encode_entry, encode_part_entry, restored_record
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import read_event, require_answerable
-from runner.errors import EventError, PoisonError
+from runner.errors import EventError, PoisonError, RecordAwaited
 from runner.limits import USUAL, WIDEST, EventLimits
 from runner.tasks.due import DuePage, DueTask
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey, definition_key
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.fuzz.documented import check_poison, check_refusal
 from tests.fuzz.draw import Draw
@@ -41,6 +44,8 @@ from tests.unit.actions.events import (
     OUTLET,
     POLICY,
     FakeOutlet,
+    answer,
+    cancelled,
     closed_by,
     envelope,
     incoming,
@@ -79,6 +84,22 @@ PAGES: Final = (
 )
 
 
+FORM: Final = definition_key("orders", "form")
+
+
+def definition() -> Record:
+    """What answers a task of a form takes."""
+    schema = {"type": "object", "properties": {"n": {"type": "number"}, "b": {"type": "array"}}}
+    request = {"claims": {"sub": "root", "roles": ["admin"]}}
+    sent = envelope("DefineTask", request=request, taskSpec="form", schema=schema, outcomes=["yes", "no"])
+    changed = answer(incoming(sent, offset=5)).record
+    assert changed is not None
+    return changed
+
+
+DEFINITION: Final = definition()
+
+
 def records() -> Sequence[Record | None]:
     """No task; open, closed and begun anew ones, here and on another home."""
     rich = start(
@@ -94,6 +115,12 @@ def records() -> Sequence[Record | None]:
     # The same request as the event that is drawn: a repeat of what started or closed it.
     same = incoming(envelope("ProceedTask", meta={"requestTime": 1}), offset=40)
     shared = incoming(envelope("StartTask", meta={"requestTime": 1}), offset=40)
+    by_admin = {"claims": {"sub": "ann", "roles": ["admin", "manager"]}}
+    saved = incoming(envelope("SaveTask", request=by_admin, data={"n": 1.50, "b": [None]}), offset=60)
+    moved = incoming(envelope("UpdateTask", request=by_admin, timeout=7, notes="x"), offset=61)
+    pinned = structs.replace(
+        started(rich), start=structs.replace(started(rich).start, spec="form", spec_version=0)
+    )
     anew = started(start(payload={"taskId": "task-1", "generation": 2}))
     return (
         None,
@@ -106,7 +133,20 @@ def records() -> Sequence[Record | None]:
         closed_by(same, started()),
         closed_by(incoming(envelope("TimeoutTask"), partition=3, offset=9), started(away)),
         Record(anew.key, 7, anew.state, anew.start),
+        pinned,
+        after(saved, pinned),
+        after(moved, after(saved, started())),
+        closed_by(cancelled(), after(saved, started())),
+        closed_by(proceed(request={"claims": {"roles": ["manager"]}}), after(saved, started(rich))),
+        DEFINITION,
     )
+
+
+def after(one: Incoming, record: Record) -> Record:
+    """The record after a verb."""
+    changed = answer(one, record, others={FORM: DEFINITION}).record
+    assert changed is not None
+    return changed
 
 
 RECORDS: Final = records()
@@ -121,6 +161,7 @@ class Case:
     topics: FakeOutlet
     page: DuePage
     policy: Policy
+    others: Mapping[TaskKey, Record | None]
 
     @property
     def renderer(self) -> Renderer:
@@ -131,7 +172,8 @@ def check(data: bytes) -> None:
     """Decide a drawn event on a drawn record, twice and once more from what was kept."""
     draw = Draw(data)
     record, now_ms, topics = draw.of(RECORDS), draw.of((NOW, NOW + 2 * HOUR)), draw.of(OUTLETS)
-    case = Case(record, now_ms, topics, draw.of(PAGES), POLICY.within(draw.of(LIMITS)))
+    others = {FORM: draw.of((DEFINITION, None))}
+    case = Case(record, now_ms, topics, draw.of(PAGES), POLICY.within(draw.of(LIMITS)), others)
     source = Source(1, draw.number(4), 50)
     headers = sent_headers(draw)
     value = sent(draw)
@@ -173,11 +215,16 @@ def answered(one: Incoming, case: Case) -> Decision | None:
             case ImmediateAnswer():
                 return answer_without_record(asked, case.now_ms, case.renderer)
             case TaskPlan():
-                return decide(asked, case.record, case.now_ms, case.policy, case.renderer)
+                record = case.record if asked.key == FORM or case.record is not DEFINITION else None
+                keys = [each.key for each in asked_by(asked, record) if each.key != asked.key]
+                known = structs.replace(asked, others={key: case.others.get(key) for key in keys})
+                return decide(known, record, case.now_ms, case.policy, case.renderer)
             case PeriodPlan():
                 return period(asked, case)
     except EventError as error:
         check_refusal(error)
+        return None
+    except RecordAwaited:
         return None
 
 
@@ -235,9 +282,11 @@ def check_redelivery(again: Incoming, decision: Decision, case: Case) -> None:
 def check_record(record: Record) -> None:
     """A record that is written can be read again, from Redis and from the changelog."""
     back = stored(record)
-    assert back.starting_event().request_id == record.starting_event().request_id
+    if record.key != FORM:
+        assert back.starting_event().request_id == record.starting_event().request_id
     assert back.started_by == record.started_by
-    assert read_entry(encode_entry(record)).record == record
+    parts = {name: encode_part_entry(record, name, part) for name, part in record.all_parts.items()}
+    assert restored_record(encode_entry(record), parts) == record
 
 
 def seeds() -> Iterable[bytes]:

@@ -23,7 +23,9 @@ from runner.store.listing import BadCursor, TaskFilter, list_tasks
 from runner.store.paging import due_between
 from runner.store.versions import revision_of
 from runner.tasks.due import parse_member
-from runner.tasks.record import Record, Status, TaskKey, encode_part, read_record
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Status, encode_part
+from runner.tasks.record import Record, read_record
 from runner.tasks.source import parse_source
 from runner.testing.memory_store import MemoryStore
 from tests.fuzz.documented import check_refusal, check_said

@@ -17,13 +17,15 @@ from msgspec import structs
 
 from runner.actions.decision import Decision, OutgoingMessage, decode_outcome, encode_outcome
 from runner.actions.incoming import Headers, Incoming
-from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan
+from runner.actions.plan import ImmediateAnswer, Plan, TaskPlan, asked_by
 from runner.actions.policy import DomainPolicy, Policy
 from runner.actions.registry import VERBS, answer_without_record, decide, plan, replay
 from runner.actions.render import Renderer
 from runner.envelope.codec import JsonCodec, Sections
 from runner.envelope.event import NO_RULES, MetaRules, read_event, require_answerable
-from runner.tasks.record import LIFE, Record, encode_part, read_record
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import LIFE, encode_part
+from runner.tasks.record import Record, read_record
 from runner.tasks.source import Source
 from tests.unit.actions.schemas import complaints
 
@@ -159,13 +161,19 @@ def answer(
     now_ms: int = NOW,
     policy: Policy = POLICY,
     topics: FakeOutlet = OUTLET,
+    others: Mapping[TaskKey, Record | None] | None = None,
 ) -> Decision:
-    """Decide an event on one task, checking that redelivery will say the same."""
+    """Decide an event on one task, checking that redelivery will say the same.
+
+    ``others``: the other records there are, of which the verb gets what it asks for.
+    """
     renderer = Renderer(policy, topics)
     asked = plan(one, policy)
     if isinstance(asked, ImmediateAnswer):
         return answer_without_record(asked, now_ms, renderer)
     assert isinstance(asked, TaskPlan)
+    wanted = [each.key for each in asked_by(asked, record) if each.key != asked.key]
+    asked = structs.replace(asked, others={key: (others or {}).get(key) for key in wanted})
     before = copy.deepcopy((record, one.event.meta, one.event.payload))
     decision = decide(asked, record, now_ms, policy, renderer)
     assert (record, one.event.meta, one.event.payload) == before, "an action changed what it was given"
@@ -213,7 +221,7 @@ def started(one: Incoming | None = None, *, now_ms: int = NOW, policy: Policy = 
     return decision.record
 
 
-def closed_by(one: Incoming, record: Record, *, policy: Policy = POLICY) -> Record:
+def closed_by(one: Incoming, record: Record | None, *, policy: Policy = POLICY) -> Record:
     """Give the record after a closing event."""
     decision = answer(one, record, policy=policy)
     assert decision.record is not None, message(decision.messages[0]).result

@@ -20,7 +20,8 @@ from runner.envelope.codec import MAX_DEPTH, JsonCodec
 from runner.envelope.event import MetaRules, read_event, require_answerable
 from runner.errors import EventError, PoisonError
 from runner.tasks.due import DuePage, DueTask
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from tests.unit.actions.events import (
     HOUR,

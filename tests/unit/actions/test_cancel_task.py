@@ -15,7 +15,7 @@ from runner.errors import (
     TASK_PROCEEDED,
     UNDELIVERABLE,
 )
-from runner.tasks.record import Status
+from runner.tasks.parts import Status
 from tests.unit.actions.events import (
     HOUR,
     FakeOutlet,

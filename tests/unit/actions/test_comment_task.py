@@ -18,7 +18,8 @@ from runner.errors import (
     PARAMETER_MISSING,
     TASK_NOT_FOUND,
 )
-from runner.tasks.record import FIRST_KEPT, LAST_KEPT, Record, opened_at, record_after
+from runner.tasks.parts import FIRST_KEPT, LAST_KEPT
+from runner.tasks.record import Record, opened_at, record_after
 from runner.tasks.repeats import REMEMBERED
 from tests.unit.actions.events import (
     HOUR,

@@ -23,7 +23,7 @@ from runner.errors import (
     UNDELIVERABLE,
     UNSUPPORTED_VERSION,
 )
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from tests.unit.actions.events import (
     POLICY,
     FakeOutlet,

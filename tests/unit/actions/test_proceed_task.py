@@ -18,7 +18,7 @@ from runner.errors import (
     TASK_TIMED_OUT,
     UNDELIVERABLE,
 )
-from runner.tasks.record import Status
+from runner.tasks.parts import Status
 from tests.unit.actions.events import (
     HOUR,
     NOW,

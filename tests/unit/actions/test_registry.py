@@ -26,7 +26,9 @@ from runner.actions.registry import TIMEOUT_BETWEEN, VERBS, is_addressed, replay
 from runner.actions.render import Renderer
 from runner.envelope.event import MetaRules
 from runner.errors import NOT_CONVERTIBLE, UNDELIVERABLE, UNKNOWN_ACTION, EventError
-from runner.tasks.record import Record, Status, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 from tests.unit.actions.events import (
     HOUR,
     NOW,
@@ -115,6 +117,10 @@ def test_these_are_the_actions() -> None:
         "ReleaseTask",
         "AssignTask",
         "CancelTask",
+        "SaveTask",
+        "UpdateTask",
+        "GetTask",
+        "DefineTask",
     }
 
 

@@ -22,7 +22,8 @@ from runner.errors import (
     EventError,
 )
 from runner.limits import USUAL, WIDEST
-from runner.tasks.record import Status, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Status
 from tests.unit.actions.events import (
     NOW,
     OUTLET,

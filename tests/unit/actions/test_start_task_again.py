@@ -9,7 +9,9 @@ import pytest
 
 from runner.actions.incoming import Incoming
 from runner.errors import TASK_EXISTS
-from runner.tasks.record import Record, Status, TaskKey, encode_part, read_record
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Status, encode_part
+from runner.tasks.record import Record, read_record
 from runner.tasks.repeats import REMEMBERED, after_round
 from tests.unit.actions.events import (
     HOUR,

@@ -23,7 +23,7 @@ from runner.errors import (
     EventError,
 )
 from runner.tasks.due import DuePage, DueTask
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
 from tests.unit.actions.events import (
     HOUR,

@@ -17,7 +17,9 @@ from runner.actions.timer_token import TimerToken, parse_token, timer_message
 from runner.envelope.event import NO_RULES, MetaRules
 from runner.errors import NOT_CONVERTIBLE, TASK_NOT_FOUND, TASK_PROCEEDED, TASK_TIMED_OUT, EventError
 from runner.tasks.due import DueTask, parse_member
-from runner.tasks.record import Record, Status, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 from runner.tasks.source import Source, parse_source
 from tests.unit.actions.events import (
     HOUR,

@@ -51,6 +51,10 @@ LIMITS: Final = {
     "approvals": 1_000_000,
     "dead-letters": 2_000_000,
 }
+POLICY: Final = Policy(
+    {"orders": DomainPolicy(admin_role="admin")}, partitions=HOMES, allowed_streams=frozenset({"approvals"})
+)
+"""The configuration that the page begins with."""
 CHANGELOG: Final = ["json", "changelog"]
 
 
@@ -177,7 +181,7 @@ def told(blocks_of_story: list[Block]) -> Iterator[tuple[Block | None, OutgoingM
 
     Messages to requests need not be shown: they are the runner's own.
     """
-    runner = Runner(Policy({"orders": DomainPolicy()}, allowed_streams=frozenset({"approvals"})))
+    runner = Runner(POLICY)
     sent: deque[OutgoingMessage] = deque()
     for block in blocks_of_story:
         passed_ms = block.option("after")

@@ -28,7 +28,17 @@ from tests.unit.docs.stories import (
 
 def test_there_is_an_example_of_every_action_and_status() -> None:
     examples = "".join(block.text for name in stories() for block in story(name))
-    for word in ("StartTask", "ProceedTask", "TimeoutTask", "TimeoutBetween"):
+    actions = ("StartTask", "ProceedTask", "TimeoutTask", "TimeoutBetween")
+    for word in (
+        *actions,
+        "ClaimTask",
+        "SaveTask",
+        "UpdateTask",
+        "CancelTask",
+        "CommentTask",
+        "GetTask",
+        "DefineTask",
+    ):
         assert f'"action": "{word}"' in examples
     for word in ("ACK", "PROCEEDED", "TIMEOUT", "SUCCESS", "FAIL"):
         assert f'"status": "{word}"' in examples
@@ -51,7 +61,7 @@ def test_every_json_block_parses(page: Path) -> None:
     for block in blocks(page):
         if block.words[:1] == ["json"]:
             json.loads(block.text)
-            part = block.words == CHANGELOG or block.words[1] in {"in", "out"}
+            part = block.words == CHANGELOG or block.words[1:2] in (["in"], ["out"])
             assert page != PROTOCOL or part, f"{block.place}: no part of a story"
 
 

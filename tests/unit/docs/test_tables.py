@@ -15,14 +15,28 @@ from runner.actions import inputs
 from runner.actions.incoming import HOPS, MAX_HOPS, ORIGIN, PERIOD, TIME, TIMER, TRACE_HEADERS
 from runner.actions.plan import Verb
 from runner.actions.registry import VERBS
+from runner.actions.render import decision_of
+from runner.actions.task_result import task_result
 from runner.changelog.codec import changelog_key, encode_entry, encode_part_entry, entry_headers, read_entry
 from runner.cli.app import INTERRUPTED
 from runner.cli.stopping import STOPPED_LATE
 from runner.config import load
 from runner.envelope import codec, jsonpath, paths, units
-from runner.tasks.record import Comment, Status, TaskKey, encode_part
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import (
+    DRAFT,
+    LIFE,
+    NOTES,
+    Comment,
+    Status,
+    comment_part,
+    encode_part,
+    history_part,
+    version_part,
+)
 from runner.worker.decider import UNANSWERABLE
 from runner.worker.input_topics.normalise import INPUT
+from tests.unit.actions.events import closed_by, proceed, started
 from tests.unit.docs.pages import (
     PAGES,
     PROTOCOL,
@@ -97,6 +111,30 @@ def _row(action: str, verb: Verb) -> str:
     named = ["not there" if state is None else state.value for state in states if state in verb.from_states]
     to = "unchanged" if verb.to is None else verb.to.value
     return f"| `{action}` | {', '.join(named)} | {to} | {verb.who.value} |"
+
+
+def test_the_task_in_a_reply_is_that_of_the_code() -> None:
+    section = text_of(PROTOCOL).partition("### The task in a reply")[2].partition("\n##")[0]
+    named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)))
+    assert set(named) == {"id", "domain", *task_result(started())}
+
+
+def test_the_decision_in_a_resumed_event_is_that_of_the_code() -> None:
+    section = text_of(PROTOCOL).partition("### How a task was decided")[2].partition("\n##")[0]
+    named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)))
+    record = closed_by(proceed(), started())
+    closing = record.state.closing
+    assert closing is not None
+    ending = structs.replace(closing, on_behalf_of="ann")
+    for_another = structs.replace(record, state=structs.replace(record.state, closing=ending))
+    assert named == list(decision_of(for_another))
+
+
+def test_the_parts_of_a_record_are_those_of_the_code() -> None:
+    section = text_of(PROTOCOL).partition("## The changelog")[2]
+    named = set(re.findall(r"^\| `([a-z]+(?:/<number>)?)` \|", section, re.MULTILINE))
+    numbered = {name(1).replace("1", "<number>") for name in (comment_part, history_part, version_part)}
+    assert named == {LIFE, DRAFT, NOTES, *numbered}
 
 
 def test_every_reason_of_a_dead_letter_is_documented_and_no_other() -> None:

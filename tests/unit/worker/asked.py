@@ -7,7 +7,8 @@ from typing import Any
 
 from runner.clock import Ticker
 from runner.kafka.message import Message
-from runner.tasks.record import Record, Status
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 from runner.worker.result import BatchResult
 from runner.worker.task_processor import TaskProcessor
 from tests.unit.worker.rig import (

@@ -15,7 +15,7 @@ from runner.store.calls import (
     Verdict,
 )
 from runner.store.connection.command import OnWait, idle
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
 from runner.testing.memory_store import MemoryStore
 from tests.unit.worker.faults import Faults

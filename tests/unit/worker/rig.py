@@ -22,7 +22,8 @@ from runner.errors import TransientError
 from runner.kafka.message import Message
 from runner.kafka.topics import Cluster, KafkaTopicCatalog, Topic
 from runner.store.calls import Ownership
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.worker.assignment import Batch
 from runner.worker.components import Components, LoopLimits
 from runner.worker.delivery import AtLeastOnce, DeliveryMode, ExactlyOnce

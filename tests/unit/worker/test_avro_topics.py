@@ -143,7 +143,7 @@ def test_sizes_are_those_of_the_bytes_that_are_written() -> None:
     estate = Estate()
     [ack] = estate.harness.handle(estate.requests(start)).outgoing
     size = len(ack.value or b"") + len(ack.key or b"") + sum(len(n) + len(v or b"") for n, v in ack.headers)
-    for spare, status in ((-40, "FAIL"), (+600, "ACK")):
+    for spare, status in ((-40, "FAIL"), (+800, "ACK")):
         tight = Estate(responses=size + spare)
         [reply] = tight.harness.handle(tight.requests(start)).outgoing
         assert statuses([reply]) == [status]

@@ -12,7 +12,9 @@ from runner.changelog.codec import FORMAT, changelog_key, read_entry
 from runner.changelog.writer import CLOSING_BYTES
 from runner.errors import ChangelogUnreadable, LogUnavailable
 from runner.store.calls import HomeCall, Phase, Restoring, ShardCall, Verdict
-from runner.tasks.record import Record, Status, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 from runner.worker.assignment import Batch
 from runner.worker.result import BatchResult
 from tests.unit.worker.rig import MINUTE, TASKS, Harness, Worker, batch, event, sent, topics

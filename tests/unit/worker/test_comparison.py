@@ -11,7 +11,8 @@ from runner.changelog.comparison import TRIES, Comparison, ComparisonScope, Diff
 from runner.changelog.snapshot import ChangelogRecord
 from runner.store.calls import Change, HomeCall, Ownership, Phase, Restoring, ShardCall, Verdict
 from runner.store.indexing import entries_of
-from runner.tasks.record import LIFE, Life, Record, encode_part
+from runner.tasks.parts import LIFE, Life, encode_part
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 from runner.testing.memory_store import MemoryStore
 from tests.contract.samples import DOMAINS, NOW, PAST, closed, key_in, opened

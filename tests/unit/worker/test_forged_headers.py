@@ -9,7 +9,7 @@ import pytest
 
 from runner.actions.decision import OutgoingMessage
 from runner.kafka.message import Message
-from runner.tasks.record import Status
+from runner.tasks.parts import Status
 from tests.unit.worker.rig import NOW, Harness, event, sent, statuses
 
 DUE = 10

@@ -7,7 +7,8 @@ from itertools import count
 
 from runner.actions.decision import OutgoingMessage
 from runner.store.calls import IndexKind
-from runner.tasks.record import Record, Status
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 from tests.unit.worker.asked import proceed, sliced, start, status_of
 from tests.unit.worker.rig import (
     DEAD_LETTERS,

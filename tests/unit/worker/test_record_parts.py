@@ -12,7 +12,8 @@ from runner.actions.decision import OutgoingMessage
 from runner.changelog.codec import changelog_key, split_key
 from runner.changelog.snapshot import ChangelogRecord, ChangelogSnapshot
 from runner.errors import ChangelogUnreadable, StoreMismatch
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.worker.assignment import Batch
 from tests.unit.worker.rig import HOMES, TASKS, Harness, batch, event, sent, topics
 from tests.unit.worker.test_changelog import proceed, start, told

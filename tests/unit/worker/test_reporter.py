@@ -9,7 +9,7 @@ from runner.errors import LogUnavailable, SchemasUnavailable, StoreUnavailable, 
 from runner.kafka.message import Message
 from runner.metrics import Metrics
 from runner.tasks.due import DueTask
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
 from runner.telemetry.reporter import Reporter
 from runner.worker.assignment import Batch

@@ -7,7 +7,8 @@ from msgspec import structs
 
 from runner.errors import StoreUnavailable, Superseded
 from runner.store.calls import Change, ShardCall
-from runner.tasks.record import LIFE, Life, TaskKey, encode_part
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import LIFE, Life, encode_part
 from runner.worker.result import BatchResult
 from runner.worker.retention import BUSY_PAUSE_MS, CHUNK, MAX_TOMBSTONES, PAUSE_MS, Retention
 from runner.worker.schedule import StoreClock

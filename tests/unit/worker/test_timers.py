@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -10,12 +12,12 @@ from runner.actions.decision import OutgoingMessage
 from runner.actions.timer_token import TimerToken, parse_token
 from runner.errors import StoreUnavailable
 from runner.tasks.due import DueTask
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
 from runner.worker.components import Round
 from runner.worker.schedule import StoreClock
 from runner.worker.timers import FULL_PAUSE_MS, MAX_CHUNKS_IN_FLIGHT, Timers, TimerSettings
-from tests.unit.worker.rig import HOMES, NOW, Harness, event
+from tests.unit.worker.rig import HOMES, NOW, POLICY, Harness, event
 
 LEASE = 10.0
 CHUNK = 20
@@ -25,8 +27,9 @@ ROUND = Round({}, is_caught_up=False, commit=lambda _messages, _homes: None)
 class Bench:
     """Timers over a store with open tasks."""
 
-    def __init__(self, chunk: int = CHUNK, shards: int = 4) -> None:
-        self.harness = Harness(shards=shards)
+    def __init__(self, chunk: int = CHUNK, shards: int = 4, admin_role: str | None = None) -> None:
+        domains = {name: replace(each, admin_role=admin_role) for name, each in POLICY.domains.items()}
+        self.harness = Harness(policy=replace(POLICY, domains=domains), shards=shards)
         self.ticker, self.store, self.faults = self.harness.ticker, self.harness.store, self.harness.faults
         time = StoreClock(self.ticker)
         settings = TimerSettings(chunk, LEASE)
@@ -203,6 +206,25 @@ def test_a_lease_does_not_end_before_the_log_was_read_to_its_end_once_since() ->
     bench.timers.caught_up()
     bench.ticker.advance(LEASE)
     assert bench.due() == first
+
+
+def test_a_deadline_that_a_verb_moves_is_kept_within_the_lease_of_the_old_one() -> None:
+    bench = Bench(admin_role="admin")
+    bench.timers.assign({0})
+    bench.start(-1)
+    [first] = bench.due()
+    for moved in (30, 10):
+        update = json.loads(event("UpdateTask", "t-0-0--1", f"moved-{moved}", timeoutOn=NOW + moved))
+        update["requestMeta"]["claims"] = {"roles": ["admin"]}
+        bench.timers.committed(bench.harness.handle(json.dumps(update).encode()))
+    bench.ticker.advance(0.011)
+    [second] = bench.due()
+    assert (deadline(first), deadline(second)) == (-1, 10)
+    for timer, is_open in ((first, True), (second, False)):
+        bench.decide([timer])
+        record = bench.harness.record("t-0-0--1")
+        assert record is not None
+        assert record.is_open is is_open
 
 
 def test_forgetting_what_was_sent_sends_it_again_at_once() -> None:

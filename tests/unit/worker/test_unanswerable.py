@@ -6,7 +6,7 @@ import pytest
 
 from runner.actions.decision import OutgoingMessage
 from runner.errors import StoreUnavailable, Superseded
-from runner.tasks.record import Status
+from runner.tasks.parts import Status
 from tests.unit.worker.asked import again, proceed, start, status_of
 from tests.unit.worker.rig import (
     DEAD_LETTERS,
