@@ -44,7 +44,7 @@ PROCEEDED or TIMEOUT, and the saga branches on that.
 
 [bold]Begin with[/bold]
 
-  runner demo                       a purchase approval from start to end
+  runner demo                       two sagas that wait for people, to the end
   runner dev                        broker, Redis and a worker to play with
   runner topics create              the topics, on your Kafka
   runner worker -c runner.yaml      one worker; start as many as you like
@@ -84,9 +84,19 @@ _GROUPS: Final = {
             "release": "task.verb_command:release",
             "assign": "task.verb_command:assign",
             "comment": "task.verb_command:comment",
+            "save": "task.verb_command:save",
+            "update": "task.verb_command:update",
             "proceed": "task.verb_command:proceed",
             "cancel": "task.verb_command:cancel",
             "timeout": "task.verb_command:time_out",
+        },
+    ),
+    "definitions": (
+        "Definitions: the forms of tasks, by taskSpec.",
+        {
+            "put": "definitions.put_command:put",
+            "list": "definitions.list_command:list_",
+            "show": "definitions.show_command:show",
         },
     ),
     "dlq": (

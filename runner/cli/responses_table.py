@@ -1,8 +1,9 @@
-"""Responses as rows, the same in every command that shows them."""
+"""Responses as rows, and what they say is wrong with answers: the same in every command that shows them."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -21,6 +22,7 @@ _COLUMNS: Final = (
     Column("status", 10),
     Column("task id", 24),
 )
+_VIOLATION_COLUMNS: Final = (Column("field", 20), Column("rule", 16), Column("what is wrong", 40))
 
 
 class ResponsesTable:
@@ -44,3 +46,11 @@ class ResponsesTable:
         )
         if error.get("message"):
             say(self._console, _INDENT + plain(str(error["message"])))
+
+
+def show_violations(console: Console, violations: Any) -> None:
+    """Print a row for each thing that is wrong with answers, as a FAIL gives them; nothing for none."""
+    rows = Rows(console, _VIOLATION_COLUMNS)
+    for each in violations if isinstance(violations, Sequence) else ():
+        if isinstance(each, Mapping):
+            rows.row(*(str(each.get(name) or "-") for name in ("pointer", "rule", "message")))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 _UNIT_MS: Final = {"s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_AGO: Final = re.compile(r"(\d{1,9}) ?(s|min|m|h|d)", re.ASCII)
+_SPAN: Final = re.compile(r"(\d{1,9}) ?(s|min|m|h|d)", re.ASCII)
 _EPOCH: Final = re.compile(r"[0-9]{10,15}")
 _SECONDS_DIGITS: Final = 10
 _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
@@ -54,22 +54,29 @@ def _local(epoch_ms: int) -> datetime | None:
         return None
 
 
-def read_moment(text: str, now_ms: int) -> int:
+def read_moment(text: str, now_ms: int, *, is_ahead: bool = False) -> int:
     """Return the epoch ms of a time as people type it; ValueError for anything else.
 
-    ``15min``, ``2h`` or ``3d`` is so long ago; ``2026-11-22`` and ``2026-11-22T03:44`` are local, with
-    an offset or Z they are not; ten digits are epoch seconds, more are epoch ms.
+    ``15min``, ``2h`` or ``3d`` is so long ago, or so far ahead; ``2026-11-22`` and ``2026-11-22T03:44`` are
+    local, with an offset or Z they are not; ten digits are epoch seconds, more are epoch ms.
     """
     text = text.strip()
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        return now_ms - int(ago[1]) * _UNIT_MS[ago[2]]
+    if _SPAN.fullmatch(text):
+        return now_ms + read_span(text) * (1 if is_ahead else -1)
     if _EPOCH.fullmatch(text):
         return int(text) * (1000 if len(text) == _SECONDS_DIGITS else 1)
     if not _DATE_AND_TIME.fullmatch(text):
         raise ValueError("not a date, and not a date with a time")
     moment = datetime.fromisoformat(text.replace(" +", "+").replace(" -", "-").upper())
     return round(moment.timestamp() * 1000)
+
+
+def read_span(text: str) -> int:
+    """Return the ms of a span as people type it: ``90s``, ``15min``, ``2h``, ``3d``; else ValueError."""
+    found = _SPAN.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("not a span")
+    return int(found[1]) * _UNIT_MS[found[2]]
 
 
 def span(duration_ms: int) -> str:

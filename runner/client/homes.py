@@ -14,7 +14,8 @@ from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed, plan
 from runner.client.event_lines import EventLine
 from runner.errors import StoreUnavailable
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 
 # A generated id ends in the partition the event is read from, which nobody knows yet.

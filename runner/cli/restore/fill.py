@@ -30,6 +30,7 @@ from runner.kafka.offsets import start_offsets
 from runner.kafka.sending import Transactions
 from runner.kafka.topics import KafkaTopicCatalog
 from runner.store.calls import FILLING, LISTS, NONE, HomeCall, Phase, Restoring, ShardCall, Verdict
+from runner.tasks.keys import spaces_of
 
 _FAILED: Final = (
     "Kafka did not take the changelog ({}); "
@@ -58,7 +59,7 @@ def fill_changelog(
         homes = range(site.homes())
         positions = start_offsets(homes, site, site.store, incarnation)
         bases = {home: max(offset, 0) for home, offset in positions.items()}
-        extent = FillExtent(tuple(site.config.domains), incarnation, bases)
+        extent = FillExtent(spaces_of(site.config.domains), incarnation, bases)
         filled = _fill(site, extent, open_writer(site.config))
         _set_applied_offsets(site, incarnation, bases, token)
         site.require_nobody()

@@ -18,6 +18,7 @@ from runner.cli.screen import Column, Rows, print_json, progress, say, stdout, t
 from runner.cli.wiring.store import open_store
 from runner.errors import FatalError, StoreDiffers, Superseded
 from runner.kafka.offsets import start_offsets
+from runner.tasks.keys import spaces_of
 
 EXAMPLES: Final = 10
 """Ids of tasks that are named of a site."""
@@ -160,7 +161,7 @@ def _restore(site: RestoreSite, *, as_json: bool) -> None:
     bases = {home: max(offset, 0) for home, offset in positions.items()}
     lost = set(store.shards_behind(opened.incarnation, bases))
     observer = _Observer()
-    extent = Extent(tuple(config.domains), opened.incarnation, site)
+    extent = Extent(spaces_of(config.domains), opened.incarnation, site)
     restorer = Restorer(store, site.changelog, extent, lambda: uuid4().hex, observer)
     try:
         _finish(restorer, positions, observer, store.shards)

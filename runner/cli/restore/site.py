@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 from runner.changelog.comparison import Comparison, ComparisonScope, GrowingChangelog, Standing
 from runner.changelog.reader import KafkaChangelog
 from runner.changelog.snapshot import ChangelogRecord
-from runner.cli.task.finding import require_settings
+from runner.cli.records import require_settings
 from runner.cli.wiring.store import WAY_OUT, connect_store, describe_unreachable
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
@@ -25,6 +25,7 @@ from runner.kafka.preflight import require_kept, require_partitions, require_top
 from runner.kafka.topics import Cluster, ask_cluster
 from runner.store.calls import LISTS, KeySpace
 from runner.store.redis_store import RedisStore
+from runner.tasks.keys import spaces_of
 
 SILENCE_SECONDS: Final = 60.0
 """Much longer than a transaction of a dead worker stays open."""
@@ -178,7 +179,7 @@ class RestoreSite:
         return incarnation
 
     def comparison(self, incarnation: int) -> Comparison:
-        scope = ComparisonScope(tuple(self.config.domains), self.homes(), incarnation)
+        scope = ComparisonScope(spaces_of(self.config.domains), self.homes(), incarnation)
         return Comparison(self.store, self.changelog, scope, self._standing)
 
     def _standing(self) -> Standing:

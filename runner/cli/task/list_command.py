@@ -9,13 +9,14 @@ import typer
 from rich.text import Text
 
 from runner.cli.options import AsJson, ConfigFile, read_config
+from runner.cli.records import known_domains, open_records
 from runner.cli.screen import Column, Rows, hint, print_json, stdout
-from runner.cli.task.finding import known_domains, open_tasks
 from runner.cli.task.show_command import STYLES
 from runner.cli.times import from_now, minute
 from runner.store.calls import Page
 from runner.store.listing import BadCursor, Row, TaskFilter, TaskPage, list_tasks
-from runner.tasks.record import Record, Status
+from runner.tasks.parts import Status
+from runner.tasks.record import Record
 
 MOST: Final = 1000
 
@@ -66,7 +67,7 @@ def list_(
     """
     settings = read_config(config)
     statuses = frozenset(Status[each.name] for each in status or State)
-    with open_tasks(settings) as (store, space):
+    with open_records(settings) as (store, space):
         now_ms = store.load(0, []).now_ms
         domains = known_domains(settings, domain)
         tasks = TaskFilter(domains, space.partitions, statuses, now_ms if overdue else None)
@@ -85,18 +86,20 @@ def list_(
 
 def described(row: Row) -> dict[str, Any]:
     """Return a task for programs."""
-    state = row.record.state
+    record, state = row.record, row.record.state
+    ownership = record.ownership
     return {
-        "id": row.record.key.id,
-        "domain": row.record.key.domain,
+        "id": record.key.id,
+        "domain": record.key.domain,
         "status": state.status.value,
         "home": state.home,
         "startedMs": state.created_ms,
-        "deadlineMs": state.deadline_ms,
+        "deadlineMs": record.deadline_ms,
         "endedMs": None if state.closing is None else state.closing.at_ms,
-        "user": state.user,
-        "roles": state.roles,
-        "name": row.record.start.name,
+        "owner": ownership.owner,
+        "user": ownership.user,
+        "roles": ownership.roles,
+        "name": record.start.name,
         "cursor": row.cursor,
     }
 
@@ -118,13 +121,14 @@ def _show(page: TaskPage, now_ms: int) -> None:
     )
     rows = Rows(console, columns)
     for record in (row.record for row in page.rows):
-        state = record.state
+        status, ownership = record.state.status, record.ownership
+        people = filter(None, dict.fromkeys((ownership.owner, ownership.user, *ownership.roles)))
         rows.row(
             record.key.id,
             record.key.domain,
-            Text(state.status.value, style=STYLES[state.status]),
+            Text(status.value, style=STYLES[status]),
             _deadline(record, now_ms, is_wide=is_wide),
-            ", ".join(filter(None, (state.user, *state.roles))) or "anyone",
+            ", ".join(people) or "anyone",
             record.start.name or "-",
         )
 
@@ -134,7 +138,8 @@ def _deadline(record: Record, now_ms: int, *, is_wide: bool) -> Text:
     state = record.state
     if state.closing is not None:
         return Text(f"ended {from_now(state.closing.at_ms, now_ms)}")
-    if state.deadline_ms is None:
+    deadline_ms = record.deadline_ms
+    if deadline_ms is None:
         return Text("never")
-    text = from_now(state.deadline_ms, now_ms) + (f", {minute(state.deadline_ms)}" if is_wide else "")
-    return Text(text, style="yellow" if state.deadline_ms < now_ms else "")
+    text = from_now(deadline_ms, now_ms) + (f", {minute(deadline_ms)}" if is_wide else "")
+    return Text(text, style="yellow" if deadline_ms < now_ms else "")

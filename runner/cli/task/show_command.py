@@ -8,21 +8,33 @@ from typing import Any, Final
 import msgspec
 from rich.text import Text
 
+from runner.actions.get_task import notes_of
 from runner.cli.options import AsJson, ConfigFile, read_config
+from runner.cli.records import open_records
 from runner.cli.screen import plain, print_json, show_fields
-from runner.cli.task.finding import DomainName, TaskId, find_task, open_tasks
-from runner.cli.task.history_command import change_of
+from runner.cli.task.changes import change_of
+from runner.cli.task.finding import DomainName, TaskId, find_task
 from runner.cli.times import from_now, moment
 from runner.envelope.plain import encode
 from runner.errors import EventError
-from runner.tasks.record import Ending, Record, Status, read_comment
+from runner.tasks.parts import (
+    DEFAULT_PRIORITY,
+    DRAFT,
+    Comment,
+    Ending,
+    SavedDraft,
+    Status,
+    TaskDetails,
+    comment_part,
+)
+from runner.tasks.record import Record, read_part
 from runner.tasks.timeline import left_out, timeline
 
 LONGEST_PAYLOAD: Final = 400
-"""Characters of the payload that are shown; --json gives all of it."""
+"""Characters of the payload, and of a draft, that are shown; --json gives all of it."""
 
 LONGEST_COMMENT: Final = 400
-"""Characters of a comment that are shown, and of the name of its author."""
+"""Characters of a comment that are shown, of notes, and of who wrote them."""
 
 STYLES: Final = {
     Status.OPEN: "bold cyan",
@@ -39,7 +51,7 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show a task: state, home, deadline, who may finish it, how it began and ended, comments, history.
+    """Show a task: state, dates, who may finish it, how it began and ended, draft, comments, history.
 
     Reads Redis and nothing else. Records of finished tasks are kept for the
     retention of their domain.
@@ -50,7 +62,7 @@ def show(
       runner task show req-1:approve-3 --domain orders --json
     """
     settings = read_config(config)
-    with open_tasks(settings) as (store, _):
+    with open_records(settings) as (store, _):
         record, now_ms = find_task(store, settings, task_id, domain), store.load(0, []).now_ms
     if as_json:
         print_json(described(record))
@@ -67,6 +79,7 @@ def record_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str | Text]
     yield "home", f"partition {state.home}"
     yield "started", f"{moment(state.created_ms)}, {from_now(state.created_ms, now_ms)}, by {state.source}"
     yield "deadline", _deadline(record, now_ms)
+    yield from _detail_lines(record.details, now_ms)
     ownership = record.ownership
     not_named = "-" if ownership.user or ownership.roles else "anyone"
     if ownership.is_firm:
@@ -76,12 +89,13 @@ def record_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str | Text]
     yield from _start_lines(record)
     if state.closing is not None:
         yield from _closing_lines(state.closing, now_ms)
+    yield from _draft_lines(record)
     yield from _comment_lines(record)
     yield from _history_lines(record)
 
 
 def _deadline(record: Record, now_ms: int) -> str:
-    deadline_ms = record.state.deadline_ms
+    deadline_ms = record.deadline_ms
     if deadline_ms is None:
         return "never"
     if not record.is_open:
@@ -90,9 +104,20 @@ def _deadline(record: Record, now_ms: int) -> str:
     return f"{moment(deadline_ms)}, {from_now(deadline_ms, now_ms)}{late}"
 
 
+def _detail_lines(details: TaskDetails, now_ms: int) -> Iterator[tuple[str, str]]:
+    """Give a line for each that is not as usual."""
+    for label, at_ms in (("due", details.due_on), ("follow-up", details.follow_up_on)):
+        if at_ms is not None:
+            yield label, f"{moment(at_ms)}, {from_now(at_ms, now_ms)}"
+    if details.priority != DEFAULT_PRIORITY:
+        yield "priority", str(details.priority)
+
+
 def _start_lines(record: Record) -> Iterator[tuple[str, str]]:
     start = record.start
-    for label, value in (("name", start.name), ("spec", start.spec), ("action", start.action)):
+    version = "" if start.spec_version is None else f", version {start.spec_version}"
+    spec = None if start.spec is None else f"{start.spec}{version}"
+    for label, value in (("name", start.name), ("spec", spec), ("action", start.action)):
         if value is not None:
             yield label, value
     event = record.starting_event()
@@ -103,20 +128,38 @@ def _start_lines(record: Record) -> Iterator[tuple[str, str]]:
     except EventError as error:
         yield "payload", error.message
         return
-    text = encode(payload).decode()
-    yield "payload", f"{plain(text, LONGEST_PAYLOAD)} ({len(text.encode())} bytes)"
+    yield "payload", _json(encode(payload))
 
 
 def _closing_lines(closing: Ending, now_ms: int) -> Iterator[tuple[str, str]]:
     yield "ended", f"{moment(closing.at_ms)}, {from_now(closing.at_ms, now_ms)}, by {closing.source}"
     yield "kept until", moment(closing.remove_at_ms)
+    if closing.outcome is not None:
+        yield "outcome", plain(closing.outcome, LONGEST_COMMENT)
+    if closing.by is not None:
+        other = "" if closing.on_behalf_of is None else f", on behalf of {closing.on_behalf_of}"
+        yield "by", plain(f"{closing.by}{other}", LONGEST_COMMENT)
     if closing.reason is not None:
-        yield "reason", plain(f"{closing.reason} ({closing.by or 'nobody named'})")
+        yield "reason", plain(closing.reason)
+
+
+def _draft_lines(record: Record) -> Iterator[tuple[str, str]]:
+    draft = read_part(record, DRAFT, SavedDraft)
+    if draft is not None:
+        yield "draft", _json(bytes(draft.data))
+    notes = notes_of(record)
+    if notes is not None:
+        yield "notes", plain(notes, LONGEST_COMMENT)
+
+
+def _json(encoded: bytes) -> str:
+    """Return JSON as one line, cut to what is shown, and its size."""
+    return f"{plain(encoded.decode(), LONGEST_PAYLOAD)} ({len(encoded)} bytes)"
 
 
 def _comment_lines(record: Record) -> Iterator[tuple[str, str]]:
     for number in range(1, 1 + (0 if record.life is None else record.life.comments)):
-        comment = read_comment(record, number)
+        comment = read_part(record, comment_part(number), Comment)
         if comment is not None:
             text = "deleted" if comment.text is None else plain(comment.text, LONGEST_COMMENT)
             yield f"comment {number}", f"{plain(comment.by, LONGEST_COMMENT)}, {moment(comment.at)}: {text}"

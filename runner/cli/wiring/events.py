@@ -105,6 +105,7 @@ def _domain(rules: Domain) -> DomainPolicy:
         rules.trust_payload,
         rules.admin_role,
         rules.completion == "anyone-eligible",
+        rules.require_definition,
         rules.require_owner,
         frozenset(rules.start_roles),
         frozenset(rules.timeout_roles),

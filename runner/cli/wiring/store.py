@@ -49,6 +49,7 @@ from runner.store.connection.command import Connection
 from runner.store.connection.single import connect, connect_sentinel
 from runner.store.connection.slots import Address
 from runner.store.redis_store import RedisStore
+from runner.tasks.keys import spaces_of
 
 WAY_OUT: Final = (
     'stop the workers and run "runner restore --fill-changelog", which writes topic {topic} from Redis '
@@ -122,7 +123,7 @@ def make_restorers(
     if not config.restores:
         return []
     changelog = _changelog(config, str(config.topics.tasks))
-    extent = Extent(tuple(config.domains), opened.incarnation, group)
+    extent = Extent(spaces_of(config.domains), opened.incarnation, group)
     return [Restorer(store, changelog, extent, lambda: uuid4().hex, observer)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -141,7 +141,7 @@ class _Worker:
         self._watch = TopicWatch(
             admin.client, topics, config.topics.requests, topics_named, assembly.watch_seconds
         )
-        surroundings = self._surroundings(topics, opened)
+        surroundings = self._surroundings(topics, opened, cluster.topics[config.topics.requests].partitions)
         self._loop, kafka = self._make_loop(surroundings, store, opened, cluster)
         self._inputs = input_threads(surroundings)
         stack.callback(kafka.close)
@@ -197,14 +197,14 @@ class _Worker:
         for each in self._inputs:
             each.close()
 
-    def _surroundings(self, topics: KafkaTopicCatalog, opened: Opened) -> Surroundings:
+    def _surroundings(self, topics: KafkaTopicCatalog, opened: Opened, partitions: int) -> Surroundings:
         config = self._config
         return Surroundings(
             config=config,
             store=lambda: self._assembly.store(config),
             delivery=self._assembly.input_delivery(config),
             settings=ProcessingSettings(
-                policy=build_policy(config),
+                policy=replace(build_policy(config), partitions=partitions),
                 codec=self._codecs.of(config.topics.requests),
                 rules=build_rules(config),
                 incarnation=opened.incarnation,

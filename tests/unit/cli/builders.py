@@ -9,7 +9,9 @@ import msgspec
 
 from runner.envelope.plain import encode
 from runner.kafka.topic_message import TopicMessage
-from runner.tasks.record import Record, Status, TaskKey, TaskStart, TaskState
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import Status, TaskStart, TaskState
+from runner.tasks.record import Record
 
 EVENT = {
     "requestMeta": {"id": "r-1"},

@@ -1,50 +1,65 @@
-"""The demo's engine, people and checks; a check that cannot fail would show nothing."""
+"""The demo's engine, acts and checks; a check that cannot fail would show nothing."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
 
-from runner.cli.demo.actors import People, SagaEngine
-from runner.cli.demo.checks import EXPECTED, Answer, answer_of, check_all, check_worker
-from runner.cli.demo.demo_command import Mark
-from runner.cli.demo.story import (
-    APPROVE,
-    CLERK,
-    DECISION,
-    DIRECTOR,
-    ESCALATE,
-    PURCHASE,
-    SAGA_ID,
-    STEPS,
-)
+from runner.cli.demo import account, purchase, story
+from runner.cli.demo.account import Account
+from runner.cli.demo.actors import SagaEngine
+from runner.cli.demo.checks import Answer, answer_of, check_worker
+from runner.cli.demo.play import Act, Mark, acts_of, check_all
+from runner.cli.demo.purchase import Purchase
+from runner.config import Config
 from runner.kafka.topic_message import TopicMessage
 from tests.unit.cli.builders import seen
 
-STARTED, TIMED_OUT, ESCALATED, REFUSED, ACCEPTED, RESUMED = range(6)
-RESULTS: list[dict[str, Any]] = [
+STARTED, TIMED_OUT, ESCALATED, FORBIDDEN, ACCEPTED, RESUMED = range(6)
+DEFINED, WAITING, CLAIMED, SAVED, REFUSED, RIGHT, OPENED = range(6, 13)
+OTHERS, DEAD, WORKER = range(13, 16)
+
+EXPECTED: Final = (*Purchase.expected, *Account.expected)
+DECIDED: Final = {"id": "t-1", "domain": "default", "outcome": "accept", "by": "kim", "at": 5}
+VIOLATIONS: Final = [{"pointer": "/born", "rule": "format"}, {"pointer": "/risk", "rule": "enum"}]
+RESULTS: Final[list[dict[str, Any]]] = [
     {"endTime": 1000, "task": {"id": "t", "timeout": 3000}},
     {"endTime": 3000},
     {"endTime": 3001, "task": {"id": "t-2", "timeout": None}},
     {"error": {"code": 14, "http": 403, "message": "no"}},
     {},
     {},
+    {"definition": {"version": 3}},
+    {},
+    {"task": {"specVersion": 3}},
+    {},
+    {"error": {"code": 10134, "violations": VIOLATIONS}},
+    {},
+    {"task": DECIDED},
 ]
+PAYLOADS: Final[dict[Answer, dict[str, Any]]] = {
+    purchase.RESUMED: {"purchase": story.PURCHASE, "decision": story.DECISION},
+    account.RESUMED: {
+        "account": story.ACCOUNT,
+        "answers": {**story.DRAFT, **story.RIGHT},
+        "decided": DECIDED,
+    },
+}
 
 
 def response(answer: Answer, result: dict[str, Any]) -> TopicMessage:
     event: dict[str, Any] = {
         "requestMeta": {"id": answer.key},
         "result": {**result, "status": answer.status},
-        "payload": {"purchase": PURCHASE, **({"decision": DECISION} if answer.status == "PROCEEDED" else {})},
+        "payload": PAYLOADS.get(answer, {}),
     }
     if answer.step:
-        event["sagaMeta"] = [{"sagaId": SAGA_ID, "stepId": answer.step}]
+        event["sagaMeta"] = [{"sagaId": answer.key, "stepId": answer.step}]
     return seen(key=answer.key, kind=answer.kind, status=answer.status, event=event)
 
 
@@ -62,9 +77,13 @@ def changed(number: int, change: Callable[[dict[str, Any]], None]) -> list[Topic
     return responses
 
 
+def acts(send: Callable[[dict[str, Any]], None] = lambda _: None) -> list[Act]:
+    return [Purchase(send), Account(send, "admin")]
+
+
 def failing(responses: list[TopicMessage], dead: int = 0, exit_code: int | None = 0) -> set[int]:
     """The numbers of the checks that do not hold."""
-    checks = [*check_all(responses, [seen()] * dead), check_worker(exit_code)]
+    checks = [*check_all(acts(), responses, [seen()] * dead), check_worker(exit_code)]
     return {number for number, check in enumerate(checks) if not check.holds}
 
 
@@ -78,8 +97,8 @@ def test_a_response_that_is_missing_or_doubled_is_noticed(number: int) -> None:
     without = right()
     del without[number]
 
-    assert failing(without) >= {number, 6}
-    assert failing([*right(), right()[number]]) == {number, 6}
+    assert failing(without) >= {number, OTHERS}
+    assert failing([*right(), right()[number]]) == {number, OTHERS}
 
 
 def set_in(section: str, **values: Any) -> Callable[[dict[str, Any]], None]:
@@ -92,11 +111,18 @@ def set_in(section: str, **values: Any) -> Callable[[dict[str, Any]], None]:
         (STARTED, set_in("result", task={"timeout": 2999})),
         (TIMED_OUT, set_in("result", endTime=2999)),
         (TIMED_OUT, set_in("result", error={"code": 1})),
-        (REFUSED, set_in("result", error={"code": 10118, "http": 403})),
-        (REFUSED, set_in("result", error={"code": 14, "http": 500})),
+        (FORBIDDEN, set_in("result", error={"code": 10118, "http": 403})),
+        (FORBIDDEN, set_in("result", error={"code": 14, "http": 500})),
         (RESUMED, set_in("payload", decision=None)),
         (RESUMED, set_in("payload", purchase={})),
         (RESUMED, set_in("payload", more=1)),
+        (CLAIMED, set_in("result", task={"specVersion": 2})),
+        (REFUSED, set_in("result", error={"code": 10134, "violations": VIOLATIONS[:1]})),
+        (REFUSED, set_in("result", error={"code": 10011, "violations": VIOLATIONS})),
+        (OPENED, set_in("payload", answers=story.RIGHT)),
+        (OPENED, set_in("payload", decided=None)),
+        (OPENED, set_in("result", task=None)),
+        (OPENED, set_in("result", task={**DECIDED, "by": "olga"})),
     ],
 )
 def test_what_is_wrong_in_a_response_is_noticed(
@@ -105,65 +131,106 @@ def test_what_is_wrong_in_a_response_is_noticed(
     assert failing(changed(number, change)) == {number}
 
 
+def test_a_definition_without_a_version_is_noticed() -> None:
+    assert failing(changed(DEFINED, set_in("result", definition={}))) == {DEFINED, CLAIMED}
+
+
 def test_anything_else_on_the_topics_is_noticed() -> None:
-    assert failing([*right(), response(Answer("reply", "x", "", "FAIL"), {})]) == {6}
-    assert failing([*right(), seen(value=b"nonsense")]) == {6}
-    assert failing(right(), dead=1) == {7}
-    assert failing(right(), exit_code=1) == {8}
-    assert failing(right(), exit_code=None) == {8}
-    assert failing([]) == {0, 1, 2, 3, 4, 5, 6}
+    assert failing([*right(), response(Answer("reply", "x", "", "FAIL"), {})]) == {OTHERS}
+    assert failing([*right(), seen(value=b"nonsense")]) == {OTHERS}
+    assert failing(right(), dead=1) == {DEAD}
+    assert failing(right(), exit_code=1) == {WORKER}
+    assert failing(right(), exit_code=None) == {WORKER}
+    assert failing([]) == set(range(DEAD))
 
 
 def test_the_engine_branches_on_the_status_of_the_resumed_event() -> None:
     sent: list[dict[str, Any]] = []
-    engine = SagaEngine(STEPS, sent.append)
+    engine = SagaEngine(story.BUYING, sent.append)
 
     engine.start()
-    assert [event["sagaMeta"][-1]["stepId"] for event in sent] == [APPROVE]
+    assert [event["sagaMeta"][-1]["stepId"] for event in sent] == [story.APPROVE]
 
     assert engine.see(right()[STARTED]) is None
-    assert engine.see(right()[TIMED_OUT]) == ESCALATE
-    assert [event["sagaMeta"][-1]["stepId"] for event in sent] == [APPROVE, ESCALATE]
-    assert sent[1]["eventMeta"]["parameters"]["taskRoles"] == DIRECTOR.role
+    assert engine.see(right()[TIMED_OUT]) == story.ESCALATE
+    assert [event["sagaMeta"][-1]["stepId"] for event in sent] == [story.APPROVE, story.ESCALATE]
+    assert sent[1]["eventMeta"]["parameters"]["taskRoles"] == story.DIRECTOR.role
 
+    # What is another saga's.
+    assert (engine.see(right()[OPENED]), engine.result) == (None, None)
     assert engine.see(right()[RESUMED]) is None
     assert engine.result is not None
-    assert engine.result["payload"]["decision"] == DECISION
+    assert engine.result["payload"]["decision"] == story.DECISION
     assert len(sent) == 2
 
 
 def test_a_manager_in_time_ends_the_saga_without_a_director() -> None:
     sent: list[dict[str, Any]] = []
-    engine = SagaEngine(STEPS, sent.append)
+    engine = SagaEngine(story.BUYING, sent.append)
 
-    assert engine.see(response(Answer("resume", SAGA_ID, APPROVE, "PROCEEDED"), {})) is None
+    assert engine.see(response(Answer("resume", story.BUYING.id, story.APPROVE, "PROCEEDED"), {})) is None
     assert engine.result is not None
     assert sent == []
 
 
 def test_the_clerk_tries_and_then_the_director() -> None:
     sent: list[dict[str, Any]] = []
-    people = People(sent.append)
+    act = Purchase(sent.append)
 
-    actors = [people.see(each) for each in right()]
+    told = [text for each in right()[STARTED:DEFINED] for text in act.see(each)]
 
-    assert actors == [None, None, CLERK, DIRECTOR, None, None]
-    assert [event["requestMeta"]["claims"]["roles"] for event in sent] == [["clerk"], ["director"]]
-    assert {event["payload"]["parameters"]["taskId"] for event in sent} == {right()[ESCALATED].task_id}
+    assert told == [story.ESCALATED, story.CLERK_TRIES, story.DIRECTOR_ACTS]
+    tried = [event for event in sent if event["eventMeta"]["action"] == "ProceedTask"]
+    assert [event["requestMeta"]["claims"]["roles"] for event in tried] == [["clerk"], ["director"]]
+    assert {event["payload"]["parameters"]["taskId"] for event in tried} == {right()[ESCALATED].task_id}
+
+
+def test_the_form_is_defined_claimed_saved_and_answered_twice() -> None:
+    sent: list[dict[str, Any]] = []
+    act = Account(sent.append, "boss")
+
+    act.begin()
+    told = [text for each in right()[DEFINED:] for text in act.see(each)]
+
+    assert [event["eventMeta"]["action"] for event in sent] == [
+        "DefineTask",
+        "StartTask",
+        "ClaimTask",
+        "SaveTask",
+        "ProceedTask",
+        "ProceedTask",
+    ]
+    assert sent[0]["requestMeta"]["claims"]["roles"] == ["boss"]
+    assert [event["requestMeta"]["claims"]["sub"] for event in sent[2:]] == ["kim"] * 4
+    assert told[-1] == story.OFFICER_ANSWERS
+    assert act.engine.result is not None
+
+
+def test_without_an_admin_the_second_act_is_left_out_and_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    def acts_with(domains: dict[str, Any]) -> list[str]:
+        acts = acts_of(Config.model_validate({"domains": domains}), lambda _: None)
+        return [type(act).__name__ for act in acts]
+
+    assert acts_with({"default": {"adminRole": "boss"}}) == ["Purchase", "Account"]
+    assert capsys.readouterr().err == ""
+    assert acts_with({"default": {}}) == ["Purchase"]
+    assert "domains.default.adminRole" in capsys.readouterr().err
+    assert acts_with({"orders": {"adminRole": "boss"}}) == ["Purchase"]
 
 
 def test_a_marked_demo_knows_its_own_messages_among_others() -> None:
     sent: list[dict[str, Any]] = []
     mark = Mark(".1f2e3d")
-    SagaEngine(STEPS, sent.append).start()
+    SagaEngine(story.BUYING, sent.append).start()
+    saga_id = story.BUYING.id
 
     event = mark.put_on(sent[0])
-    assert event["requestMeta"]["id"] == f"{SAGA_ID}.1f2e3d"
+    assert event["requestMeta"]["id"] == f"{saga_id}.1f2e3d"
     assert mark.put_on(event) == event
-    assert sent[0]["requestMeta"]["id"] == SAGA_ID
+    assert sent[0]["requestMeta"]["id"] == saga_id
 
-    answer = seen(key=f"{SAGA_ID}.1f2e3d", kind="reply", status="ACK", event=event)
+    answer = seen(key=f"{saga_id}.1f2e3d", kind="reply", status="ACK", event=event)
     assert mark.is_on(answer)
-    assert mark.is_on(seen(key=f"timer:default:{SAGA_ID}.1f2e3d:{APPROVE}0"))
-    assert not mark.is_on(seen(key=SAGA_ID))
-    assert answer_of(mark.taken_off(answer)) == Answer("reply", SAGA_ID, APPROVE, "ACK")
+    assert mark.is_on(seen(key=f"timer:default:{saga_id}.1f2e3d:{story.APPROVE}0"))
+    assert not mark.is_on(seen(key=saga_id))
+    assert answer_of(mark.taken_off(answer)) == Answer("reply", saga_id, story.APPROVE, "ACK")

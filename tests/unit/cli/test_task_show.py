@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from msgspec import structs
+from msgspec import Raw, structs
 
 from runner.cli.task.show_command import LONGEST_PAYLOAD, described, record_lines
 from runner.envelope.plain import Written, encode
-from runner.tasks.record import (
+from runner.tasks.keys import TaskKey
+from runner.tasks.parts import (
     Comment,
     Ending,
     HistoryEntry,
     Life,
-    Record,
+    Notes,
+    SavedDraft,
     Status,
-    TaskKey,
+    TaskDetails,
     encode_part,
 )
+from runner.tasks.record import Record
 from tests.unit.actions.schemas import complaints
 from tests.unit.cli.builders import EVENT, record
 
@@ -92,13 +95,55 @@ def test_a_payload_is_shown_as_it_was_sent() -> None:
     assert lines["payload"].startswith(r'{"amount":12.50,"note":"half \ud83d"}')
 
 
+def test_what_people_order_their_work_by_is_shown_where_it_is_not_as_usual() -> None:
+    plain = told(record(KEY))
+    assert not {"due", "follow-up", "priority", "notes", "draft"} & plain.keys()
+
+    details = TaskDetails(due_on=NOW_MS + 60_000, follow_up_on=NOW_MS - 1000, priority=80)
+    start = structs.replace(
+        record(KEY).start, details=details, notes="call\nfirst", spec="kyc", spec_version=3
+    )
+    lines = told(structs.replace(record(KEY), start=start))
+
+    assert lines["due"].endswith(", in 1 min")
+    assert lines["follow-up"].endswith(", 1 s ago")
+    assert lines["priority"] == "80"
+    assert lines["notes"] == r"call\nfirst"
+    assert lines["spec"] == "kyc, version 3"
+    assert (
+        told(structs.replace(record(KEY), start=structs.replace(start, spec_version=None)))["spec"] == "kyc"
+    )
+
+
+def test_a_draft_and_notes_are_shown_as_verbs_have_left_them() -> None:
+    life = Life(3, 1, "1/0@7", history=2, has_draft=True, has_notes=True)
+    parts = {
+        "draft": encode_part(SavedDraft(2, "1/0@6", Raw(b'{"name":"Ada"}'))),
+        "notes": encode_part(Notes(3, "1/0@7", "later")),
+    }
+    start = structs.replace(record(KEY).start, notes="call first")
+    lines = told(structs.replace(record(KEY), start=start, revision=3, life=life, parts=parts))
+    assert lines["draft"] == '{"name":"Ada"} (14 bytes)'
+    assert lines["notes"] == "later"
+
+
+def test_an_end_says_what_was_decided_by_whom_and_for_whom() -> None:
+    closing = Ending("1/0@9", "x", NOW_MS, NOW_MS, by="bob", outcome="accept", on_behalf_of="ann")
+    lines = told(record(KEY, status=Status.PROCEEDED, closing=closing))
+    assert (lines["outcome"], lines["by"]) == ("accept", "bob, on behalf of ann")
+
+    closing = Ending("1/0@9", "x", NOW_MS, NOW_MS, by="bob", reason="too late")
+    lines = told(record(KEY, status=Status.CANCELLED, closing=closing))
+    assert (lines["by"], lines["reason"]) == ("bob", "too late")
+
+
 def commented() -> Record:
     """A task with a comment, and another that was deleted."""
     life = Life(4, 1, "1/0@8", (), history=3, comments=2, deleted_comments=1)
     parts = {
         "comment/1": Comment(2, 1, "1/0@6", "ann", NOW_MS, "please\nhurry"),
         "comment/2": Comment(4, 2, "1/0@8", "bob", NOW_MS),
-        "history/1": HistoryEntry(2, NOW_MS, "commented", "1/0@6", "ann", {"id": 1}),
+        "history/1": HistoryEntry(2, NOW_MS, "commented", "1/0@6", "ann", Raw(b'{"id":1}')),
     }
     encoded = {name: encode_part(part) for name, part in parts.items()}
     return structs.replace(record(KEY), revision=4, life=life, parts=encoded)

@@ -12,7 +12,8 @@ from runner.client.event_lines import EventLine, read_lines
 from runner.client.homes import Homes
 from runner.envelope.event import NO_RULES
 from runner.errors import StoreUnavailable
-from runner.tasks.record import Record, TaskKey
+from runner.tasks.keys import TaskKey
+from runner.tasks.record import Record
 from tests.unit.cli.builders import record
 
 TASK = TaskKey("default", "t-1")
