@@ -32,6 +32,7 @@ from tests.bench.latency import (
 from tests.bench.memory import measure_bytes_per_task
 from tests.bench.rig import new_rig, with_changelog
 from tests.bench.throughput import measure_forwarded, measure_throughput
+from tests.bench.verbs import measure_histories, measure_lived_bytes, measure_verbs
 from tests.servers.kafka_server import KafkaServer, running_kafka
 from tests.servers.redis_server import RedisServer, running_redis
 from tests.servers.schema_registry import SchemaRegistryServer, running_registry
@@ -108,6 +109,17 @@ class Bench:
         rig = new_rig(self._kafka, self._redis, "memory")
         self._note("Redis bytes per open task", measure_bytes_per_task(rig, tasks))
 
+    def verbs(self, tasks: int) -> None:
+        """One round of what people do: each verb, at several lengths of the history, and its memory."""
+        for measure, number in (
+            (measure_verbs, tasks),
+            (measure_histories, tasks // 15),
+            (measure_lived_bytes, tasks // 3),
+        ):
+            rig = with_changelog(new_rig(self._kafka, self._redis, "verbs"))
+            for name, value in measure(rig, number).items():
+                self._note(name, value)
+
     def medians(self) -> dict[str, float]:
         """Return the median of every figure, and the ratio to the highest ceiling that has a store."""
         found = {name: median(values) for name, values in self.figures.items()}
@@ -151,6 +163,9 @@ def main() -> None:
 
 
 def _round(bench: Bench, asked: argparse.Namespace, registry: SchemaRegistryServer) -> None:
+    if asked.only_verbs:
+        bench.verbs(asked.tasks)
+        return
     bench.throughput(asked.tasks)
     bench.encodings(asked.tasks, registry)
     if asked.only_throughput:
@@ -160,6 +175,7 @@ def _round(bench: Bench, asked: argparse.Namespace, registry: SchemaRegistryServ
     bench.lateness("5,000 in 1 s", 5_000, 1.0)
     bench.lateness("20,000 in 1 s", 20_000, 1.0)
     bench.memory(asked.tasks)
+    bench.verbs(asked.tasks)
 
 
 def _print(bench: Bench, asked: argparse.Namespace, lane: str) -> None:
@@ -183,6 +199,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=8.0, help="length of a latency round")
     parser.add_argument("--rate", type=int, default=2000, help="events/s of a latency round (default 2000)")
     parser.add_argument("--only-throughput", action="store_true", help="events a second, and nothing else")
+    parser.add_argument("--only-verbs", action="store_true", help="what people do, and nothing else")
     return parser.parse_args()
 
 

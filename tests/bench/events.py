@@ -41,6 +41,12 @@ def proceed_event(number: int, name: str, *, home: bool = True) -> Sent:
     )
 
 
+def verb_event(number: int, name: str, action: str, parameters: dict[str, Any], count: int) -> Sent:
+    """Return a verb of a person about the same task, sent to its home; ``count`` makes it another event."""
+    payload = {"taskId": f"{name}-{number}:step-1{number % HOMES}"}
+    return _event(f"{name}-v-{count}", action, number % HOMES, parameters, payload)
+
+
 def send_all(rig: Rig, events: Iterator[Sent]) -> None:
     """Send events as fast as the broker takes them, and return when all are acknowledged."""
     # Idempotent: a batch that is sent again must not come behind the next, a start behind its end.

@@ -26,7 +26,7 @@ def measure_restoring(plain: Rig, tasks: int) -> dict[str, float]:
             wait_for(lambda end=end: _open_tasks(rig) >= end, f"{end} open tasks", 0.25)  # type: ignore[misc]
         rig.redis.client().flushall()
         emptied = time.monotonic()
-        before, spent, redis_spent = resident_mb(worker.pid), cpu_seconds(worker.pid), _redis_seconds(rig)
+        before, spent, redis_spent = resident_mb(worker.pid), cpu_seconds(worker.pid), redis_seconds(rig)
         wait_for(lambda: _open_tasks(rig) > 0, "the worker to notice", EVERY_SECONDS)
         began, largest = time.monotonic(), [before]
 
@@ -36,7 +36,7 @@ def measure_restoring(plain: Rig, tasks: int) -> dict[str, float]:
 
         wait_for(are_restored, "all tasks to be there again", EVERY_SECONDS, LONGEST_SECONDS)
         ended = time.monotonic()
-        spent, redis_spent = cpu_seconds(worker.pid) - spent, _redis_seconds(rig) - redis_spent
+        spent, redis_spent = cpu_seconds(worker.pid) - spent, redis_seconds(rig) - redis_spent
     return {
         "restoring: open tasks": tasks,
         "restoring: s until it begins": began - emptied,
@@ -59,7 +59,8 @@ def _open_tasks(rig: Rig) -> int:
         return sum(asked.execute())
 
 
-def _redis_seconds(rig: Rig) -> float:
+def redis_seconds(rig: Rig) -> float:
+    """Return the processor time that Redis has taken so far."""
     with rig.redis.client() as redis:
         spent = redis.info("cpu")
     return float(spent["used_cpu_user"]) + float(spent["used_cpu_sys"])

@@ -6,8 +6,13 @@ from typing import Any
 
 import redis
 
-from tests.e2e.answers import read_all
+from tests.e2e.answers import Answer, read_all
 from tests.e2e.site import Site
+
+
+def changelog_of(site: Site) -> list[Answer]:
+    """Return all messages of the changelog; none where a site has none."""
+    return [] if site.tasks is None else read_all(site, site.tasks)
 
 
 def changelog_findings(site: Site, urls: Sequence[str] = ()) -> list[str]:

@@ -1,5 +1,8 @@
 """The independent checker: whether every promise was kept, from what was sent and what was answered.
 
+Tasks that people worked on are followed verb by verb (``people_check``), definitions are compared version by
+version (``definition_check``); where there is a changelog, both with what it tells.
+
 It knows the protocol and nothing of the program: it imports none of it. Every finding is one sentence;
 no findings is the proof. It relies on the load never reusing a request id for another event, on every
 starting event having a request id of its own, and on commands that carry their request id in the value
@@ -12,30 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.e2e.answers import Answer
+from tests.e2e.definition_check import check_definitions
+from tests.e2e.history_check import changelog_parts
+from tests.e2e.people_check import VERBS, check_people
+from tests.e2e.rounds import Reply, Round
+from tests.e2e.sent import Sent
 
 PROCEED_REFUSALS: Final = {"PROCEEDED": {10118, 10119}, "TIMEOUT": {10118, 10120}}
 """Why a command that came too late, or too early, may be refused; by how the task ended."""
 
 START_REFUSALS: Final = {11006}
-ENDS: Final = ("PROCEEDED", "TIMEOUT")
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One message that was sent: where to, and the event as it was."""
-
-    partition: int
-    event: dict[str, Any]
-    task_id: str
-    at_ms: int
-
-    @property
-    def request_id(self) -> str:
-        return str(self.event["requestMeta"]["id"])
-
-    @property
-    def action(self) -> str:
-        return str(self.event["eventMeta"]["action"])
 
 
 @dataclass(slots=True)
@@ -51,14 +40,18 @@ class Report:
         return "\n".join(lines)
 
 
-def check(sent: Sequence[Sent], answers: Sequence[Answer]) -> Report:
-    """Compare; the report has no findings if and only if every promise was kept."""
-    return _Check(sent, answers).run()
+def check(sent: Sequence[Sent], answers: Sequence[Answer], changelog: Sequence[Answer] = ()) -> Report:
+    """Compare; the report has no findings if and only if every promise was kept.
+
+    ``changelog``: all of its messages; none where there is no changelog.
+    """
+    return _Check(sent, answers, changelog).run()
 
 
 class _Check:
-    def __init__(self, sent: Sequence[Sent], answers: Sequence[Answer]) -> None:
+    def __init__(self, sent: Sequence[Sent], answers: Sequence[Answer], changelog: Sequence[Answer]) -> None:
         self._report = Report()
+        self._changelog = changelog
         self._sent: dict[str, list[Sent]] = defaultdict(list)
         for message in sent:
             self._sent[message.request_id].append(message)
@@ -73,6 +66,8 @@ class _Check:
             self._file(answer)
         self._ends: dict[str, set[str]] = defaultdict(set)
         """How the generations of a task ended, by task id."""
+        self._lived = {message.task_id for message in sent if message.action in VERBS}
+        """Ids of the tasks that people worked on."""
 
     def run(self) -> Report:
         for request_id, messages in self._sent.items():
@@ -83,6 +78,7 @@ class _Check:
         for messages in self._sent.values():
             if messages[0].action == "ProceedTask":
                 self._check_proceed(messages[0])
+        self._check_people()
         return self._report
 
     # -- every message -------------------------------------------------------------------------------
@@ -105,7 +101,7 @@ class _Check:
         for section in ("requestMeta", "sagaMeta", "eventMeta"):
             if event.get(section) != started.get(section):
                 self._find(f"{where}: {section} of {request_id} was changed to {event.get(section)}")
-        if answer.headers.get("task-id") != self._sent[request_id][0].task_id:
+        if answer.headers.get("task-id", "") != self._sent[request_id][0].task_id:
             self._find(f"{where}: speaks of task {answer.headers.get('task-id')!r}")
 
     def _count_replies(self, sent: Sent, messages: int, replies: list[Answer]) -> None:
@@ -133,8 +129,8 @@ class _Check:
 
     def _check_end(self, start: Sent, acks: list[Answer]) -> None:
         told = {_frozen(ack.event["result"]["task"]) for ack in acks[1:]}
-        # Once its task was started anew, a repeat is told how the task is by then.
-        if not told <= self._first_told(start.task_id):
+        # Once its task was changed or started anew, a repeat is told how the task is by then.
+        if start.task_id not in self._lived and not told <= self._first_told(start.task_id):
             self._find(f"{start.request_id}: its ACKs tell {len(told)} different tasks: {told}")
         task = acks[0].event["result"]["task"]
         if task["id"] != start.task_id:
@@ -143,7 +139,7 @@ class _Check:
         if len(resumes) != 1:
             ends = [f"{r.status} at {r.partition}@{r.offset}" for r in resumes]
             self._find(f"task {start.task_id} of {start.request_id}: {len(resumes)} ends {ends}, not one")
-        for resume in resumes:
+        for resume in resumes if start.task_id not in self._lived else ():
             self._check_resume(start, task["timeout"], acks, resume)
 
     def _first_told(self, task_id: str) -> set[Any]:
@@ -206,7 +202,44 @@ class _Check:
                 self._find(f"SUCCESS of {command.request_id}: the task's data is not in its payload")
         # A repeat of the command that ended the task is refused only where it came before the start.
         only_early = done and len(self._starts[command.task_id]) == 1
-        self._refusals(command, refused, {10118} if only_early else self._late(command.task_id))
+        if command.task_id not in self._lived:
+            self._refusals(command, refused, {10118} if only_early else self._late(command.task_id))
+
+    # -- what people did, and definitions ------------------------------------------------------------
+
+    def _check_people(self) -> None:
+        parts = changelog_parts(self._changelog, self._find)
+        replies: dict[str, list[Reply]] = defaultdict(list)
+        for messages in self._sent.values():
+            if messages[0].action != "StartTask" and messages[0].task_id in self._lived:
+                of = self._replies[messages[0].request_id]
+                replies[messages[0].task_id] += (Reply(messages[0], each.event["result"]) for each in of)
+        for task_id in self._lived:
+            rounds = self._rounds(task_id)
+            if rounds:
+                check_people(task_id, rounds, replies[task_id], parts.get(task_id, {}), self._find)
+        check_definitions(
+            (
+                (messages[0], each.event["result"])
+                for messages in self._sent.values()
+                if messages[0].action == "DefineTask"
+                for each in self._replies[messages[0].request_id]
+            ),
+            parts,
+            self._find,
+        )
+
+    def _rounds(self, task_id: str) -> list[Round]:
+        """Return the generations of a task in their order; none where one has not ended once."""
+        rounds = []
+        for start in self._starts[task_id]:
+            acks, ends = self._acks(start), self._resumes[start.request_id]
+            if acks and len(ends) == 1:
+                created_ms = min(int(ack.event["result"]["receiveTime"]) for ack in acks)
+                rounds.append(Round(start, created_ms, _deadline(start, acks), ends[0]))
+            elif acks:
+                return []
+        return sorted(rounds, key=lambda each: each.created_ms)
 
     def _late(self, task_id: str) -> set[int]:
         return set().union({10118}, *(PROCEED_REFUSALS.get(end, set()) for end in self._ends[task_id]))

@@ -31,7 +31,7 @@ from runner.errors import FatalError, TransientError
 from runner.store.calls import NO_READS, Completeness, Loaded, Phase, ShardCall, Verdict
 from runner.store.connection.command import OnWait, idle
 from runner.store.redis_store import RedisStore
-from runner.tasks.record import TaskKey
+from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
 from runner.worker.delivery import DeliveryMode
 from runner.worker.event_log import LogWriter

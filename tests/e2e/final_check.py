@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tests.e2e.answers import read_all, wait_until_drained
-from tests.e2e.changelog_check import changelog_findings
+from tests.e2e.changelog_check import changelog_findings, changelog_of
 from tests.e2e.checker import check
 from tests.e2e.load import Load
 from tests.e2e.site import Site
@@ -19,7 +19,7 @@ def end_and_check(site: Site, fleet: Fleet, load: Load, urls: Sequence[str] = ()
     load.run(fleet.tend)
     wait_until_drained(site)
     assert set(fleet.stop()) == {0}
-    report = check(load.sent, read_all(site, site.responses))
+    report = check(load.sent, read_all(site, site.responses), changelog_of(site))
     print(f"{load.answered} answers; {dict(report.counts)}")
     assert not report.findings, report.say()
     assert changelog_findings(site, urls) == []

@@ -10,7 +10,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, Self
 
@@ -18,60 +17,25 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from tests.e2e import way_in
 from tests.e2e.answers import Answer, Reader
-from tests.e2e.checker import Sent
+from tests.e2e.mix import Mix, Task
+from tests.e2e.people import (
+    ADMIN,
+    DIRECTOR,
+    EVERYBODY,
+    FAR_MS,
+    VERSIONS_BETWEEN,
+    Deed,
+    Forms,
+    People,
+    proceeding_event,
+)
+from tests.e2e.sent import Sent
 from tests.e2e.site import Site
 from tests.waiting import WAIT_SECONDS
 
 STEP: Final = "step-2"
 RACE_MS: Final = 60
 """How far from a deadline a command is aimed, either side."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """How often what happens; shares of the tasks."""
-
-    named: float = 0.5
-    """The event names the task; otherwise the id is generated."""
-    repeated: float = 0.15
-    """The StartTask comes twice."""
-    intruded: float = 0.03
-    """Another StartTask with the id of this one follows."""
-    again: float = 0.1
-    """The saga comes round once more when the task has ended."""
-    waiting: float = 0.25
-    """Nobody acts: the deadline ends it."""
-    racing: float = 0.25
-    """Somebody acts at the deadline."""
-    astray: float = 0.4
-    """A command is sent to another partition than the task's home."""
-    safety_ms: tuple[int, int] = (4_000, 9_000)
-    """Deadline of tasks that somebody is going to proceed: whatever is refused, the task ends."""
-    short_ms: tuple[int, int] = (200, 2_500)
-    """Deadline of tasks that nobody acts on, or somebody at the last moment."""
-
-
-BRISK: Final = Mix(safety_ms=(800, 2_500))
-"""For short loads: nothing waits long for its end."""
-
-
-@dataclass(slots=True)
-class _Task:
-    """One task of the plan, and how far it has come."""
-
-    number: int
-    home: int
-    named: bool
-    racing: bool
-    waiting: bool
-    once: bool
-    """Commands come once only: a repeat could meet the generation of another."""
-    rounds: int
-    task_id: str = ""
-    start: dict[str, Any] = field(default_factory=dict)
-    unreachable: int = 0
-    ends: int = 0
-    acknowledged: set[str] = field(default_factory=set)
 
 
 class Load:
@@ -91,12 +55,15 @@ class Load:
         self._site = site
         self._random = Random(seed)
         self._mix = mix or Mix()
+        self._lived = self._mix.lived if input_topic is None else 0.0
+        self._people = People(self._random)
+        self._forms = Forms(self._random, f"{seed:x}")
         self._window = window
         self._name = f"{seed:x}"
         self._homes = site.partitions
         self._planned: Iterator[int] = iter(range(tasks))
-        self._tasks: dict[str, _Task] = {}
-        self._of_request: dict[str, _Task] = {}
+        self._tasks: dict[str, Task] = {}
+        self._of_request: dict[str, Task] = {}
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._reader = Reader(site, site.responses)
@@ -111,6 +78,7 @@ class Load:
         self._unanswered: Counter[str] = Counter()
         self._outstanding = 0
         self._exhausted = False
+        self._defined = False
         self._endless: set[str] = set()
         """Request ids of acknowledged tasks whose end has not been seen."""
         self.sent: list[Sent] = []
@@ -192,6 +160,10 @@ class Load:
     def _send(self) -> None:
         if self.holding:
             return
+        if self._lived and not self._defined:
+            self._defined = True
+            for spec in self._forms.names():
+                self._define(spec)
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             heapq.heappop(self._later)[2]()
@@ -209,12 +181,13 @@ class Load:
             return True
         return self.begun < (time.monotonic() - self._began_at) * self.per_second
 
-    def _task(self, number: int) -> _Task:
+    def _task(self, number: int) -> Task:
         chance, mix = self._random.random, self._mix
         kind = chance()
         named = chance() < mix.named
-        intruded = named and chance() < mix.intruded
-        return _Task(
+        lived = chance() < self._lived
+        intruded = named and not lived and chance() < mix.intruded
+        return Task(
             number,
             home=self._random.randrange(self._homes),
             named=named,
@@ -222,9 +195,12 @@ class Load:
             racing=mix.waiting <= kind < mix.waiting + mix.racing,
             once=intruded,
             rounds=2 if named and not intruded and chance() < mix.again else 1,
+            lived=lived,
+            has_form=lived and chance() < mix.formed,
+            far=lived and chance() < mix.far,
         )
 
-    def _begin(self, task: _Task) -> None:
+    def _begin(self, task: Task) -> None:
         """Send a StartTask, its repeats, and the commands that wait for nothing."""
         round_of = len(task.acknowledged)
         task.start = self._starting_event(task, f"{self._name}-s-{task.number}-{round_of}")
@@ -235,20 +211,34 @@ class Load:
         if task.once:
             other = self._starting_event(task, f"{self._name}-i-{task.number}")
             self._put(task, other, task.home)
-        if not task.waiting and not task.racing:
+        if not task.waiting and not task.racing and not task.lived:
             self._command(task)
+        if task.has_form and self._random.random() < 1 / VERSIONS_BETWEEN / self._mix.formed:
+            self._define(self._random.choice(self._forms.names()))
 
-    def _starting_event(self, task: _Task, request_id: str) -> dict[str, Any]:
+    def _define(self, spec: str) -> None:
+        """Send a DefineTask to any partition, sometimes twice."""
+        event = self._forms.defining(spec, f"{self._name}-d-{len(self.sent)}")
+        for _ in range(1 if self._random.random() < 0.8 else 2):
+            self._put(None, event, self._random.randrange(self._homes))
+
+    def _starting_event(self, task: Task, request_id: str) -> dict[str, Any]:
         low, high = self._mix.short_ms if task.waiting or task.racing else self._mix.safety_ms
         span = self._random.randint(low, high)
-        parameters = {"timeout": str(span), "taskRoles": "manager, director"}
+        parameters: dict[str, Any] = {"timeout": str(span), "taskRoles": "manager, director"}
         if self._random.random() < 0.3:
             parameters = {"timeoutOn": str(_now_ms() + span), "taskUser": "user-7"}
+        about: dict[str, Any] = {"channel": "e2e", "unknown": {"kept": True}}
+        if task.lived:
+            parameters = {"timeout": str(FAR_MS if task.far else span), **self._people.start_parameters()}
+        if task.has_form:
+            parameters |= self._forms.start_parameters()
+            about["seen"] = self._forms.seen.get(parameters["taskSpec"], -1)
         name = f"{self._name}-t-{task.number}"
         task.task_id = name if task.named else f"{request_id}:{STEP}{task.home}"
         payload = {"amount": task.number, "odd": {"näme": ["x", None, {"deep": 1.5}]}}
         return {
-            "requestMeta": {"id": request_id, "channel": "e2e", "unknown": {"kept": True}},
+            "requestMeta": {"id": request_id, **about},
             "sagaMeta": [{"sagaId": "outer", "stepId": 1}, {"sagaId": f"saga-{name}", "stepId": STEP}],
             "eventMeta": {
                 "requestTime": _now_ms(),
@@ -261,28 +251,60 @@ class Load:
             "payload": {**payload, "taskId": name} if task.named else payload,
         }
 
-    def _command(self, task: _Task) -> None:
+    def _command(self, task: Task) -> None:
         """Send one or two commands to a task, to its home or elsewhere, some of them twice."""
         for _ in range(self._random.choice((1, 1, 2))):
             request_id = f"{self._name}-p-{len(self.sent)}"
-            made = _proceeding_event if self._input_topic is None else way_in.command
-            event = made(task.task_id, request_id)
-            copies = 1 if task.once or self._random.random() < 0.8 else 2
-            for _ in range(copies):
-                astray = self._random.random() < self._mix.astray
-                self._put(task, event, self._elsewhere(task) if astray else task.home)
+            if self._input_topic is not None:
+                event = way_in.command(task.task_id, request_id)
+            elif task.lived:
+                event = self._answered(task, request_id)
+            else:
+                event = proceeding_event(task.task_id, request_id)
+            self._send_about(task, event)
 
-    def _elsewhere(self, task: _Task) -> int:
+    def _answered(self, task: Task, request_id: str) -> dict[str, Any]:
+        """Return the command of somebody who may have the task, with answers that may not fit its form."""
+        person = EVERYBODY[task.owner] if task.owner and self._random.random() < 0.8 else DIRECTOR
+        answers = self._people.answers(request_id, has_form=task.has_form)
+        event = proceeding_event(task.task_id, request_id, person, answers)
+        if task.has_form:
+            event["eventMeta"]["parameters"]["outcome"] = self._people.outcome()
+        return event
+
+    def _live(self, task: Task, left_ms: int) -> None:
+        """Plan what people do to a task until it ends."""
+        within = 0.6 * min(left_ms, self._mix.safety_ms[1]) / 1000
+        for deed in self._people.day(has_form=task.has_form):
+            self._at(self._random.uniform(0, within), lambda deed=deed: self._do(task, deed))  # type: ignore[misc]
+        if task.far:
+            self._at(within, lambda: self._do(task, self._people.moved_near()))
+        elif not task.waiting and not task.racing:
+            self._at(within, lambda: self._command(task))
+
+    def _do(self, task: Task, deed: Deed) -> None:
+        self._send_about(task, deed.event(task.task_id, f"{self._name}-v-{len(self.sent)}"))
+
+    def _send_about(self, task: Task, event: dict[str, Any]) -> None:
+        """Send an event about a task, some of them twice, to its home or elsewhere."""
+        copies = 1 if task.once or self._random.random() < 0.8 else 2
+        for _ in range(copies):
+            astray = self._random.random() < self._mix.astray
+            self._put(task, event, self._elsewhere(task) if astray else task.home)
+
+    def _elsewhere(self, task: Task) -> int:
         step = self._random.randrange(1, self._homes) if self._homes > 1 else 0
         return (task.home + step) % self._homes
 
-    def _put(self, task: _Task, event: dict[str, Any], partition: int) -> None:
-        message = Sent(partition, event, task.task_id, _now_ms())
+    def _put(self, task: Task | None, event: dict[str, Any], partition: int) -> None:
+        """Send one message about a task; None: about a definition."""
+        message = Sent(partition, event, "" if task is None else task.task_id, _now_ms())
         self.sent.append(message)
-        self._of_request[message.request_id] = task
         self._unanswered[message.request_id] += 1
         self._outstanding += 1
-        task.unreachable += 1
+        if task is not None:
+            self._of_request[message.request_id] = task
+            task.unreachable += 1
         as_payload = self._input_topic if message.action == "ProceedTask" else None
         self._producer.produce(
             as_payload or self._site.requests,
@@ -296,33 +318,69 @@ class Load:
     # -- reacting ------------------------------------------------------------------------------------
 
     def _react(self, answer: Answer) -> None:
-        request_id = str(answer.event["requestMeta"]["id"])
+        event = answer.event
+        request_id = str(event["requestMeta"]["id"])
         task = self._of_request.get(request_id)
         self.answered += 1
-        if task is None:
-            return
         if answer.kind == "resume":
-            task.ends += 1
-            self._endless.discard(request_id)
-        else:
-            self._replied(task, request_id, answer)
-        self._go_round(task)
+            if task is not None:
+                self._resumed(task, request_id)
+        elif request_id in self._unanswered:
+            self._replied(task, request_id, event)
+        if task is not None:
+            self._go_round(task)
 
-    def _replied(self, task: _Task, request_id: str, answer: Answer) -> None:
+    def _resumed(self, task: Task, request_id: str) -> None:
+        task.ends += 1
+        self._endless.discard(request_id)
+        if task.lived and self._random.random() < 0.5:
+            self._do(task, Deed("CommentTask", ADMIN, {"text": "after the end"}))
+        if task.lived:
+            self._do(task, Deed("GetTask", ADMIN))
+
+    def _replied(self, task: Task | None, request_id: str, event: dict[str, Any]) -> None:
         self._unanswered[request_id] -= 1
-        if self._unanswered[request_id] >= 0:
-            self._outstanding -= 1
-            task.unreachable -= 1
-        if answer.status != "ACK" or request_id in task.acknowledged:
+        is_expected = self._unanswered[request_id] >= 0
+        self._outstanding -= is_expected
+        result = event["result"]
+        if task is None:
+            told = result.get("definition")
+            if told is not None:
+                self._forms.seen[told["taskSpec"]] = max(
+                    told["version"], self._forms.seen.get(told["taskSpec"], -1)
+                )
+            return
+        task.unreachable -= is_expected
+        if result["status"] == "SUCCESS" and "version" in result.get("task", {}):
+            self._go_on(task, event)
+        if result["status"] != "ACK" or request_id in task.acknowledged:
             return
         task.acknowledged.add(request_id)
         self._endless.add(request_id)
-        deadline_ms = answer.event["result"]["task"]["timeout"]
-        if task.racing and deadline_ms is not None:
-            aim_ms = deadline_ms - _now_ms() + self._random.randint(-RACE_MS, RACE_MS)
+        self._acknowledged(task, result["task"]["timeout"])
+
+    def _acknowledged(self, task: Task, deadline_ms: int | None) -> None:
+        if deadline_ms is None:
+            return
+        left_ms = max(0, deadline_ms - _now_ms())
+        if task.lived:
+            self._live(task, left_ms)
+        if task.racing and not task.far:
+            aim_ms = left_ms + self._random.randint(-RACE_MS, RACE_MS)
             self._at(max(0.0, aim_ms / 1000), lambda: self._command(task))
 
-    def _go_round(self, task: _Task) -> None:
+    def _go_on(self, task: Task, event: dict[str, Any]) -> None:
+        """Do what comes of the reply to a verb."""
+        result, person = event["result"], event["requestMeta"]["claims"]["sub"]
+        task.owner = result["task"]["owner"]
+        more = [self._people.after_version(result["task"]["version"])]
+        if "comment" in result and "commentId" not in event["eventMeta"]["parameters"]:
+            more.append(self._people.after_comment(result["comment"]["id"], person))
+        for deed in more:
+            if deed is not None:
+                self._do(task, deed)
+
+    def _go_round(self, task: Task) -> None:
         """Start the next round once the last one has ended and nothing of it is under way."""
         ended = task.ends >= len(task.acknowledged) > 0
         if ended and not task.unreachable and len(task.acknowledged) < task.rounds:
@@ -330,22 +388,6 @@ class Load:
 
     def _at(self, seconds: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._later, (time.monotonic() + seconds, next(self._order), act))
-
-
-def _proceeding_event(task_id: str, request_id: str) -> dict[str, Any]:
-    return {
-        "requestMeta": {"id": request_id, "claims": {"sub": "user-7", "roles": ["director"]}},
-        "sagaMeta": [{"sagaId": "desk", "stepId": "done"}],
-        "eventMeta": {
-            "requestTime": _now_ms(),
-            "action": "ProceedTask",
-            "domain": "default",
-            "inputElement": "form",
-            "outputElement": "task",
-            "parameters": {"enrichPath": "decision"},
-        },
-        "payload": {"form": {"taskId": task_id, "decision": {"by": request_id, "approved": True}}},
-    }
 
 
 def _now_ms() -> int:

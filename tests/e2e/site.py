@@ -18,6 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from tests.e2e.people import SITE_DOMAIN
 from tests.e2e.values import JSON, Values
 from tests.servers.kafka_server import KafkaServer
 from tests.waiting import WAIT_SECONDS, until
@@ -100,6 +101,7 @@ class Site:
             "RUNNER_WORKER__SESSIONTIMEOUTMS": str(self.session_ms),
             "RUNNER_HTTP__PORT": "0",
             "RUNNER_LOG__FORMAT": "json",
+            "RUNNER_DOMAINS": SITE_DOMAIN,
             TASKS: "",
             **self.settings,
         }

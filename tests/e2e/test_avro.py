@@ -12,7 +12,8 @@ import pytest
 
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import check
-from tests.e2e.load import BRISK, Load
+from tests.e2e.load import Load
+from tests.e2e.mix import BRISK
 from tests.e2e.requester import proceed_event, requester_at, start_event
 from tests.e2e.site import Site
 from tests.e2e.terminal import Terminal

@@ -12,13 +12,14 @@ import pytest
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
 from tests.e2e.faulty_worker import BETWEEN_TRANSACTIONS, FAULT, MESSAGES_FIRST, OFFSETS_FIRST, RULE
-from tests.e2e.load import BRISK, Load, Mix
+from tests.e2e.load import Load
+from tests.e2e.mix import BRISK, Mix
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 from tests.waiting import until
 
 TASKS: Final = 60
-ALL_AT_ONCE: Final = Mix(again=0.0, racing=0.0, safety_ms=BRISK.safety_ms)
+ALL_AT_ONCE: Final = Mix(again=0.0, racing=0.0, lived=0.0, safety_ms=BRISK.safety_ms)
 KILLED: Final = -9
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.answers import Answer
-from tests.e2e.checker import Sent, check
+from tests.e2e.checker import check
+from tests.e2e.sent import Sent
 
 START_MS = 1_000_000
 DEADLINE_MS = START_MS + 5000

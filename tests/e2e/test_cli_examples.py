@@ -57,6 +57,10 @@ def place(terminal_and_site: tuple[Terminal, Site]) -> tuple[Terminal, str]:
     producer.produce(site.requests, b"nonsense")
     assert producer.flush(30) == 0
     until(lambda: sum(site.ends(site.dead_letters).values()), "a dead letter")
+    (terminal.folder / "kyc.yaml").write_text("taskSpec: kyc\nschema: {type: object}\n")
+    put = ("definitions", "put", "kyc.yaml", "--domain", "default", "--as", "root", "--roles", "admin")
+    defined = terminal.run(*put)
+    assert defined.code == 0, defined.err
     (terminal.folder / "events.jsonl").write_text(lines(start("t-from-a-file")))
     listed = terminal.shell("runner dlq list --json | head -n 1").out
     return terminal, listed.split('"place":"')[1].split('"')[0]

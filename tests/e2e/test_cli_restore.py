@@ -15,7 +15,8 @@ from runner.cli.restore.restore_command import restore
 from runner.errors import StoreDiffers
 from tests.e2e.changelog_check import changelog_findings
 from tests.e2e.final_check import end_and_check
-from tests.e2e.load import BRISK, Load
+from tests.e2e.load import Load
+from tests.e2e.mix import BRISK
 from tests.e2e.site import CONSUMER, Site
 from tests.e2e.terminal import Finished, Terminal
 from tests.e2e.typed import failed, lines, proceed, start

@@ -13,7 +13,8 @@ from _pytest.mark import ParameterSet
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
 from tests.e2e.faulty_worker import AFTER_APPLY, AFTER_COMMIT, AFTER_SEND_OFFSETS, FAULT, POINTS
-from tests.e2e.load import BRISK, Load
+from tests.e2e.load import Load
+from tests.e2e.mix import BRISK
 from tests.e2e.site import CONSUMER, COOPERATIVE, RANGE, Site
 from tests.e2e.workers import Fleet, Worker
 from tests.waiting import until

@@ -73,15 +73,26 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(terminal: Terminal) 
     ]
     assert all(len(row) >= 4 for row in timeline)
     responses = [row for row in timeline if row[0] == "responses"]
-    assert [(row[2], row[3]) for row in responses[:4]] == [
+    purchase, account = responses[:6], responses[6:]
+    assert [(row[2], row[3]) for row in purchase[:4]] == [
         ("buy-7", "ACK"),
         ("buy-7", "TIMEOUT"),
         ("buy-7", "ACK"),
         ("by-carl", "FAIL"),
     ]
-    assert {(row[2], row[3]) for row in responses[4:]} == {("buy-7", "PROCEEDED"), ("by-dora", "SUCCESS")}
+    assert {(row[2], row[3]) for row in purchase[4:]} == {("buy-7", "PROCEEDED"), ("by-dora", "SUCCESS")}
+    assert [(row[2], row[3]) for row in account[:5]] == [
+        ("define-form", "SUCCESS"),
+        ("open-9", "ACK"),
+        ("kim-claims", "SUCCESS"),
+        ("kim-saves", "SUCCESS"),
+        ("kim-errs", "FAIL"),
+    ]
+    assert {(row[2], row[3]) for row in account[5:]} == {("open-9", "PROCEEDED"), ("kim-answers", "SUCCESS")}
+    assert re.search(r"^/born +format +", told.out, re.MULTILINE)
+    assert '"outcome":"accept","by":"kim"' in told.out
     assert "at_least_once" in told.out
-    assert told.out.count("✓") == 9
+    assert told.out.count("✓") == 16
     assert "✗" not in told.out
     assert '"decision":{"approved":true' in told.out
 

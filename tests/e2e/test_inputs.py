@@ -19,7 +19,8 @@ from tests.e2e.faulty_worker import (
     STUCK_SECONDS,
     WATCH_SECONDS,
 )
-from tests.e2e.load import BRISK, Load, Mix
+from tests.e2e.load import Load
+from tests.e2e.mix import BRISK, Mix
 from tests.e2e.requester import Requester, error_code, requester_at, start_event
 from tests.e2e.site import Site
 from tests.e2e.trouble import FENCED, Killer
@@ -35,7 +36,7 @@ KILLED: Final = -9
 NOT_STARTED: Final = 1
 GIVEN_UP: Final = 6
 ROUNDS: Final = 20
-ALL_AT_ONCE: Final = Mix(again=0.0, racing=0.0, safety_ms=BRISK.safety_ms)
+ALL_AT_ONCE: Final = Mix(again=0.0, racing=0.0, lived=0.0, safety_ms=BRISK.safety_ms)
 
 
 @pytest.fixture

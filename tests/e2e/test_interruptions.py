@@ -13,7 +13,8 @@ from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
 from tests.e2e.faulty_worker import AFTER_PRODUCE, FAULT, STUCK_SECONDS
 from tests.e2e.health import Health, health_settings
-from tests.e2e.load import BRISK, Load, Mix
+from tests.e2e.load import Load
+from tests.e2e.mix import BRISK, Mix
 from tests.e2e.requester import requester_at, start_event
 from tests.e2e.site import Site, session_ms
 from tests.e2e.workers import Fleet, Worker

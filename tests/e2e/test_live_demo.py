@@ -1,5 +1,7 @@
 """``runner demo --live``: the story on a real Kafka and Redis, with a worker that runs there already."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.e2e.site import Site
@@ -8,7 +10,11 @@ from tests.e2e.terminal import Terminal
 pytestmark = pytest.mark.thorough("what a command does with real servers; what it decides has unit tests")
 
 
-def test_the_demo_plays_on_a_real_site_with_its_workers_beside_others_and_again(site: Site) -> None:
+def test_the_demo_plays_on_a_real_site_with_its_workers_beside_others_and_again(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(settings={"RUNNER_DOMAINS__DEFAULT__ADMINROLE": "admin"})
+    site.create_topics()
     terminal = Terminal(site.folder, site.environment())
     with terminal.start("worker") as worker:
         worker.wait_for('"open": [0, 1, 2, 3]')
@@ -18,6 +24,6 @@ def test_the_demo_plays_on_a_real_site_with_its_workers_beside_others_and_again(
 
     for told in (first, overlap):
         assert told.code == 0, told
-        assert told.out.count("✓") == 8
+        assert told.out.count("✓") == 15
         assert "✗" not in told.out
         assert site.kafka.bootstrap in told.out

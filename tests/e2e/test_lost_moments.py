@@ -18,7 +18,8 @@ from tests.e2e.faulty_worker import (
     STOP,
 )
 from tests.e2e.final_check import end_and_check
-from tests.e2e.load import Load, Mix
+from tests.e2e.load import Load
+from tests.e2e.mix import Mix
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.redis_server import RedisServer

@@ -13,7 +13,8 @@ import pytest
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import Report, check
 from tests.e2e.faulty_worker import WATCH_SECONDS
-from tests.e2e.load import BRISK, Load
+from tests.e2e.load import Load
+from tests.e2e.mix import BRISK
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.redis_server import RedisServer

@@ -6,7 +6,8 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.load import BRISK, Load
+from tests.e2e.load import Load
+from tests.e2e.mix import BRISK
 from tests.e2e.site import CONSUMER, COOPERATIVE, RANGE, Site, session_ms
 from tests.e2e.trouble import FENCED, Killer, Sandman, closed
 from tests.e2e.workers import Fleet, Worker

@@ -17,7 +17,8 @@ from runner.config.sections.redis import DEFAULT_REDIS_URL
 from runner.store.keys import Keys
 from tests.e2e.answers import read_all, wait_until_drained
 from tests.e2e.checker import check
-from tests.e2e.load import BRISK, Load
+from tests.e2e.load import Load
+from tests.e2e.mix import BRISK
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 from tests.servers.fixtures import REQUIRE_REDIS

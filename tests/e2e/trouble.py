@@ -6,6 +6,7 @@ from random import Random
 from typing import Final
 
 from tests.e2e.answers import read_all, wait_until_drained
+from tests.e2e.changelog_check import changelog_of
 from tests.e2e.checker import Report, check
 from tests.e2e.load import Load
 from tests.e2e.site import Site
@@ -85,4 +86,4 @@ def closed(site: Site, fleet: Fleet, load: Load) -> Report:
     """Stop the workers once nothing is left to do, and check all that they ever answered."""
     wait_until_drained(site)
     assert set(fleet.stop()) == {0}
-    return check(load.sent, read_all(site, site.responses))
+    return check(load.sent, read_all(site, site.responses), changelog_of(site))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.e2e.answers import read_all, wait_until_drained
-from tests.e2e.changelog_check import changelog_findings
+from tests.e2e.changelog_check import changelog_findings, changelog_of
 from tests.e2e.checker import check
 from tests.e2e.faulty_worker import CLOCK, NOT_STARTED, RULE
 from tests.e2e.load import Load
+from tests.e2e.mix import Mix
 from tests.e2e.site import Site
 from tests.e2e.workers import Fleet
 from tests.soak.disturber import Disturber
@@ -31,6 +32,7 @@ WRONG_CLOCK: Final = "420/1.5"
 """Seven minutes ahead at the start, and another minute every two minutes."""
 
 TASKS: Final = 10**9
+BUSY: Final = Mix(lived=0.25)
 END_SECONDS: Final = 180
 SPARED: Final = 0
 """The slot whose worker is put to no test but those of its servers; the one with the wrong clock."""
@@ -60,7 +62,7 @@ class Outcome:
 def soak(rig: SoakRig, wanted: Wanted, say: Callable[[str], None]) -> Outcome:
     """Run one soak; whatever goes wrong in it is a finding."""
     site = rig.site
-    with Fleet(site, FORGIVEN) as fleet, Load(site, wanted.seed, TASKS) as load:
+    with Fleet(site, FORGIVEN) as fleet, Load(site, wanted.seed, TASKS, BUSY) as load:
         _staff(fleet, wanted)
         load.per_second = wanted.per_second
         sampler = Sampler(fleet)
@@ -105,7 +107,7 @@ def _settled(rig: SoakRig, fleet: Fleet, load: Load, outcome: Outcome) -> list[s
     until(lambda: site.open_tasks() == 0, lambda: f"{site.open_tasks()} tasks stay open")
     wait_until_drained(site)
     codes = fleet.stop()
-    report = check(load.sent, read_all(site, site.responses))
+    report = check(load.sent, read_all(site, site.responses), changelog_of(site))
     outcome.counts["answers"] = dict(report.counts)
     buried = read_all(site, site.dead_letters)
     return [
