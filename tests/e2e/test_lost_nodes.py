@@ -17,7 +17,6 @@ from tests.servers.fixtures import REQUIRE_REDIS
 from tests.servers.lanes import LaneMissing, skip_or_fail
 from tests.servers.redis_cluster import ask, is_well, offset, running_cluster, wait_for
 from tests.servers.redis_sentinel import MASTER, running_sentinel
-from tests.waiting import until
 
 TASKS: Final = 100_000
 """More than there is time for: the load goes on until the test has seen enough."""
@@ -48,9 +47,7 @@ def test_a_primary_killed_before_its_replica_has_the_last_writes_loses_and_doubl
     fleet = fleets(site)
     fleet.start()
     fleet.start()
-    until(
-        lambda: min(site.members(), default=0) > 0 and len(site.members()) == 2, "both workers to have homes"
-    )
+    fleet.wait_until_shared()
     primary, replica = pair.servers
     with Load(site, seed=51, tasks=TASKS, mix=MIX, window=WINDOW) as load:
         load.run(fleet.tend, stop=_more(load, 300))
@@ -79,9 +76,7 @@ def test_a_node_of_a_cluster_that_loses_everything_twice_loses_and_doubles_nothi
     fleet = fleets(site)
     fleet.start()
     fleet.start()
-    until(
-        lambda: min(site.members(), default=0) > 0 and len(site.members()) == 2, "both workers to have homes"
-    )
+    fleet.wait_until_shared()
     with Load(site, seed=52, tasks=TASKS, mix=MIX, window=WINDOW) as load:
         load.run(fleet.tend, stop=_more(load, 300))
         assert ask(cluster.nodes[0], "DBSIZE") > 0

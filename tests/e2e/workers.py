@@ -170,6 +170,15 @@ class Fleet:
             self.ended.append(code)
             self.slots[slot] = self._for_slot(slot)
 
+    def wait_until_shared(self) -> None:
+        """Return once every worker has homes open."""
+
+        def are_shared() -> bool:
+            told = (worker.events("homes") for worker in self.slots)
+            return all(events and events[-1]["open"] for events in told)
+
+        until(are_shared, "every worker to have homes")
+
     def _for_slot(self, slot: int) -> Worker:
         settings = self.faulty.get(slot)
         return self.one(settings, faulty=settings is not None)
