@@ -33,7 +33,7 @@ help: ## list what there is to run
 
 install: $(STAMP) ## make .venv and install the locked packages and this one into it
 
-demo: $(STAMP) ## two sagas that wait for people, from start to end, on the embedded broker and store
+demo: $(STAMP) ## three sagas that wait for people, from start to end, on the embedded broker and store
 	$(BIN)/runner demo
 
 test: $(STAMP) ## every promise once, on real servers where it matters: under ten minutes on two cores
@@ -72,8 +72,8 @@ limits: $(STAMP) ## a million open tasks, the same restored, 100,000 deadlines i
 lock: ## pin every dependency again, with hashes
 	$(PYTHON) -m venv $(LOCK_VENV)
 	$(LOCK_VENV)/bin/pip install --quiet uv==$(UV_VERSION)
-	$(COMPILE) pyproject.toml --upgrade --extra embedded --extra registry --extra traces --group dev --output-file $(LOCK)
-	$(COMPILE) pyproject.toml --upgrade --extra registry --extra traces --constraints $(LOCK) --output-file $(RUNTIME_LOCK)
+	$(COMPILE) pyproject.toml --upgrade --extra embedded --extra notify --extra registry --extra traces --group dev --output-file $(LOCK)
+	$(COMPILE) pyproject.toml --upgrade --extra notify --extra registry --extra traces --constraints $(LOCK) --output-file $(RUNTIME_LOCK)
 	$(COMPILE) --upgrade --group build --constraints $(LOCK) --output-file $(BUILD_LOCK)
 	$(COMPILE) --upgrade --group fuzz --constraints $(LOCK) --output-file $(FUZZ_LOCK)
 

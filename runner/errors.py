@@ -10,6 +10,7 @@ RunnerError
 │   ├── LogUnavailable     Kafka does not answer, or refused this transaction
 │   │   └── LogRefused         Kafka answers, but does not let us: a person must mend it
 │   ├── SchemasUnavailable the schema registry does not answer
+│   ├── DirectoryUnavailable  the directory of people does not answer (``runner notify``)
 │   └── Superseded         another worker has taken over a home partition of this batch
 └── FatalError       the process exits non-zero and says what to do
     ├── StoreMismatch      the key space belongs to another group, topic or layout
@@ -183,6 +184,12 @@ class SchemasUnavailable(TransientError):
     """The schema registry did not answer, or not with a schema."""
 
     label = "SCHEMAS_UNAVAILABLE"
+
+
+class DirectoryUnavailable(TransientError):
+    """The directory of people did not answer, or not with what can be read."""
+
+    label = "DIRECTORY_UNAVAILABLE"
 
 
 class Superseded(TransientError):

@@ -19,6 +19,7 @@ LoopPart = Literal["poll", "decode", "load", "decide", "apply", "commit", "timer
 """The parts of the loop's time, which add up to the wall: what belongs to none of the others is other."""
 Result = Literal["committed", "aborted"]
 SpanResult = Literal["sent", "dropped"]
+DeliveryResult = Literal["sent", "failed", "retried", "dead_letter"]
 
 PARTS: Final[tuple[LoopPart, ...]] = get_args(LoopPart)
 RESULTS: Final[tuple[Result, ...]] = get_args(Result)
@@ -31,6 +32,7 @@ _LATENESS_SECONDS: Final = (
     *(0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75),
     *(1, 2, 5, 10, 60, 600, 3600),
 )
+_AGE_SECONDS: Final = (1, 10, 60, 600, 3600, 14_400, 43_200, 86_400, 172_800, 604_800, 2_592_000)
 
 
 class Metrics:
@@ -51,7 +53,17 @@ class Metrics:
         self.conflicts: Final = self._counter(
             "conflicts", "Script calls that found a moved revision and were decided again."
         )
-        self.timers_sent: Final = self._counter("timers_sent", "Timeouts the timers sent.")
+        self.timers_sent: Final = self._counter("timers_sent", "Timeouts and hooks the timers sent.")
+        self._notifications = self._counter(
+            "notifications", "What people had to hear, sent to its topic, by what happened.", "event"
+        )
+        self._notifications_left_out = self._counter(
+            "notifications_left_out", "What people had to hear and their topic did not take.", "event"
+        )
+        self.reminders: Final = self._counter("reminders", "Reminders of tasks, missed ones as one.")
+        self._escalations = self._counter(
+            "escalations", "Tasks that went a level up, by the level they reached.", "level"
+        )
         self.records_removed: Final = self._counter(
             "records_removed", "Closed records removed after retention."
         )
@@ -64,6 +76,14 @@ class Metrics:
         )
         self.timer_lateness_seconds: Final = self._histogram(
             "timer_lateness_seconds", "From a deadline to the moment its timeout was sent.", _LATENESS_SECONDS
+        )
+        self.hook_lateness_seconds: Final = self._histogram(
+            "hook_lateness_seconds", "From the moment of hooks to when they were done.", _LATENESS_SECONDS
+        )
+        self.hook_task_age_seconds: Final = self._histogram(
+            "hook_task_age_seconds",
+            "How long tasks had been open when they were reminded of or escalated.",
+            _AGE_SECONDS,
         )
         self.open_homes: Final = self._gauge("open_homes", "Home partitions assigned to this worker.")
         self.paused_partitions: Final = self._gauge(
@@ -96,6 +116,18 @@ class Metrics:
         for code, count in counts.items():
             self._dead_letters.labels(code).inc(count)
 
+    def count_notifications(self, sent: Mapping[str, int], left_out: Mapping[str, int]) -> None:
+        """Add the notifications of a batch by what happened, one of the names of the history."""
+        for event, count in sent.items():
+            self._notifications.labels(event).inc(count)
+        for event, count in left_out.items():
+            self._notifications_left_out.labels(event).inc(count)
+
+    def count_escalations(self, by_level: Mapping[int, int]) -> None:
+        """Add the escalations of a batch by level, of which a task has as many as hooks at most."""
+        for level, count in by_level.items():
+            self._escalations.labels(str(level)).inc(count)
+
     def count_input(self, name: str, result: str, messages: int) -> None:
         """Add messages of an input topic that became events, were left alone or are dead letters."""
         self._input_messages.labels(name, result).inc(messages)
@@ -124,6 +156,40 @@ class Metrics:
 
     def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, documentation, namespace=_NAMESPACE, registry=self.registry, buckets=buckets)
+
+
+class NotifyMetrics:
+    """Every metric of a process of ``runner notify``, in a registry of its own. For several threads."""
+
+    def __init__(self) -> None:
+        self.registry: Final = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self.registry)
+        self._messages = self._counter(
+            "notify_messages", "Messages that were read, by what they came to.", "result"
+        )
+        self._deliveries = self._counter(
+            "notify_deliveries",
+            "Attempts to send to one recipient, by kind of channel, and dead letters.",
+            "channel",
+            "result",
+        )
+        self.waiting: Final = self._gauge("notify_waiting", "Messages that were read and are not finished.")
+        self.channels_down: Final = self._gauge("notify_channels_down", "Channels that fail now.")
+        self.partitions: Final = self._gauge("notify_partitions", "Partitions of this process.")
+
+    def count_message(self, result: str) -> None:
+        """Add a message that was routed, unrouted, refused, or left out for a recipient as repeated."""
+        self._messages.labels(result).inc()
+
+    def count_delivery(self, kind: str, result: DeliveryResult) -> None:
+        """Add an attempt that sent or failed and is tried again, or a dead letter."""
+        self._deliveries.labels(kind, result).inc()
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, namespace=_NAMESPACE, registry=self.registry)
+
+    def _gauge(self, name: str, documentation: str) -> Gauge:
+        return Gauge(name, documentation, namespace=_NAMESPACE, registry=self.registry)
 
 
 class LoopClock:

@@ -124,7 +124,7 @@ def required_roles(value: Any) -> tuple[str, ...]:
     if value is None or value in ("", []):
         return ()
     names = names_in(value)
-    if not all(isinstance(name, str) and is_well_formed(name) for name in names):
+    if not all(isinstance(name, str) and (name.isascii() or is_well_formed(name)) for name in names):
         raise EventError(NOT_CONVERTIBLE, "taskRoles must be a comma list or an array of texts")
     if not names:
         raise _names_nobody("taskRoles")

@@ -52,28 +52,44 @@ def unchanged(record: Record, now_ms: int) -> tuple[Done, None]:
     return Done(now_ms, result={"task": task_result(record)}), None
 
 
+class Changes:
+    """What one event changes of a task: one revision, however many entries of the history it makes."""
+
+    def __init__(self, record: Record, incoming: Incoming, now_ms: int) -> None:
+        self.record = record
+        """The record after the changes so far; no part is read for them."""
+        self.written: dict[str, bytes | None] = {}
+        """The parts that were written, by name; None: removed."""
+        self._source = str(incoming.source)
+        self._revision = record.revision + 1
+        self._now_ms = now_ms
+
+    def add(self, change: VerbChange, identities: tuple[str, ...] | None = None) -> None:
+        """Make a change. ``identities``: what the task remembers from now on; None: as before."""
+        record, revision, source = self.record, self._revision, self._source
+        life = Life(revision, opened_at(record), source) if record.life is None else record.life
+        number = 1 + life.history
+        kept = life.identities if identities is None else identities
+        life = msgspec.structs.replace(
+            life, revision=revision, source=source, history=number, identities=kept, **change.fields
+        )
+        moved = () if change.moved is None else map(shown, change.moved)
+        data = UNSET if change.data is None else msgspec.Raw(encode(change.data))
+        entry = HistoryEntry(revision, self._now_ms, change.event, source, change.actor, data, *moved)
+        written: dict[str, bytes | None] = {LIFE: encode_part(life)}
+        written |= {name: encode_part(part) for name, part in change.parts.items()}
+        written[history_part(number)] = encode_part(entry)
+        if number > FIRST_KEPT + LAST_KEPT:
+            written[history_part(number - LAST_KEPT)] = None
+        parts = {**record.parts, **written}
+        own = {name: part for name, part in parts.items() if name != LIFE and part is not None}
+        self.record = msgspec.structs.replace(record, revision=revision, life=life, parts=own)
+        self.written |= written
+
+
 def changed(record: Record, change: VerbChange, incoming: Incoming, now_ms: int) -> tuple[Done, Record]:
-    """Return SUCCESS with the task, and the record after the change; no part is read for it."""
-    before, revision, source = record.life, record.revision + 1, str(incoming.source)
-    number = 1 + (0 if before is None else before.history)
-    life = Life(revision, opened_at(record), source) if before is None else before
-    life = msgspec.structs.replace(
-        life,
-        revision=revision,
-        source=source,
-        history=number,
-        identities=after_verb(record, incoming.event.identity(), change.saved_by),
-        **change.fields,
-    )
-    moved = () if change.moved is None else map(shown, change.moved)
-    data = UNSET if change.data is None else msgspec.Raw(encode(change.data))
-    entry = HistoryEntry(revision, now_ms, change.event, source, change.actor, data, *moved)
-    written: dict[str, bytes | None] = {LIFE: encode_part(life)}
-    written |= {name: encode_part(part) for name, part in change.parts.items()}
-    written[history_part(number)] = encode_part(entry)
-    if number > FIRST_KEPT + LAST_KEPT:
-        written[history_part(number - LAST_KEPT)] = None
-    parts = {**record.parts, **written}
-    own = {name: part for name, part in parts.items() if name != LIFE and part is not None}
-    after = msgspec.structs.replace(record, revision=revision, life=life, parts=own)
+    """Return SUCCESS with the task, and the record after the change that a verb makes."""
+    changes = Changes(record, incoming, now_ms)
+    changes.add(change, after_verb(record, incoming.event.identity(), change.saved_by))
+    after, written = changes.record, changes.written
     return Done(now_ms, result={"task": task_result(after), **change.result}, written=written), after

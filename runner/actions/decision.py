@@ -23,6 +23,15 @@ FAIL: Final = "FAIL"
 TIMEOUT: Final = "TIMEOUT"
 
 
+class Notification(msgspec.Struct, frozen=True, array_like=True):
+    """A change that people have to hear of."""
+
+    event: str
+    """Name of the change, as in the history: created, assigned, reminded …"""
+    data: dict[str, Any]
+    """``task``, ``actor``, ``recipients`` (user and roles) and, of a reminder, ``count``."""
+
+
 class Done(msgspec.Struct, frozen=True, tag="done", array_like=True):
     """The event has its effect, now or by an earlier repeat of it, or needs none."""
 
@@ -41,6 +50,8 @@ class Done(msgspec.Struct, frozen=True, tag="done", array_like=True):
     """Draft and answers as one, as JSON, where there was a draft; None: the value at enrichPath."""
     whole: bytes | None = None
     """What ``result.task`` has besides, as a JSON object: the data of senders keeps its digits so."""
+    told: tuple[Notification, ...] = ()
+    """What people have to hear of it."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused", array_like=True):

@@ -25,7 +25,7 @@ def close(
     status: Status,
     now_ms: int,
     policy: Policy,
-    answers: TaskAnswers = NO_ANSWERS,
+    answers: TaskAnswers | None = None,
 ) -> tuple[Done, Record]:
     """Return the outcome and the record closed by the event of a plan.
 
@@ -34,11 +34,12 @@ def close(
     domain = policy.domains[record.key.domain]
     if plan.incoming.is_timer:
         return Done(now_ms, None, status), ended(record, status, ending_of(plan.incoming, now_ms, domain))
-    if record.is_plain:
+    if answers is None and record.is_plain:
         is_known = _was_asked(record, status, domain)
         by = read_caller(plan.incoming.event, policy, domain).user if is_known else None
         ending = ending_of(plan.incoming, now_ms, domain, by)
         return Done(now_ms, SUCCESS, status, has_output=True), ended(record, status, ending)
+    answers = answers or NO_ANSWERS
     ownership, by = record.ownership, read_caller(plan.incoming.event, policy, domain).user
     is_for_another = status is Status.PROCEEDED and ownership.is_firm and by != ownership.owner
     ending = msgspec.structs.replace(

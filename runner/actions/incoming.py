@@ -26,6 +26,8 @@ TIMER: Final = "runner-timer"
 PERIOD: Final = "runner-period"
 TRACE_HEADERS: Final = ("traceparent", "tracestate")
 TIMEOUT_TASK: Final = "TimeoutTask"
+HOOK_TASK: Final = "HookTask"
+"""The runner's own event for hooks that are due; nobody else may send it."""
 
 FORWARDING_HEADERS: Final = 4
 """Number of headers that the runner may add when it sends an event on: origin, time, hops, period."""
@@ -33,6 +35,7 @@ FORWARDING_HEADERS: Final = 4
 FORWARDING_HEADERS_BYTES: Final = 65_536
 """Bytes of those headers at most, names and values: the period has a task id, which may be escaped."""
 
+_OF_TIMERS: Final = (TIMEOUT_TASK, HOOK_TASK)
 _MAX_HOPS_DIGITS: Final = 9
 _MAX_TIME_DIGITS: Final = 15
 
@@ -90,8 +93,8 @@ class Incoming(msgspec.Struct, frozen=True):
 
     @property
     def is_timer(self) -> bool:
-        """Whether this is a TimeoutTask of the runner's own timer; the header counts on no other action."""
-        if not self.headers or self.event.sent_meta.get("action") != TIMEOUT_TASK:
+        """Whether this is an event of the runner's own timers; the header counts on no other action."""
+        if not self.headers or self.event.sent_meta.get("action") not in _OF_TIMERS:
             return False
         return any(name == TIMER for name, _ in self.headers)
 

@@ -25,6 +25,7 @@ from runner.errors import (
     PARAMETER_MISSING,
     EventError,
 )
+from runner.tasks.hooks import of_next_owner
 from runner.tasks.parts import TaskOwnership
 from runner.tasks.record import Record
 
@@ -82,17 +83,26 @@ def _owned(
     record: Record, plan: TaskPlan, now_ms: int, actor: str | None, after: TaskOwnership
 ) -> tuple[Outcome, Record]:
     """Return the change to another ownership, with the entry of the history that tells it."""
-    before, life = record.ownership, record.life
     event = "released" if after.owner is None else "assigned"
+    change = VerbChange(event, actor, None, owned(record, after, now_ms), moved=(record.ownership, after))
+    return changed(record, change, plan.incoming, now_ms)
+
+
+def owned(record: Record, after: TaskOwnership, now_ms: int) -> dict[str, Any]:
+    """Return the fields of ``Life`` that change with whose a task is."""
+    before, life = record.ownership, record.life
     last = before.owner if life is None or life.last_owner is None else life.last_owner
     is_other = after.owner is not None and after.owner != last
-    fields = {
+    fields: dict[str, Any] = {
         "ownership": after,
         "epoch": (0 if life is None else life.epoch) + is_other,
         "last_owner": after.owner or last,
     }
-    change = VerbChange(event, actor, None, fields, moved=(before, after))
-    return changed(record, change, plan.incoming, now_ms)
+    if after.owner != before.owner:
+        fields["number"] = 1 + (0 if life is None else life.number)
+        fields["owner_since"] = None if after.owner is None else now_ms
+        fields["hooks"] = () if life is None else of_next_owner(record, life.hooks)
+    return fields
 
 
 def guard_claim(record: Record, plan: TaskPlan, policy: Policy) -> None:

@@ -17,7 +17,7 @@ from runner.actions.decision import Outcome
 from runner.actions.incoming import Incoming
 from runner.actions.inputs import TaskInput, task_key
 from runner.actions.policy import Policy
-from runner.actions.timer_token import TimerToken
+from runner.actions.timer_token import HookToken, TimerToken
 from runner.errors import EventError
 from runner.tasks.keys import TaskKey
 from runner.tasks.parts import Status
@@ -87,8 +87,12 @@ class Verb:
     """Raises EventError 10131 where the task is firmly another's."""
     asks: Callable[[TaskPlan, Record | None], tuple[Reading, ...]] = asks_nothing
     """What the verb decides from besides, given its plan and the record."""
+    asks_unread: bool = False
+    """Whether it asks the same whatever record there is: that is read together with the record."""
     key_of: Callable[[Incoming, TaskInput, Policy], TaskKey] = task_key
     """The key of the record that the verb is about."""
+    is_of_task: bool = True
+    """Whether the record is that of a task: a reply names its task then."""
     is_of_person: bool = True
     """A verb of a person: its values may be bare fields of the input.
 
@@ -105,8 +109,13 @@ class TaskPlan(msgspec.Struct, frozen=True):
     verb: Verb
     others: Mapping[TaskKey, Record | None] = NO_RECORDS
     """Other records that the verb has asked for; None: there is none."""
-    timer: TimerToken | None = None
+    timer: TimerToken | HookToken | None = None
     """Token of a timer of the runner; None for other events, and for a timer without a token."""
+
+    @property
+    def task_key(self) -> TaskKey | None:
+        """The key of the task that a reply names; None where the record is none of a task."""
+        return self.key if self.verb.is_of_task else None
 
 
 def asked_by(plan: TaskPlan, record: Record | None) -> tuple[Reading, ...]:

@@ -34,6 +34,8 @@ class DomainPolicy:
     """Roles of which one is needed to start a task; none: anyone may."""
     timeout_roles: frozenset[str] = frozenset()
     """Roles of which one is needed to time a task out; none: anyone may. Timers need none."""
+    notify: frozenset[str] = frozenset()
+    """Events of the history that people have to hear of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class Policy:
     period_chunk: int = 1000
     """Number of TimeoutTask events that one chunk of a TimeoutBetween sends at most."""
     limits: EventLimits = USUAL
+    hook_ms: int = 60_000
+    """Least distance of two reminders, ms."""
+    notifications: str | None = None
+    """Topic of what people have to hear; None: nothing is sent."""
 
     def within(self, limits: EventLimits) -> Policy:
         return replace(self, limits=limits)

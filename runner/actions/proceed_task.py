@@ -19,6 +19,5 @@ def proceed_task(
     A task past its deadline that is not yet timed out may still proceed: the order of the log decides. Raises
     EventError 10134 where the definition of the task refuses the answers.
     """
-    if record.is_plain:
-        return close(record, plan, Status.PROCEEDED, now_ms, policy)
-    return close(record, plan, Status.PROCEEDED, now_ms, policy, answers_of(record, plan))
+    answers = None if record.is_plain else answers_of(record, plan)
+    return close(record, plan, Status.PROCEEDED, now_ms, policy, answers)

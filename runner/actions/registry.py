@@ -28,7 +28,8 @@ from runner.actions.definitions import (
 )
 from runner.actions.drafts import guard_draft, save_task
 from runner.actions.get_task import asks_for_all, get_task
-from runner.actions.incoming import MAX_HOPS, TIMEOUT_TASK, Incoming
+from runner.actions.hooks import hooks_by_timer
+from runner.actions.incoming import HOOK_TASK, MAX_HOPS, TIMEOUT_TASK, Incoming
 from runner.actions.inputs import (
     TaskInput,
     check_version,
@@ -39,6 +40,7 @@ from runner.actions.inputs import (
     stream_of,
     task_key_or_new,
 )
+from runner.actions.notifications import with_told
 from runner.actions.ownership import (
     assign_task,
     claim_task,
@@ -77,6 +79,7 @@ VERBS: Final[dict[str, Verb]] = {
         Who.STARTER,
         "start",
         asks=asks_for_definition,
+        asks_unread=True,
         **_OF_SAGAS,
     ),
     "ProceedTask": Verb(
@@ -114,12 +117,16 @@ VERBS: Final[dict[str, Verb]] = {
         doing="define",
         asks=asks_for_newest,
         key_of=definition_of,
+        is_of_task=False,
     ),
 }
 """The table of transitions: from which states a verb may come, and who may send it."""
 
-_TIMER_VERB: Final = Verb(timeout_by_timer, frozenset(Status), Status.TIMED_OUT)
-"""The TimeoutTask of the runner itself: it is compared with the record instead of being checked."""
+_TIMER_VERBS: Final = {
+    TIMEOUT_TASK: Verb(timeout_by_timer, frozenset(Status), Status.TIMED_OUT),
+    HOOK_TASK: Verb(hooks_by_timer, frozenset(Status)),
+}
+"""The events of the runner itself: they are compared with the record instead of being checked."""
 
 TIMEOUT_BETWEEN: Final = "TimeoutBetween"
 PERIOD_ACTIONS: Final = frozenset({TIMEOUT_BETWEEN, TIMEOUT_COMMAND})
@@ -151,7 +158,8 @@ def _plan_of(incoming: Incoming, policy: Policy) -> Plan:
         raise event.trouble
     if incoming.is_timer:
         task_input = TaskInput(event.payload, event.payload, is_payload=True)
-        return TaskPlan(incoming, timer_key(event, policy), task_input, _TIMER_VERB, timer=token_in(incoming))
+        of_timer = _TIMER_VERBS[event.sent_meta["action"]]
+        return TaskPlan(incoming, timer_key(event, policy), task_input, of_timer, timer=token_in(incoming))
     verb = VERBS.get(event.action)
     if verb is None and event.action not in PERIOD_ACTIONS:
         problem = (
@@ -178,18 +186,22 @@ def decide(
     ``now_ms`` is the time of Redis, epoch ms. Raises EventError only where not even a FAIL can be
     delivered; the event is dead-lettered then.
     """
-    incoming = task_plan.incoming
+    incoming, key = task_plan.incoming, task_plan.task_key
     try:
         outcome, changed = _outcome(task_plan, record, now_ms, policy)
-        messages = renderer.messages(outcome, incoming, task_plan.key, changed or record)
-        if changed is not None and _changes_end(outcome, incoming):
+        if policy.notifications is not None and changed is not None:
+            outcome = with_told(outcome, changed, policy)
+        messages = renderer.messages(outcome, incoming, key, changed or record)
+        # A plain task can always end as it was accepted.
+        may_grow = changed is not None and (changed.parts or "decisionElement" in incoming.event.parameters)
+        if changed is not None and may_grow and _changes_end(outcome, incoming):
             renderer.require_end_fits(changed, now_ms, draft_of(changed))
     except EventError as error:
-        return refuse(incoming, error, task_plan.key, now_ms, renderer)
+        return refuse(incoming, error, key, now_ms, renderer)
     except (ArithmeticError, UnicodeError, RecursionError) as error:
         # One event must not stop its home for ever.
         told = EventError(NOT_CONVERTIBLE, f"a value of the event cannot be handled: {error}"[:300])
-        return refuse(incoming, told, task_plan.key, now_ms, renderer)
+        return refuse(incoming, told, key, now_ms, renderer)
     return Decision(outcome, messages, changed, renderer.status(outcome))
 
 
@@ -207,7 +219,7 @@ def replay(task_plan: TaskPlan, record: Record | None, kept: Outcome, renderer: 
 
     Raises EventError where the messages can no longer be delivered (a topic was deleted since).
     """
-    messages = renderer.messages(kept, task_plan.incoming, task_plan.key, record)
+    messages = renderer.messages(kept, task_plan.incoming, task_plan.task_key, record)
     return Decision(kept, messages, None, renderer.status(kept))
 
 
@@ -250,9 +262,9 @@ def _outcome(
 ) -> tuple[Outcome, Record | None]:
     """Return outcome and changed record; only the home decides (docs/protocol.md, "Task ids and homes")."""
     incoming, verb = task_plan.incoming, task_plan.verb
-    home = _home(task_plan, record, policy)
+    home = _first_home(task_plan, policy) if record is None else record.state.home
     if home == incoming.source.partition:
-        if verb is _TIMER_VERB:
+        if incoming.is_timer:
             return verb.act(record, task_plan, now_ms, policy)
         repeated = answer_to_repeat(record, incoming, now_ms)
         if repeated is not None:
@@ -268,13 +280,11 @@ def _outcome(
     return Forwarded(home), None
 
 
-def _home(task_plan: TaskPlan, record: Record | None, policy: Policy) -> int:
-    """Return the home of a record; of a new task where it is started, of a new definition as its name says.
+def _first_home(task_plan: TaskPlan, policy: Policy) -> int:
+    """Return the home of what is not there yet: a task where it starts, a definition as its name says.
 
     A definition that was sent on is made where it has come: another worker may know of more partitions.
     """
-    if record is not None:
-        return record.state.home
     if task_plan.verb.act is define_task and task_plan.incoming.hops == 0:
         return first_home(task_plan.key, policy.partitions)
     return task_plan.incoming.source.partition

@@ -6,6 +6,7 @@ again. Sizes are checked here, before any record is stored: EventError 13020.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
@@ -26,14 +27,15 @@ from runner.actions.decision import (
 from runner.actions.incoming import HOPS, ORIGIN, TIME, Headers, Incoming, size_of
 from runner.actions.inputs import enrichment_of, input_of, stream_of
 from runner.actions.policy import Policy, TopicCatalog
+from runner.envelope.cloud_events import source_of, time_of
 from runner.envelope.codec import Sections
 from runner.envelope.event import Event
 from runner.envelope.paths import write_output
 from runner.envelope.patterns import Scope, search
-from runner.envelope.plain import decode, split
+from runner.envelope.plain import decode, encode, split
 from runner.errors import TASK_CANCELLED, TASK_NOT_FOUND, UNDELIVERABLE, EventError
 from runner.limits import USUAL
-from runner.tasks.keys import TaskKey, is_definition
+from runner.tasks.keys import TaskKey
 from runner.tasks.parts import Status
 from runner.tasks.record import Record
 
@@ -50,6 +52,12 @@ _WRITTEN_BYTES: Final = 8
 
 _DECIDED_BYTES: Final = 2048
 """Reserved for who ends a task that has a draft, and for its outcome."""
+
+CLOUD_EVENT: Final = (("content-type", b"application/cloudevents+json"),)
+"""The header of every notification."""
+
+EVENT_TYPE: Final = "saga.task."
+"""What the type of a notification begins with; the name of the change follows."""
 
 _RESPONSE_TOO_LARGE: Final = "the response has {size} bytes; topic {stream!r} takes {limit}"
 _FORWARD_TOO_LARGE: Final = "passed on, the event has {size} bytes; {stream!r} takes {limit}"
@@ -90,7 +98,8 @@ class Renderer:
         """
         match outcome:
             case Done():
-                return self._done(outcome, incoming, key, record)
+                messages = self._done(outcome, incoming, key, record)
+                return (*messages, *self._notifications(outcome, incoming, key)) if outcome.told else messages
             case Refused():
                 return (self._refusal(outcome, incoming, key),)
             case Forwarded(home=home):
@@ -121,7 +130,7 @@ class Renderer:
     ) -> tuple[OutgoingMessage, ...]:
         """Return the resumed event where the task ended, and the reply where somebody waits for one."""
         if outcome.resumed is None and not outcome.has_output:
-            return (self._plain_reply(outcome, incoming, key),)
+            return () if outcome.reply is None else (self._plain_reply(outcome, incoming, key),)
         if record is None:
             raise EventError(TASK_NOT_FOUND, "the record that this answer was made from is gone")
         started = record.starting_event()
@@ -131,6 +140,33 @@ class Renderer:
         if not outcome.has_output:
             return (*resumed, self._plain_reply(outcome, incoming, key))
         return (*resumed, self._output_reply(outcome, incoming, record, started))
+
+    def _notifications(
+        self, outcome: Done, incoming: Incoming, key: TaskKey | None
+    ) -> Iterator[OutgoingMessage]:
+        """Yield what people have to hear, as CloudEvents 1.0; what the topic does not take is left out.
+
+        A notification must neither refuse a change nor hold it up.
+        """
+        stream = self._policy.notifications
+        limit = None if stream is None else self._topics.limit_bytes(stream)
+        if stream is None or key is None or limit is None:
+            return
+        source, time = source_of(key.domain), time_of(outcome.now_ms)
+        for number, told in enumerate(outcome.told):
+            event = {
+                "specversion": "1.0",
+                "id": f"{incoming.source}-{number}",
+                "source": source,
+                "type": f"{EVENT_TYPE}{told.event}",
+                "subject": key.id,
+                "time": time,
+                "datacontenttype": "application/json",
+                "data": told.data,
+            }
+            message = OutgoingMessage(stream, key.id.encode(), encode(event), CLOUD_EVENT)
+            if _fits(message, limit):
+                yield message
 
     def _plain_reply(self, outcome: Done, incoming: Incoming, key: TaskKey | None) -> OutgoingMessage:
         """Return the reply that leaves the payload as it is."""
@@ -282,6 +318,14 @@ class Renderer:
         return TIMEOUT if status is Status.TIMED_OUT else status.value
 
 
+def _fits(message: OutgoingMessage, limit_bytes: int) -> bool:
+    try:
+        require_fits(message, limit_bytes, _RESPONSE_TOO_LARGE)
+    except EventError:
+        return False
+    return True
+
+
 def require_fits(
     message: OutgoingMessage,
     limit_bytes: int | None,
@@ -316,7 +360,7 @@ def _result(status: str, now_ms: int) -> dict[str, Any]:
 
 def _headers(kind: str, status: str, key: TaskKey | None, trace: Headers) -> Headers:
     common = _common_headers(kind, status)
-    if key is None or is_definition(key):
+    if key is None:
         return common + trace
     return (*common, ("task-id", key.id.encode()), ("task-domain", key.domain.encode()), *trace)
 

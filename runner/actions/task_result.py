@@ -20,7 +20,7 @@ def task_result(record: Record) -> dict[str, Any]:
     return {
         "partition": state.home,
         "version": f"{record.revision};{state.source}",
-        "status": _status(record),
+        "status": status_of(record),
         "owner": ownership.owner,
         "user": ownership.user,
         "roles": ownership.roles,
@@ -34,7 +34,7 @@ def task_result(record: Record) -> dict[str, Any]:
         "followUpOn": record.details.follow_up_on,
         "priority": record.details.priority,
         "comments": 0 if life is None else life.comments - life.deleted_comments,
-        "level": 0,
+        "level": 0 if life is None else life.level,
     }
 
 
@@ -51,7 +51,8 @@ def result_of(record: Record) -> dict[str, Any]:
     return {"task": task_result(record)}
 
 
-def _status(record: Record) -> str:
+def status_of(record: Record) -> str:
+    """Return the status of a task as people see it."""
     if record.state.status is Status.OPEN:
         return "UNASSIGNED" if record.ownership.owner is None else "ASSIGNED"
     return "DONE" if record.state.status is Status.PROCEEDED else record.state.status.value

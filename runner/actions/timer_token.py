@@ -1,7 +1,7 @@
-"""Timer events: the TimeoutTask that the runner sends to the home of a task at its deadline.
+"""Timer events: what the runner sends to the home of a task at its deadline, or when hooks are due.
 
 A timer changes no record; it sends this event, and the log decides (design, rule 1). The token in the
-header names one generation, so that a late, duplicate or stale timer event has no effect.
+header names one generation and how it stands, so that a late, duplicate or stale timer event has no effect.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.actions.decision import OutgoingMessage
-from runner.actions.incoming import TIMEOUT_TASK, TIMER, Incoming
+from runner.actions.incoming import HOOK_TASK, TIMEOUT_TASK, TIMER, Incoming
 from runner.actions.policy import Policy, TopicCatalog
 from runner.envelope.event import Event, as_text
 from runner.errors import DOMAIN_UNKNOWN, TASK_NOT_FOUND, EventError
@@ -20,6 +20,7 @@ from runner.tasks.keys import TaskKey
 from runner.tasks.record import Record
 from runner.tasks.source import Source, parse_source
 
+_HOOK_TOKEN: Final = re.compile(r"(?P<source>[^;]+);(?P<number>[0-9]{1,19})")
 _TOKEN: Final = re.compile(r"(?P<source>[^;]+);(?P<deadline>-?[0-9]{1,19});(?P<epoch>[0-9]{1,19})")
 
 
@@ -46,6 +47,27 @@ class TimerToken:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class HookToken:
+    """Token of the event for hooks that are due: a generation, and the number that its task had."""
+
+    started_by: Source
+    number: int
+
+    def __str__(self) -> str:
+        """``source;number``, as written in the header ``runner-timer``."""
+        return f"{self.started_by};{self.number}"
+
+    def matches(self, record: Record | None) -> bool:
+        """Whether the record is the open generation of this token, with the same number."""
+        return (
+            record is not None
+            and record.is_open
+            and record.state.source == str(self.started_by)
+            and (0 if record.life is None else record.life.number) == self.number
+        )
+
+
 def token_of(task: DueTask) -> TimerToken:
     """Return the token of an entry of the deadline index."""
     return TimerToken(task.started_by, task.deadline_ms, task.epoch)
@@ -62,19 +84,29 @@ def parse_token(text: str) -> TimerToken | None:
         return None
 
 
-def token_in(incoming: Incoming) -> TimerToken | None:
+def token_in(incoming: Incoming) -> TimerToken | HookToken | None:
     """Return the token of a timer event; None where its header is no token."""
-    return parse_token(incoming.header(TIMER) or "")
+    text = incoming.header(TIMER) or ""
+    if incoming.event.sent_meta.get("action") != HOOK_TASK:
+        return parse_token(text)
+    match = _HOOK_TOKEN.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        return HookToken(parse_source(match["source"]), int(match["number"]))
+    except EventError:
+        return None
 
 
 def timer_message(
-    key: TaskKey, home: int, token: TimerToken, policy: Policy, topics: TopicCatalog
+    key: TaskKey, home: int, token: TimerToken | HookToken, policy: Policy, topics: TopicCatalog
 ) -> OutgoingMessage:
-    """Return the TimeoutTask event for the home partition of a task."""
+    """Return the event for the home partition of a task: TimeoutTask, or HookTask for hooks that are due."""
     name = f"timer:{key.domain}:{key.id}"
+    action = TIMEOUT_TASK if isinstance(token, TimerToken) else HOOK_TASK
     envelope = {
         "requestMeta": {"id": name},
-        "eventMeta": {"handler": policy.handler, "action": TIMEOUT_TASK, "domain": key.domain},
+        "eventMeta": {"handler": policy.handler, "action": action, "domain": key.domain},
         "payload": {"taskId": key.id},
     }
     value = topics.encode(policy.requests, envelope)

@@ -37,6 +37,7 @@ def update_task(record: Record, plan: TaskPlan, now_ms: int, policy: Policy) -> 
     fields: dict[str, Any] = {}
     if "timeout" in named or "timeoutOn" in named:
         fields["deadline_ms"] = deadline_ms(named.get("timeoutOn"), named.get("timeout"), now_ms)
+        fields["number"] = 1 + (0 if record.life is None else record.life.number)
     details = record.details
     if "dueOn" in named:
         details = msgspec.structs.replace(details, due_on=moment_of(named["dueOn"], "dueOn"))

@@ -74,8 +74,11 @@ read_stamp: Final = msgspec.json.Decoder(PartStamp).decode
 _NO_START: Final = TaskStart(event=msgspec.Raw(b"null"))
 
 
-_PART: Final = re.compile(rb"((?:[^%:]|%25|%3A)*)%([a-z][!-9;-~]*):")
-"""Domain and part in the key of a part: an escaped domain has no ``%`` before a small letter."""
+DOMAIN_IN_KEY: Final = "(?:[^%:]|%25|%3A)*"
+"""A domain in a key: it has neither a colon, nor a ``%`` before a small letter."""
+
+_PART: Final = re.compile(f"({DOMAIN_IN_KEY})%([a-z][!-9;-~]*):".encode())
+"""Domain and part in the key of a part."""
 
 
 def changelog_key(key: TaskKey, part: str = "") -> bytes:

@@ -31,6 +31,9 @@ from runner.tasks.keys import TaskKey
 from runner.tasks.record import Record, record_after
 from runner.tasks.source import Source, parse_source
 
+_LISTING: Final = tuple(kind for kind in IndexKind if kind is not IndexKind.HOOKS)
+"""In one of these every record has one entry."""
+
 _CHUNK: Final = 100
 """Records read at a time: each may have a megabyte."""
 
@@ -162,7 +165,7 @@ class Filler:
         """Yield the tasks of a shard by their index entries: each record has one."""
         for domain in self._extent.domains:
             for home in self._extent.bases:
-                for kind in IndexKind:
+                for kind in _LISTING:
                     index = Index(kind, domain, shard, home)
                     cursor = IndexCursor()
                     while page := self._store.entries({index: cursor}, None, _CHUNK)[index]:

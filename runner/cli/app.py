@@ -48,6 +48,7 @@ PROCEEDED or TIMEOUT, and the saga branches on that.
   runner dev                        broker, Redis and a worker to play with
   runner topics create              the topics, on your Kafka
   runner worker -c runner.yaml      one worker; start as many as you like
+  runner notify -c runner.yaml      mail and chat for people with tasks
 
 [bold]Configuration[/bold]
 
@@ -67,6 +68,7 @@ PROCEEDED or TIMEOUT, and the saga branches on that.
 
 _COMMANDS: Final = {
     "worker": "worker_command:worker",
+    "notify": "notify_command:notify",
     "dev": "dev_command:dev",
     "demo": "demo.demo_command:demo",
     "restore": "restore.restore_command:restore",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from runner.cli.notify_command import INSTALL
 from runner.cli.options import AsJson, ConfigFile, config_file, read_config
 from runner.cli.screen import note, print_json, say, stdout
 from runner.cli.wiring.events import check_event_settings
@@ -37,6 +38,7 @@ def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
         check_tls_files(settings)
         with ExitStack() as stack:
             open_traces(settings, Metrics(), stack)
+        _check_notify(settings)
     except ConfigError as error:
         if not as_json:
             raise
@@ -46,6 +48,18 @@ def check(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
         print_json(settings.describe())
     else:
         _print_yaml(settings, config)
+
+
+def _check_notify(config: Config) -> None:
+    """Try the settings of ``runner notify`` where it is configured and installed."""
+    if not config.notify.routes:
+        return
+    try:
+        from runner.cli.wiring.notify import prepare  # noqa: PLC0415 - only where it is used
+    except ImportError as error:
+        note(f"note: notify was not checked: {error}; {INSTALL}")
+        return
+    prepare(config)
 
 
 def _described(problem: Problem) -> dict[str, str]:

@@ -42,10 +42,19 @@ class ResponsesTable:
             response.key,
             response.kind,
             status_text(response.status, str(error.get("code", ""))),
-            response.task_id,
+            " ".join(filter(None, (response.task_id, _state(response)))),
         )
         if error.get("message"):
             say(self._console, _INDENT + plain(str(error["message"])))
+
+
+def _state(response: TopicMessage) -> str:
+    """Return what a reply to a verb says of the task: its status, and its level of escalation."""
+    task = response.section("result").get("task")
+    if not isinstance(task, Mapping) or not isinstance(task.get("status"), str):
+        return ""
+    level = f", level {task['level']}" if task.get("level") else ""
+    return f"({task['status']}{level})"
 
 
 def show_violations(console: Console, violations: Any) -> None:

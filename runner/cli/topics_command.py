@@ -41,7 +41,7 @@ def create(
     """Create the topics for requests, responses and dead letters.
 
     And those that the configuration names besides: responses.streams, the
-    topics of inputs, topics.tasks. Topics that exist are left as they are.
+    topics of inputs, topics.tasks, topics.notifications. Topics that exist are left as they are.
     The partitions of requests are the homes of the tasks: there may be more
     later, never fewer. Dead letters get a max.message.bytes that takes
     whatever requests takes. With --json each topic is one line: topic,
@@ -55,7 +55,7 @@ def create(
     settings = read_config(config)
     admin = connect_admin(settings)
     cluster = admin.metadata()
-    wanted = _wanted(settings)
+    wanted = wanted_topics(settings)
     missing = [name for name in wanted if name not in cluster.topics]
     is_mock = str(cluster.cluster_id).startswith(_MOCK)
     if missing and is_mock:
@@ -80,7 +80,7 @@ def create(
         _warn_of_small_dead_letters(admin, settings)
 
 
-def _wanted(config: Config) -> dict[str, dict[str, str]]:
+def wanted_topics(config: Config) -> dict[str, dict[str, str]]:
     """Return the topics in the order in which they are made, with their settings."""
     topics = config.topics
     wanted: dict[str, dict[str, str]] = {
@@ -90,7 +90,10 @@ def _wanted(config: Config) -> dict[str, dict[str, str]]:
     }
     wanted |= {name: {} for name in (*config.responses.streams, *config.input_topics().values())}
     changelog = {} if topics.tasks is None else {topics.tasks: {"cleanup.policy": "compact"}}
-    return wanted | changelog
+    notifications: dict[str, dict[str, str]] = (
+        {} if topics.notifications is None else {topics.notifications: {}}
+    )
+    return wanted | changelog | notifications
 
 
 def _create(admin: BrokerConnection[AdminClient], topic: NewTopic) -> bool:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Final
-
-import typer
-
-from runner import log
 from runner.cli.options import ConfigFile, read_config
+from runner.cli.service import run_service
 from runner.cli.wiring.worker import run_worker
-from runner.errors import FatalError, RunnerError
-
-_log: Final = log.get("runner")
 
 
 def worker(config: ConfigFile = None) -> None:
@@ -28,20 +20,4 @@ def worker(config: ConfigFile = None) -> None:
       RUNNER_KAFKA__BROKERS=kafka-1:9092 runner worker --config config/runner.yaml
     """
     settings = read_config(config)
-    log.configure(settings.log.format, settings.log.level)
-    is_for_programs = settings.log.format == "json" or (
-        settings.log.format == "auto" and not sys.stderr.isatty()
-    )
-    try:
-        code = run_worker(settings)
-    except RunnerError as error:
-        if not is_for_programs:
-            raise
-        code = error.exit_code if isinstance(error, FatalError) else 1
-        _log.error("exiting", label=error.label, reason=str(error), exit_code=code)
-    except Exception:
-        if not is_for_programs:
-            raise
-        code = 1
-        _log.exception("crashed", exit_code=code)
-    raise typer.Exit(code)
+    run_service(settings, lambda: run_worker(settings))

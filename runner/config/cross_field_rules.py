@@ -54,6 +54,14 @@ def _topics(config: Config) -> Iterator[BrokenRule]:
         taken.setdefault(topic, ("inputs", name, "topic"))
 
 
+def _notifications(config: Config) -> Iterator[BrokenRule]:
+    for name, domain in config.domains.items():
+        if domain.notify and config.topics.notifications is None:
+            what = f"names {domain.notify[0]}, but topics.notifications is null"
+            remedy = "name that topic as well, or remove it: nobody would be told"
+            yield BrokenRule(("domains", name, "notify"), ("topics", "notifications"), what, remedy)
+
+
 def _inputs(config: Config) -> Iterator[BrokenRule]:
     has_domain = "domain" in config.meta.defaults() or "domain" in config.meta.overrides()
     allowed = {config.topics.responses, *config.responses.streams}
@@ -138,4 +146,4 @@ def _empty_or_restored(config: Config) -> Iterator[BrokenRule]:
         )
 
 
-_RULES: Final = (_topics, _inputs, _input_callers, _encodings, _sizes, _empty_or_restored)
+_RULES: Final = (_topics, _notifications, _inputs, _input_callers, _encodings, _sizes, _empty_or_restored)

@@ -166,7 +166,11 @@ def _secret_files(tree: Tree) -> list[tuple[Setting, Setting, str]]:
         (("redis", "passwordFile"), ("redis", "password")),
         (("redis", "sentinel", "passwordFile"), ("redis", "sentinel", "password")),
         (("schemaRegistry", "urlFile"), ("schemaRegistry", "url")),
+        (("notify", "directory", "tokenFile"), ("notify", "directory", "token")),
     ]
+    channels = _get(tree, ("notify", "channelFiles"))
+    if isinstance(channels, dict):
+        named += [(("notify", "channelFiles", name), ("notify", "channels", name)) for name in channels]
     for section, refused in (("kafka", refusal), ("schemaRegistry", REGISTRY_REFUSED.get)):
         properties = _get(tree, (section, "secretFiles"))
         if isinstance(properties, dict):

@@ -6,9 +6,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr
 
 from runner.config.problems import ConfigError, Problem
-from runner.config.secrets import MASK, mask_url
+from runner.config.secrets import MASK, SecretAddress, mask_url
 from runner.config.sections.events import Caller, Input, Limits, Meta, MetaValue
 from runner.config.sections.kafka import Encoding, Kafka, Responses, SchemaRegistry, TopicNames
+from runner.config.sections.notify import Notify
 from runner.config.sections.redis import Redis
 from runner.config.sections.section import Section
 from runner.config.sections.worker import Domain, Http, Log, Task, Timers, Traces, Worker
@@ -68,6 +69,10 @@ class Config(Section):
     )
     limits: Limits = Field(default_factory=Limits, description="What one event may cost its worker.")
     timers: Timers = Field(default_factory=Timers, description="Deadlines that fire by themselves.")
+    notify: Notify = Field(
+        default_factory=Notify,
+        description="What runner notify does with topics.notifications; no worker looks at it.",
+    )
     worker: Worker = Field(default_factory=Worker, description="The pace of the loop.")
     http: Http = Field(default_factory=Http, description="Where /metrics and /health are served.")
     log: Log = Field(default_factory=Log, description="What is written to stderr.")
@@ -131,6 +136,8 @@ def _plain_model(model: BaseModel) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, SecretAddress):
+        return value.masked()
     if isinstance(value, SecretStr):
         return _masked(value.get_secret_value())
     if isinstance(value, BaseModel):

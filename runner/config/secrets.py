@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from pydantic import SecretStr
+
 MASK: Final = "******"
 
 # librdkafka: sasl.password, ssl.key.pem, ssl.keystore.password, sasl.oauthbearer.client.secret,
@@ -29,3 +31,11 @@ def mask_url(text: str) -> str:
         return text
     masked = _USERINFO.sub(lambda match: f"{match[1]}:{MASK}@", text)
     return _QUERY_PASSWORD.sub(lambda match: f"{match[1]}{MASK}", masked)
+
+
+class SecretAddress(SecretStr):
+    """A URL of which every part but its scheme may be a secret: tokens of chats stand in host and path."""
+
+    def masked(self) -> str:
+        """Return the scheme alone."""
+        return f"{self.get_secret_value().partition('://')[0]}://{MASK}"

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+from zoneinfo import ZoneInfo
 
 import jmespath
 from jmespath.exceptions import JMESPathError
@@ -21,7 +22,7 @@ from pydantic import AfterValidator, Field, PlainValidator, SecretStr, Strict, W
 from pydantic_core import PydanticCustomError
 
 from runner.config.fixed import REFUSED, REFUSED_PREFIX, REGISTRY_REFUSED, Refusal, refusal
-from runner.config.secrets import is_secret, mask_url
+from runner.config.secrets import SecretAddress, is_secret, mask_url
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _LONGEST_HOST: Final = 253
@@ -98,6 +99,9 @@ _DOTTED: Final = r"^[\w-]{1,100}(\.[\w-]{1,100}){0,9}$"
 _KEY_PART: Final = r"^[^{}\s\x00-\x1f\x7f]+$"
 _NOT_BLANK: Final = r"\S"
 _NODE: Final = r"^.+:[0-9]{1,5}$"
+_CHANNEL_NAME: Final = r"[A-Za-z0-9._-]{1,50}"
+_CHANNEL_URL: Final = r"[A-Za-z][A-Za-z0-9+.-]*://[^\x00-\x20\x7f]+"
+_TEMPLATE_NAME: Final = r"[A-Za-z0-9_-]{1,50}"
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 _RESERVED_STATUSES: Final = ("ACK", "TIMEOUT", "FAIL")
 _RESERVED: Final[dict[str, Any]] = {"enum": [*_RESERVED_STATUSES]}
@@ -219,6 +223,63 @@ def _is_http(url: str) -> bool:
     return parts is not None and bool(parts.hostname)
 
 
+def not_empty(listed: tuple[V, ...]) -> tuple[V, ...]:
+    """Return a list that has at least one item."""
+    if not listed:
+        raise invalid("must not be empty", "list at least one")
+    return listed
+
+
+def _channel_name(name: str) -> str:
+    if re.fullmatch(_CHANNEL_NAME, name) is None:
+        raise invalid("is no name of a channel", "use letters, digits, dot, _ and -, 50 at most")
+    return name
+
+
+def _channel_url(url: str | SecretStr) -> SecretAddress:
+    """Return an address for Apprise, which says later whether it understands it; no error holds its text."""
+    text = url.get_secret_value() if isinstance(url, SecretStr) else url
+    if not isinstance(text, str):
+        raise invalid("must be text", "write the address of a service")
+    if re.fullmatch(_CHANNEL_URL, text) is None:
+        raise invalid("is no address like mailtos://… or slack://…", "see the services of Apprise")
+    return SecretAddress(text)
+
+
+def _destination(value: Any) -> str | SecretAddress:
+    if not isinstance(value, str):
+        raise invalid("must be text", "write the name of a channel, an address, or recipients")
+    return _channel_url(value) if "://" in value else _channel_name(value)
+
+
+def _template_name(name: str) -> str:
+    if re.fullmatch(_TEMPLATE_NAME, name) is None:
+        raise invalid("is no name of a template", "use letters, digits, _ and -, without an ending")
+    return name
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as error:
+        raise invalid(
+            f"is no time zone that is known here: {name!r}", "write it like Europe/Berlin"
+        ) from error
+    return name
+
+
+def _with_place(what: str) -> Callable[[str], str]:
+    def read(url: str) -> str:
+        # Of what stands in braces only the name is ours; what is put there is escaped.
+        if f"{{{what}}}" not in url or not _is_http(url.replace("{", "").replace("}", "")):
+            raise invalid(
+                f"is no http or https URL with {{{what}}} in it", f"write it like https://host/{{{what}}}"
+            )
+        return url
+
+    return read
+
+
 def _proceeded_status(status: str) -> str:
     if status in _RESERVED_STATUSES:
         raise invalid(f"is {status}, which means something else to a saga engine", "use PROCEEDED or SUCCESS")
@@ -320,3 +381,38 @@ RegistryProperties = Annotated[
 RegistryFiles = Annotated[
     Mapping[_RegistryName, Text], AfterValidator(_freeze), Field(json_schema_extra=_REGISTRY_NAMES)
 ]
+EventName = Literal[
+    "created",
+    "assigned",
+    "released",
+    "saved",
+    "commented",
+    "comment_edited",
+    "comment_deleted",
+    "reminded",
+    "escalated",
+    "updated",
+    "voted",
+    "proceeded",
+    "timed_out",
+    "cancelled",
+]
+"""A change of a task, as its history names it."""
+EventNames = Annotated[tuple[EventName, ...], Strict(strict=False)]
+Zone = Annotated[str, AfterValidator(_zone), Field(min_length=1)]
+TemplateName = Annotated[
+    str, AfterValidator(_template_name), Field(json_schema_extra={"pattern": f"^{_TEMPLATE_NAME}$"})
+]
+LinkUrl = Annotated[str, AfterValidator(_with_place("id"))]
+UserUrl = Annotated[str, AfterValidator(_with_place("user"))]
+RoleUrl = Annotated[str, AfterValidator(_with_place("role"))]
+_ChannelName = Annotated[str, AfterValidator(_channel_name)]
+_ChannelUrl = Annotated[SecretStr, PlainValidator(_channel_url), WithJsonSchema({"type": "string"})]
+_CHANNEL_NAMES: Final[dict[str, Any]] = {"propertyNames": {"pattern": f"^{_CHANNEL_NAME}$"}}
+ChannelUrls = Annotated[
+    Mapping[_ChannelName, _ChannelUrl], AfterValidator(_freeze), Field(json_schema_extra=_CHANNEL_NAMES)
+]
+ChannelFiles = Annotated[
+    Mapping[_ChannelName, Text], AfterValidator(_freeze), Field(json_schema_extra=_CHANNEL_NAMES)
+]
+Destination = Annotated[str | SecretStr, PlainValidator(_destination), WithJsonSchema({"type": "string"})]

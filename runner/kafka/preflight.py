@@ -13,10 +13,9 @@ from typing import Final
 from runner.config import Config
 from runner.config.sections.events import Limits
 from runner.errors import FatalError
-from runner.kafka.topics import Cluster
+from runner.kafka.topics import WRITE, Cluster
 
 READ: Final = "READ"
-WRITE: Final = "WRITE"
 
 DEAD_LETTER_BYTES: Final = 65_536
 """What a dead letter may add to its message, generously."""
@@ -31,13 +30,22 @@ _USUAL_BYTES: Final = Limits().event_bytes
 def required_topics(config: Config) -> tuple[str, ...]:
     """Return the topics without which a worker does not start."""
     topics = config.topics
-    named = (topics.requests, topics.responses, topics.dead_letters, topics.tasks)
+    named = (
+        *(topics.requests, topics.responses, topics.dead_letters),
+        *(topics.tasks, topics.notifications),
+    )
     return tuple(name for name in named if name is not None)
 
 
 def topics_read(config: Config) -> tuple[str, ...]:
-    """Return the topics whose messages may become dead letters."""
+    """Return the topics whose messages may become dead letters of a worker."""
     return (config.topics.requests, *config.input_topics().values())
+
+
+def topics_buried(config: Config) -> tuple[str, ...]:
+    """Return the topics whose messages may become dead letters, of a worker or of ``runner notify``."""
+    notifications = config.topics.notifications
+    return (*topics_read(config), *filter(None, (notifications,)))
 
 
 def topic_names(config: Config) -> tuple[str, ...]:
@@ -116,6 +124,12 @@ def require_kept(config: Config, cluster: Cluster) -> None:
         raise FatalError(
             f"topic {requests} (topics.requests) is compacted: of events with the same key all but the last "
             "would vanish unread; set its cleanup.policy to delete"
+        )
+    notifications = config.topics.notifications
+    if notifications is not None and "compact" in cluster.topics[notifications].cleanup_policy:
+        raise FatalError(
+            f"topic {notifications} (topics.notifications) is compacted: of what people should hear of a "
+            "task all but the last would vanish unread; set its cleanup.policy to delete"
         )
     policy = "compact" if tasks is None else cluster.topics[tasks].cleanup_policy
     if policy not in {"compact", ""}:

@@ -22,6 +22,7 @@ from runner.kafka.errors import unreachable
 
 ASK_SECONDS: Final = 10.0
 EVERY_SECONDS: Final = 30.0
+WRITE: Final = "WRITE"
 USUAL_LIMIT_BYTES: Final = 1_000_000
 """Assumed where the broker does not answer it: a little under Kafka's default."""
 
@@ -98,12 +99,15 @@ class TopicWatch:
         requests: str,
         names: Collection[str],
         every_seconds: float = EVERY_SECONDS,
+        dispensable: str | None = None,
     ) -> None:
+        """``dispensable``: the topic that is left out of the catalogue while it may not be written."""
         self._admin = admin
         self._topics = topics
         self._requests = requests
         self._names = tuple(names)
         self._every_seconds = every_seconds
+        self._dispensable = dispensable
         self._closing = threading.Event()
         self._soon = threading.Event()
         self._thread = threading.Thread(target=self._run, name="topic-watch", daemon=True)
@@ -140,9 +144,10 @@ class TopicWatch:
 
     def _compare(self, cluster: Cluster) -> None:
         if cluster.forbidden:
-            # They may exist: the last answer about them stays.
             _log.warning("topics_forbidden", topics=sorted(cluster.forbidden))
-            return
+        if cluster.forbidden - {self._dispensable}:
+            return  # They may exist: the last answer about them stays.
+        cluster = self._without_dispensable(cluster)
         before = self._topics.cluster.topics.get(self._requests)
         now = cluster.topics.get(self._requests)
         if before is not None and (now is None or now.id != before.id):
@@ -157,6 +162,16 @@ class TopicWatch:
             _log.info("partitions_added", topic=self._requests, before=before.partitions, now=now.partitions)
         self._log_changes(set(self._topics.cluster.topics), set(cluster.topics))
         self._topics.cluster = cluster
+
+    def _without_dispensable(self, cluster: Cluster) -> Cluster:
+        """Return an answer without the topic that nobody waits for, where this worker may not write to it."""
+        name = self._dispensable
+        topic = None if name is None else cluster.topics.get(name)
+        if topic is None or not topic.operations or WRITE in topic.operations:
+            return cluster
+        return replace(
+            cluster, topics={each: cluster.topics[each] for each in cluster.topics if each != name}
+        )
 
     def _log_changes(self, before: set[str], now: set[str]) -> None:
         for topic in sorted(before - now):

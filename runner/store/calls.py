@@ -139,6 +139,8 @@ class IndexKind(Enum):
     """Open tasks by deadline; members as ``DueTask.member``."""
     UNDATED = "undated"
     """Open tasks without a deadline by start; members are ids. For lists only."""
+    HOOKS = "hooks"
+    """Open tasks by when their next hooks are due; members as ``DueTask.member``, with their number."""
     REMOVALS = "removals"
     """Closed tasks by the end of their retention; members as ``revision;id``."""
 

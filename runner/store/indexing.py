@@ -6,13 +6,14 @@ from functools import lru_cache
 
 from runner.store.calls import Change, Entry, Index, IndexKind
 from runner.tasks.due import parse_member, unreadable_entry
+from runner.tasks.hooks import next_moment
 from runner.tasks.record import Record
 
 
 def entries_of(record: Record | None, shard: int) -> tuple[Entry, ...]:
     """Return the index entries of a record: never none, so that every record is in a list.
 
-    By deadline or start while it is open, by the end of its retention once it is closed.
+    By deadline or start and by its next hooks while it is open; once closed, by the end of its retention.
     """
     if record is None:
         return ()
@@ -20,12 +21,23 @@ def entries_of(record: Record | None, shard: int) -> tuple[Entry, ...]:
     if state.closing is not None:
         index = _index(IndexKind.REMOVALS, key.domain, shard, state.home)
         return ((index, f"{record.revision};{key.id}", state.closing.remove_at_ms),)
-    deadline_ms = record.deadline_ms
+    deadline_ms = state.deadline_ms if record.life is None else record.deadline_ms
     if deadline_ms is None:
-        return ((_index(IndexKind.UNDATED, key.domain, shard, state.home), key.id, state.created_ms),)
-    index = _index(IndexKind.DEADLINES, key.domain, shard, state.home)
-    # The text of DueTask.member, made without parsing the source of the record.
-    return ((index, f"{state.source};{state.epoch};{key.id}", deadline_ms),)
+        entry = (_index(IndexKind.UNDATED, key.domain, shard, state.home), key.id, state.created_ms)
+    else:
+        index = _index(IndexKind.DEADLINES, key.domain, shard, state.home)
+        # The text of DueTask.member, made without parsing the source of the record.
+        entry = (index, f"{state.source};{state.epoch};{key.id}", deadline_ms)
+    return (entry, *_hooked(record, shard)) if record.start.hooks else (entry,)
+
+
+def _hooked(record: Record, shard: int) -> tuple[Entry, ...]:
+    moment_ms, state, key = next_moment(record), record.state, record.key
+    if moment_ms is None:
+        return ()
+    number = 0 if record.life is None else record.life.number
+    index = _index(IndexKind.HOOKS, key.domain, shard, state.home)
+    return ((index, f"{state.source};{number};{key.id}", moment_ms),)
 
 
 def moves(change: Change, shard: int) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
@@ -57,7 +69,7 @@ def parse_removal(index: Index, member: str) -> tuple[int, str]:
 def task_id_of(index: Index, member: str) -> str:
     """Return the task id in a member of an index. Raises StoreUnreadable for a text that is no member."""
     match index.kind:
-        case IndexKind.DEADLINES:
+        case IndexKind.DEADLINES | IndexKind.HOOKS:
             return parse_member(member, index.domain, index.home, 0).key.id
         case IndexKind.UNDATED:
             return member

@@ -58,6 +58,8 @@ class TaskFilter:
     statuses: frozenset[Status] = field(default=frozenset(Status))
     due_before_ms: int | None = None
     """Epoch ms: only open tasks with an earlier deadline; None: any task."""
+    owned: frozenset[bool] = frozenset({True, False})
+    """Of open tasks: whether somebody has them."""
 
     @property
     def kinds(self) -> tuple[IndexKind, ...]:
@@ -203,6 +205,8 @@ def _matches(record: Record, task_filter: TaskFilter) -> bool:
     """Whether a record matches the filter; it may have changed since its entry was read."""
     state = record.state
     if state.status not in task_filter.statuses:
+        return False
+    if record.is_open and (record.ownership.owner is not None) not in task_filter.owned:
         return False
     due = task_filter.due_before_ms
     return due is None or (record.is_open and record.deadline_ms is not None and record.deadline_ms < due)

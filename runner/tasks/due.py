@@ -11,13 +11,16 @@ from runner.tasks.source import Source, parse_source
 
 @dataclass(frozen=True, slots=True)
 class DueTask:
-    """One entry of a deadline index."""
+    """One entry of an index of deadlines or of hooks."""
 
     key: TaskKey
     home: int
     started_by: Source
     deadline_ms: int
+    """Of hooks, any moment: their number says which they are."""
     epoch: int = 0
+    """Of hooks, the number of the task."""
+    is_hook: bool = False
 
     @property
     def member(self) -> str:

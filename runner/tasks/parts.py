@@ -94,6 +94,36 @@ class TaskDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     """0 to 100."""
 
 
+class Hook(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that is done to a task by itself while it is open."""
+
+    on: str
+    """``arrival`` or ``assignment``: what ``after`` counts from."""
+    after: int
+    """Milliseconds."""
+    do: str
+    """``remind``, ``reassign``, ``release``, ``cancel`` or ``timeout``."""
+    user: str | None = None
+    """Of ``reassign``: who gets the task; None: that stays."""
+    roles: tuple[str, ...] = ()
+    """Of ``reassign``: which roles get it; none: they stay."""
+    repeat_every: int | None = None
+    """Of ``remind``: milliseconds from one to the next."""
+    times: int = 1
+    """Of ``remind``: how often, at most."""
+
+
+class HookDone(msgspec.Struct, frozen=True):
+    """What was done of a hook."""
+
+    place: int
+    """Its place in the list, from 0 on."""
+    times: int
+    """How often, missed repeats included."""
+    at: int
+    """When last, epoch ms."""
+
+
 class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):
     """The large part: written once per generation."""
 
@@ -113,6 +143,8 @@ class TaskStart(msgspec.Struct, frozen=True, omit_defaults=True):
     """None: the defaults."""
     notes: str | None = None
     """``notes``."""
+    hooks: tuple[Hook, ...] = ()
+    """``hooks``."""
     headers: tuple[tuple[str, str], ...] = ()
     """traceparent and tracestate of the starting message, for the resumed event (bytes as Latin-1)."""
 
@@ -161,6 +193,14 @@ class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether there is a part ``draft``."""
     has_notes: bool = False
     """Whether there is a part ``notes``, which replaces those of the StartTask."""
+    number: int = 0
+    """Rises with every change of owner or deadline and every hook done: what was sent before does nothing."""
+    owner_since: int | None = None
+    """When the present owner came, epoch ms; None: with the StartTask."""
+    hooks: tuple[HookDone, ...] = ()
+    """What was done of hooks, for the present owner where they count from an assignment."""
+    level: int = 0
+    """Levels of the chain of escalation that were reached."""
     versions: int = 0
     """Of a definition, its versions so far; each is a part ``version/<number>``, from 0 on."""
 
@@ -247,6 +287,8 @@ class DefinitionVersion(msgspec.Struct, frozen=True, omit_defaults=True):
 LIFE: Final = "life"
 DRAFT: Final = "draft"
 NOTES: Final = "notes"
+HISTORY: Final = "history/"
+"""What the name of the part of a history entry begins with; its number follows."""
 Part: TypeAlias = Life | HistoryEntry | Comment | SavedDraft | Notes | DefinitionVersion
 """A part of a record beside start and state."""
 
@@ -260,7 +302,7 @@ LAST_KEPT: Final = 180
 
 def history_part(number: int) -> str:
     """Return the name of the part of a history entry."""
-    return f"history/{number}"
+    return f"{HISTORY}{number}"
 
 
 def comment_part(number: int) -> str:

@@ -69,7 +69,7 @@ def text() -> str:
 
 def _field_docs() -> Iterator[tuple[str, str, str]]:
     """Yield struct, field as stored, and description of every field."""
-    within = (stored.Ending, stored.TaskOwnership, stored.TaskDetails)
+    within = (stored.Ending, stored.TaskOwnership, stored.TaskDetails, stored.Hook, stored.HookDone)
     structs = {struct.__name__: struct for struct in (*PARTS, *within)}
     for node in ast.parse(inspect.getsource(stored)).body:
         if isinstance(node, ast.ClassDef) and node.name in structs:

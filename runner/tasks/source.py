@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from runner.errors import NOT_CONVERTIBLE, EventError
 
-_WRITTEN: Final = re.compile(r"(-?[0-9]{1,19})/(-?[0-9]{1,19})@(-?[0-9]{1,19})")
+WRITTEN: Final = re.compile(r"(-?[0-9]{1,19})/(-?[0-9]{1,19})@(-?[0-9]{1,19})")
+"""A source as text: ``incarnation/partition@offset``."""
 
 
 class Source(NamedTuple):
@@ -28,7 +29,7 @@ class Source(NamedTuple):
 
 def parse_source(text: str) -> Source:
     """Return the source that ``str`` wrote; EventError 10011 for anything else."""
-    match = _WRITTEN.fullmatch(text)
+    match = WRITTEN.fullmatch(text)
     if match is None:
         raise EventError(NOT_CONVERTIBLE, f"not a source: {text[:100]!r}")
     incarnation, partition, offset = map(int, match.groups())

@@ -11,6 +11,7 @@ from runner.errors import LogUnavailable, SchemasUnavailable, StoreUnavailable, 
 from runner.metrics import LoopClock, LoopPart, Metrics
 from runner.worker.assignment import Batch
 from runner.worker.health import HealthState
+from runner.worker.hook_counts import HookCounts
 from runner.worker.result import BatchResult
 
 REFUSED_IN_A_ROW: Final = 3
@@ -72,8 +73,24 @@ class Reporter:
         metrics.count_dead_letters(result.dead_letter_reasons)
         for task in result.timed_out:
             metrics.timer_lateness_seconds.observe(max(0, result.now_ms - task.deadline_ms) / 1000)
+        for task in result.hooked:
+            if task.deadline_ms > 0:
+                metrics.hook_lateness_seconds.observe(max(0, result.now_ms - task.deadline_ms) / 1000)
+        self._count_hooks(result.hook_counts)
         for source, what, why in result.refused:
             _log.warning("not_handled", source=str(source), what=what, why=why)
+
+    def _count_hooks(self, counts: HookCounts) -> None:
+        """Count what people were told and what hooks did; what was left out is one line a batch."""
+        metrics = self._metrics
+        metrics.count_notifications(counts.sent, counts.left_out)
+        metrics.reminders.inc(counts.reminders)
+        metrics.count_escalations(counts.escalations)
+        for age_ms in counts.ages_ms:
+            metrics.hook_task_age_seconds.observe(age_ms / 1000)
+        if counts.left_out:
+            first = str(counts.first_left_out)
+            _log.warning("notifications_left_out", events=dict(counts.left_out), first=first)
 
     def delivered(self) -> None:
         self._refusals = 0

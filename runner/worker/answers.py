@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runner.actions.decision import Dropped, OutgoingMessage
+from runner.actions.incoming import HOOK_TASK
 from runner.actions.plan import ImmediateAnswer, PeriodPlan, TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.registry import PERIOD_ACTIONS, TIMEOUT_BETWEEN, VERBS
@@ -26,7 +27,7 @@ from runner.worker.result import BatchResult
 MESSAGES_BEFORE_PERIOD: Final = 10_000
 """Messages of a batch beyond which a TimeoutBetween, which sends a chunk of its own, is deferred."""
 
-_COUNTED: Final = frozenset({*VERBS, TIMEOUT_BETWEEN})
+_COUNTED: Final = frozenset({*VERBS, TIMEOUT_BETWEEN, HOOK_TASK})
 OTHER_ACTION: Final = "other"
 """Counted for an action that is none of the protocol's: senders must not make a time series each."""
 
@@ -89,7 +90,7 @@ class Answers:
         if decision.status == DEAD_LETTER and isinstance(decision.outcome, Dropped):
             result.add_dead_letter(item, UNANSWERABLE, decision.outcome.reason)
         if isinstance(plan, TaskPlan):
-            result.add_task(item, plan, decision.outcome)
+            result.add_task(item, plan, decision, self._policy.notifications)
         return decision.messages
 
     def _period_messages(

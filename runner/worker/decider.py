@@ -13,11 +13,12 @@ from runner.actions.plan import ImmediateAnswer
 from runner.actions.policy import TopicCatalog
 from runner.actions.registry import answer_without_record, decide, refuse, replay
 from runner.actions.render import Renderer
+from runner.actions.timer_token import HookToken
 from runner.changelog.writer import Changelog
 from runner.errors import EventError, RecordAwaited
 from runner.limits import WIDEST
 from runner.store.calls import Loaded
-from runner.tasks.keys import is_definition
+from runner.tasks.hooks import next_moment
 from runner.tasks.record import Record
 from runner.worker.batch_state import BatchState
 from runner.worker.dead_letters import DeadLetters
@@ -58,6 +59,8 @@ class Decider:
         item.redelivered = kept is not None
         if kept is not None:
             return self._kept_decision(work, record, kept, batch_state)
+        if record is not None and isinstance(work.plan.timer, HookToken):
+            item.due_ms = next_moment(record)
         try:
             decision = decide(work.plan, record, loaded.now_ms, self._settings.policy, self.renderer)
             decision = self._with_changelog(work, record, decision, loaded.now_ms)
@@ -66,7 +69,7 @@ class Decider:
         except RecordAwaited as awaited:
             batch_state.pause(item.message.partition, item.message.offset, str(awaited))
             return None
-        if decision.record is not None and is_definition(work.plan.key):
+        if not work.plan.verb.is_of_task and decision.record is not None:
             batch_state.note_changed(work.plan.key)
         if _replaces(decision, record) and not batch_state.is_first(item.message):
             # A new generation overwrites what redelivery of earlier events would need.
@@ -97,13 +100,13 @@ class Decider:
                 after, is_state_new=is_state_new, written=decision.written, source=item.source
             )
         except EventError as error:
-            return refuse(work.plan.incoming, error, work.plan.key, now_ms, self.renderer)
+            return refuse(work.plan.incoming, error, work.plan.task_key, now_ms, self.renderer)
         return decision
 
     def _kept_decision(
         self, work: TaskWork, record: Record | None, kept: Outcome, batch_state: BatchState
     ) -> Decision | None:
-        if is_definition(work.plan.key):
+        if not work.plan.verb.is_of_task:
             batch_state.note_changed(work.plan.key)
         if isinstance(kept, Dropped) and not work.plan.incoming.is_timer:
             return self._dead_letter(work.item, kept.reason, batch_state)

@@ -27,6 +27,8 @@ class InFlight:
     entries: tuple[Entry, ...] = ()
     """Index entries of the record after this event; none if it changed none."""
     redelivered: bool = False
+    due_ms: int | None = None
+    """When the hooks were due that the event is about, epoch ms; None: it is about none, or comes again."""
 
     @property
     def is_over_limit(self) -> bool:

@@ -31,7 +31,7 @@ def asked_ahead(work: Sequence[TaskWork]) -> dict[TaskKey, Source]:
     return {
         reading.key: each.item.source
         for each in work
-        if each.plan.verb.asks is not asks_nothing
+        if each.plan.verb.asks_unread
         for reading in asked_by(each.plan, None)
     }
 
@@ -62,9 +62,16 @@ class Readings:
     def asks(self, work: TaskWork) -> bool:
         """Whether an event asks for anything; one with a kept decision needs nothing."""
         plan = work.plan
-        if plan.verb.asks is asks_nothing or work.item.source in self.loaded.kept:
+        verb, record = plan.verb, self.current[plan.key]
+        if verb.asks is asks_nothing:
             return False
-        return bool(asked_by(plan, self.current[plan.key]))
+        if verb.asks_unread:
+            if not self._others:
+                return False
+        elif record is not None and record.life is None and record.start.spec_version is None:
+            # A plain task has nothing else.
+            return False
+        return bool(asked_by(plan, record)) and work.item.source not in self.loaded.kept
 
     def read(self, work: Sequence[TaskWork], batch_state: BatchState) -> None:
         """Read what these events ask for, as far as it has not been read, and give it to the first of them.

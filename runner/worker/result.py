@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from runner.actions.decision import Done, Dropped, Outcome, OutgoingMessage
+from runner.actions.decision import Decision, Done, Dropped, Outcome, OutgoingMessage
 from runner.actions.plan import TaskPlan
-from runner.actions.timer_token import TimerToken
+from runner.actions.timer_token import HookToken, TimerToken
 from runner.kafka.message import Message
 from runner.store.calls import Entry
 from runner.tasks.due import DueTask
 from runner.tasks.keys import TaskKey
 from runner.tasks.source import Source
+from runner.worker.hook_counts import HookCounts
 from runner.worker.in_flight import InFlight
 
 PhaseEnded: TypeAlias = Callable[[str], object]
@@ -45,6 +46,9 @@ class BatchResult:
     scheduled: list[Entry] = field(default_factory=list)
     """Index entries of the records that were changed: moments for timers and retention."""
     timed_out: list[DueTask] = field(default_factory=list)
+    hooked: list[DueTask] = field(default_factory=list)
+    """Tasks whose hooks were done; their moment is that of the hooks, 0 where an earlier decision is kept."""
+    hook_counts: HookCounts = field(default_factory=HookCounts)
     stale: list[DueTask] = field(default_factory=list)
     """Timers whose task had changed or ended: they did nothing."""
     undeliverable: list[DueTask] = field(default_factory=list)
@@ -65,18 +69,34 @@ class BatchResult:
         self.dead_letter_reasons[reason] += 1
         self.refused.append((item.source, reason, text))
 
-    def add_task(self, item: InFlight, plan: TaskPlan, outcome: Outcome) -> None:
-        """Add what an event did to its task, for timers and retention."""
+    def add_task(
+        self, item: InFlight, plan: TaskPlan, decision: Decision, notifications: str | None = None
+    ) -> None:
+        """Add what an event did to its task, for timers, retention and metrics.
+
+        ``notifications``: the topic of what people have to hear.
+        """
+        outcome = decision.outcome
         self.scheduled += item.entries
         if plan.timer is not None:
             self._add_timer(item, plan.key, plan.timer, outcome)
+            if isinstance(outcome, Done):
+                self.hook_counts.add_done(decision, outcome)
+        if isinstance(outcome, Done) and outcome.told:
+            made = [message for message in decision.messages if message.stream == notifications]
+            self.hook_counts.add_told(item.source, outcome, made)
 
-    def _add_timer(self, item: InFlight, key: TaskKey, token: TimerToken, outcome: Outcome) -> None:
+    def _add_timer(
+        self, item: InFlight, key: TaskKey, token: TimerToken | HookToken, outcome: Outcome
+    ) -> None:
         home = item.message.partition
-        task = DueTask(key, home, token.started_by, token.deadline_ms, token.epoch)
+        if isinstance(token, HookToken):
+            task = DueTask(key, home, token.started_by, item.due_ms or 0, token.number, is_hook=True)
+        else:
+            task = DueTask(key, home, token.started_by, token.deadline_ms, token.epoch)
         match outcome:
             case Done():
-                self.timed_out.append(task)
+                (self.hooked if task.is_hook else self.timed_out).append(task)
             case Dropped(reason=reason) if reason:
                 self.undeliverable.append(task)
                 self.refused.append((item.source, "NOT_RESUMED", reason))

@@ -1,4 +1,4 @@
-"""Timers: a TimeoutTask is sent to the home of each task whose deadline has come.
+"""Timers: an event is sent to the home of each task whose deadline has come, or whose hooks are due.
 
 A timer changes nothing: the event is decided in its place in the log, and a second one does nothing. A
 timer is not sent again until it was decided or its lease is over. A lease does not end before the log has
@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from runner.actions.decision import OutgoingMessage
 from runner.actions.policy import Policy, TopicCatalog
-from runner.actions.timer_token import timer_message, token_of
+from runner.actions.timer_token import HookToken, timer_message, token_of
 from runner.clock import Ticker
 from runner.store.calls import Due, Index, IndexKind, Store
 from runner.tasks.due import DueTask, parse_member
@@ -41,6 +41,8 @@ class TimerSettings:
 
     chunk: int = 1000
     lease_seconds: float = 10.0
+    kinds: tuple[IndexKind, ...] = (IndexKind.DEADLINES, IndexKind.HOOKS)
+    """What timers are sent for."""
 
 
 class Timers:
@@ -55,13 +57,14 @@ class Timers:
         time: StoreClock,
         ticker: Ticker,
     ) -> None:
+        """``settings.of_deadlines`` false: hooks alone."""
         self._store = store
         self._policy = policy
         self._topics = topics
         self._settings = settings
         self._time = time
         self._ticker = ticker
-        self._schedule = Schedule((IndexKind.DEADLINES,), policy.domains, store.shards)
+        self._schedule = Schedule(settings.kinds, policy.domains, store.shards)
         self._leases: dict[_Timer, float] = {}
         self._postponed: dict[_Timer, float] = {}
         self._caught_up_at = 0.0
@@ -83,7 +86,7 @@ class Timers:
         """Schedule the deadlines of a batch, and end the leases of the timers it decided."""
         self._time.observe(result.now_ms)
         self._schedule.add(result.scheduled)
-        self.release([*result.timed_out, *result.stale])
+        self.release([*result.timed_out, *result.hooked, *result.stale])
         self.postpone(result.undeliverable)
 
     def release(self, decided: Iterable[DueTask]) -> None:
@@ -149,12 +152,13 @@ class Timers:
         horizon_ms = self._schedule.next_ms()
         messages: list[OutgoingMessage] = []
         for deadline_ms, index, member in _by_deadline(answer):
-            if self._is_leased((index, member, deadline_ms)):
+            at = _timer_of(index, member, deadline_ms)
+            if self._is_leased(at):
                 continue
             if len(messages) >= free or (horizon_ms is not None and deadline_ms > horizon_ms):
                 self._schedule.schedule(index, deadline_ms)
                 continue
-            self._leases[index, member, deadline_ms] = self._ticker() + self._settings.lease_seconds
+            self._leases[at] = self._ticker() + self._settings.lease_seconds
             messages.append(self._timer_message(index, member, deadline_ms))
         self._schedule_next_look(answer)
         return messages
@@ -198,12 +202,19 @@ class Timers:
 
     def _timer(self, task: DueTask) -> _Timer:
         key = task.key
-        index = Index(IndexKind.DEADLINES, key.domain, self._store.shard(key.id), task.home)
-        return index, task.member, task.deadline_ms
+        kind = IndexKind.HOOKS if task.is_hook else IndexKind.DEADLINES
+        index = Index(kind, key.domain, self._store.shard(key.id), task.home)
+        return _timer_of(index, task.member, task.deadline_ms)
 
     def _timer_message(self, index: Index, member: str, deadline_ms: int) -> OutgoingMessage:
         task = parse_member(member, index.domain, index.home, deadline_ms)
-        return timer_message(task.key, task.home, token_of(task), self._policy, self._topics)
+        token = HookToken(task.started_by, task.epoch) if index.kind is IndexKind.HOOKS else token_of(task)
+        return timer_message(task.key, task.home, token, self._policy, self._topics)
+
+
+def _timer_of(index: Index, member: str, deadline_ms: int) -> _Timer:
+    """Return what is leased of an entry: the member of hooks has a number of its own for every moment."""
+    return index, member, deadline_ms if index.kind is IndexKind.DEADLINES else 0
 
 
 def _by_deadline(answer: Due) -> list[tuple[int, Index, str]]:

@@ -30,6 +30,7 @@ RANGE: Final = "range"
 COOPERATIVE: Final = "cooperative-sticky"
 CONSUMER: Final = "consumer"
 TASKS: Final = "RUNNER_TOPICS__TASKS"
+NOTIFICATIONS: Final = "RUNNER_TOPICS__NOTIFICATIONS"
 SHARDS: Final = 16
 """Parts of the key space, as the configuration has it by default."""
 
@@ -76,9 +77,15 @@ class Site:
         """The changelog, where the settings name one; without, the workers are told to do without."""
         return self.settings.get(TASKS)
 
+    @property
+    def notifications(self) -> str | None:
+        """The topic of what people have to hear, where the settings name one."""
+        return self.settings.get(NOTIFICATIONS)
+
     def create_topics(self, config: Mapping[str, str] | None = None) -> None:
         """Make the topics of events; ``config`` is for all of them. The changelog is made compacted."""
-        names = (self.requests, self.responses, self.dead_letters)
+        told = () if self.notifications is None else (self.notifications,)
+        names = (self.requests, self.responses, self.dead_letters, *told)
         self.kafka.create_topics(dict.fromkeys(names, self.partitions), config)
         if self.tasks is not None:
             self.kafka.create_topics({self.tasks: SHARDS}, {"cleanup.policy": "compact"})

@@ -16,7 +16,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.thorough("what a command does with real servers; what it decides has unit tests")
 
-ELSEWHERE: Final = ("runner worker", "runner dev", "runner demo", "runner restore")
+ELSEWHERE: Final = ("runner worker", "runner notify", "runner dev", "runner demo", "runner restore")
 """They go on until somebody ends them, play for half a minute, or want no workers:
 tests of their own start them."""
 

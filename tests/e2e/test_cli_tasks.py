@@ -196,7 +196,7 @@ def test_tasks_are_listed_page_by_page(terminal: Terminal, name: str) -> None:
     assert [each["id"] for each in objects(second)] == [f"{name}-{n}" for n in (4, 5, 6)]
     third = terminal.run(*mine, "--after", cursor_of(second))
     assert [row[0] for row in rows(third)] == ["task", f"{name}-y", f"{name}-3", f"{name}-x"]
-    assert [row[2] for row in rows(third)[1:]] == ["OPEN", "PROCEEDED", "TIMED_OUT"]
+    assert [row[2] for row in rows(third)[1:]] == ["UNASSIGNED", "PROCEEDED", "TIMED_OUT"]
     assert rows(third)[1][3:] == ["never", "clerk,", "manager", "Approve"]
     assert third.err == ""
 

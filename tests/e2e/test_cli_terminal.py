@@ -99,6 +99,6 @@ def test_rows_fit_into_eighty_columns(terminal_and_site: tuple[Terminal, Site]) 
     with at_terminal(terminal, "task", "list", "--domain", "quiet", "--limit", "2") as shown:
         assert shown.ended() == 0
 
-    rows = [row for row in shown.drawn.splitlines() if "OPEN" in row]
+    rows = [row for row in shown.drawn.splitlines() if "ASSIGNED" in row]
     assert len(rows) == 2
     assert all(len(row) <= 80 for row in rows)

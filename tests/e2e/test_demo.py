@@ -73,7 +73,7 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(terminal: Terminal) 
     ]
     assert all(len(row) >= 4 for row in timeline)
     responses = [row for row in timeline if row[0] == "responses"]
-    purchase, account = responses[:6], responses[6:]
+    purchase, account, refund = responses[:6], responses[6:13], responses[13:]
     assert [(row[2], row[3]) for row in purchase[:4]] == [
         ("buy-7", "ACK"),
         ("buy-7", "TIMEOUT"),
@@ -89,10 +89,20 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(terminal: Terminal) 
         ("kim-errs", "FAIL"),
     ]
     assert {(row[2], row[3]) for row in account[5:]} == {("open-9", "PROCEEDED"), ("kim-answers", "SUCCESS")}
+    assert {(row[2], row[3]) for row in refund} == {
+        ("refund-3", "ACK"),
+        ("lena-claims", "SUCCESS"),
+        ("olga-cancels", "SUCCESS"),
+        ("refund-3", "CANCELLED"),
+        ("sam-files", "SUCCESS"),
+        ("refund-3", "PROCEEDED"),
+    }
+    told_of = [row[-1] for row in timeline if row[0] == "notifications"]
+    assert told_of == ["reminded", "escalated"]
     assert re.search(r"^/born +format +", told.out, re.MULTILINE)
     assert '"outcome":"accept","by":"kim"' in told.out
     assert "at_least_once" in told.out
-    assert told.out.count("✓") == 16
+    assert told.out.count("✓") == 25
     assert "✗" not in told.out
     assert '"decision":{"approved":true' in told.out
 

@@ -22,7 +22,7 @@ import pytest
 from runner.embedded.subprocesses import HOST, free_port
 from tests.e2e.health import health_settings
 from tests.e2e.requester import proceed_event, requester_at, start_event
-from tests.e2e.site import TASKS, Site
+from tests.e2e.site import NOTIFICATIONS, TASKS, Site
 from tests.e2e.values import single_object
 from tests.e2e.workers import Fleet, Worker
 from tests.servers.fixtures import REQUIRE_KAFKA
@@ -70,6 +70,7 @@ class Place:
             "requests": self.site.requests,
             "responses": self.site.responses,
             "dead-letters": self.site.dead_letters,
+            "notifications": str(self.site.notifications),
             "saga-task-runner": self.site.group,
             "saga-task-runner-": f"{self.site.group}-",
         }
@@ -92,7 +93,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A secure broker with the four topics."""
+    """A secure broker with the five topics."""
     folder = tmp_path_factory.mktemp("secure")
     try:
         secure = SecureKafka(folder)
@@ -100,7 +101,7 @@ def place(valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         skip_or_fail(missing, REQUIRE_KAFKA)
     secure.start()
     try:
-        told = {TASKS: f"tasks-{secrets.token_hex(5)}"}
+        told = {name: f"told-{secrets.token_hex(5)}" for name in (TASKS, NOTIFICATIONS)}
         site = Site(secure.server, valkey.url, folder, session_ms=6000, partitions=2, settings=told)
         site.create_topics()
         yield Place(secure, site)

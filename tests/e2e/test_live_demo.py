@@ -1,10 +1,11 @@
 """``runner demo --live``: the story on a real Kafka and Redis, with a worker that runs there already."""
 
+import secrets
 from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.site import Site
+from tests.e2e.site import NOTIFICATIONS, Site
 from tests.e2e.terminal import Terminal
 
 pytestmark = pytest.mark.thorough("what a command does with real servers; what it decides has unit tests")
@@ -13,7 +14,13 @@ pytestmark = pytest.mark.thorough("what a command does with real servers; what i
 def test_the_demo_plays_on_a_real_site_with_its_workers_beside_others_and_again(
     make_site: Callable[..., Site],
 ) -> None:
-    site = make_site(settings={"RUNNER_DOMAINS__DEFAULT__ADMINROLE": "admin"})
+    site = make_site(
+        settings={
+            "RUNNER_DOMAINS__DEFAULT__ADMINROLE": "admin",
+            "RUNNER_DOMAINS__DEFAULT__NOTIFY": '["created", "reminded", "escalated"]',
+            NOTIFICATIONS: f"notifications-{secrets.token_hex(5)}",
+        }
+    )
     site.create_topics()
     terminal = Terminal(site.folder, site.environment())
     with terminal.start("worker") as worker:
@@ -24,6 +31,6 @@ def test_the_demo_plays_on_a_real_site_with_its_workers_beside_others_and_again(
 
     for told in (first, overlap):
         assert told.code == 0, told
-        assert told.out.count("✓") == 15
+        assert told.out.count("✓") == 24
         assert "✗" not in told.out
         assert site.kafka.bootstrap in told.out

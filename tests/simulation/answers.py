@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from tests.simulation.history import Violation
 from tests.simulation.load import TRACE, header
 from tests.simulation.log_model import Found
 
@@ -52,6 +54,23 @@ def read_answers(responses: list[Found]) -> Answers:
         answer = _answer(found)
         (resumes if answer.is_resume else replies)[answer.marker].append(answer)
     return Answers(replies, resumes)
+
+
+def read_notifications(notifications: list[Found]) -> dict[str, list[Found]]:
+    """Return the notifications of a topic by the source of the event that made them; none is there twice."""
+    by_source: dict[str, list[Found]] = defaultdict(list)
+    for found in notifications:
+        source, _, number = _decode(found.value or b"")["id"].rpartition("-")
+        if int(number) != len(by_source[source]):
+            raise Violation(f"notification {number} of {source} is there twice, or one before it is not")
+        by_source[source].append(found)
+    return by_source
+
+
+def time_of(notification: Found) -> int:
+    """Return when the change was decided that a notification tells of, epoch ms."""
+    time = datetime.fromisoformat(_decode(notification.value or b"")["time"])
+    return round(time.timestamp() * 1000)
 
 
 def _answer(found: Found) -> Answer:

@@ -11,13 +11,30 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from runner.actions.decision import ACK, Decision, Done, OutgoingMessage
-from runner.actions.timer_token import TimerToken
+from runner.actions.decision import ACK, Decision, Done, Dropped, Outcome, OutgoingMessage
+from runner.actions.hooks import Doing
+from runner.actions.incoming import Incoming
+from runner.actions.plan import TaskPlan
+from runner.actions.policy import Policy
+from runner.actions.registry import decide, plan
+from runner.actions.render import Renderer
+from runner.actions.timer_token import HookToken, TimerToken
 from runner.changelog.restorer import Restorer
 from runner.changelog.writer import Changelog
+from runner.envelope.codec import JsonCodec
+from runner.envelope.event import read_event
 from runner.errors import TransientError
 from runner.kafka.message import Message
-from runner.store.calls import NO_READS, Completeness, Loaded, Phase, ShardCall, Verdict
+from runner.store.calls import (
+    NO_READS,
+    Change,
+    Completeness,
+    HomeCall,
+    Loaded,
+    Phase,
+    ShardCall,
+    Verdict,
+)
 from runner.store.connection.command import OnWait, idle
 from runner.store.versions import revision_of, version_of
 from runner.tasks.keys import TaskKey
@@ -25,12 +42,16 @@ from runner.tasks.record import Record
 from runner.tasks.source import Source
 from runner.testing.memory_store import MemoryStore
 from runner.worker.batch_state import BatchState
+from runner.worker.components import Round
 from runner.worker.decider import Decider
+from runner.worker.delivery import ExactlyOnce
 from runner.worker.event_log import LogWriter
 from runner.worker.in_flight import TaskWork
 from runner.worker.overlap import Step, no_step
 from runner.worker.retention import Removals, Retention
 from runner.worker.task_processor import TaskProcessor
+from runner.worker.timers import Timers
+from tests.simulation.log_model import NOTIFICATIONS
 from tests.simulation.losses import Lost
 from tests.simulation.simulation import Rules
 from tests.simulation.watch import WatchedRedis
@@ -210,6 +231,93 @@ class TrustsTimers(Decider):
             token = TimerToken(record.started_by, record.state.deadline_ms, record.state.epoch)
             work = TaskWork(work.item, structs.replace(work.plan, timer=token))
         return super().decision(work, record, loaded, batch_state)
+
+
+class TrustsHooks(Decider):
+    """Lets an event do the hooks of whatever is open under its id, however it stands by then."""
+
+    def decision(
+        self, work: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
+    ) -> Decision | None:
+        """Take the number that the task has for the one in the event."""
+        if isinstance(work.plan.timer, HookToken) and record is not None and record.is_open:
+            number = 0 if record.life is None else record.life.number
+            token = HookToken(record.started_by, number)
+            work = TaskWork(work.item, structs.replace(work.plan, timer=token))
+        return super().decision(work, record, loaded, batch_state)
+
+
+class ClimbsAtOnce(Decider):
+    """Does all levels in the event of the first: none gets its time."""
+
+    def decision(
+        self, work: TaskWork, record: Record | None, loaded: Loaded, batch_state: BatchState
+    ) -> Decision | None:
+        """Do what is to come as if it were due."""
+        if isinstance(work.plan.timer, HookToken):
+            verb = replace(work.plan.verb, act=_climb)
+            work = TaskWork(work.item, structs.replace(work.plan, verb=verb))
+        return super().decision(work, record, loaded, batch_state)
+
+
+def _climb(
+    record: Record | None, plan: TaskPlan, now_ms: int, policy: Policy
+) -> tuple[Outcome, Record | None]:
+    if record is None or plan.timer is None or not plan.timer.matches(record):
+        return Dropped(), None
+    doing = Doing(record, plan, now_ms, policy)
+    doing.do_up_to(now_ms + 50)
+    return doing.outcome()
+
+
+class ActsByTheIndex(Timers):
+    """Does hooks where it finds them due, instead of asking the home of their task in its log."""
+
+    def due(self, now: Round) -> list[OutgoingMessage]:
+        """Send what is left of the timers."""
+        messages = super().due(now)
+        hooks = [each for each in messages if b'"HookTask"' in (each.value or b"")]
+        for message in hooks:
+            self._act(message, now)
+        return [each for each in messages if each not in hooks]
+
+    def _act(self, message: OutgoingMessage, now: Round) -> None:
+        home = message.partition or 0
+        event = read_event(JsonCodec().decode(message.value or b""), message.value or b"")
+        source = Source(1, home, 1_000_000 + round(self._ticker() * 1000))
+        incoming = Incoming(event, source, message.key, message.value or b"", message.headers)
+        asked = plan(incoming, self._policy)
+        assert isinstance(asked, TaskPlan)
+        loaded = self._store.load(1, [(asked.key, Source(1, home, -1))])
+        record = loaded.records[asked.key]
+        if record is None:
+            return
+        decision = decide(asked, record, loaded.now_ms, self._policy, Renderer(self._policy, self._topics))
+        if decision.record is not None:
+            shard = self._store.shard(asked.key.id)
+            change = Change(asked.key, record, decision.record, parts=decision.written)
+            call = HomeCall(home, max(now.positions.get(home, 0), 0))
+            self._store.apply([ShardCall(shard, 1, (call,), (change,))])
+
+
+class TellsFirst(ExactlyOnce):
+    """Sends notifications in a transaction of their own, before that of the change."""
+
+    def send(self, messages: Sequence[OutgoingMessage]) -> None:
+        """Tell, and then send the others as they are."""
+        told = [each for each in messages if each.stream == NOTIFICATIONS]
+        if not told or self._has_begun:
+            super().send(messages)
+            return
+        self._log.begin()
+        try:
+            for each in told:
+                self._log.produce(each)
+            self._log.commit()
+        except TransientError:
+            self._log.abort()
+            raise
+        super().send([each for each in messages if each.stream != NOTIFICATIONS])
 
 
 class ReadsHalf(Restorer):
@@ -461,6 +569,15 @@ BREAKS: Final[dict[str, Break]] = {
         Rules(makers=Makers(harness=deciding_with(KeepsOldParts))),
     ),
     "verbs": Break("verbs are not remembered", Rules(makers=Makers(harness=deciding_with(ForgetsVerbs)))),
+    "hook-number": Break(
+        "what has changed since an event was sent for hooks is not compared",
+        Rules(makers=Makers(harness=deciding_with(TrustsHooks))),
+    ),
+    "levels": Break("all levels come at once", Rules(makers=Makers(harness=deciding_with(ClimbsAtOnce)))),
+    "hook-index": Break("hooks are done from the index", Rules(makers=Makers(timers=ActsByTheIndex))),
+    "told-first": Break(
+        "notifications have a transaction of their own", Rules(makers=Makers(delivery=TellsFirst))
+    ),
     "changelog-removal": Break(
         "a removal is written to the changelog before the closing is committed",
         Rules(makers=Makers(retention=RemovesUncommitted)),

@@ -150,6 +150,7 @@ class Load:
         if self._profile.verbs:
             parameters |= {"taskSpec": SPEC} if drawn % 2 else {}
             parameters |= {"decisionElement": DECIDED} if drawn > 1 else {}
+            parameters |= {"hooks": _hooks(identity)} if crc32(identity[::-1].encode()) % 2 else {}
         value = _envelope(Kind.START, identity, domain, payload, parameters)
         known_as = f"r-{identity}:x{home}" if task_id is None else task_id
         about = Sent(marker, Kind.START, identity, home, value, domain, known_as, payload, timeout_ms)
@@ -353,6 +354,20 @@ class Load:
 
     def _any_partition(self) -> int:
         return self._rng.randrange(len(self._broker.requests))
+
+
+def _hooks(identity: str) -> list[dict[str, Any]]:
+    """Return hooks drawn from the name of a task: reminders, levels of a chain, perhaps an end."""
+    rng = Random(identity)
+    after = [rng.choice((0, 5, 30, 100, 400)) for _ in range(4)]
+    hooks: list[dict[str, Any]] = [
+        {"on": "arrival", "after": after[0], "do": "remind", "repeatEvery": 20, "times": 2},
+        {"on": "assignment", "after": after[1], "do": "remind"},
+        {"on": "arrival", "after": after[2], "do": "reassign", "user": rng.choice(PEOPLE)},
+        {"on": "assignment", "after": after[3], "do": "reassign", "roles": ["other"]},
+        {"on": "arrival", "after": 600, "do": rng.choice(("cancel", "timeout"))},
+    ]
+    return rng.sample(hooks, rng.choice((1, 2, 3)))
 
 
 def person_of(identity: str) -> str:

@@ -26,6 +26,7 @@ REQUESTS: Final = "requests"
 RESPONSES: Final = "responses"
 DEAD_LETTERS: Final = "deadLetters"
 TASKS: Final = "tasks"
+NOTIFICATIONS: Final = "notifications"
 
 
 class TransactionState(Enum):
@@ -151,6 +152,7 @@ class Broker:
             RESPONSES: [Partition(RESPONSES, n) for n in range(2)],
             DEAD_LETTERS: [Partition(DEAD_LETTERS, 0)],
             TASKS: [Partition(TASKS, n) for n in range(shards)],
+            NOTIFICATIONS: [Partition(NOTIFICATIONS, 0)],
         }
         self.open: list[Transaction] = []
         self.on_change: Callable[[], None] = lambda: None

@@ -12,7 +12,7 @@ some answer was wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -29,10 +29,10 @@ from runner.tasks.keys import TaskKey, domain_of_definition, is_definition
 from runner.tasks.record import Record
 from runner.worker.decoder import decode_message
 from runner.worker.processing_settings import ProcessingSettings
-from tests.simulation.answers import Answer, Answers
+from tests.simulation.answers import Answer, Answers, time_of
 from tests.simulation.history import Violation
 from tests.simulation.load import TRACE, header
-from tests.simulation.log_model import Found
+from tests.simulation.log_model import NOTIFICATIONS, Found
 from tests.simulation.topic_model import Topics
 
 
@@ -73,6 +73,7 @@ class Reference:
         self,
         terms: ProcessingSettings,
         answers: Answers,
+        notifications: Mapping[str, Sequence[Found]],
         removed: Collection[TaskKey],
         brought_back: Collection[TaskKey] = (),
         *,
@@ -93,6 +94,7 @@ class Reference:
         self._removed = removed
         self._brought_back = brought_back
         self._answers = answers
+        self._notifications = notifications
         self._renderer = Renderer(terms.policy, Topics())
 
     def check(self, requests: Iterable[Found], records: Iterable[Record]) -> None:
@@ -183,9 +185,8 @@ class Reference:
         self, event: Event, plan: TaskPlan, policy: Policy, record: Record | None
     ) -> list[Record | None]:
         resume = self._resume_of(record)
-        now = event.reply or resume
         try:
-            decision = decide(plan, record, now.at_ms if now else 0, policy, self._renderer)
+            decision = decide(plan, record, self._moment_of(event, resume), policy, self._renderer)
         except RecordAwaited:
             return []
         seen = self._seen(event, decision, resume)
@@ -234,16 +235,27 @@ class Reference:
         )
         return max(told, default=0)
 
+    def _moment_of(self, event: Event, resume: Answer | None) -> int:
+        """Return when an event was decided, as far as that can be told."""
+        told = self._notifications.get(event.at)
+        if event.reply is not None:
+            return event.reply.at_ms
+        if told:
+            return time_of(told[0])
+        return 0 if resume is None else resume.at_ms
+
     def _seen(self, event: Event, decision: Decision, resume: Answer | None) -> list[tuple[object, ...]]:
         """Return what readers saw of an event, in the shape of what it should have sent."""
         if event.copy is not None:
             copy = event.copy
             fits = isinstance(decision.outcome, Forwarded) and decision.outcome.home == copy.partition
             return [(copy.key, copy.value, copy.headers)] if fits else [("a copy",)]
-        closes = len(decision.messages) == 2 or (event.is_timer and bool(decision.messages))
+        answers = [outgoing for outgoing in decision.messages if outgoing.stream != NOTIFICATIONS]
+        closes = len(answers) == 2 or (event.is_timer and bool(answers))
         expected = [resume] if closes else []
         expected += [] if event.is_timer else [event.reply]
-        return [_seen_bytes(answer) for answer in expected]
+        told = self._notifications.get(event.at, ())
+        return [*map(_seen_bytes, expected), *((each.key, each.value, each.headers) for each in told)]
 
     def _resume_of(self, record: Record | None) -> Answer | None:
         """Return the end of the present generation."""

@@ -9,16 +9,17 @@ from random import Random
 from typing import Final
 
 from runner.store.calls import Ownership
+from runner.tasks.hooks import next_moment
 from runner.tasks.keys import TaskKey
 from runner.testing.memory_store import MemoryStore
-from tests.simulation.answers import read_answers
+from tests.simulation.answers import read_answers, read_notifications
 from tests.simulation.changelog_check import check_changelog
 from tests.simulation.chaos import Chaos
 from tests.simulation.group_model import Group
 from tests.simulation.history import Violation
 from tests.simulation.ledger import Ledger, check_dead_letters
 from tests.simulation.load import Load
-from tests.simulation.log_model import DEAD_LETTERS, REQUESTS, RESPONSES, Broker
+from tests.simulation.log_model import DEAD_LETTERS, NOTIFICATIONS, REQUESTS, RESPONSES, Broker
 from tests.simulation.losses import some_loss, state_of
 from tests.simulation.profile import Profile, profile_of
 from tests.simulation.reference import Reference
@@ -194,7 +195,7 @@ class History:
         now = self.scheduler.now_ms
         for record in self.store.records():
             state = record.state
-            if state.closing is None and record.deadline_ms is not None:
+            if state.closing is None and (record.deadline_ms, next_moment(record)) != (None, None):
                 return False
             if state.closing is not None and state.closing.remove_at_ms < now + REST_MS:
                 return False
@@ -205,10 +206,12 @@ class History:
         records = self.store.records()
         told_removed = check_changelog(self.broker, records)
         Ledger(self.load.sent, answers, self.redis.removed | told_removed).check()
+        notifications = read_notifications(self.broker.visible(NOTIFICATIONS))
         check_dead_letters(self.load.sent.values(), self.broker.visible(DEAD_LETTERS))
         reference = Reference(
             self.terms,
             answers,
+            notifications,
             self.redis.removed | told_removed,
             self.redis.brought_back,
             partitions=len(self.broker.requests),

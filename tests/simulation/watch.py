@@ -9,7 +9,8 @@ from itertools import chain
 from runner.store.calls import Entry, Ownership, ShardCall, Verdict
 from runner.store.indexing import entries_of
 from runner.tasks.keys import TaskKey
-from runner.tasks.record import Record
+from runner.tasks.parts import HistoryEntry
+from runner.tasks.record import Record, read_part
 from runner.testing.memory_store import MemoryStore, Stored, read_stored
 from tests.simulation.history import Violation
 from tests.simulation.losses import Lost
@@ -123,8 +124,15 @@ def _read(key: TaskKey, stored: Stored | None) -> Record | None:
 
 
 def _verbs(record: Record) -> int:
-    """Return the changes of a record since its start; the first version of a definition is its start."""
-    return 0 if record.life is None else record.life.history + max(0, record.life.versions - 1)
+    """Return the changes of a record since its start: hooks of one moment are one change.
+
+    The first version of a definition is its start.
+    """
+    if record.life is None:
+        return 0
+    entries = (read_part(record, name, HistoryEntry) for name in record.entry_names)
+    revisions = {entry.revision for entry in entries if entry is not None}
+    return len(revisions) + max(0, record.life.versions - 1)
 
 
 def _what(old: Record | None, new: Record | None) -> str:

@@ -33,7 +33,7 @@ from tests.simulation.group_model import Group
 from tests.simulation.listener import Listener
 from tests.simulation.load import ADMIN
 from tests.simulation.log_client import LogClient
-from tests.simulation.log_model import DEAD_LETTERS, TASKS, Broker
+from tests.simulation.log_model import DEAD_LETTERS, NOTIFICATIONS, TASKS, Broker
 from tests.simulation.profile import Profile
 from tests.simulation.scheduler import Fiber, Scheduler
 from tests.simulation.store_model import Redis, StoreClient
@@ -44,10 +44,12 @@ def terms_of(profile: Profile) -> ProcessingSettings:
     """Return what a process is set up with."""
     policy = Policy(
         domains={
-            name: DomainPolicy(retention_ms=profile.retention_ms, admin_role=ADMIN)
+            name: DomainPolicy(retention_ms=profile.retention_ms, admin_role=ADMIN, notify=NOTIFIED)
             for name in profile.domains
         },
         period_chunk=profile.period_chunk,
+        hook_ms=1,
+        notifications=NOTIFICATIONS if profile.verbs else None,
     )
     return ProcessingSettings(policy, JsonCodec(), NO_RULES, 1, 0, profile.slice_events)
 
@@ -58,6 +60,14 @@ def _more_first(call: Callable[[], None], more: Step) -> None:
         pass
     call()
 
+
+NOTIFIED: Final = frozenset(
+    {
+        *("created", "assigned", "released", "saved", "commented", "comment_edited", "comment_deleted"),
+        *("reminded", "escalated", "updated", "proceeded", "timed_out", "cancelled"),
+    }
+)
+"""Everything is told, so that the reference sees what every event did, and when."""
 
 SIZES: Final = (2, 1)
 """Records that are restored in a round trip, and in a call: a history has few tasks."""
@@ -74,6 +84,7 @@ class Makers:
     changelog: Callable[..., Changelog] = Changelog
     retention: Callable[..., Retention] = Retention
     restorer: Callable[..., Restorer] = Restorer
+    timers: Callable[..., Timers] = Timers
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +257,7 @@ class WorkerProcess:
             processor=harness,
             delivery=scene.makers.delivery,
             incarnation=terms.incarnation,
-            duties=[Timers(store, terms.policy, topics, settings, time, ticker), retention],
+            duties=[scene.makers.timers(store, terms.policy, topics, settings, time, ticker), retention],
             guards=[self._restorer],
             before_opening=[self._restorer.bind_server],
             pings=[store.ping],

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from runner.cli.wiring.events import build_policy
 from runner.config import Config, ConfigError, load
 from runner.config.schema import json_schema, text
 from runner.config.schema_tree import schema_tree
@@ -118,6 +119,8 @@ def test_the_schema_is_valid_and_takes_the_file() -> None:
         {"meta": {"domain": "x"}},
         {"meta": {"parameters": {"taskRoles": {"always": "x"}}}},
         {"caller": {"user": []}},
+        {"topics": {"notifications": "n"}, "domains": {"a": {"notify": ["remembered"]}}},
+        {"limits": {"hookSeconds": 0}},
         {"redis": None},
     ],
 )
@@ -170,6 +173,25 @@ def test_a_domain_falls_back_to_task_for_what_it_leaves_out(tmp_path: Path) -> N
     assert (rules["plain"].check_roles, rules["plain"].trust_payload) == (True, False)
     assert (rules["own"].on_proceed, rules["own"].retention_seconds) == ("update", 0)
     assert rules["own"].check_roles is False
+
+
+def test_what_people_have_to_hear_is_part_of_the_policy(tmp_path: Path) -> None:
+    file = tmp_path / "notify.yaml"
+    file.write_text(
+        "topics: {notifications: heard}\nlimits: {hookSeconds: 5}\n"
+        "domains: {plain: {}, orders: {notify: [assigned, reminded]}}\n"
+    )
+    policy = build_policy(load(file, {}))
+    assert (policy.notifications, policy.hook_ms) == ("heard", 5000)
+    assert policy.domains["orders"].notify == {"assigned", "reminded"}
+    assert policy.domains["plain"].notify == frozenset()
+
+
+def test_nobody_is_told_anything_by_default() -> None:
+    policy = build_policy(Config())
+    assert (policy.notifications, policy.hook_ms) == (None, 60_000)
+    assert not any(domain.notify for domain in policy.domains.values())
+    assert load(None, {"RUNNER_TOPICS__NOTIFICATIONS": "null"}).topics.notifications is None
 
 
 def test_a_file_with_domains_names_all_of_them(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_the_error_has_a_label_an_exit_code_and_one_line_per_problem(file: Path)
             (
                 "domains.a.retention is not a setting; "
                 "remove it, or use one of onProceed, retentionSeconds, checkRoles, trustPayload, adminRole, "
-                "completion, requireDefinition, requireOwner, startRoles, timeoutRoles"
+                "completion, requireDefinition, requireOwner, startRoles, timeoutRoles, notify"
             ),
         ),
     ],
@@ -240,6 +240,17 @@ def test_a_wrong_value_is_refused_with_its_remedy(file: Path, content: str, prob
             (
                 "responses.streams lists a, which is topics.tasks; "
                 "remove it from the list: a response there would be taken for something else"
+            ),
+        ),
+        (
+            "topics: {notifications: tasks}",
+            "topics.notifications is tasks, as is topics.tasks; give each its own topic",
+        ),
+        (
+            "domains: {orders: {notify: [reminded, created]}}",
+            (
+                "domains.orders.notify names reminded, but topics.notifications is null; "
+                "name that topic as well, or remove it: nobody would be told"
             ),
         ),
         (

@@ -19,6 +19,7 @@ ROOMS: Final = (
     "projection",
     "telemetry",
     "worker",
+    "notify",
     "client",
     "changelog",
     "kafka",
@@ -39,6 +40,9 @@ DEEP: Final = frozenset({"store", "actions", "forms", "tasks", "envelope"})
 
 NOT_WORKER: Final = frozenset({"web", "projection"})
 """Rooms above the worker that never import it: they may run in processes of their own."""
+
+OF_NOTIFY: Final = frozenset({"kafka", "envelope", "log", "metrics"})
+"""All that the room notify may import above the ground; nobody but cli imports it."""
 
 PURE: Final = frozenset(
     {
@@ -85,15 +89,18 @@ def may_import(part: str) -> frozenset[str]:
     if part in ASIDE:
         return ASIDE | GROUND
     if part == "testing":
-        return frozenset({*ROOMS, *GROUND, *ASIDE} - {"cli", "web"})
+        return frozenset({*ROOMS, *GROUND, *ASIDE} - {"cli", "web", "notify"})
     if part not in ROOMS:
         return frozenset()  # embedded stands alone
     below = frozenset(ROOMS[ROOMS.index(part) + 1 :]) | GROUND
+    if part != "cli":
+        below -= {"notify"}
     if part in NOT_WORKER:
         below -= {"worker", "telemetry"}
     if part == "cli":
         return below | ASIDE | {"embedded"}
-    return below if part in DEEP else below | ASIDE
+    allowed = below if part in DEEP else below | ASIDE
+    return allowed & (OF_NOTIFY | GROUND) if part == "notify" else allowed
 
 
 def imports_of(source: str) -> Iterator[str]:
@@ -248,6 +255,11 @@ def test_the_middle_of_the_worker_needs_neither_kafka_nor_redis() -> None:
         ("worker", "from runner.telemetry.reporter import Reporter"),
         ("projection", "from runner.worker.loop import Loop"),
         ("web", "from runner.worker.result import BatchResult"),
+        ("worker", "from runner.notify.notice import Notice"),
+        ("telemetry", "from runner.notify.notice import Notice"),
+        ("notify", "from runner.store.calls import Store"),
+        ("notify", "from runner.actions.plan import Plan"),
+        ("notify", "from runner.config import Config"),
         ("worker", "from runner.testing.memory_store import MemoryStore"),
         ("tasks", "import runner.actions.plan"),
         ("actions", "from runner import store"),
@@ -269,6 +281,8 @@ def test_a_wrong_arrow_would_be_found(part: str, line: str) -> None:
     [
         ("cli", "from runner.embedded import redis"),
         ("cli", "from runner import __version__"),
+        ("cli", "from runner.notify.notice import Notice"),
+        ("notify", "from runner.kafka.message import Message"),
         ("worker", "from runner.config import Config"),
         ("worker", "from runner.tasks.record import Record"),
         ("testing", "from runner.store.calls import Store"),

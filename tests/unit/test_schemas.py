@@ -7,6 +7,7 @@ schemas as well.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -158,6 +159,8 @@ def everything_read(action: str) -> Reading:
         {"priority": 1},
         {"notes": "in a hurry"},
         {"ifVersionPath": "seen"},
+        {"hooksPath": "seen"},
+        {"taskUserPath": "seen", "taskRolesPath": "seen"},
         FORM,
         {"payload": FORM},
         {"enrichPath": "taskId", "fromTimePath": "from", "toTimePath": "to"},
@@ -349,6 +352,44 @@ def test_schema_and_code_refuse_the_same_values(action: str, name: str, is_param
 
 def _meta_of(action: str, changed: dict[str, Any]) -> dict[str, Any]:
     return {"action": action, "domain": "orders", "parameters": changed}
+
+
+REMIND: Final[dict[str, Any]] = {"on": "arrival", "after": 1, "do": "remind"}
+REASSIGN: Final[dict[str, Any]] = {"on": "assignment", "after": 1, "do": "reassign"}
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        *({**REMIND, name: value} for name in ("on", "after", "do", "user", "roles") for value in VALUES),
+        *(
+            {**REASSIGN, name: value}
+            for name in ("user", "roles", "repeatEvery", "times")
+            for value in VALUES
+        ),
+        *({**REASSIGN, "user": "bob", "roles": value} for value in VALUES),
+        *({**REMIND, "repeatEvery": 60_000, "times": value} for value in (*VALUES, 1000, 1001, 0.5, 1000.5)),
+        *({**REMIND, "times": 2, "repeatEvery": value} for value in (*VALUES[:3], [], True, "60000")),
+        *({**REMIND, name: value} for name in ("repeatEvery", "times") for value in VALUES[:3]),
+        *({**REMIND, "do": do} for do in ("remind", "reassign", "release", "cancel", "timeout", "dance")),
+        *({**REMIND, "do": do, "user": "bob"} for do in ("reassign", "release", "cancel", "timeout")),
+        *({name: REMIND[name] for name in REMIND if name != missing} for missing in REMIND),
+        {**REMIND, "colour": "red"},
+        {},
+    ],
+)
+def test_schema_and_code_refuse_the_same_hooks(hook: Any) -> None:
+    meta = {"parameters": {"taskRoles": "clerk", "hooks": [hook]}}
+    decision = answer(start(wrong_meta=meta))
+    assert decision.status in {"ACK", "FAIL"}
+    bounded_by_code = _is_text_number(hook.get("times")) and not 1 <= float(hook["times"]) <= 1000
+    if not bounded_by_code:
+        refused = bool(complaints("event-meta/StartTask", _meta_of("StartTask", meta["parameters"])))
+        assert refused is (decision.status == "FAIL"), decision.messages
+
+
+def _is_text_number(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\s*-?[0-9.e]+\s*", value) is not None
 
 
 def test_a_missing_action_or_domain_is_refused_by_the_schemas_that_need_one() -> None:

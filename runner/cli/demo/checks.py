@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import digits
+from typing import Final
 
+from runner.actions.render import EVENT_TYPE
 from runner.kafka.topic_message import TopicMessage
+
+NOTIFICATION: Final = "notification"
+CONTENT_TYPE: Final = "content-type"
+CLOUD_EVENTS: Final = "application/cloudevents+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,18 @@ def check_worker(exit_code: int | None) -> Check:
     return Check("the worker ended in good order", exit_code == 0, f"exit code {exit_code}")
 
 
+def heard(message: TopicMessage) -> str:
+    """Return what happened, of a notification; empty for any other message."""
+    if message.headers.get(CONTENT_TYPE) != CLOUD_EVENTS:
+        return ""
+    event = (message.event() or {}).get("type")
+    return event.removeprefix(EVENT_TYPE) if isinstance(event, str) else ""
+
+
 def answer_of(response: TopicMessage) -> Answer:
-    """Return what a response is; only the saga's own have a step."""
+    """Return what a response is; only the saga's own have a step. A notification is of saga and step, too."""
+    event = heard(response)
+    if event:
+        saga, _, step = response.key.rpartition(":")
+        return Answer(NOTIFICATION, saga, step.rstrip(digits), event)
     return Answer(response.kind, response.key, response.step_id, response.status)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from runner.cli.demo import story
 from runner.cli.demo.checks import Check, check_worker
-from runner.cli.demo.play import Mark, Play
+from runner.cli.demo.play import TOLD, Mark, Play
 from runner.cli.embedded_runner import WHAT, embedded_runner
 from runner.cli.options import ConfigFile, read_config
 from runner.cli.screen import plain, say, stderr, stdout
@@ -38,18 +38,20 @@ def demo(
     live: Live = False,  # noqa: FBT002 - typer's way to declare a flag
     config: ConfigFile = None,
 ) -> None:
-    """Play two sagas that wait for people from start to end, and check it.
+    """Play three sagas that wait for people from start to end, and check it.
 
     Starts a broker, a Redis and a worker of its own, needs nothing else, and
     leaves nothing behind. What you see is every message on the topics: a
     manager's task that times out, a director's that is finished; then a form
-    that is claimed, saved, answered wrongly, and answered well. Exit code 0
-    only if all of it was right.
+    that is claimed, saved, answered wrongly, and answered well; then a task
+    that nobody looks at, until it goes up to a lead, and is cancelled. Exit
+    code 0 only if all of it was right.
 
     With --live it starts nothing: its requests go to the topics of your
     configuration, in the domain "default", and workers of yours answer them.
     Other readers of those topics see them too. The form takes an adminRole of
-    that domain; its definition, demo-kyc, stays.
+    that domain; its definition, demo-kyc, stays. The third saga takes
+    topics.notifications, and reminded and escalated among the domain's notify.
 
     [bold]Examples[/bold]
 
@@ -81,7 +83,10 @@ def _on_embedded_servers() -> list[Check]:
 
 
 def _embedded_config() -> Config:
-    return Config.model_validate({"domains": {story.DOMAIN: {"adminRole": ADMIN_ROLE}}})
+    domain = {"adminRole": ADMIN_ROLE, "notify": sorted(TOLD)}
+    return Config.model_validate(
+        {"domains": {story.DOMAIN: domain}, "topics": {"notifications": "notifications"}}
+    )
 
 
 def _on_a_real_site(config: Config) -> list[Check]:
@@ -96,8 +101,9 @@ def _on_a_real_site(config: Config) -> list[Check]:
 
 
 def _reader(config: Config, *, from_beginning: bool) -> AbstractContextManager[TopicReader]:
-    topics = (config.topics.requests, config.topics.responses, config.topics.dead_letters)
-    return read_topics(config, topics, from_beginning=from_beginning)
+    names = config.topics
+    topics = (names.requests, names.responses, names.dead_letters, names.notifications)
+    return read_topics(config, list(filter(None, topics)), from_beginning=from_beginning)
 
 
 def _show_checks(checks: Sequence[Check]) -> None:

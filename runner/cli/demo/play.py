@@ -13,8 +13,9 @@ from runner.actions.incoming import ORIGIN
 from runner.cli.demo import story
 from runner.cli.demo.account import Account
 from runner.cli.demo.actors import SagaEngine, Send
-from runner.cli.demo.checks import Answer, Check, SeenResponses, answer_of, check_dead_letters
+from runner.cli.demo.checks import Answer, Check, SeenResponses, answer_of, check_dead_letters, heard
 from runner.cli.demo.purchase import Purchase
+from runner.cli.demo.refund import Refund
 from runner.cli.responses_table import show_violations
 from runner.cli.screen import Column, Rows, note, say, status_text, stdout
 from runner.cli.times import clock_time
@@ -28,6 +29,9 @@ from runner.kafka.topic_message import TopicMessage
 
 ACT_SECONDS: Final = 40.0
 """An act takes three seconds at most; a machine under load may take longer."""
+
+TOLD: Final = frozenset({"reminded", "escalated"})
+"""What the third act has to hear of."""
 
 DRAIN_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.2
@@ -61,7 +65,7 @@ class Mark:
 
     def taken_off(self, message: TopicMessage) -> TopicMessage:
         """Return the message under the key that the story knows."""
-        return replace(message, key=message.key.removesuffix(self.text))
+        return replace(message, key=message.key.replace(self.text, "", 1))
 
 
 class Act(Protocol):
@@ -115,7 +119,7 @@ class Play:
                 return False
             for message in self._burst():
                 self._show(message)
-                if message.topic == self._topics.responses:
+                if message.topic in {self._topics.responses, self._topics.notifications}:
                     for text in act.see(self._mark.taken_off(message)):
                         _tell(text)
         return True
@@ -132,7 +136,14 @@ class Play:
 
     def checks(self) -> list[Check]:
         """Return what must be true of all that was seen."""
-        responses = [message for message in self._seen if message.topic == self._topics.responses]
+        expected = {answer.status for act in self._acts for answer in act.expected}
+        responses = [
+            message
+            for message in self._seen
+            if message.topic == self._topics.responses
+            # A domain may tell of more than the acts are about.
+            or (message.topic == self._topics.notifications and heard(message) in expected)
+        ]
         dead_letters = [message for message in self._seen if message.topic == self._topics.dead_letters]
         return check_all(self._acts, responses, dead_letters)
 
@@ -160,13 +171,17 @@ class Play:
 
 
 def acts_of(config: Config, send: Send) -> list[Act]:
-    """Return the acts that can be played: the second takes an admin of the domain."""
+    """Return the acts that can be played: two take an admin of the domain, the third notifications."""
     rules = config.domain_rules().get(story.DOMAIN)
     admin_role = None if rules is None else rules.admin_role
-    if admin_role is None:
+    if rules is None or admin_role is None:
         note(story.NO_ADMIN)
         return [Purchase(send)]
-    return [Purchase(send), Account(send, admin_role)]
+    acts: list[Act] = [Purchase(send), Account(send, admin_role)]
+    if config.topics.notifications is None or not set(rules.notify) >= TOLD:
+        note(story.NOBODY_IS_TOLD)
+        return acts
+    return [*acts, Refund(send, admin_role)]
 
 
 def check_all(
@@ -185,6 +200,8 @@ def _tell(text: str) -> None:
 
 def _status(message: TopicMessage) -> Text:
     """Return the status of a response; of a request the action, or that it was forwarded."""
+    if event := heard(message):
+        return status_text(event)
     if message.status:
         return status_text(message.status, str(message.error().get("code", "")))
     if ORIGIN in message.headers:

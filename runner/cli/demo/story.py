@@ -2,7 +2,8 @@
 
 In the first an excavator is to be bought. The manager has two seconds; when they have passed, the condition
 on the first step's status leads to the second, where a director decides. In the second an account is to be
-opened, and somebody fills in a form that a definition describes.
+opened, and somebody fills in a form that a definition describes. In the third nobody looks at a refund, until
+it goes up to a lead; then it is withdrawn.
 """
 
 from __future__ import annotations
@@ -145,6 +146,59 @@ OFFICER_ERRS: Final = "... answers the rest, not as the form wants it ..."
 OFFICER_ANSWERS: Final = "... is told what is wrong, and answers again ..."
 OPENED: Final = "... and the saga goes on, with draft and answers in its event, and who decided:"
 NO_ADMIN: Final = (
-    "The second act, about a form, is left out: it takes an admin, and the configuration names no "
-    f"domains.{DOMAIN}.adminRole."
+    "The second act, about a form, and the third, about a task nobody looks at, are left out: they take an "
+    f"admin, and the configuration names no domains.{DOMAIN}.adminRole."
 )
+NOBODY_IS_TOLD: Final = (
+    "The third act, about a task nobody looks at, is left out: it takes topics.notifications, and reminded "
+    f"and escalated among domains.{DOMAIN}.notify."
+)
+
+# -- the refund ------------------------------------------------------------------------------------
+
+REMIND_MS: Final = 400
+ESCALATE_MS: Final = 1000
+
+REFUNDED: Final = {"order": 4711, "amount": 120}
+REFUND: Final = "refund"
+FILE: Final = "file"
+WITHDRAWN: Final = "withdrawn"
+REASON: Final = "the customer keeps the parcel"
+NOTE: Final = {"text": "nothing is paid"}
+
+REFUNDING: Final = Saga(
+    "refund-3",
+    {"refund": REFUNDED},
+    {
+        REFUND: StoryStep(
+            {
+                "taskName": "Pay it back?",
+                "taskRoles": "support",
+                "onCancel": WITHDRAWN,
+                "hooks": [
+                    {"on": "arrival", "after": REMIND_MS, "do": "remind"},
+                    {"on": "arrival", "after": ESCALATE_MS, "do": "reassign", "roles": ["lead"]},
+                ],
+            },
+            "$.answer",
+            {"CANCELLED": FILE},
+        ),
+        FILE: StoryStep({"taskName": "File it", "taskRoles": "support"}, "$.note"),
+    },
+)
+
+SUPPORTER: Final = Person("sam", "support")
+LEAD: Final = Person("lena", "lead")
+
+# Ids of requests; each is the key of its row.
+LEAD_CLAIMS: Final = "lena-claims"
+ADMIN_CANCELS: Final = "olga-cancels"
+CLERK_FILES: Final = "sam-files"
+
+REFUND_TITLE: Final = f"A refund of {REFUNDED['amount']} waits for {SUPPORTER.role}. Nobody looks at it ..."
+REMINDED: Final = f"... so {SUPPORTER.role} is reminded. Still nobody ..."
+GOES_UP: Final = f"... so it goes a level up, to a {LEAD.role}, and {LEAD.name} claims it there."
+ADMIN_ACTS: Final = "Then the customer changes their mind, and an admin cancels the task, with the reason ..."
+BRANCHES: Final = "... for which the condition step has a branch: the refund is to be filed."
+SUPPORTER_ACTS: Final = f"{SUPPORTER.name} of {SUPPORTER.role} does so ..."
+REFUND_ENDED: Final = "... and the saga ends:"

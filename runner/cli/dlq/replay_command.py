@@ -35,7 +35,7 @@ from runner.cli.screen import Column, Rows, hint, print_json, stdout
 from runner.config import Config
 from runner.errors import FatalError
 from runner.kafka.clients import BrokerConnection, connect_consumer, connect_producer
-from runner.kafka.preflight import topics_read
+from runner.kafka.preflight import topics_buried
 from runner.kafka.sending import Transactions, send_all
 from runner.kafka.topic_message import TopicMessage
 
@@ -93,7 +93,7 @@ def replay(
     criteria = letter_filter(reason, since, until)
     connection = connect_consumer(settings)
     with closing(connection.client):
-        targets = connection.partitions_of(topics_read(settings))
+        targets = connection.partitions_of(topics_buried(settings))
     # Before anything is read: from here on no other replay can leave a note that is not seen.
     send = connect_replayer(settings) if yes else None
     replayed = set() if again else replayed_places(settings, criteria.since_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -11,7 +12,7 @@ from rich.text import Text
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.records import known_domains, open_records
 from runner.cli.screen import Column, Rows, hint, print_json, stdout
-from runner.cli.task.show_command import STYLES
+from runner.cli.task.show_command import state_text
 from runner.cli.times import from_now, minute
 from runner.store.calls import Page
 from runner.store.listing import BadCursor, Row, TaskFilter, TaskPage, list_tasks
@@ -25,12 +26,22 @@ WIDE: Final = 100
 
 
 class State(StrEnum):
-    """A ``Status`` as it is typed."""
+    """A ``Status`` as it is typed, or an open task with or without an owner."""
 
     OPEN = "open"
+    UNASSIGNED = "unassigned"
+    ASSIGNED = "assigned"
     PROCEEDED = "proceeded"
     TIMED_OUT = "timed-out"
     CANCELLED = "cancelled"
+
+
+_STATUSES: Final = {
+    State.PROCEEDED: Status.PROCEEDED,
+    State.TIMED_OUT: Status.TIMED_OUT,
+    State.CANCELLED: Status.CANCELLED,
+}
+"""All the others are open."""
 
 
 def list_(
@@ -57,8 +68,8 @@ def list_(
     Reads Redis and nothing else, a bounded page at a time. If there is more,
     the last line says how to go on; the cursor in it stays good while tasks
     come and go. With --json each task is one line: id, domain, status, home,
-    startedMs, deadlineMs, endedMs, user, roles, name, and the cursor that goes
-    on after it.
+    startedMs, deadlineMs, endedMs, level, owner, user, roles, name, and the
+    cursor that goes on after it.
 
     [bold]Examples[/bold]
 
@@ -66,11 +77,12 @@ def list_(
       runner task list --overdue --json
     """
     settings = read_config(config)
-    statuses = frozenset(Status[each.name] for each in status or State)
+    statuses = frozenset(_STATUSES.get(each, Status.OPEN) for each in status or State)
     with open_records(settings) as (store, space):
         now_ms = store.load(0, []).now_ms
         domains = known_domains(settings, domain)
-        tasks = TaskFilter(domains, space.partitions, statuses, now_ms if overdue else None)
+        due_ms = now_ms if overdue else None
+        tasks = TaskFilter(domains, space.partitions, statuses, due_ms, _owned(status or ()))
         try:
             page = list_tasks(store, tasks, Page(limit, after))
         except BadCursor as error:
@@ -82,6 +94,13 @@ def list_(
         _show(page, now_ms)
     if page.cursor is not None:
         hint(f"there are more: repeat the command with --after {page.cursor}")
+
+
+def _owned(states: Collection[State]) -> frozenset[bool]:
+    """Return whether the open tasks of a list have an owner; both where it is not asked."""
+    asked = {State.ASSIGNED: True, State.UNASSIGNED: False}
+    owned = frozenset(asked[each] for each in states if each in asked)
+    return owned if owned and State.OPEN not in states else frozenset({True, False})
 
 
 def described(row: Row) -> dict[str, Any]:
@@ -96,12 +115,17 @@ def described(row: Row) -> dict[str, Any]:
         "startedMs": state.created_ms,
         "deadlineMs": record.deadline_ms,
         "endedMs": None if state.closing is None else state.closing.at_ms,
+        "level": _level(record),
         "owner": ownership.owner,
         "user": ownership.user,
         "roles": ownership.roles,
         "name": record.start.name,
         "cursor": row.cursor,
     }
+
+
+def _level(record: Record) -> int:
+    return 0 if record.life is None else record.life.level
 
 
 def _show(page: TaskPage, now_ms: int) -> None:
@@ -113,22 +137,22 @@ def _show(page: TaskPage, now_ms: int) -> None:
     columns = (
         Column("task id", 20),
         Column("domain", 8),
-        Column("state", 9),
+        Column("state", 10),
         # The columns of a narrow terminal make up 80 characters.
         Column("deadline", 36 if is_wide else 14),
         Column("for", 12),
-        Column("name", 7),
+        Column("name", 6),
     )
     rows = Rows(console, columns)
     for record in (row.record for row in page.rows):
-        status, ownership = record.state.status, record.ownership
+        ownership, level = record.ownership, _level(record)
         people = filter(None, dict.fromkeys((ownership.owner, ownership.user, *ownership.roles)))
         rows.row(
             record.key.id,
             record.key.domain,
-            Text(status.value, style=STYLES[status]),
+            state_text(record),
             _deadline(record, now_ms, is_wide=is_wide),
-            ", ".join(people) or "anyone",
+            (", ".join(people) or "anyone") + (f" (level {level})" if level else ""),
             record.start.name or "-",
         )
 

@@ -9,14 +9,16 @@ import msgspec
 from rich.text import Text
 
 from runner.actions.get_task import notes_of
+from runner.actions.task_result import status_of
 from runner.cli.options import AsJson, ConfigFile, read_config
 from runner.cli.records import open_records
 from runner.cli.screen import plain, print_json, show_fields
-from runner.cli.task.changes import change_of
+from runner.cli.task.changes import change_of, hook_words, reason_words
 from runner.cli.task.finding import DomainName, TaskId, find_task
 from runner.cli.times import from_now, moment
 from runner.envelope.plain import encode
 from runner.errors import EventError
+from runner.tasks.hooks import hooks_to_come
 from runner.tasks.parts import (
     DEFAULT_PRIORITY,
     DRAFT,
@@ -51,7 +53,7 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show a task: state, dates, who may finish it, how it began and ended, draft, comments, history.
+    """Show a task: state, dates, hooks to come, who may finish it, how it began and ended, draft, history.
 
     Reads Redis and nothing else. Records of finished tasks are kept for the
     retention of their domain.
@@ -75,11 +77,14 @@ def record_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str | Text]
     state = record.state
     yield "task", record.key.id
     yield "domain", record.key.domain
-    yield "state", Text(state.status.value, style=STYLES[state.status])
+    yield "state", state_text(record)
     yield "home", f"partition {state.home}"
     yield "started", f"{moment(state.created_ms)}, {from_now(state.created_ms, now_ms)}, by {state.source}"
     yield "deadline", _deadline(record, now_ms)
     yield from _detail_lines(record.details, now_ms)
+    if record.life is not None and record.life.level:
+        yield "level", str(record.life.level)
+    yield from _hook_lines(record, now_ms)
     ownership = record.ownership
     not_named = "-" if ownership.user or ownership.roles else "anyone"
     if ownership.is_firm:
@@ -92,6 +97,20 @@ def record_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str | Text]
     yield from _draft_lines(record)
     yield from _comment_lines(record)
     yield from _history_lines(record)
+
+
+def state_text(record: Record) -> Text:
+    """Return the state of a task; of an open one, whether somebody has it."""
+    status = record.state.status
+    return Text(status_of(record) if record.is_open else status.value, style=STYLES[status])
+
+
+def _hook_lines(record: Record, now_ms: int) -> Iterator[tuple[str, str]]:
+    """Give a line for each hook that is to come as things stand, the next one first."""
+    for moment_ms, hook in hooks_to_come(record):
+        late = ", overdue" if moment_ms < now_ms else ""
+        when = f"{moment(moment_ms)}, {from_now(moment_ms, now_ms)}{late}"
+        yield "to come", f"{when}: {hook_words(record, hook)}"
 
 
 def _deadline(record: Record, now_ms: int) -> str:
@@ -140,7 +159,7 @@ def _closing_lines(closing: Ending, now_ms: int) -> Iterator[tuple[str, str]]:
         other = "" if closing.on_behalf_of is None else f", on behalf of {closing.on_behalf_of}"
         yield "by", plain(f"{closing.by}{other}", LONGEST_COMMENT)
     if closing.reason is not None:
-        yield "reason", plain(closing.reason)
+        yield "reason", plain(reason_words(closing.reason, closing.by))
 
 
 def _draft_lines(record: Record) -> Iterator[tuple[str, str]]:

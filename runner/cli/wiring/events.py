@@ -40,6 +40,8 @@ def build_policy(config: Config) -> Policy:
         allowed_streams=frozenset(config.responses.streams),
         period_chunk=config.timers.chunk,
         limits=config.limits.of_event(),
+        hook_ms=config.limits.hook_seconds * 1000,
+        notifications=config.topics.notifications,
     )
 
 
@@ -109,6 +111,7 @@ def _domain(rules: Domain) -> DomainPolicy:
         rules.require_owner,
         frozenset(rules.start_roles),
         frozenset(rules.timeout_roles),
+        frozenset(rules.notify),
     )
 
 

@@ -46,6 +46,11 @@ def input_threads(surroundings: Surroundings) -> Sequence[InputThread]:
     return [_Reading(topic, surroundings).thread for topic in build_inputs(surroundings.config)]
 
 
+def group_of(config: Config, name: str) -> str:
+    """Return the consumer group of an input."""
+    return f"{config.kafka.group}-input-{name}"
+
+
 class _Reading:
     """The reading of one input topic, opened as often as it takes."""
 
@@ -69,7 +74,7 @@ class _Reading:
         with ExitStack() as stack:
             store = self._in.store()
             stack.callback(store.close)
-            group = f"{config.kafka.group}-input-{self._topic.name}"
+            group = group_of(config, self._topic.name)
             log = make_log(config, cluster, topic, group, listener)
             stack.callback(log.close)
             processor = InputProcessor(

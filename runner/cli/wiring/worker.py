@@ -32,7 +32,7 @@ from runner.kafka.kafka_log import KafkaLog
 from runner.kafka.preflight import check_topics, topic_id, topic_names
 from runner.kafka.topics import EVERY_SECONDS, Cluster, KafkaTopicCatalog, TopicWatch, ask_cluster
 from runner.metrics import Metrics
-from runner.store.calls import Opened
+from runner.store.calls import IndexKind, Opened
 from runner.store.redis_store import RedisStore
 from runner.telemetry.health_server import HealthServer
 from runner.telemetry.reporter import Reporter
@@ -139,7 +139,12 @@ class _Worker:
         by_suffix = config.responses.partitioner == "suffix"
         topics = KafkaTopicCatalog(cluster, self._codecs.by_topic, self._codecs.default, by_suffix=by_suffix)
         self._watch = TopicWatch(
-            admin.client, topics, config.topics.requests, topics_named, assembly.watch_seconds
+            admin.client,
+            topics,
+            config.topics.requests,
+            topics_named,
+            assembly.watch_seconds,
+            config.topics.notifications,
         )
         surroundings = self._surroundings(topics, opened, cluster.topics[config.topics.requests].partitions)
         self._loop, kafka = self._make_loop(surroundings, store, opened, cluster)
@@ -232,7 +237,8 @@ class _Worker:
         changelog = None if tasks is None else Changelog(tasks, topics, store.shard, config.restores)
         tracer = self._tracer(requests, topic_id(config, cluster, requests), group)
         reporter = Reporter(self._metrics, self._state, ticker, tracer)
-        timer_settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000)
+        kinds = (IndexKind.DEADLINES, IndexKind.HOOKS) if config.timers.enabled else (IndexKind.HOOKS,)
+        timer_settings = TimerSettings(config.timers.chunk, config.timers.lease_ms / 1000, kinds)
         timers = Timers(store, policy, topics, timer_settings, time, ticker)
         retention = Retention(store, policy, opened.incarnation, time, changelog, reporter.removed)
         restorers = make_restorers(config, store, opened, kafka, reporter)
@@ -244,7 +250,7 @@ class _Worker:
             processor=processor,
             delivery=self._assembly.delivery(config),
             incarnation=opened.incarnation,
-            duties=[timers, retention] if config.timers.enabled else [retention],
+            duties=[timers, retention],
             guards=restorers,
             before_opening=[restorer.bind_server for restorer in restorers]
             if config.restores

@@ -222,5 +222,14 @@ class Limits(Section):
         ),
     )
 
+    hook_seconds: int = Field(
+        default=60,
+        ge=1,
+        le=86_400,
+        description=(
+            "Least repeatEvery of a hook, in seconds: how soon a reminder may be repeated; FAIL 10011 below."
+        ),
+    )
+
     def of_event(self) -> EventLimits:
         return EventLimits(**{field.name: getattr(self, field.name) for field in fields(EventLimits)})

@@ -99,7 +99,15 @@ class TopicNames(Section):
         ),
     )
 
-    @field_validator("tasks", mode="before")
+    notifications: Topic | None = Field(
+        default=None,
+        description=(
+            "What people have to hear of their tasks, as CloudEvents; runner notify makes mail and chat of "
+            "it. null: nothing is sent."
+        ),
+    )
+
+    @field_validator("tasks", "notifications", mode="before")
     @classmethod
     def _none(cls, value: object) -> object:
         """Read the text ``null``, which a variable may hold, as null: no topic has that name."""
@@ -112,6 +120,7 @@ class TopicNames(Section):
             "responses": self.responses,
             "deadLetters": self.dead_letters,
             "tasks": self.tasks,
+            "notifications": self.notifications,
         }
         return {key: name for key, name in topics.items() if name is not None}
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from runner.config.sections.section import BrokenRule, Section
-from runner.config.values import CollectorUrl, Host, Texts
+from runner.config.values import CollectorUrl, EventNames, Host, Texts
 
 _HUNDRED_YEARS_SECONDS: Final = 3_153_600_000
 
@@ -69,6 +69,14 @@ class Domain(Section):
         description=(
             "Roles of which one is needed to send TimeoutTask and TimeoutBetween (else FAIL 14); none: "
             "anyone may. Deadlines need none."
+        ),
+    )
+    notify: EventNames = Field(
+        default=(),
+        description=(
+            "Changes of a task that topics.notifications is told of: created, assigned, released, saved, "
+            "commented, comment_edited, comment_deleted, reminded, escalated, updated, voted, proceeded, "
+            "timed_out, cancelled; none: it is told nothing."
         ),
     )
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
+import pytest
 from msgspec import Raw, structs
+from rich.console import Console
 
-from runner.cli.task.show_command import LONGEST_PAYLOAD, described, record_lines
+from runner.cli.responses_table import ResponsesTable
+from runner.cli.task.changes import change_of
+from runner.cli.task.list_command import State, _owned
+from runner.cli.task.list_command import described as row
+from runner.cli.task.show_command import LONGEST_PAYLOAD, described, record_lines, state_text
 from runner.envelope.plain import Written, encode
+from runner.store.listing import Row, TaskFilter, _matches
 from runner.tasks.keys import TaskKey
 from runner.tasks.parts import (
     Comment,
     Ending,
     HistoryEntry,
+    Hook,
+    HookDone,
     Life,
     Notes,
     SavedDraft,
@@ -23,10 +33,14 @@ from runner.tasks.parts import (
 )
 from runner.tasks.record import Record
 from tests.unit.actions.schemas import complaints
-from tests.unit.cli.builders import EVENT, record
+from tests.unit.cli.builders import EVENT, record, seen
 
 KEY = TaskKey("orders", "t-1")
 NOW_MS = 1_795_315_000_000
+
+
+def entry_of(event: str, data: Any, moved: Any = (None, None), actor: str = "timer") -> HistoryEntry:
+    return HistoryEntry(2, NOW_MS, event, "1/0@6", actor, Raw(encode(data)), *moved)
 
 
 def told(shown: Record) -> dict[str, str]:
@@ -45,7 +59,7 @@ def test_an_open_task_says_who_it_waits_for_and_how_long() -> None:
         )
     )
 
-    assert (lines["task"], lines["domain"], lines["state"]) == ("t-1", "orders", "OPEN")
+    assert (lines["task"], lines["domain"], lines["state"]) == ("t-1", "orders", "ASSIGNED")
     assert lines["home"] == "partition 7"
     assert lines["started"].endswith(", 1 min ago, by 1/0@5")
     assert lines["deadline"].endswith(", in 1 min 30 s")
@@ -135,6 +149,125 @@ def test_an_end_says_what_was_decided_by_whom_and_for_whom() -> None:
     closing = Ending("1/0@9", "x", NOW_MS, NOW_MS, by="bob", reason="too late")
     lines = told(record(KEY, status=Status.CANCELLED, closing=closing))
     assert (lines["by"], lines["reason"]) == ("bob", "too late")
+
+
+def hooked(*hooks: Hook, life: Life | None = None, **state: Any) -> Record:
+    """A task with hooks, started at NOW_MS."""
+    task = record(KEY, created_ms=NOW_MS, **state)
+    return structs.replace(task, start=structs.replace(task.start, hooks=hooks), life=life)
+
+
+HOUR = 3_600_000
+DAILY = Hook("arrival", HOUR, "remind", repeat_every=24 * HOUR, times=3)
+LEVELS = (
+    Hook("arrival", 2 * HOUR, "reassign", roles=("lead",)),
+    Hook("assignment", 3 * HOUR, "release"),
+    Hook("arrival", 4 * HOUR, "reassign", user="ceo", roles=("board",)),
+)
+
+
+def to_come(shown: Record, now_ms: int = NOW_MS) -> list[str]:
+    lines = [str(value) for label, value in record_lines(shown, now_ms) if label == "to come"]
+    return [line.partition("), ")[2] for line in lines]
+
+
+def test_hooks_to_come_are_shown_with_their_moments_the_next_one_first() -> None:
+    ends = (Hook("arrival", 5 * HOUR, "timeout"), Hook("arrival", 6 * HOUR, "cancel"))
+    once = Hook("assignment", HOUR // 2, "remind")
+    assert to_come(hooked(*ends, *LEVELS, DAILY, once, user="ann", roles=("clerk",))) == [
+        "in 30 min: remind",
+        "in 1 h: remind, 1 of 3, every 1 d",
+        "in 2 h: reassign to (lead)",
+        "in 3 h: release",
+        "in 4 h: reassign to ceo (board)",
+        "in 5 h: time out",
+        "in 6 h: cancel",
+    ]
+    assert to_come(hooked(*LEVELS, DAILY))[-1].endswith("reassign to ceo (board)")
+    assert to_come(record(KEY)) == []
+
+
+def test_what_was_done_of_hooks_and_what_is_late_is_shown() -> None:
+    done = (HookDone(0, 2, NOW_MS + 30 * HOUR), HookDone(1, 1, NOW_MS + 2 * HOUR))
+    life = Life(3, 1, "1/0@7", history=2, hooks=done, level=1, number=2)
+    shown = hooked(DAILY, LEVELS[0], LEVELS[2], life=life, roles=("lead",))
+    lines = {label: str(value) for label, value in record_lines(shown, NOW_MS + 31 * HOUR)}
+    assert (lines["state"], lines["level"]) == ("UNASSIGNED", "1")
+    assert to_come(shown, NOW_MS + 31 * HOUR) == [
+        "1 d 3 h ago, overdue: reassign to ceo (board)",
+        "in 23 h: remind, 3 of 3, every 1 d",
+    ]
+    closing = Ending("1/0@9", "x", NOW_MS, NOW_MS, by="timer", reason="hook 2 after 7200000 ms")
+    ended = structs.replace(
+        shown, state=structs.replace(shown.state, status=Status.CANCELLED, closing=closing)
+    )
+    assert to_come(ended) == []
+    assert told(ended)["reason"] == "hook 2, after 2 h"
+    assert told(ended)["state"] == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (entry_of("reminded", {"count": 3}), "reminder 3"),
+        (entry_of("reminded", {"count": 6, "missed": 5}), "reminder 6, 5 missed before it"),
+        (
+            entry_of("escalated", {"level": 2}, ({"user": "ann", "roles": ["clerk"]}, {"roles": ["lead"]})),
+            "level 2, from ann (clerk) to (lead)",
+        ),
+        (entry_of("cancelled", {"reason": "hook 1 after 90000 ms"}), "hook 1, after 1 min 30 s"),
+        (entry_of("cancelled", {"reason": "hook 1 after 90000 ms"}, actor="ann"), "hook 1 after 90000 ms"),
+        (entry_of("cancelled", {"reason": "nobody came"}), "nobody came"),
+    ],
+)
+def test_what_hooks_have_done_is_told_in_words(entry: HistoryEntry, words: str) -> None:
+    assert change_of(entry) == words
+
+
+def test_a_list_says_who_has_an_open_task_and_how_high_it_has_climbed() -> None:
+    life = Life(3, 1, "1/0@7", history=2, level=2)
+    assert row(Row(hooked(life=life, roles=("lead",)), "c"))["level"] == 2
+    assert row(Row(record(KEY), "c"))["level"] == 0
+    assert str(state_text(record(KEY))) == "UNASSIGNED"
+    assert str(state_text(record(KEY, user="ann"))) == "ASSIGNED"
+
+
+@pytest.mark.parametrize(
+    ("states", "owned"),
+    [
+        ((), {True, False}),
+        ((State.ASSIGNED,), {True}),
+        ((State.UNASSIGNED, State.PROCEEDED), {False}),
+        ((State.OPEN, State.ASSIGNED), {True, False}),
+        ((State.ASSIGNED, State.UNASSIGNED), {True, False}),
+    ],
+)
+def test_open_tasks_may_be_listed_by_whether_somebody_has_them(
+    states: tuple[State, ...], owned: set[bool]
+) -> None:
+    assert _owned(states) == owned
+    wanted = TaskFilter((), 1, owned=_owned(states))
+    assert _matches(record(KEY, user="ann"), wanted) is (True in owned)
+    assert _matches(record(KEY), wanted) is (False in owned)
+    closing = Ending("1/0@9", "x", NOW_MS, NOW_MS)
+    assert _matches(record(KEY, status=Status.PROCEEDED, closing=closing), wanted)
+
+
+@pytest.mark.parametrize(
+    ("task", "shown"),
+    [
+        ({"status": "ASSIGNED", "level": 0}, "t-1 (ASSIGNED)"),
+        ({"status": "UNASSIGNED", "level": 2}, "t-1 (UNASSIGNED, level 2)"),
+        ({"id": "t-1", "outcome": "accept"}, "t-1"),
+        (["odd"], "t-1"),
+        (None, "t-1"),
+    ],
+)
+def test_a_response_says_how_its_task_is(task: Any, shown: str) -> None:
+    out = io.StringIO()
+    event = {**EVENT, "result": {"status": "SUCCESS", "task": task}}
+    ResponsesTable(Console(file=out, width=200)).row(seen(status="SUCCESS", event=event))
+    assert out.getvalue().splitlines()[-1].partition("SUCCESS")[2].strip() == shown
 
 
 def commented() -> Record:

@@ -71,6 +71,8 @@ def ours() -> dict[str, frozenset[str]]:
     metrics.count_events({("StartTask", "ACK"): 1})
     metrics.count_dead_letters({"NOT_JSON": 1})
     metrics.count_input("approvals", "event", 1)
+    metrics.count_notifications({"reminded": 1}, {"reminded": 1})
+    metrics.count_escalations({1: 1})
     metrics.set_input("approvals", up=True, paused=0)
     return {
         sample.name: frozenset(sample.labels)

@@ -42,8 +42,8 @@ def test_a_misspelt_key_would_not_be_valid() -> None:
 
 
 def test_there_is_all_that_a_demo_needs() -> None:
-    assert set(services()) == {"kafka", "redis", "topics", *WORKERS, "demo"}
-    assert set(of_runner()) == {"topics", *WORKERS, "demo"}
+    assert set(services()) == {"kafka", "redis", "topics", *WORKERS, "demo", "mail", "notify"}
+    assert set(of_runner()) == {"topics", *WORKERS, "demo", "notify"}
     assert set(services()["demo"]["depends_on"]) == set(WORKERS)
 
 

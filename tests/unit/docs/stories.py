@@ -50,9 +50,16 @@ LIMITS: Final = {
     "responses": 1_000_000,
     "approvals": 1_000_000,
     "dead-letters": 2_000_000,
+    "notifications": 1_000_000,
 }
 POLICY: Final = Policy(
-    {"orders": DomainPolicy(admin_role="admin")}, partitions=HOMES, allowed_streams=frozenset({"approvals"})
+    {
+        "orders": DomainPolicy(admin_role="admin"),
+        "care": DomainPolicy(notify=frozenset({"reminded", "escalated"})),
+    },
+    partitions=HOMES,
+    allowed_streams=frozenset({"approvals"}),
+    notifications="notifications",
 )
 """The configuration that the page begins with."""
 CHANGELOG: Final = ["json", "changelog"]

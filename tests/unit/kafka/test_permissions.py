@@ -7,8 +7,8 @@ from confluent_kafka import KafkaError
 
 from runner.errors import FatalError
 from runner.kafka.errors import failed_delivery, failed_fetch, failed_transaction, refusal
-from runner.kafka.preflight import READ, WRITE, require_permissions, require_topics
-from runner.kafka.topics import Cluster, Topic
+from runner.kafka.preflight import READ, require_permissions, require_topics
+from runner.kafka.topics import WRITE, Cluster, Topic
 
 WANTED = {"requests": (READ, WRITE), "responses": (WRITE,), "absent": (WRITE,)}
 

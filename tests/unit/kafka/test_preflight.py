@@ -6,8 +6,14 @@ import pytest
 
 from runner.config import Config, load
 from runner.errors import FatalError
-from runner.kafka.preflight import require_kept, require_partitions
-from runner.kafka.topics import Cluster, Topic
+from runner.kafka.preflight import (
+    check_topics,
+    require_kept,
+    require_partitions,
+    topic_names,
+    topic_operations,
+)
+from runner.kafka.topics import WRITE, Cluster, Topic
 
 
 def config(tasks: str | None) -> Config:
@@ -48,3 +54,34 @@ def test_a_changelog_has_a_partition_for_each_shard() -> None:
     require_partitions(config("tasks"), cluster())
     with pytest.raises(FatalError, match=r"has 12 partitions, redis\.shards is 16"):
         require_partitions(config("tasks"), cluster(partitions=12))
+
+
+TELLING = {"RUNNER_TOPICS__NOTIFICATIONS": "heard"}
+
+
+def complete(**others: Topic) -> Cluster:
+    names = ("requests", "responses", "dead-letters")
+    topics = {name: Topic(name, 3, 2_000_000) for name in names}
+    return Cluster("cluster", {**topics, "tasks": Topic("tasks", 16, 2_000_000), **others})
+
+
+def test_what_people_have_to_hear_needs_its_topic_only_where_one_is_named() -> None:
+    assert check_topics(load(None, {}), complete()) == []
+    with pytest.raises(FatalError, match=r"no topic heard; run `runner topics create`, or name yours"):
+        check_topics(load(None, TELLING), complete())
+    assert check_topics(load(None, TELLING), complete(heard=Topic("heard", 3, 1000))) == []
+
+
+def test_a_worker_must_be_allowed_to_write_what_people_have_to_hear_and_need_not_read_it() -> None:
+    config = load(None, TELLING)
+    assert "heard" in topic_names(config)
+    assert topic_operations(config)["heard"] == (WRITE,)
+    readable = Topic("heard", 3, 1000, frozenset({"READ"}))
+    with pytest.raises(FatalError, match="Write on topic heard"):
+        check_topics(config, complete(heard=readable))
+
+
+def test_a_compacted_topic_for_what_people_have_to_hear_is_refused() -> None:
+    compacted = Topic("heard", 3, 1000, cleanup_policy="compact")
+    with pytest.raises(FatalError, match=r"topics.notifications.*is compacted.*set its cleanup.policy"):
+        check_topics(load(None, TELLING), complete(heard=compacted))

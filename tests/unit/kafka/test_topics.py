@@ -98,8 +98,31 @@ def test_each_topic_has_its_encoding() -> None:
     assert catalog().encode("odd", {"a": 1}) == b'{"A":1}'
 
 
-def watch(known: KafkaTopicCatalog) -> TopicWatch:
-    return TopicWatch(cast(AdminClient, None), known, "requests", ["requests", "responses"])
+def watch(known: KafkaTopicCatalog, dispensable: str | None = None) -> TopicWatch:
+    names = ["requests", "responses"]
+    return TopicWatch(cast(AdminClient, None), known, "requests", names, dispensable=dispensable)
+
+
+@pytest.mark.parametrize(
+    ("operations", "hidden", "limit_bytes"),
+    [
+        (frozenset({"DESCRIBE"}), False, None),
+        (frozenset({"WRITE"}), False, 70),
+        (frozenset(), False, 70),
+        (frozenset({"WRITE"}), True, None),
+    ],
+)
+def test_a_topic_nobody_waits_for_takes_nothing_while_it_may_not_be_written(
+    operations: frozenset[str], limit_bytes: int | None, *, hidden: bool
+) -> None:
+    known, heard = catalog(), Topic("id-h", 3, 70, operations)
+    watching = watch(known, dispensable="heard")
+    topics = {**cluster(limit_bytes=7).topics, **({} if hidden else {"heard": heard})}
+    watching._compare(Cluster("cluster", topics, frozenset({"heard"} if hidden else ())))
+    assert known.limit_bytes("heard") == limit_bytes
+    assert known.limit_bytes("responses") == 7, "of all others the answer is taken over"
+    watching._compare(Cluster("cluster", topics, frozenset({"heard", "responses"})))
+    assert known.limit_bytes("responses") == 7, "one that is needed may exist although it is hidden"
 
 
 def test_a_topic_that_stays_is_no_reason_to_exit_and_the_answer_is_taken_over() -> None:

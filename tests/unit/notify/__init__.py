@@ -1,0 +1,1 @@
+"""Unit tests of `runner notify`: no servers, no waiting."""
