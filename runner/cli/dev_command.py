@@ -6,20 +6,29 @@ import http.client
 import json
 import subprocess
 import sys
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 import typer
 
 from runner.cli.embedded_runner import WHAT, EmbeddedRunner, embedded_runner, left_out
 from runner.cli.options import ConfigFile, read_config
-from runner.cli.screen import say, stderr, stdout
+from runner.cli.screen import plain, say, stderr, stdout
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.embedded.subprocesses import HOST
 from runner.errors import FatalError
+from runner.kafka.reader import read_topics
+from runner.kafka.topic_message import TopicMessage
 
 PARTITIONS: Final = 12
 READY_SECONDS: Final = 30.0
+
+TOLD: Final = ("assigned", "released", "reminded", "escalated")
+"""What people hear of where the configuration does not say."""
+
+LONGEST_LINE: Final = 400
+"""Characters of a notification that are shown."""
 
 _ASK_SECONDS: Final = 0.1
 _OK: Final = 200
@@ -35,23 +44,58 @@ def dev(
     it is gone when this ends. Sections kafka, redis, http, schemaRegistry and
     the setting delivery of the configuration do not count here; what they set
     is named. The encoding confluent-avro is refused, for want of a registry.
+    What people have to hear of their tasks is shown as it comes.
 
     [bold]Example[/bold]
 
       runner dev
     """
-    base = read_config(config)
+    base = telling(read_config(config))
     if names := left_out(base):
         say(stderr(), f"note: {', '.join(names)} of {base.source} do not count here", "yellow")
     try:
         with embedded_runner(base, partitions, sys.stderr.fileno()) as running:
             _wait_until_ready(running)
             say(stdout(), explanation(running))
-            code = running.worker.wait()
+            code = _show_notifications(running)
     except KeyboardInterrupt:
         say(stderr(), "ended")
         return
     raise FatalError(f"the worker ended by itself with exit code {code}; its log is above")
+
+
+def telling(base: Config) -> Config:
+    """Return a configuration that tells people of their tasks; the same one where it says who hears what."""
+    if base.topics.notifications is not None:
+        return base
+    topics = base.topics.model_copy(update={"notifications": "notifications"})
+    domains = {name: each.model_copy(update={"notify": TOLD}) for name, each in base.domains.items()}
+    return base.model_copy(update={"topics": topics, "domains": MappingProxyType(domains)})
+
+
+def _show_notifications(running: EmbeddedRunner) -> int:
+    """Show notifications until the worker ends; return its exit code."""
+    topics = [running.config.topics.notifications or ""]
+    with read_topics(running.config, topics, from_beginning=True) as reader:
+        while (code := running.worker.poll()) is None:
+            message = reader.next(_ASK_SECONDS)
+            if message is not None:
+                say(stdout(), notification_line(message))
+    return code
+
+
+def notification_line(message: TopicMessage) -> str:
+    """Return a notification in words: what happened to which task, by whom, and who has to hear it."""
+    notification = json.loads(message.value or b"{}")
+    data = notification.get("data", {})
+    people = data.get("recipients", {})
+    named = ", ".join(filter(None, (people.get("user"), *people.get("roles", ())))) or "anyone"
+    count = f" ({data['count']})" if "count" in data else ""
+    event = str(notification.get("type", "")).removeprefix("saga.task.")
+    by = data.get("actor")
+    return plain(
+        f"notification: {message.key} {event}{count}{f' by {by}' if by else ''}, for {named}", LONGEST_LINE
+    )
 
 
 def explanation(running: EmbeddedRunner) -> str:
@@ -77,6 +121,8 @@ def explanation(running: EmbeddedRunner) -> str:
             "  runner tail --from-beginning",
             "How the worker is:",
             f"  curl http://{HOST}:{config.http.port}/health/ready",
+            "",
+            "What people have to hear of their tasks is shown here, as it comes.",
         ]
     )
 

@@ -2,6 +2,7 @@
 
     python -m tests.bench.limits tasks          a million open tasks: start, idling, memory
     python -m tests.bench.limits deadlines      100,000 deadlines within one second
+    python -m tests.bench.limits hooked         a million open tasks with hooks
     python -m tests.bench.limits hooks          20,000 deadlines, and as many tasks with hooks, due at once
     python -m tests.bench.limits restoring      a million open tasks, lost by Redis and restored
     python -m tests.bench.limits workers        1, 2 and 4 workers on the same work
@@ -21,7 +22,7 @@ from rich.table import Table
 
 from tests.bench.deadline_burst import measure_deadline_burst
 from tests.bench.due_at_once import measure_due_at_once
-from tests.bench.open_tasks import measure_open_tasks
+from tests.bench.open_tasks import measure_hooked_tasks, measure_open_tasks
 from tests.bench.restoring import measure_restoring
 from tests.bench.rig import Rig, new_rig
 from tests.bench.scaling import measure_scaling
@@ -37,6 +38,7 @@ def main() -> None:
     measures: dict[str, Callable[[Rig], Figures]] = {
         "tasks": lambda rig: measure_open_tasks(rig, asked.tasks),
         "deadlines": lambda rig: measure_deadline_burst(rig, asked.deadlines),
+        "hooked": lambda rig: measure_hooked_tasks(rig, asked.tasks),
         "hooks": lambda rig: measure_due_at_once(rig, asked.hooks),
         "restoring": lambda rig: measure_restoring(rig, asked.tasks),
         "workers": lambda rig: measure_scaling(rig, asked.events // 2, (1, 2, 4)),
@@ -58,7 +60,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.limits", description=__doc__)
-    what = ("tasks", "deadlines", "hooks", "restoring", "workers")
+    what = ("tasks", "deadlines", "hooked", "hooks", "restoring", "workers")
     parser.add_argument("what", nargs="*", choices=what, help="default: all")
     parser.add_argument("--tasks", type=int, default=1_000_000, help="open tasks (default a million)")
     parser.add_argument("--deadlines", type=int, default=100_000, help="deadlines within one second")

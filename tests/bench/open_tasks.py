@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Any, Final
 
 from tests.bench.events import proceed_event, send_all, start_event
 from tests.bench.process import cpu_seconds, resident_mb
@@ -15,8 +15,20 @@ DAY_MS: Final = 86_400_000
 PROBES: Final = 100
 
 
-def measure_open_tasks(rig: Rig, tasks: int) -> dict[str, float]:
+HOOKS: Final = [
+    {"on": "arrival", "after": DAY_MS, "do": "remind"},
+    {"on": "arrival", "after": 2 * DAY_MS, "do": "reassign", "roles": ["lead"]},
+]
+
+
+def measure_hooked_tasks(rig: Rig, tasks: int) -> dict[str, float]:
+    """Do the same with tasks that have hooks beside their deadlines."""
+    return {f"with hooks: {name}": figure for name, figure in measure_open_tasks(rig, tasks, HOOKS).items()}
+
+
+def measure_open_tasks(rig: Rig, tasks: int, hooks: list[dict[str, Any]] | None = None) -> dict[str, float]:
     """Open the tasks in STEPS, each with a deadline of its own; then start a fresh worker beside them."""
+    named = {} if hooks is None else {"hooks": hooks}
     redis = rig.redis.client()
     before = int(redis.info("memory")["used_memory"])
     grown: list[float] = []
@@ -24,7 +36,7 @@ def measure_open_tasks(rig: Rig, tasks: int) -> dict[str, float]:
     with running_worker(rig) as worker:
         for step in range(STEPS):
             first, end = tasks * step // STEPS, tasks * (step + 1) // STEPS
-            send_all(rig, (start_event(n, rig.name, timeout=DAY_MS + n) for n in range(first, end)))
+            send_all(rig, (start_event(n, rig.name, timeout=DAY_MS + n, **named) for n in range(first, end)))
             wait_for(lambda end=end: _open_tasks(rig) >= end, f"{end} open tasks", 0.25)  # type: ignore[misc]
             grown.append(resident_mb(worker.pid))
     opening = time.monotonic() - began

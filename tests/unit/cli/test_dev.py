@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.dev_command import explanation
+from runner.cli.dev_command import TOLD, explanation, notification_line, telling
 from runner.cli.embedded_runner import (
     EmbeddedRunner,
     left_out,
@@ -22,6 +22,7 @@ from runner.cli.embedded_runner import (
 from runner.client.event_lines import read_lines
 from runner.config import Config, ConfigError, load
 from runner.envelope.event import NO_RULES
+from runner.kafka.topic_message import TopicMessage
 
 ADDRESSES = ("127.0.0.1:1234", "redis://127.0.0.1:4321/0")
 
@@ -42,6 +43,33 @@ def test_the_events_to_type_are_events(tmp_path: Path) -> None:
         [line], bad = read_lines([echo[1].encode()], NO_RULES, 10_000)
         assert bad == []
         assert line.event.text("domain") == "orders"
+
+
+def test_people_are_told_unless_the_configuration_says_itself_who_hears_what(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(json.dumps(settings_for(telling(Config()), *ADDRESSES)))
+    config = load(file, {})
+    assert config.topics.notifications == "notifications"
+    assert config.domain_rules()["default"].notify == TOLD
+    own = Config.model_validate({"topics": {"notifications": "mine"}})
+    assert telling(own) == own
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"recipients": {"user": "bob", "roles": []}, "actor": "ann"}, "by ann, for bob"),
+        ({"recipients": {"user": None, "roles": ["lead", "boss"]}, "actor": None}, ", for lead, boss"),
+        ({"recipients": {"user": None, "roles": []}, "count": 3}, "(3), for anyone"),
+        ({}, ", for anyone"),
+    ],
+)
+def test_a_notification_is_shown_in_words(data: dict[str, object], words: str) -> None:
+    value = json.dumps({"type": "saga.task.reminded", "data": data}).encode()
+    message = TopicMessage("notifications", 0, 0, None, "t-1", {}, value)
+    line = notification_line(message)
+    assert line.startswith("notification: t-1 reminded")
+    assert line.endswith(words)
 
 
 def test_it_says_where_everything_is(tmp_path: Path) -> None:
