@@ -59,7 +59,7 @@ def test_a_task_from_start_to_end(terminal: Terminal, worker: Running, site: Sit
     home = sent[3]
 
     shown = dict(line.split(maxsplit=1) for line in terminal.run("task", "show", "t-1").out.splitlines())
-    assert (shown["state"], shown["home"], shown["roles"]) == ("OPEN", f"partition {home}", "manager")
+    assert (shown["state"], shown["home"], shown["roles"]) == ("UNASSIGNED", f"partition {home}", "manager")
     assert ", in 9 min " in shown["deadline"]
 
     refused = terminal.run("send", "--wait", "-", stdin=lines(proceed("t-1", "p-1", "clerk")))

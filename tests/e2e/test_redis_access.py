@@ -61,7 +61,7 @@ def test_workers_and_commands_do_all_they_do_with_the_documented_rights(
         requester.put(start_event("one", {"taskId": "one"}, timeout="600000"))
         assert requester.resume_of("due").status == "TIMEOUT"
         assert requester.reply_to("one").status == "ACK"
-        assert "OPEN" in terminal.run("task", "show", "one").out
+        assert "UNASSIGNED" in terminal.run("task", "show", "one").out
         assert "one" in terminal.run("task", "list").out
         _lose_a_right(secure.plain)
         requester.put(proceed_event("two", "one"))
