@@ -11,7 +11,7 @@ import yaml
 
 from runner.cli.wiring.notify import make_routes, prepare
 from runner.config import Config, ConfigError, load
-from runner.notify.channels import open_channel, same_service
+from runner.notify.channels import open_channel, same_service, silence_apprise
 from runner.notify.notifier import NotifierSettings
 from runner.notify.unusable import Unusable
 from runner.notify.wording import Wording
@@ -134,6 +134,7 @@ def test_what_cannot_work_is_named_at_the_start(tmp_path: Path, settings: dict[s
 
 
 def test_why_a_service_failed_is_told_without_its_secrets() -> None:
+    silence_apprise()
     for url in ("json://user:s3cr3tpw@127.0.0.1:9/s3cr3t/path?+X-Token=s3cr3t", "form://127.0.0.1:9/s3cr3t"):
         reason = open_channel("ops", url, "channels.ops").send(Wording("subject", "text"))
         assert "Connection refused" in reason
