@@ -545,7 +545,7 @@ BREAKS: Final[dict[str, Break]] = {
     "applied-offsets": Break("applied offsets are not compared", Rules(HasNoAppliedOffsets)),
     "verified": Break("what is missing is trusted before all homes are verified", Rules(TrustsWhatIsMissing)),
     "believed": Break(
-        "another record is believed before all homes are verified", Rules(BelievesTheUnverified), 100_000
+        "another record is believed before all homes are verified", Rules(BelievesTheUnverified)
     ),
     "restorer": Break("an overtaken restorer may go on", Rules(LetsAnyoneRestore), 100_000),
     "changelog-end": Break(
