@@ -364,10 +364,11 @@ def _hooks(identity: str) -> list[dict[str, Any]]:
         {"on": "arrival", "after": after[0], "do": "remind", "repeatEvery": 20, "times": 2},
         {"on": "assignment", "after": after[1], "do": "remind"},
         {"on": "arrival", "after": after[2], "do": "reassign", "user": rng.choice(PEOPLE)},
+        {"on": "arrival", "after": after[2] + rng.choice((0, 20, 80)), "do": "reassign", "roles": ["lead"]},
         {"on": "assignment", "after": after[3], "do": "reassign", "roles": ["other"]},
         {"on": "arrival", "after": 600, "do": rng.choice(("cancel", "timeout"))},
     ]
-    return rng.sample(hooks, rng.choice((1, 2, 3)))
+    return rng.sample(hooks, rng.choice((1, 2, 3, 4)))
 
 
 def person_of(identity: str) -> str:

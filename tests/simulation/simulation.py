@@ -17,6 +17,7 @@ from tests.simulation.changelog_check import check_changelog
 from tests.simulation.chaos import Chaos
 from tests.simulation.group_model import Group
 from tests.simulation.history import Violation
+from tests.simulation.hook_times import check_hooks
 from tests.simulation.ledger import Ledger, check_dead_letters
 from tests.simulation.load import Load
 from tests.simulation.log_model import DEAD_LETTERS, NOTIFICATIONS, REQUESTS, RESPONSES, Broker
@@ -208,6 +209,7 @@ class History:
         Ledger(self.load.sent, answers, self.redis.removed | told_removed).check()
         notifications = read_notifications(self.broker.visible(NOTIFICATIONS))
         check_dead_letters(self.load.sent.values(), self.broker.visible(DEAD_LETTERS))
+        check_hooks(self.load.sent.values(), notifications)
         reference = Reference(
             self.terms,
             answers,
