@@ -38,7 +38,7 @@ PLACES: Final[tuple[tuple[str, ...], ...]] = (
             *("taskSpecVersion", "decisionElement", "dueOn", "followUpOn", "priority", "notes"),
             *("taskUserPath", "taskRolesPath", "data", "outcome", "ifVersion", "ignoreClaim"),
             *("text", "commentId", "delete", "user", "roles", "override", "reason"),
-            *("schema", "outcomes", "uiOrder", "uiWidgets", "description"),
+            *("schema", "outcomes", "uiOrder", "uiWidgets", "description", "hooks"),
         )
     ),
     *(("eventMeta", "parameters", "schema", name) for name in ("type", "properties", "required", "allOf")),
@@ -49,7 +49,11 @@ WORDS: Final = (
     *("{a: @, taskId: taskId}", "[@, @]", "length(@)", "[uuid(), now()]", "ann", "manager", "10118,10119"),
 )
 _SOUND: Final[dict[str, dict[str, Any]]] = {
-    "StartTask": {"taskSpec": "form", "taskRoles": "manager"},
+    "StartTask": {
+        "taskSpec": "form",
+        "taskRoles": "manager",
+        "hooks": [{"on": "arrival", "after": 5, "do": "remind", "repeatEvery": 60_000, "times": 2}],
+    },
     "ProceedTask": {"enrichPath": "a"},
     "SaveTask": {"data": {"b": [1, {"c": "x"}], "n": 1.50}},
     "UpdateTask": {"timeout": 5, "priority": 7, "notes": "n"},
