@@ -123,6 +123,16 @@ def read_entry(value: bytes) -> ChangelogEntry:
     return entry
 
 
+def read_part_entry(value: bytes) -> PartEntry:
+    """Return the entry that ``encode_part_entry`` wrote. Raises ChangelogUnreadable for any other value."""
+    try:
+        entry = _part_decoder.decode(value)
+    except (ValueError, RecursionError) as error:
+        raise ChangelogUnreadable(f"not a message of the changelog: {error}") from None
+    _require_known(entry.format)
+    return entry
+
+
 def restored_record(value: bytes, parts: Mapping[str, bytes]) -> Record:
     """Return the whole record of a task from its messages; parts of another generation are left out.
 

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from redis import ResponseError
 from redis.exceptions import NoScriptError
 
 from runner.actions.decision import Outcome, decode_outcome
-from runner.errors import StoreLost, StoreMismatch, StoreUnreadable
+from runner.errors import StoreLost, StoreMismatch
+from runner.store.answers import moment_of, pairs_of, record_of
 from runner.store.arguments import apply_arguments, by_shard
 from runner.store.calls import (
     FILLING,
@@ -38,35 +38,16 @@ from runner.store.connection.command import Command, Connection, OnWait, idle
 from runner.store.connection.refusals import unavailable
 from runner.store.keys import LAYOUT, Keys
 from runner.store.script import BOUND, Script, identity
-from runner.store.versions import revision_of
+from runner.store.server_checks import REHEARSALS, check_eviction, check_version
 from runner.tasks.keys import TaskKey
-from runner.tasks.record import Record, read_record
+from runner.tasks.record import Record
 from runner.tasks.source import Source
 
 _CORE: Final = ("version", "state", "start", "life")
 """Fields of a task hash that are always read; a plain task has no life."""
 
-_EVICTION: Final = ("CONFIG GET", "maxmemory-policy")
 _LOST: Final = -1
-_NO_EVICTION: Final = "noeviction"
-OLDEST_MAJOR: Final = 7
-"""Of Redis; every Valkey is later."""
-# Every command of the scripts, in a form that changes nothing; then the commands that have no such form and
-# are undone.
-_REHEARSED: Final[Sequence[tuple[Any, ...]]] = (
-    ("EXISTS",),
-    ("HGET", "none"),
-    ("HMGET", "none"),
-    ("HKEYS",),
-    ("HDEL", "none"),
-    ("DEL",),
-    ("ZADD", "XX", 0, "none"),
-    ("ZREM", "none"),
-    ("ZCOUNT", "-inf", "+inf"),
-    ("ZRANGE", 0, 0),
-    ("ZSCORE", "none"),
-)
-_UNDONE: Final[Sequence[tuple[Any, ...]]] = (("HSET", "a", "b"), ("DEL",))
+"""What ``load.lua`` answers instead of the time where something is lacking."""
 
 
 class RedisStore:
@@ -106,7 +87,7 @@ class RedisStore:
         in the middle of a script.
         """
         keys = self._everywhere()
-        for rehearsal in (_REHEARSED, _UNDONE):
+        for rehearsal in REHEARSALS:
             self._run([Command((name, key, *rest), key) for key in keys for name, *rest in rehearsal])
         self._run([Command(("TIME",), key) for key in keys])
 
@@ -115,9 +96,9 @@ class RedisStore:
 
     def open(self, ownership: Ownership) -> Opened:
         """Compare, or write, the owner of the key space, and check version and settings of the server."""
-        self._check_version()
+        check_version(self._connection)
         self.ping()
-        self._check_eviction()
+        check_eviction(self._connection)
         fixed = {
             "layout": LAYOUT,
             "shards": self.shards,
@@ -243,7 +224,7 @@ class RedisStore:
                 if outcome is not None:
                     kept[source] = decode_outcome(outcome)
             for (key, names), fields in zip(read.tasks.items(), tasks, strict=True):
-                records[key] = _record(key, fields, names)
+                records[key] = record_of(key, fields, names)
         return Loaded(max(answer[0] for answer in answers), records, kept, shard_tokens)
 
     def apply(self, calls: Sequence[ShardCall], on_wait: OnWait = idle) -> list[Verdict]:
@@ -261,7 +242,7 @@ class RedisStore:
         due: dict[Index, DueEntries] = {}
         for group, answer in zip(shards.values(), answers, strict=True):
             for index, (entries, after) in zip(group, answer[1:], strict=True):
-                due[index] = DueEntries(_pairs(entries), _ms(after))
+                due[index] = DueEntries(pairs_of(entries), moment_of(after))
         return Due(max((answer[0] for answer in answers), default=0), due)
 
     def note_timeout(self, domains: Sequence[str], to_ms: int) -> None:
@@ -270,7 +251,7 @@ class RedisStore:
             self._send_one("ZADD", self._keys.timeouts, "GT", *pairs)
 
     def last_timeout(self, domain: str) -> int | None:
-        return _ms(self._send_one("ZSCORE", self._keys.timeouts, domain))
+        return moment_of(self._send_one("ZSCORE", self._keys.timeouts, domain))
 
     def note_committed(self, incarnation: int, offsets: Mapping[int, int]) -> None:
         pairs = [part for p, offset in offsets.items() for part in (offset, f"{incarnation}/{p}")]
@@ -280,7 +261,7 @@ class RedisStore:
     def committed(self, incarnation: int) -> dict[int, int]:
         answer = self._send_one("ZRANGE", self._keys.committed, 0, -1, "WITHSCORES")
         offsets = {}
-        for member, offset in _pairs(answer):
+        for member, offset in pairs_of(answer):
             noted_incarnation, _, partition = member.partition("/")
             if int(noted_incarnation) == incarnation:
                 offsets[int(partition)] = offset
@@ -302,7 +283,7 @@ class RedisStore:
 
     def records_of(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         answers = self._task_fields((key, _CORE) for key in keys)
-        return [_record(key, fields) for key, fields in zip(keys, answers, strict=True)]
+        return [record_of(key, fields) for key, fields in zip(keys, answers, strict=True)]
 
     def whole_records(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         """Return records with all their parts, in two round trips; in one where no record has any."""
@@ -312,8 +293,14 @@ class RedisStore:
         ]
         answers = self._task_fields((keys[at], (*_CORE, *names)) for at, names in named)
         for (at, names), fields in zip(named, answers, strict=True):
-            records[at] = _record(keys[at], fields, names)
+            records[at] = record_of(keys[at], fields, names)
         return records
+
+    def records_with(self, parts: Mapping[TaskKey, Collection[str]]) -> list[Record | None]:
+        """Return records with these of their parts."""
+        named = [(key, tuple(names)) for key, names in parts.items()]
+        answers = self._task_fields((key, (*_CORE, *names)) for key, names in named)
+        return [record_of(key, fields, names) for (key, names), fields in zip(named, answers, strict=True)]
 
     def _task_fields(self, reads: Iterable[tuple[TaskKey, Sequence[str]]]) -> list[Any]:
         places = [(self._keys.task(key, self.shard(key.id)), fields) for key, fields in reads]
@@ -332,7 +319,7 @@ class RedisStore:
         ]
         ranges: dict[Index, Sequence[tuple[str, int]]] = {}
         for indexes, answer in zip(shards.values(), self._call(self._list, calls), strict=True):
-            ranges.update(zip(indexes, map(_pairs, answer), strict=True))
+            ranges.update(zip(indexes, map(pairs_of, answer), strict=True))
         return ranges
 
     def scores(self, entries: Sequence[tuple[Index, str]]) -> list[int | None]:
@@ -340,7 +327,7 @@ class RedisStore:
         commands = [
             Command(("ZSCORE", name, member), name) for name, (_, member) in zip(names, entries, strict=True)
         ]
-        return [_ms(score) for score in self._run(commands)]
+        return [moment_of(score) for score in self._run(commands)]
 
     def key_space(self) -> KeySpace | None:
         """Return the owner of the key space as stored; None: the key space was never opened.
@@ -369,30 +356,6 @@ class RedisStore:
     def _everywhere(self) -> list[str]:
         """Return a probe key for every slot that holds keys of this key space."""
         return [self._keys.probe(shard) for shard in ("meta", *range(self.shards))]
-
-    def _check_version(self) -> None:
-        """Refuse servers older than the scripts need. Every user may send HELLO."""
-        for answer in self._connection.run_on_masters(("HELLO",)):
-            if isinstance(answer, Exception):
-                continue  # A proxy without HELLO: its operator answers for the version behind it.
-            version = _field(answer, b"version")
-            major = version.partition(".")[0]
-            if major.isdecimal() and int(major) < OLDEST_MAJOR:
-                raise StoreMismatch(
-                    f"Redis is version {version}: {OLDEST_MAJOR}.0 or later is needed (or Valkey); upgrade it"
-                )
-
-    def _check_eviction(self) -> None:
-        """Refuse servers that may evict tasks when memory runs out."""
-        for answer in self._connection.run_on_masters(_EVICTION):
-            if isinstance(answer, ResponseError):
-                continue  # A managed service without CONFIG: its operator answers for noeviction.
-            policy = _setting(answer)
-            if policy != _NO_EVICTION:
-                raise StoreMismatch(
-                    f"Redis evicts keys ({policy}): tasks would be lost; "
-                    "run CONFIG SET maxmemory-policy noeviction"
-                )
 
     def _call(
         self, script: Script, calls: Iterable[tuple[list[str], list[Any]]], on_wait: OnWait = idle
@@ -452,15 +415,6 @@ def _applied_offset(fields: Sequence[bytes | None], incarnation: int, none: int)
     return -1 if restore_lease is not None else int(applied_offset or 0)
 
 
-def _record(key: TaskKey, fields: Sequence[bytes | None], names: Sequence[str] = ()) -> Record | None:
-    """Return the record of a task hash: its core fields, then the parts of these names."""
-    version, state, start, life, *parts = fields
-    if version is None:
-        return None
-    named = {name: part for name, part in zip(names, parts, strict=True) if part is not None}
-    return read_record(key, revision_of(_text(version)), state or b"", start or b"", life, named)
-
-
 def _starts(indexes: Sequence[Index], cursors: Mapping[Index, IndexCursor]) -> list[Any]:
     """Return the arguments of ``list.lua`` that say where the reading of each index begins."""
     arguments: list[Any] = []
@@ -471,37 +425,3 @@ def _starts(indexes: Sequence[Index], cursors: Mapping[Index, IndexCursor]) -> l
         else:
             arguments += [f"({cursor.score_ms}" if cursor.at_moment else cursor.score_ms, cursor.member]
     return arguments
-
-
-def _pairs(answer: Any) -> tuple[tuple[str, int], ...]:
-    """Return (member, epoch ms) of a WITHSCORES answer, flat (RESP2) or in pairs (RESP3)."""
-    if answer and isinstance(answer[0], list):
-        return tuple((_text(member), int(score)) for member, score in answer)
-    return tuple((_text(answer[i]), int(float(answer[i + 1]))) for i in range(0, len(answer), 2))
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise StoreUnreadable(
-            f"Redis holds {value[:100]!r} where a version or the entry of an index belongs; "
-            "take it out, or restore Redis"
-        ) from None
-
-
-def _ms(score: Any) -> int | None:
-    """Return a score as epoch ms; it arrives as text (RESP2) or as a number (RESP3)."""
-    return None if score is None else int(float(score))
-
-
-def _field(answer: Any, name: bytes) -> str:
-    """Return a field of a map (RESP3) or flat list (RESP2); empty where there is none."""
-    fields = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=False))
-    return _text(fields.get(name, b""))
-
-
-def _setting(answer: Any) -> str:
-    """Return the value in an answer of CONFIG GET, a map (RESP3) or flat list (RESP2)."""
-    values = list(answer.values()) if isinstance(answer, dict) else list(answer[1::2])
-    return values[0].decode() if values else _NO_EVICTION

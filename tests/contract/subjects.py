@@ -6,9 +6,10 @@ from typing import Final, Protocol
 
 import redis
 
+from runner.store.answers import pairs_of
 from runner.store.calls import Index, IndexCursor, IndexKind, RestorableStore, Store
 from runner.store.connection.command import Connection
-from runner.store.redis_store import RedisStore, _pairs
+from runner.store.redis_store import RedisStore
 from runner.tasks.keys import TaskKey
 from runner.tasks.record import Record
 
@@ -87,7 +88,7 @@ class ListedRedisStore(RedisStore):
         for match in self._matches(_INDEX):
             index = Index(IndexKind(match["kind"]), _domain(match), int(match["shard"]), int(match["home"]))
             entries = self._send_one("ZRANGE", self._keys.index(index), 0, -1, "WITHSCORES")
-            found |= {(index, member, score) for member, score in _pairs(entries)}
+            found |= {(index, member, score) for member, score in pairs_of(entries)}
         return found
 
     def _matches(self, form: re.Pattern[str]) -> list[re.Match[str]]:

@@ -1,0 +1,121 @@
+"""Rows: what the tables of a build hold of a folded task, as tuples in the order of their columns.
+
+Which rows a task has follows from it alone, so what is to be changed follows from the task before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, Table
+
+from runner.projection.database import Row, delete, insert, update
+from runner.projection.folding import Folded, encode_folded
+from runner.projection.indexing import narrow_rows
+from runner.projection.sight import Sight
+from runner.projection.stored_text import ComparedText, stored
+from runner.projection.tables import Tables
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class RowMaker:
+    """Makes rows of the narrow tables of one build."""
+
+    def __init__(self, tables: Tables, attributes: Sequence[str]) -> None:
+        self._attributes = attributes
+        self.narrow: tuple[Table, ...] = (tables.grants, tables.texts, tables.words)
+        columns = tables.grants.columns
+        self._shared = [(each.name, isinstance(each.type, ComparedText)) for each in columns][1:]
+        self._grant_key = len(tables.grants.primary_key.columns)
+
+    def rows(self, folded: Folded | None, no: int) -> tuple[dict[Row, Row], ...]:
+        """Return the rows of a task in each narrow table, by their primary keys; none while it is hidden."""
+        sight = None if folded is None else folded.sight
+        row = None if folded is None else folded.row()
+        return ({}, {}, {}) if sight is None or row is None else self.rows_of(row, sight, no)
+
+    def rows_of(self, row: Mapping[str, Any], sight: Sight, no: int) -> tuple[dict[Row, Row], ...]:
+        """Return the same of a task as lists show it."""
+        found = narrow_rows(no, row, sight, self._attributes)
+        # The rows of a task in ``grants`` differ in their first column alone, the principal.
+        first = found.grants[0]
+        shared = [
+            stored(value) if is_compared and (value := first[name]) is not None else first[name]
+            for name, is_compared in self._shared
+        ]
+        grants = [(stored(each["principal"]), *shared) for each in found.grants]
+        # Words are letters and digits, and no more of them than can be stored.
+        words = [(each["domain"], each["word"], no) for each in found.words]
+        return (
+            {grant[: self._grant_key]: grant for grant in grants},
+            {(no,): (no, found.text["text"])},
+            {word: word for word in words},
+        )
+
+
+class TableChanges:
+    """What is to be written to one table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._names = [column.name for column in table.columns]
+        self.added: list[Row] = []
+        self.changed: dict[tuple[str, ...], list[Row]] = {}
+        """Rows by the columns that differ."""
+        self.removed: list[Row] = []
+        """Primary keys."""
+
+    def compare(self, before: Mapping[Row, Row], after: Mapping[Row, Row]) -> None:
+        """Add what leads from some rows to others, by their primary keys."""
+        for key, row in after.items():
+            earlier = before.get(key)
+            if earlier is None:
+                self.added.append(row)
+            elif earlier != row:
+                self.change(earlier, row)
+        self.removed += [key for key in before if key not in after]
+
+    def change(self, before: Row, after: Row) -> None:
+        """Add a row that has other values."""
+        pairs = zip(self._names, before, after, strict=True)
+        names = tuple([name for name, one, other in pairs if one != other])
+        self.changed.setdefault(names, []).append(after)
+
+    def write(self, connection: Connection) -> None:
+        """Write all of it."""
+        delete(connection, self.table, self.removed)
+        for names, rows in self.changed.items():
+            update(connection, self.table, rows, names)
+        insert(connection, self.table, self.added)
+
+
+def body_row(folded: Folded, no: int, shard: int, gone_ms: int | None) -> Row:
+    """Return the row of ``bodies``."""
+    key, row = folded.key, folded.row()
+    return (
+        no,
+        stored(key.domain),
+        stored(key.id),
+        folded.source,
+        shard,
+        folded.revision,
+        gone_ms,
+        encode_folded(folded).decode(),
+        None if row is None else _encode(row).decode(),
+    )
+
+
+def kept_row(folded: Folded, shard: int, gone_ms: int) -> Row:
+    """Return the row of ``kept``."""
+    key = folded.key
+    text = encode_folded(folded).decode()
+    return (stored(key.domain), stored(key.id), folded.source, shard, gone_ms, folded.revision, text)
+
+
+def sight_json(folded: Folded | None) -> str | None:
+    """Return who sees a task, as ``changes`` has it; None: there is nothing to show."""
+    sight = None if folded is None else folded.sight
+    return None if sight is None else _encode(sight).decode()

@@ -1,0 +1,1 @@
+"""Tests of the projection that need no database."""
