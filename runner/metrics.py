@@ -192,6 +192,64 @@ class NotifyMetrics:
         return Gauge(name, documentation, namespace=_NAMESPACE, registry=self.registry)
 
 
+_REQUEST_SECONDS: Final = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5),
+    *(1, 2, 5, 10, 15, 30),
+)
+
+
+class WebMetrics:
+    """Every metric of a process of ``runner web``, in a registry of its own. For several threads."""
+
+    def __init__(self) -> None:
+        self.registry: Final = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self.registry)
+        self._requests = self._counter(
+            "web_requests", "Requests answered, by route and status.", "method", "route", "status"
+        )
+        self._request_seconds = self._histogram(
+            "web_request_seconds", "From a request to the beginning of its answer.", "route"
+        )
+        self._commands = self._counter(
+            "web_commands", "Commands sent to the worker, by what the reply said.", "action", "result"
+        )
+        self._command_seconds = self._histogram(
+            "web_command_seconds", "From a command to its reply.", "action"
+        )
+        self.replies_waiting: Final = Gauge(
+            "web_replies_waiting",
+            "Replies that are waited for.",
+            namespace=_NAMESPACE,
+            registry=self.registry,
+        )
+        self.streams: Final = Gauge(
+            "web_streams", "Event streams that are open.", namespace=_NAMESPACE, registry=self.registry
+        )
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Add a request; ``route`` is the template of its path, of which there is a fixed set."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def count_command(self, action: str, result: str, seconds: float) -> None:
+        """Add a command: the status of its reply, or ``unanswered``."""
+        self._commands.labels(action, result).inc()
+        self._command_seconds.labels(action).observe(seconds)
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, namespace=_NAMESPACE, registry=self.registry)
+
+    def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
+        return Histogram(
+            name,
+            documentation,
+            labels,
+            namespace=_NAMESPACE,
+            registry=self.registry,
+            buckets=_REQUEST_SECONDS,
+        )
+
+
 class LoopClock:
     """Splits the time of a loop into parts that add up to the wall time.
 

@@ -18,6 +18,7 @@ from runner.envelope.paths import MISSING
 from runner.envelope.plain import decode, encode
 from runner.envelope.values import deep_merge
 from runner.errors import ANSWERS_REFUSED, EventError
+from runner.forms.form import Form
 from runner.forms.words import Violation
 from runner.tasks.keys import definition_key
 from runner.tasks.parts import DRAFT, SavedDraft, version_part
@@ -39,16 +40,22 @@ def answers_of(record: Record, plan: TaskPlan) -> TaskAnswers:
     if draft is None and form is None:
         return TaskAnswers()
     answers = enrichment_of(plan.incoming, plan.task_input.data)
-    if draft is not None:
-        answers = deep_merge(draft, answers)
     outcome = None
-    if form is not None:
-        answers = {} if answers is None else answers
-        if draft is not None and form.form.violations(answers):
-            # What was saved can be taken back: null clears a field that may not be null.
-            answers = _without_nulls(answers)
+    if form is None:
+        answers = deep_merge(draft, answers)
+    else:
+        answers = completed(draft, answers, form.form)
         outcome = _checked(form, answers, plan)
     return TaskAnswers(outcome, None if draft is None else encode(answers))
+
+
+def completed(draft: Any, answers: Any, form: Form) -> Any:
+    """Return draft and answers as one, which the form is asked about; ``draft`` None: nothing was saved."""
+    if draft is None:
+        return {} if answers is None else answers
+    merged = deep_merge(draft, answers)
+    # What was saved can be taken back: null clears a field that may not be null.
+    return _without_nulls(merged) if form.violations(merged) else merged
 
 
 def _without_nulls(value: Any) -> Any:

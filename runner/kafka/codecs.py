@@ -50,6 +50,9 @@ def build_codecs(config: Config) -> Codecs:
     """Return the codecs of a configuration; ConfigError where the client of the registry cannot be used."""
     topics = (config.topics.requests, config.topics.responses, *config.responses.streams)
     encodings = {topic: config.encoding.of(topic) for topic in topics}
+    if config.topics.replies is not None:
+        # Not the default: a worker would need a schema of its topic, although nobody reads it perhaps.
+        encodings[config.topics.replies] = config.encoding.topics.get(config.topics.replies, "json")
     if set(encodings.values()) == {"json"}:
         return Codecs()
     return _with_avro(config, encodings)

@@ -50,7 +50,13 @@ def topics_buried(config: Config) -> tuple[str, ...]:
 
 def topic_names(config: Config) -> tuple[str, ...]:
     """Return every topic the runner reads or writes."""
-    return (*required_topics(config), *config.responses.streams, *config.input_topics().values())
+    inputs = config.input_topics().values()
+    return (*required_topics(config), *config.responses.streams, *dispensable_topics(config), *inputs)
+
+
+def dispensable_topics(config: Config) -> tuple[str, ...]:
+    """Return the topics that a worker writes to where it may, and does without where it may not."""
+    return tuple(filter(None, (config.topics.replies,)))
 
 
 def topic_id(config: Config, cluster: Cluster, topic: str) -> str:
@@ -64,7 +70,8 @@ def topic_id(config: Config, cluster: Cluster, topic: str) -> str:
 def check_topics(config: Config, cluster: Cluster) -> list[str]:
     """Return what to warn of; FatalError unless Kafka has what the settings need, and lets us use it.
 
-    A response stream may be missing for now: events that name it are refused, not the worker.
+    A response stream may be missing for now, and of topics.replies also the permission: events that name it
+    are refused, not the worker.
     """
     require_topics(cluster, required_topics(config), exactly_once=config.delivery == "exactly_once")
     require_permissions(cluster, topic_operations(config))
@@ -187,7 +194,7 @@ def _room_for_dead_letters(config: Config, cluster: Cluster) -> Iterator[str]:
 
 def _room_for_answers(config: Config, cluster: Cluster) -> Iterator[str]:
     largest = config.limits.event_bytes
-    for name in (config.topics.responses, *config.responses.streams):
+    for name in (config.topics.responses, *config.responses.streams, *dispensable_topics(config)):
         room = _limit(cluster, name)
         if room is None or room >= largest + ANSWER_BYTES:
             continue

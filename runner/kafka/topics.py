@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from string import digits
 from typing import Any, Final
 
@@ -42,6 +42,8 @@ class Topic:
     """Operations this client is allowed, as READ and WRITE; empty where the broker does not name them."""
     cleanup_policy: str = ""
     """``delete``, ``compact`` or both; empty where the broker does not name it."""
+    tombstones_ms: int | None = None
+    """How long a compacted topic keeps tombstones; None where the broker does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +101,15 @@ class TopicWatch:
         requests: str,
         names: Collection[str],
         every_seconds: float = EVERY_SECONDS,
-        dispensable: str | None = None,
+        dispensable: Collection[str] = (),
     ) -> None:
-        """``dispensable``: the topic that is left out of the catalogue while it may not be written."""
+        """``dispensable``: topics that are left out of the catalogue while they may not be written."""
         self._admin = admin
         self._topics = topics
         self._requests = requests
         self._names = tuple(names)
         self._every_seconds = every_seconds
-        self._dispensable = dispensable
+        self._dispensable = frozenset(dispensable)
         self._closing = threading.Event()
         self._soon = threading.Event()
         self._thread = threading.Thread(target=self._run, name="topic-watch", daemon=True)
@@ -143,11 +145,12 @@ class TopicWatch:
                 _log.warning("topics_unknown", reason=str(error))
 
     def _compare(self, cluster: Cluster) -> None:
-        if cluster.forbidden:
-            _log.warning("topics_forbidden", topics=sorted(cluster.forbidden))
-        if cluster.forbidden - {self._dispensable}:
+        hidden = cluster.forbidden - self._topics.cluster.forbidden
+        if hidden:
+            _log.warning("topics_forbidden", topics=sorted(hidden))
+        if cluster.forbidden - self._dispensable:
             return  # They may exist: the last answer about them stays.
-        cluster = self._without_dispensable(cluster)
+        cluster = without_unwritable(cluster, self._dispensable)
         before = self._topics.cluster.topics.get(self._requests)
         now = cluster.topics.get(self._requests)
         if before is not None and (now is None or now.id != before.id):
@@ -163,21 +166,23 @@ class TopicWatch:
         self._log_changes(set(self._topics.cluster.topics), set(cluster.topics))
         self._topics.cluster = cluster
 
-    def _without_dispensable(self, cluster: Cluster) -> Cluster:
-        """Return an answer without the topic that nobody waits for, where this worker may not write to it."""
-        name = self._dispensable
-        topic = None if name is None else cluster.topics.get(name)
-        if topic is None or not topic.operations or WRITE in topic.operations:
-            return cluster
-        return replace(
-            cluster, topics={each: cluster.topics[each] for each in cluster.topics if each != name}
-        )
-
     def _log_changes(self, before: set[str], now: set[str]) -> None:
         for topic in sorted(before - now):
             _log.warning("topic_gone", topic=topic)
         for topic in sorted(now - before):
             _log.info("topic_found", topic=topic)
+
+
+def without_unwritable(cluster: Cluster, dispensable: Collection[str]) -> Cluster:
+    """Return an answer without those topics that a worker can do without and may not write to."""
+    closed = {
+        name
+        for name, topic in cluster.topics.items()
+        if name in dispensable and topic.operations and WRITE not in topic.operations
+    }
+    if not closed:
+        return cluster
+    return replace(cluster, topics={n: topic for n, topic in cluster.topics.items() if n not in closed})
 
 
 def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
@@ -199,9 +204,7 @@ def ask_cluster(admin: AdminClient, names: Collection[str]) -> Cluster:
         name: topic for name, topic in descriptions.items() if topic is not None and name not in forbidden
     }
     settings = _settings(admin, list(described))
-    topics = {
-        name: _topic(topic, *settings.get(name, (USUAL_LIMIT_BYTES, ""))) for name, topic in described.items()
-    }
+    topics = {name: _topic(topic, settings.get(name, _Settings())) for name, topic in described.items()}
     return replace(cluster, topics=topics, forbidden=forbidden)
 
 
@@ -235,13 +238,22 @@ def _described(future: Any) -> Any:
         raise
 
 
-def _topic(topic: Any, limit_bytes: int, cleanup_policy: str) -> Topic:
+def _topic(topic: Any, settings: _Settings) -> Topic:
     operations = frozenset(operation.name for operation in topic.authorized_operations or ())
-    return Topic(str(topic.topic_id), len(topic.partitions), limit_bytes, operations, cleanup_policy)
+    return Topic(str(topic.topic_id), len(topic.partitions), operations=operations, **asdict(settings))
 
 
-def _settings(admin: AdminClient, names: list[str]) -> dict[str, tuple[int, str]]:
-    """Return max.message.bytes and cleanup.policy of the topics whose settings may be read."""
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """Settings of a topic; the defaults stand where they may not be read."""
+
+    limit_bytes: int = USUAL_LIMIT_BYTES
+    cleanup_policy: str = ""
+    tombstones_ms: int | None = None
+
+
+def _settings(admin: AdminClient, names: list[str]) -> dict[str, _Settings]:
+    """Return the settings of the topics whose settings may be read."""
     if not names:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
@@ -249,9 +261,10 @@ def _settings(admin: AdminClient, names: list[str]) -> dict[str, tuple[int, str]
     for resource, future in admin.describe_configs(resources, request_timeout=ASK_SECONDS).items():
         try:
             values = future.result(ASK_SECONDS)
-            settings[resource.name] = (
+            settings[resource.name] = _Settings(
                 int(values["max.message.bytes"].value),
                 str(values["cleanup.policy"].value),
+                int(values["delete.retention.ms"].value),
             )
         except (KafkaException, TimeoutError, KeyError, TypeError) as error:
             _log.warning("topic_limit_unknown", topic=resource.name, reason=_reason(error))

@@ -1,0 +1,1 @@
+"""Web: the HTTP API of tasks, in a process of its own."""
