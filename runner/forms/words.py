@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -86,14 +87,15 @@ def violations_of(error: ValidationError) -> list[Violation]:
         case "falseSchema":
             return [Violation(pointer, UNKNOWN, UNKNOWN_FIELD)]
         case _:
-            return [Violation(pointer, rule, _sentence(rule, said))]
+            return [Violation(pointer, rule, sentence(rule, said))]
 
 
-def _sentence(rule: str, said: dict[str, Any]) -> str:
+def sentence(rule: str, said: dict[str, Any]) -> str:
+    """Return what a message says for a keyword; ``said`` has what the validator tells of it, by its names."""
     if rule == TYPE:
         return must_be(said["types"])
-    sentence = _SENTENCES.get(rule, "is not what the form allows")
-    return sentence.format(**{name: _quoted(name, value) for name, value in said.items() if name in sentence})
+    words = _SENTENCES.get(rule, "is not what the form allows")
+    return words.format(**{name: _quoted(name, value) for name, value in said.items() if name in words})
 
 
 def must_be(types: list[str]) -> str:
@@ -132,3 +134,8 @@ def _shown(value: Any) -> str:
 def clipped(text: str) -> str:
     """Return a text of at most ``MAX_QUOTED`` characters."""
     return text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 1]}…"
+
+
+def sentence_templates() -> Iterator[str]:
+    """Give all that messages are made of, with ``{name}`` where a value stands, for whoever translates."""
+    yield from (MISSING, UNKNOWN_FIELD, *TYPES.values(), *_SENTENCES.values())

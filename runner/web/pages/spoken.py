@@ -1,0 +1,24 @@
+"""Spoken: the environment of templates in a language."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment
+
+from runner.web.pages import assets
+from runner.web.pages.environment import environment
+from runner.web.pages.languages import LANGUAGES, Words, catalogue
+from runner.web.pages.names import humanised
+
+
+@cache
+def spoken(language: str) -> Environment:
+    """Return the environment of a language; one for all."""
+    made = environment()
+    words = Words(language)
+    found = catalogue(language)
+    made.install_gettext_callables(words.said, found.ngettext, newstyle=False)  # type: ignore[attr-defined] # the extension adds it
+    made.filters["humanised"] = humanised
+    made.globals.update(static=assets.address, languages=LANGUAGES)
+    return made
