@@ -20,12 +20,12 @@ from runner.cli.screen import note, progress, tracked
 from runner.cli.send_report import SendReport, check_sent, say_interrupted
 from runner.cli.wiring.events import build_policy, build_rules
 from runner.cli.wiring.store import connect_store
-from runner.client.event_lines import EventLine, describe_bad, read_events
-from runner.client.exchange import Sending, awaited_replies, send_events
-from runner.client.homes import Homes
 from runner.clock import monotonic_seconds
 from runner.config import Config
 from runner.errors import FatalError
+from runner.exchange.event_lines import EventLine, describe_bad, read_events
+from runner.exchange.exchange import Sending, awaited_replies, send_events
+from runner.exchange.homes import Homes
 from runner.kafka.clients import BrokerConnection, connect_producer
 
 _STANDARD_INPUT: Final = Path("-")

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from runner.cli.responses_table import FAIL, ResponsesTable
 from runner.cli.screen import Column, Rows, hint, note, plain, print_json, progress, stdout
-from runner.client.exchange import Replies, Sending
 from runner.errors import FatalError
+from runner.exchange.exchange import Replies, Sending
 from runner.kafka.sending import NOT_SENT
 from runner.kafka.topic_message import TopicMessage, described
 

@@ -12,11 +12,11 @@ from rich.text import Text
 from runner.cli.responses_table import FAIL, show_violations
 from runner.cli.screen import note, plain, print_json, show_fields, status_text, stdout
 from runner.cli.wiring.events import build_policy, build_rules
-from runner.client.event_lines import describe_bad, read_events
-from runner.client.exchange import Sending, ask
 from runner.config import Config
 from runner.envelope.plain import encode
 from runner.errors import FatalError
+from runner.exchange.event_lines import describe_bad, read_events
+from runner.exchange.exchange import Sending, ask
 from runner.kafka.clients import connect_producer
 from runner.kafka.topic_message import TopicMessage, described
 

@@ -1,1 +1,1 @@
-"""Sending events to the home of their task, and what is told of lines that are none."""
+"""Tests of the client of the HTTP API, over a transport in memory."""

@@ -18,10 +18,10 @@ from runner.actions.decision import OutgoingMessage
 from runner.actions.inputs import stream_of
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed
-from runner.client.event_lines import EventLine
 from runner.clock import Ticker, monotonic_seconds
 from runner.config import Config
 from runner.errors import EventError, FatalError
+from runner.exchange.event_lines import EventLine
 from runner.kafka.clients import BrokerConnection
 from runner.kafka.reader import read_topics
 from runner.kafka.sending import UNSENT, Receipt, Step, never, no_step, send_all

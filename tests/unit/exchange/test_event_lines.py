@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from runner.client.event_lines import LONGEST_LIST, BadLine, describe_bad, read_lines
 from runner.envelope.event import NO_RULES, MetaRules
+from runner.exchange.event_lines import LONGEST_LIST, BadLine, describe_bad, read_lines
 
 EVENT = b'{"requestMeta": {"id": "r-1"}, "eventMeta": {"action": "StartTask"}, "payload": {}}'
 

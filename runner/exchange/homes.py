@@ -12,8 +12,8 @@ from runner.actions.incoming import Incoming
 from runner.actions.plan import TaskPlan
 from runner.actions.policy import Policy
 from runner.actions.registry import is_addressed, plan
-from runner.client.event_lines import EventLine
 from runner.errors import StoreUnavailable
+from runner.exchange.event_lines import EventLine
 from runner.tasks.keys import TaskKey
 from runner.tasks.record import Record
 from runner.tasks.source import Source

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from runner.actions.policy import Policy
-from runner.client.event_lines import EventLine, read_lines
-from runner.client.homes import Homes
 from runner.envelope.event import NO_RULES
 from runner.errors import StoreUnavailable
+from runner.exchange.event_lines import EventLine, read_lines
+from runner.exchange.homes import Homes
 from runner.tasks.keys import TaskKey
 from runner.tasks.record import Record
 from tests.unit.cli.builders import record

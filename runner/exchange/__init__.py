@@ -1,0 +1,1 @@
+"""Exchange: an event to the home of its task, and the reply to it."""
