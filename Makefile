@@ -26,7 +26,7 @@ COMPILE = $(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --instafail --durations 10
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint check format simulate fuzz soak bench limits lock clean
+.PHONY: help install demo test test-thorough test-all lint check format simulate fuzz soak bench bench-web limits lock clean
 
 help: ## list what there is to run
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +36,13 @@ install: $(STAMP) ## make .venv and install the locked packages and this one int
 demo: $(STAMP) ## three sagas that wait for people, from start to end, on the embedded broker and store
 	$(BIN)/runner demo
 
-test: $(STAMP) ## every promise once, on real servers where it matters: under ten minutes on two cores
+test: $(STAMP) ## every promise once, on real servers where it matters: a quarter of an hour on two cores
 	$(PYTEST) -ra -m "not thorough" tests
 
-test-all: $(STAMP) ## every test there is: under twenty minutes
+test-thorough: $(STAMP) ## what `make test` leaves out
+	$(PYTEST) -ra -m thorough tests
+
+test-all: $(STAMP) ## every test there is: half an hour
 	$(PYTEST) -ra tests
 
 lint: $(STAMP) ## formatting, lint and types
@@ -66,14 +69,20 @@ soak: $(STAMP) ## load and disturbances on a Kafka and a Redis of its own: make 
 bench: $(STAMP) ## measure on a real Kafka and Redis on this machine; a table and JSON
 	$(BIN)/python -m tests.bench
 
+bench-web: $(STAMP) ## the same for lists, commands and event streams over HTTP; ten minutes
+	$(BIN)/python -m tests.bench.projection
+	$(BIN)/python -m tests.bench.lists
+	$(BIN)/python -m tests.bench.commands
+	$(BIN)/python -m tests.bench.event_streams
+
 limits: $(STAMP) ## a million open tasks, the same restored, 100,000 deadlines in a second, 1 to 4 workers; a quarter of an hour
 	$(BIN)/python -m tests.bench.limits
 
 lock: ## pin every dependency again, with hashes
 	$(PYTHON) -m venv $(LOCK_VENV)
 	$(LOCK_VENV)/bin/pip install --quiet uv==$(UV_VERSION)
-	$(COMPILE) pyproject.toml --upgrade --extra embedded --extra notify --extra registry --extra traces --group dev --output-file $(LOCK)
-	$(COMPILE) pyproject.toml --upgrade --extra notify --extra registry --extra traces --constraints $(LOCK) --output-file $(RUNTIME_LOCK)
+	$(COMPILE) pyproject.toml --upgrade --extra embedded --extra notify --extra registry --extra traces --extra web --group dev --output-file $(LOCK)
+	$(COMPILE) pyproject.toml --upgrade --extra notify --extra registry --extra traces --extra web --constraints $(LOCK) --output-file $(RUNTIME_LOCK)
 	$(COMPILE) --upgrade --group build --constraints $(LOCK) --output-file $(BUILD_LOCK)
 	$(COMPILE) --upgrade --group fuzz --constraints $(LOCK) --output-file $(FUZZ_LOCK)
 

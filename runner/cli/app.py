@@ -49,6 +49,7 @@ PROCEEDED or TIMEOUT, and the saga branches on that.
   runner topics create              the topics, on your Kafka
   runner worker -c runner.yaml      one worker; start as many as you like
   runner notify -c runner.yaml      mail and chat for people with tasks
+  runner web -c runner.yaml         lists and tasks over HTTP
 
 [bold]Configuration[/bold]
 
@@ -69,6 +70,7 @@ PROCEEDED or TIMEOUT, and the saga branches on that.
 _COMMANDS: Final = {
     "worker": "worker_command:worker",
     "notify": "notify_command:notify",
+    "web": "web_command:web",
     "dev": "dev_command:dev",
     "demo": "demo.demo_command:demo",
     "restore": "restore.restore_command:restore",
@@ -107,6 +109,13 @@ _GROUPS: Final = {
             "list": "dlq.list_command:list_",
             "show": "dlq.show_command:show",
             "replay": "dlq.replay_command:replay",
+        },
+    ),
+    "projection": (
+        "The lists of tasks in SQL.",
+        {
+            "rebuild": "projection.rebuild_command:rebuild",
+            "status": "projection.status_command:status",
         },
     ),
     "topics": ("The topics in Kafka.", {"create": "topics_command:create"}),

@@ -6,12 +6,13 @@ import http.client
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 import typer
 
-from runner.cli.embedded_runner import WHAT, EmbeddedRunner, embedded_runner, left_out
+from runner.cli.embedded_runner import PEOPLE, WHAT, EmbeddedRunner, embedded_runner, left_out
 from runner.cli.options import ConfigFile, read_config
 from runner.cli.screen import plain, say, stderr, stdout
 from runner.clock import monotonic_seconds
@@ -22,10 +23,13 @@ from runner.kafka.reader import read_topics
 from runner.kafka.topic_message import TopicMessage
 
 PARTITIONS: Final = 12
-READY_SECONDS: Final = 30.0
+READY_SECONDS: Final = 60.0
 
 TOLD: Final = ("assigned", "released", "reminded", "escalated")
 """What people hear of where the configuration does not say."""
+
+ADMIN: Final = "admin"
+"""Role of admins where the configuration names none."""
 
 LONGEST_LINE: Final = 400
 """Characters of a notification that are shown."""
@@ -38,30 +42,32 @@ def dev(
     partitions: Annotated[int, typer.Option(min=1, max=100, help="Partitions of each topic.")] = PARTITIONS,
     config: ConfigFile = None,
 ) -> None:
-    """Run a broker, a Redis and a worker to play with, until Ctrl-C.
+    """Run a broker, a Redis, a worker, lists and the HTTP API, until Ctrl-C.
 
     Prints how to talk to them from another terminal. Nothing is kept: all of
-    it is gone when this ends. Sections kafka, redis, http, schemaRegistry and
-    the setting delivery of the configuration do not count here; what they set
-    is named. The encoding confluent-avro is refused, for want of a registry.
-    What people have to hear of their tasks is shown as it comes.
+    it is gone when this ends. Sections kafka, redis, http, schemaRegistry,
+    projection and web and the setting delivery of the configuration do not
+    count here, but for projection.attributes and web.port; what they set is
+    named. The encoding confluent-avro is refused, for want of a registry. What
+    people have to hear of their tasks is shown as it comes. Without the extra
+    "web" there are no lists and no HTTP API.
 
     [bold]Example[/bold]
 
       runner dev
     """
-    base = telling(read_config(config))
+    base = with_admin(telling(read_config(config)))
     if names := left_out(base):
         say(stderr(), f"note: {', '.join(names)} of {base.source} do not count here", "yellow")
     try:
-        with embedded_runner(base, partitions, sys.stderr.fileno()) as running:
+        with embedded_runner(base, partitions, sys.stderr.fileno(), has_web=has_web()) as running:
             _wait_until_ready(running)
             say(stdout(), explanation(running))
-            code = _show_notifications(running)
+            ended = _show_notifications(running)
     except KeyboardInterrupt:
         say(stderr(), "ended")
         return
-    raise FatalError(f"the worker ended by itself with exit code {code}; its log is above")
+    raise FatalError(f"{ended}; its log is above")
 
 
 def telling(base: Config) -> Config:
@@ -73,15 +79,29 @@ def telling(base: Config) -> Config:
     return base.model_copy(update={"topics": topics, "domains": MappingProxyType(domains)})
 
 
-def _show_notifications(running: EmbeddedRunner) -> int:
-    """Show notifications until the worker ends; return its exit code."""
+def with_admin(base: Config) -> Config:
+    """Return a configuration whose domains have an admin role each; those that name one keep it."""
+    domains = {
+        name: each if each.admin_role is not None else each.model_copy(update={"admin_role": ADMIN})
+        for name, each in base.domains.items()
+    }
+    return base.model_copy(update={"domains": MappingProxyType(domains)})
+
+
+def has_web() -> bool:
+    """Whether the packages of the HTTP API are installed."""
+    return find_spec("fastapi") is not None and find_spec("sqlalchemy") is not None
+
+
+def _show_notifications(running: EmbeddedRunner) -> str:
+    """Show notifications until the worker or the HTTP API ends; return which, and how."""
     topics = [running.config.topics.notifications or ""]
     with read_topics(running.config, topics, from_beginning=True) as reader:
-        while (code := running.worker.poll()) is None:
+        while (ended := running.ended()) is None:
             message = reader.next(_ASK_SECONDS)
             if message is not None:
                 say(stdout(), notification_line(message))
-    return code
+    return ended
 
 
 def notification_line(message: TopicMessage) -> str:
@@ -121,10 +141,24 @@ def explanation(running: EmbeddedRunner) -> str:
             "  runner tail --from-beginning",
             "How the worker is:",
             f"  curl http://{HOST}:{config.http.port}/health/ready",
+            *_explanation_of_web(running),
             "",
             "What people have to hear of their tasks is shown here, as it comes.",
         ]
     )
+
+
+def _explanation_of_web(running: EmbeddedRunner) -> list[str]:
+    if running.web is None:
+        return ["", 'There are no lists and no HTTP API: the extra "web" is not installed.']
+    url, person = f"http://{HOST}:{running.config.web.port}", next(iter(PEOPLE))
+    return [
+        "",
+        f"The inbox is at {url}/ (choose who to be: {', '.join(PEOPLE)}).",
+        f"The HTTP API is at {url}/api/v1 (docs/api.md), its description at {url}/openapi.json.",
+        f"Callers name one of them. What there is to do for {person}:",
+        f"  curl -H 'Authorization: Bearer {person}' '{url}/api/v1/tasks?forMe=true'",
+    ]
 
 
 def _start(domain: str) -> dict[str, Any]:
@@ -150,20 +184,28 @@ def _echo(event: dict[str, Any]) -> str:
 
 
 def _wait_until_ready(running: EmbeddedRunner) -> None:
-    """Return once the worker says that it is ready; FatalError if it ends or takes too long."""
+    """Return once all that runs says that it is ready; FatalError if it ends or takes too long."""
     give_up = monotonic_seconds() + READY_SECONDS
-    while not _is_ready(running.config):
+    ports = {running.worker: running.config.http.port}
+    if running.web is not None:
+        ports[running.web] = running.config.web.port
+    for child, port in ports.items():
+        _wait_for(child, port, give_up)
+
+
+def _wait_for(child: subprocess.Popen[bytes], port: int, give_up_seconds: float) -> None:
+    while not _is_ready(port):
         try:
-            code = running.worker.wait(_ASK_SECONDS)
+            code = child.wait(_ASK_SECONDS)
         except subprocess.TimeoutExpired:
-            if monotonic_seconds() > give_up:
-                raise FatalError(f"the worker is not ready after {READY_SECONDS:.0f} s") from None
+            if monotonic_seconds() > give_up_seconds:
+                raise FatalError(f"the runner is not ready after {READY_SECONDS:.0f} s") from None
         else:
-            raise FatalError(f"the worker did not start (exit code {code}); its log is above")
+            raise FatalError(f"the runner did not start (exit code {code}); its log is above")
 
 
-def _is_ready(config: Config) -> bool:
-    connection = http.client.HTTPConnection(HOST, config.http.port, timeout=READY_SECONDS)
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=READY_SECONDS)
     try:
         connection.request("GET", "/health/ready")
         return connection.getresponse().status == _OK

@@ -42,6 +42,10 @@ class Stopping:
         if self._asked.wait(seconds):
             raise EndedEarly
 
+    def wait(self, seconds: float) -> None:
+        """Wait, at most until a signal comes; for threads beside the main one."""
+        self._asked.wait(seconds)
+
     def note(self) -> None:
         """A signal has come: from now on another one is the second."""
         self._asked.set()

@@ -20,7 +20,13 @@ PARTITIONS: Final = 12
 LARGEST_DEAD_LETTER_BYTES: Final = 64 * 1_048_576
 """What the worker's producer sends at most. A message that came in compressed goes out as it is."""
 
+REPLIES_MS: Final = 7 * 24 * 3_600_000
+"""How long replies to runner web are kept: whoever asks again after that asks in vain for the same answer."""
+
 LIMIT: Final = "max.message.bytes"
+RETENTION: Final = "retention.ms"
+CHANGELOG: Final = {"cleanup.policy": "compact", "delete.retention.ms": "604800000"}
+"""Who reads the changelog may be away for half of the time for which it tells what was removed."""
 _HEADERS_BYTES: Final = 65_536
 _EXISTS: Final = "TOPIC_ALREADY_EXISTS"
 _MOCK: Final = "mockCluster"
@@ -41,7 +47,8 @@ def create(
     """Create the topics for requests, responses and dead letters.
 
     And those that the configuration names besides: responses.streams, the
-    topics of inputs, topics.tasks, topics.notifications. Topics that exist are left as they are.
+    topics of inputs, topics.tasks, topics.notifications, topics.replies. Topics that exist are left as
+    they are.
     The partitions of requests are the homes of the tasks: there may be more
     later, never fewer. Dead letters get a max.message.bytes that takes
     whatever requests takes. With --json each topic is one line: topic,
@@ -89,11 +96,12 @@ def wanted_topics(config: Config) -> dict[str, dict[str, str]]:
         topics.dead_letters: {LIMIT: str(LARGEST_DEAD_LETTER_BYTES)},
     }
     wanted |= {name: {} for name in (*config.responses.streams, *config.input_topics().values())}
-    changelog = {} if topics.tasks is None else {topics.tasks: {"cleanup.policy": "compact"}}
+    changelog = {} if topics.tasks is None else {topics.tasks: CHANGELOG}
     notifications: dict[str, dict[str, str]] = (
         {} if topics.notifications is None else {topics.notifications: {}}
     )
-    return wanted | changelog | notifications
+    replies = {} if topics.replies is None else {topics.replies: {RETENTION: str(REPLIES_MS)}}
+    return wanted | changelog | notifications | replies
 
 
 def _create(admin: BrokerConnection[AdminClient], topic: NewTopic) -> bool:

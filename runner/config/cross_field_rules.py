@@ -43,6 +43,10 @@ def _topics(config: Config) -> Iterator[BrokenRule]:
         if key != "responses" and name in config.responses.streams:
             what = f"lists {name}, which is topics.{key}"
             remedy = "remove it from the list: a response there would be taken for something else"
+            if key == "replies":
+                remedy = (
+                    "remove it from the list, since it is always allowed; or name another, or null, there"
+                )
             yield BrokenRule(_STREAMS, ("topics", key), what, remedy)
     taken: dict[str, Path] = dict.fromkeys(config.responses.streams, _STREAMS)
     taken |= {name: ("topics", key) for key, name in named.items()}
@@ -104,11 +108,14 @@ def _first_result(expressions: Iterable[str], event: Mapping[str, Any]) -> Any:
 def _encodings(config: Config) -> Iterator[BrokenRule]:
     topics, encoding = config.topics, config.encoding
     for name in encoding.topics:
-        if name not in {topics.requests, topics.responses, *config.responses.streams}:
+        if name not in {topics.requests, topics.responses, topics.replies, *config.responses.streams}:
             what = "is no topic whose encoding can be chosen"
             if name == topics.dead_letters:
                 what = "keeps the bytes of its messages as they came"
-            remedy = "name topics.requests, topics.responses or one of responses.streams, or remove it"
+            remedy = (
+                "name topics.requests, topics.responses, topics.replies or one of responses.streams, "
+                "or remove it"
+            )
             yield BrokenRule(("encoding", "topics", name), ("topics",), what, remedy)
     chosen: dict[Path, str] = {("default",): encoding.default}
     chosen |= {("topics", name): used for name, used in encoding.topics.items()}
@@ -136,6 +143,19 @@ def _sizes(config: Config) -> Iterator[BrokenRule]:
                 yield BrokenRule(("kafka", key, name), _EVENT_BYTES, what, remedy)
 
 
+def _reachable(config: Config) -> Iterator[BrokenRule]:
+    """Give domains of issuers and tenants that there are not."""
+    named: dict[Path, tuple[str, ...]] = {
+        ("issuers", name, "domains"): issuer.domains for name, issuer in config.web.issuers.items()
+    }
+    named |= {("tenants", name): domains for name, domains in config.web.tenants.items()}
+    for path, domains in named.items():
+        for domain in domains:
+            if domain not in config.domains:
+                what, remedy = f"names {domain}, not one of domains", f"use {', '.join(config.domains)}"
+                yield BrokenRule(("web", *path), ("domains",), what, remedy)
+
+
 def _empty_or_restored(config: Config) -> Iterator[BrokenRule]:
     if config.topics.are_tasks_given and config.restores and config.redis.start_empty:
         yield BrokenRule(
@@ -146,4 +166,7 @@ def _empty_or_restored(config: Config) -> Iterator[BrokenRule]:
         )
 
 
-_RULES: Final = (_topics, _notifications, _inputs, _input_callers, _encodings, _sizes, _empty_or_restored)
+_RULES: Final = (
+    *(_topics, _notifications, _inputs, _input_callers, _encodings, _sizes),
+    *(_reachable, _empty_or_restored),
+)

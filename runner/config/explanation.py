@@ -67,7 +67,8 @@ def _words(error: ErrorDetails, path: Path, schema_node: SchemaNode) -> tuple[st
         return "is not a setting", _meant(path, schema_node)
     place = schema_node.at(path)
     if kind == "missing":
-        return "is missing", f"set it to one of {', '.join(place.choices)}" if place else "set it"
+        choices = place.choices if place else ()
+        return "is missing", f"set it to one of {', '.join(choices)}" if choices else "set it"
     if kind in _WRONG_TYPE:
         return _wrong_type(kind, error["input"], _default(place))
     return _wrong_value(error, place), _default(place)

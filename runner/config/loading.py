@@ -167,10 +167,17 @@ def _secret_files(tree: Tree) -> list[tuple[Setting, Setting, str]]:
         (("redis", "sentinel", "passwordFile"), ("redis", "sentinel", "password")),
         (("schemaRegistry", "urlFile"), ("schemaRegistry", "url")),
         (("notify", "directory", "tokenFile"), ("notify", "directory", "token")),
+        (("projection", "urlFile"), ("projection", "url")),
     ]
     channels = _get(tree, ("notify", "channelFiles"))
     if isinstance(channels, dict):
         named += [(("notify", "channelFiles", name), ("notify", "channels", name)) for name in channels]
+    clients = _get(tree, ("web", "signIn"))
+    if isinstance(clients, dict):
+        named += [
+            (("web", "signIn", name, "clientSecretFile"), ("web", "signIn", name, "clientSecret"))
+            for name in clients
+        ]
     for section, refused in (("kafka", refusal), ("schemaRegistry", REGISTRY_REFUSED.get)):
         properties = _get(tree, (section, "secretFiles"))
         if isinstance(properties, dict):

@@ -12,6 +12,7 @@ from runner.config.sections.kafka import Encoding, Kafka, Responses, SchemaRegis
 from runner.config.sections.notify import Notify
 from runner.config.sections.redis import Redis
 from runner.config.sections.section import Section
+from runner.config.sections.web import Projection, Web
 from runner.config.sections.worker import Domain, Http, Log, Task, Timers, Traces, Worker
 from runner.config.values import Frozen, KeyPart, Text, Topic
 
@@ -21,62 +22,60 @@ DEFAULTS = "configuration"
 class Config(Section):
     """Every setting of the runner. ``load`` makes it; secrets in it are masked in ``repr``."""
 
-    handler: Text = Field(
-        default="user-task",
-        description="The eventMeta.handler that addresses this runner; events for another are left alone.",
-    )
-    deployment: Text | None = Field(
-        default=None,
-        description="Name of this deployment; events whose eventMeta.deployments lacks it are left alone.",
-    )
-    delivery: Literal["exactly_once", "at_least_once"] = Field(
-        default="exactly_once",
-        description=(
-            "exactly_once needs a broker with transactions; at_least_once loses nothing, "
-            "but may repeat a response after a crash."
-        ),
-    )
-    kafka: Kafka = Field(default_factory=Kafka, description="Where Kafka is.")
-    topics: TopicNames = Field(default_factory=TopicNames, description="The topics; all different.")
-    responses: Responses = Field(default_factory=Responses, description="How responses find their readers.")
-    encoding: Encoding = Field(
-        default_factory=Encoding, description="How the values of messages are written."
-    )
-    schema_registry: SchemaRegistry = Field(
-        default_factory=SchemaRegistry, description="Where the schemas of confluent-avro are."
-    )
-    redis: Redis = Field(default_factory=Redis, description="Where the records are kept.")
+    handler: Text = "user-task"
+    """The eventMeta.handler that addresses this runner; events for another are left alone."""
+    deployment: Text | None = None
+    """Name of this deployment; events whose eventMeta.deployments lacks it are left alone."""
+    delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    """exactly_once needs a broker with transactions; at_least_once loses nothing, but may repeat a response
+    after a crash.
+    """
+    kafka: Kafka = Field(default_factory=Kafka)
+    """Where Kafka is."""
+    topics: TopicNames = Field(default_factory=TopicNames)
+    """The topics; all different."""
+    responses: Responses = Field(default_factory=Responses)
+    """How responses find their readers."""
+    encoding: Encoding = Field(default_factory=Encoding)
+    """How the values of messages are written."""
+    schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry)
+    """Where the schemas of confluent-avro are."""
+    redis: Redis = Field(default_factory=Redis)
+    """Where the records are kept."""
     domains: Frozen[KeyPart, Domain] = Field(
-        default={"default": Domain()},
-        json_schema_extra={"additionalProperties": False},
-        description="The domains tasks may belong to, by name; an event for any other is FAIL 10027.",
+        default={"default": Domain()}, json_schema_extra={"additionalProperties": False}
     )
-    task: Task = Field(default_factory=Task, description="What holds for tasks of every domain.")
-    caller: Caller = Field(default_factory=Caller, description="Who sent an event.")
-    meta: Meta = Field(
-        default_factory=Meta,
-        description=(
-            "Values for eventMeta of events read from requests: <field>.default, where the event has none, "
-            "or <field>.override, always."
-        ),
-    )
-    inputs: Frozen[Topic, Input] = Field(
-        default={},
-        description=(
-            "Other ways in, by name: topics whose messages are only payloads, and what is added to make "
-            "events of them."
-        ),
-    )
-    limits: Limits = Field(default_factory=Limits, description="What one event may cost its worker.")
-    timers: Timers = Field(default_factory=Timers, description="Deadlines that fire by themselves.")
-    notify: Notify = Field(
-        default_factory=Notify,
-        description="What runner notify does with topics.notifications; no worker looks at it.",
-    )
-    worker: Worker = Field(default_factory=Worker, description="The pace of the loop.")
-    http: Http = Field(default_factory=Http, description="Where /metrics and /health are served.")
-    log: Log = Field(default_factory=Log, description="What is written to stderr.")
-    traces: Traces = Field(default_factory=Traces, description="Where spans go; needs the extra traces.")
+    """The domains tasks may belong to, by name; an event for any other is FAIL 10027."""
+    task: Task = Field(default_factory=Task)
+    """What holds for tasks of every domain."""
+    caller: Caller = Field(default_factory=Caller)
+    """Who sent an event."""
+    meta: Meta = Field(default_factory=Meta)
+    """Values for eventMeta of events read from requests: <field>.default, where the event has none, or
+    <field>.override, always.
+    """
+    inputs: Frozen[Topic, Input] = Field(default={})
+    """Other ways in, by name: topics whose messages are only payloads, and what is added to make events of
+    them.
+    """
+    limits: Limits = Field(default_factory=Limits)
+    """What one event may cost its worker."""
+    timers: Timers = Field(default_factory=Timers)
+    """Deadlines that fire by themselves."""
+    notify: Notify = Field(default_factory=Notify)
+    """What runner notify does with topics.notifications; no worker looks at it."""
+    projection: Projection = Field(default_factory=Projection)
+    """Where lists are kept; no worker looks at it."""
+    web: Web = Field(default_factory=Web)
+    """The HTTP API, and how people sign in; no worker looks at it."""
+    worker: Worker = Field(default_factory=Worker)
+    """The pace of the loop."""
+    http: Http = Field(default_factory=Http)
+    """Where /metrics and /health are served."""
+    log: Log = Field(default_factory=Log)
+    """What is written to stderr."""
+    traces: Traces = Field(default_factory=Traces)
+    """Where spans go; needs the extra traces."""
 
     _source: str = PrivateAttr(default=DEFAULTS)
 

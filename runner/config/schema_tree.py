@@ -20,7 +20,8 @@ class SchemaNode:
     """A setting or section of the tree, and what it accepts.
 
     ``children`` are its settings by their YAML names; ``free`` is the shape of a value whose name the
-    operator chooses (a domain, a property), if there may be any. ``types`` are JSON Schema's.
+    operator chooses (a domain, a property), if there may be any. ``types`` are JSON Schema's; ``choices`` are
+    those of the items, where it is a list.
     """
 
     children: Mapping[str, SchemaNode]
@@ -66,7 +67,7 @@ def _schema_node(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Sch
         },
         free=_schema_node(free, definitions) if isinstance(free, Mapping) else None,
         types=_types(node, definitions),
-        choices=tuple(whole.get("enum", ())),
+        choices=tuple(whole.get("enum", whole.get("items", {}).get("enum", ()))),
         limits=limits,
         default=whole.get("default"),
     )

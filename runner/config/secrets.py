@@ -17,7 +17,7 @@ _SECRET_NAME: Final = re.compile(
     re.IGNORECASE,
 )
 _USERINFO: Final = re.compile(r"(?<=://)([^:/@?#\s]*):([^/?#\s]*)@")
-_QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&#\s]*", re.IGNORECASE)
+_QUERY_PASSWORD: Final = re.compile(r"([?&](?:ssl)?password=)[^&#\s]*", re.IGNORECASE)
 
 
 def is_secret(name: str) -> bool:

@@ -283,6 +283,9 @@ class MemoryStore:
     def whole_records(self, keys: Sequence[TaskKey]) -> list[Record | None]:
         return self.records_of(keys)
 
+    def records_with(self, parts: Mapping[TaskKey, Collection[str]]) -> list[Record | None]:
+        return self.records_of(list(parts))
+
     def entries(
         self, cursors: Mapping[Index, IndexCursor], to_ms: int | None, limit: int
     ) -> dict[Index, Sequence[tuple[str, int]]]:

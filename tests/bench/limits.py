@@ -6,6 +6,7 @@
     python -m tests.bench.limits hooks          20,000 deadlines, and as many tasks with hooks, due at once
     python -m tests.bench.limits restoring      a million open tasks, lost by Redis and restored
     python -m tests.bench.limits workers        1, 2 and 4 workers on the same work
+    python -m tests.bench.limits projection     lists of 100,000 tasks: filled, and 1,000 changes a second
 
 Without a name all of them are measured. Prints a table, and the same as JSON on the last line.
 """
@@ -23,6 +24,7 @@ from rich.table import Table
 from tests.bench.deadline_burst import measure_deadline_burst
 from tests.bench.due_at_once import measure_due_at_once
 from tests.bench.open_tasks import measure_hooked_tasks, measure_open_tasks
+from tests.bench.projection import measure_projection
 from tests.bench.restoring import measure_restoring
 from tests.bench.rig import Rig, new_rig
 from tests.bench.scaling import measure_scaling
@@ -42,6 +44,7 @@ def main() -> None:
         "hooks": lambda rig: measure_due_at_once(rig, asked.hooks),
         "restoring": lambda rig: measure_restoring(rig, asked.tasks),
         "workers": lambda rig: measure_scaling(rig, asked.events // 2, (1, 2, 4)),
+        "projection": lambda rig: measure_projection(rig.kafka, asked.listed, 1000, 20.0),
     }
     figures: Figures = {}
     console = Console(stderr=True)
@@ -60,10 +63,11 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.limits", description=__doc__)
-    what = ("tasks", "deadlines", "hooked", "hooks", "restoring", "workers")
+    what = ("tasks", "deadlines", "hooked", "hooks", "restoring", "workers", "projection")
     parser.add_argument("what", nargs="*", choices=what, help="default: all")
     parser.add_argument("--tasks", type=int, default=1_000_000, help="open tasks (default a million)")
     parser.add_argument("--deadlines", type=int, default=100_000, help="deadlines within one second")
+    parser.add_argument("--listed", type=int, default=100_000, help="tasks in lists")
     parser.add_argument("--hooks", type=int, default=20_000, help="tasks with hooks that are due at once")
     parser.add_argument("--events", type=int, default=60_000, help="events that the workers share")
     return parser.parse_args()

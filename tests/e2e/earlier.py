@@ -62,7 +62,7 @@ ELSEWHERE: Final = {"large", "other"}
 """Of the open ones: one whose id is generated, and one of another domain."""
 
 PARTS: Final = 9
-"""Parts beside start and state: life, comment and history entry of three tasks."""
+"""WebComponents beside start and state: life, comment and history entry of three tasks."""
 
 ENDED: Final = {*(f"done-{n}" for n in range(1, 6)), "open-3"}
 

@@ -30,9 +30,10 @@ RANGE: Final = "range"
 COOPERATIVE: Final = "cooperative-sticky"
 CONSUMER: Final = "consumer"
 TASKS: Final = "RUNNER_TOPICS__TASKS"
+REPLIES: Final = "RUNNER_TOPICS__REPLIES"
 NOTIFICATIONS: Final = "RUNNER_TOPICS__NOTIFICATIONS"
 SHARDS: Final = 16
-"""Parts of the key space, as the configuration has it by default."""
+"""WebComponents of the key space, as the configuration has it by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Site:
             "RUNNER_LOG__FORMAT": "json",
             "RUNNER_DOMAINS": SITE_DOMAIN,
             TASKS: "",
+            REPLIES: "",
             **self.settings,
         }
 
@@ -119,15 +121,19 @@ class Site:
 
     def widen(self, partitions: int) -> None:
         """Give ``requests`` so many partitions, and wait until all have leaders."""
+        self.widen_topic(self.requests, partitions)
+
+    def widen_topic(self, topic: str, partitions: int) -> None:
+        """Give a topic so many partitions, and wait until all have leaders."""
         admin = self.admin()
-        asked = admin.create_partitions([NewPartitions(self.requests, partitions)])
-        asked[self.requests].result(WAIT_SECONDS)
+        asked = admin.create_partitions([NewPartitions(topic, partitions)])
+        asked[topic].result(WAIT_SECONDS)
 
         def have_leaders() -> bool:
-            known = admin.list_topics(self.requests, timeout=WAIT_SECONDS).topics[self.requests].partitions
+            known = admin.list_topics(topic, timeout=WAIT_SECONDS).topics[topic].partitions
             return len(known) == partitions and all(each.leader >= 0 for each in known.values())
 
-        until(have_leaders, f"{partitions} partitions of {self.requests}")
+        until(have_leaders, f"{partitions} partitions of {topic}")
 
     def ends(self, topic: str) -> dict[int, int]:
         """Return the offset after the last record of every partition, committed or not."""

@@ -20,6 +20,7 @@ from tests.e2e.site import Site
 from tests.e2e.terminal import Running, Terminal
 from tests.e2e.typed import failed, lines, proceed, rows, start
 from tests.servers.kafka_server import KafkaServer
+from tests.waiting import until
 
 RECORD_SCHEMA = Path(__file__).parents[2] / "schemas" / "record.schema.json"
 NOWHERE = "127.0.0.1:1"
@@ -146,6 +147,7 @@ def test_a_topic_the_broker_refuses_is_named(bare_terminal: tuple[Terminal, Site
 def max_message_bytes(kafka: KafkaServer, topic: str) -> int:
     resource = ConfigResource(ResourceType.TOPIC, topic)
     admin = kafka.admin()
+    until(lambda: topic in admin.list_topics(timeout=30).topics, f"topic {topic}")
     found = admin.describe_configs([resource])[resource].result(30)
     return int(found["max.message.bytes"].value)
 

@@ -46,7 +46,7 @@ def without_what_changes(text: str) -> str:
 
 def test_the_page_can_be_typed_off(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, {"RUNNER_DOMAINS__DEFAULT__ADMINROLE": "admin"})
-    with terminal.start("dev") as dev:
+    with terminal.start("dev", RUNNER_WEB__PORT="0") as dev:
         dev.wait_for("health/ready")
         [config] = re.findall(r"export RUNNER_CONFIG=(\S+)", dev.out)
         for block, output in typed():

@@ -184,7 +184,7 @@ def refused(
 
     def run(number: int, case: Case) -> tuple[int, str, str]:
         settings = {**place.user(case.without), **case.wrong(place)}
-        with Worker(place.site, f"refused-{number}", settings, faulty=False) as worker:
+        with Worker(place.site, f"refused-{number}", settings) as worker:
             code = worker.wait(WAIT_SECONDS)
             return code, worker.log, settings[f"{PROPERTY}SASL_PASSWORD"]
 
@@ -236,6 +236,8 @@ def test_the_documented_permissions_are_enough_and_what_is_taken_away_is_waited_
         requester.put(b"not an event")
         until(lambda: sum(place.site.ends(place.site.dead_letters).values()) > 0, "a dead letter")
         assert not worker.events("topic_limit_unknown")
+        assert worker.events("started")[0]["replies"] is None, "that permission is for runner web alone"
+        assert not worker.events("topics_forbidden")
 
         grant = Grant("WRITE", "TOPIC", place.site.responses)
         place.secure.take_away(user, grant)

@@ -58,7 +58,7 @@ def site_on(oldest: KafkaServer, valkey: RedisServer, tmp_path_factory: pytest.T
 @pytest.fixture(scope="module", autouse=True)
 def stranger(site_on: MakeSite) -> Iterator[Worker]:
     """A worker that wants the protocol this broker lacks; it takes its time, beside the others."""
-    with Worker(site_on(CONSUMER), "stranger", {}, faulty=False) as worker:
+    with Worker(site_on(CONSUMER), "stranger", {}) as worker:
         yield worker
 
 

@@ -27,14 +27,23 @@ LAST_LINES: Final = 12
 class Worker:
     """One process. Its log is ``events``, one dict a line, in the order written."""
 
-    def __init__(self, site: Site, name: str, settings: Mapping[str, str], *, faulty: bool) -> None:
+    def __init__(
+        self,
+        site: Site,
+        name: str,
+        settings: Mapping[str, str],
+        *,
+        script: Path | None = None,
+        command: str = "worker",
+    ) -> None:
+        """``command``: what of the program it runs. ``script``: what is run instead of the program."""
         self.name = name
         self._log = site.folder / f"{site.name}-{name}.log"
         environment = {**site.environment(), **settings}
-        program = [sys.executable, str(FAULTY)] if faulty else _program()
-        command = [ENV, *(f"{key}={value}" for key, value in environment.items()), *program]
+        program = _program(command) if script is None else [sys.executable, str(script)]
+        line = [ENV, *(f"{key}={value}" for key, value in environment.items()), *program]
         with self._log.open("wb") as log:
-            self._child = start_tethered(command, stdout=log, stderr=log)
+            self._child = start_tethered(line, stdout=log, stderr=log)
 
     @property
     def pid(self) -> int:
@@ -150,7 +159,9 @@ class Fleet:
     def one(self, settings: Mapping[str, str] | None = None, *, faulty: bool = False) -> Worker:
         """Start a worker that is not kept running."""
         self.started += 1
-        worker = Worker(self._site, f"worker-{self.started}", settings or {}, faulty=faulty)
+        worker = Worker(
+            self._site, f"worker-{self.started}", settings or {}, script=FAULTY if faulty else None
+        )
         return self._running.enter_context(worker)
 
     def replace(self, slot: int) -> Worker:
@@ -205,8 +216,8 @@ class Fleet:
         self._running.__exit__(kind, error, trace)
 
 
-def _program() -> list[str]:
-    return [sys.executable, "-P", "-m", "runner.cli", "worker"]
+def _program(command: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "runner.cli", command]
 
 
 def _parsed(text: str) -> Iterator[dict[str, Any]]:

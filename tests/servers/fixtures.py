@@ -2,8 +2,10 @@
 
 Kafka is one for the whole run, also where several processes share the tests (``pytest -n 4``), and is
 started before the first test, so that no test's time limit pays for the jars. Redis servers are started by
-the process that first asks for them, for itself. A test that asks for a server whose lane is missing is
-skipped with the lane's name; RUNNER_REQUIRE_KAFKA=1 and RUNNER_REQUIRE_REDIS=1 turn that into a failure.
+the process that first asks for them, for itself. Keycloak is one for the whole run, too: one process runs
+all the tests that need it, and starts it before the first of them. A test that asks for a server whose lane
+is missing is skipped with the lane's name; RUNNER_REQUIRE_KAFKA=1, RUNNER_REQUIRE_REDIS=1,
+RUNNER_REQUIRE_POSTGRES=1, RUNNER_REQUIRE_KEYCLOAK=1 and RUNNER_REQUIRE_BROWSER=1 turn that into a failure.
 """
 
 import contextlib
@@ -11,19 +13,36 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import redis
+from playwright.sync_api import Browser
 
+from tests.servers.browser import running_browser
 from tests.servers.kafka_server import EXISTING, KafkaServer, require_assignment, running_kafka
+from tests.servers.keycloak.admin import LiveRealm
+from tests.servers.keycloak.realm import Realm
+from tests.servers.keycloak_server import KeycloakServer, running_keycloak
 from tests.servers.lanes import LaneMissing, skip_or_fail
+from tests.servers.postgres_server import PostgresServer, running_postgres
 from tests.servers.redis_server import LANES, VALKEY, RedisServer, running_redis
 
 REQUIRE_KAFKA: Final = "RUNNER_REQUIRE_KAFKA"
 REQUIRE_REDIS: Final = "RUNNER_REQUIRE_REDIS"
+REQUIRE_POSTGRES: Final = "RUNNER_REQUIRE_POSTGRES"
+REQUIRE_KEYCLOAK: Final = "RUNNER_REQUIRE_KEYCLOAK"
+REQUIRE_BROWSER: Final = "RUNNER_REQUIRE_BROWSER"
 # The fixtures by which a test says what it needs, and the marker it gets for that.
-NEEDS: Final = {"kafka": "kafka", "redis_server": "redis", "valkey": "redis", "start_redis": "redis"}
+NEEDS: Final = {
+    "kafka": "kafka",
+    "redis_server": "redis",
+    "valkey": "redis",
+    "start_redis": "redis",
+    "postgres": "postgres",
+    "keycloak": "keycloak",
+    "browser": "browser",
+}
 # Where no test asks for a server, from the root of the repository.
 UNSERVED: Final = ("tests/unit", "tests/simulation")
 
@@ -35,6 +54,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark every test with the servers it needs: ``-m "not kafka"`` leaves out what asks for one."""
     for fixture in set(getattr(item, "fixturenames", ())) & NEEDS.keys():
         item.add_marker(NEEDS[fixture])
+    if "keycloak" in getattr(item, "fixturenames", ()):
+        if item.get_closest_marker("thorough") is None:
+            raise pytest.UsageError(
+                f"{item.nodeid}: what needs Keycloak is marked thorough, it starts slowly"
+            )
+        if item.get_closest_marker("xdist_group") is not None:
+            raise pytest.UsageError(f"{item.nodeid}: what needs Keycloak has no xdist_group of its own")
+        item.add_marker(pytest.mark.xdist_group("keycloak"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -145,6 +172,52 @@ def start_redis() -> Iterator[Callable[..., RedisServer]]:
             return running.enter_context(_redis_or_skip(lane, appendonly=appendonly))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this process, shared by the session: use a ``new_database`` of your own."""
+    with contextlib.ExitStack() as running:
+        try:
+            server = running.enter_context(running_postgres())
+        except LaneMissing as missing:
+            skip_or_fail(missing, REQUIRE_POSTGRES)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium for the tests of a module.
+
+    No longer: its driver keeps an event loop in this thread, beside which no other test could have its own.
+    """
+    with contextlib.ExitStack() as running:
+        try:
+            started = running.enter_context(running_browser())
+        except LaneMissing as missing:
+            skip_or_fail(missing, REQUIRE_BROWSER)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeycloakServer]:
+    """The run's Keycloak. Its realm ``saga`` is for all: what changes a realm takes one of ``make_realm``."""
+    with contextlib.ExitStack() as running:
+        try:
+            server = running.enter_context(running_keycloak(tmp_path_factory.mktemp("keycloak")))
+        except LaneMissing as missing:
+            skip_or_fail(missing, REQUIRE_KEYCLOAK)
+        yield server
+
+
+@pytest.fixture
+def make_realm(keycloak: KeycloakServer) -> Callable[..., LiveRealm]:
+    """Make realms of the test's own: ``make_realm(token_seconds=5)``; they end with the server."""
+
+    def make(**fields: Any) -> LiveRealm:
+        return keycloak.admin.add_realm(Realm(name=f"realm-{uuid.uuid4().hex[:10]}", **fields))
+
+    return make
 
 
 @contextlib.contextmanager

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from runner.config import ConfigError, load, registry_settings
+from runner.envelope.avro import AvroCodec
+from runner.envelope.codec import JsonCodec
+from runner.kafka.codecs import build_codecs
 
 SECRET = "hunter2"
 
@@ -37,14 +40,16 @@ def file(tmp_path: Path) -> Path:
             "encoding: {topics: {dead-letters: avro}}",
             (
                 "encoding.topics.dead-letters keeps the bytes of its messages as they came; "
-                "name topics.requests, topics.responses or one of responses.streams, or remove it"
+                "name topics.requests, topics.responses, topics.replies or one of responses.streams, "
+                "or remove it"
             ),
         ),
         (
             "encoding: {topics: {request: avro}}",
             (
                 "encoding.topics.request is no topic whose encoding can be chosen; "
-                "name topics.requests, topics.responses or one of responses.streams, or remove it"
+                "name topics.requests, topics.responses, topics.replies or one of responses.streams, "
+                "or remove it"
             ),
         ),
         (
@@ -135,3 +140,12 @@ def test_secrets_come_from_files_and_are_never_shown(file: Path, tmp_path: Path)
     assert settings["url"] == f"https://me:{SECRET}@registry"
     assert SECRET not in repr(config.describe())
     assert SECRET not in repr(config.schema_registry.url)
+
+
+def test_replies_are_json_unless_their_topic_is_named() -> None:
+    default = load(None, {"RUNNER_ENCODING__DEFAULT": "avro"})
+    assert isinstance(build_codecs(default).of("responses"), AvroCodec)
+    assert isinstance(build_codecs(default).of("replies"), JsonCodec)
+    named = load(None, {"RUNNER_ENCODING__TOPICS": '{"replies": "avro"}'})
+    assert isinstance(build_codecs(named).of("replies"), AvroCodec)
+    assert isinstance(build_codecs(named).of("responses"), JsonCodec)

@@ -98,7 +98,8 @@ def test_the_error_has_a_label_an_exit_code_and_one_line_per_problem(file: Path)
             (
                 "domains.a.retention is not a setting; "
                 "remove it, or use one of onProceed, retentionSeconds, checkRoles, trustPayload, adminRole, "
-                "completion, requireDefinition, requireOwner, startRoles, timeoutRoles, notify"
+                "completion, requireDefinition, requireOwner, startRoles, starterSees, "
+                "timeoutRoles, notify"
             ),
         ),
     ],
@@ -230,6 +231,17 @@ def test_a_wrong_value_is_refused_with_its_remedy(file: Path, content: str, prob
                 "responses.streams lists requests, which is topics.requests; "
                 "remove it from the list: a response there would be taken for something else"
             ),
+        ),
+        (
+            "responses: {streams: [replies]}",
+            (
+                "responses.streams lists replies, which is topics.replies; "
+                "remove it from the list, since it is always allowed; or name another, or null, there"
+            ),
+        ),
+        (
+            "topics: {replies: responses}",
+            "topics.replies is responses, as is topics.responses; give each its own topic",
         ),
         (
             "topics: {tasks: requests}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,7 +22,7 @@ ROOMS: Final = (
     "telemetry",
     "worker",
     "notify",
-    "client",
+    "exchange",
     "changelog",
     "kafka",
     "store",
@@ -40,6 +42,13 @@ DEEP: Final = frozenset({"store", "actions", "forms", "tasks", "envelope"})
 
 NOT_WORKER: Final = frozenset({"web", "projection"})
 """Rooms above the worker that never import it: they may run in processes of their own."""
+
+OF_WEB: Final = frozenset(
+    {"authlib", "fastapi", "httpx", "joserfc", "psycopg", "sqlalchemy", "starlette", "uvicorn"}
+)
+"""Packages of the extra ``web``, and what comes with them."""
+KNOW_WEB: Final = frozenset({"client", "projection", "web"})
+"""Rooms that may import these packages."""
 
 OF_NOTIFY: Final = frozenset({"kafka", "envelope", "log", "metrics"})
 """All that the room notify may import above the ground; nobody but cli imports it."""
@@ -91,14 +100,14 @@ def may_import(part: str) -> frozenset[str]:
     if part == "testing":
         return frozenset({*ROOMS, *GROUND, *ASIDE} - {"cli", "web", "notify"})
     if part not in ROOMS:
-        return frozenset()  # embedded stands alone
+        return frozenset()  # embedded and client stand alone
     below = frozenset(ROOMS[ROOMS.index(part) + 1 :]) | GROUND
     if part != "cli":
         below -= {"notify"}
     if part in NOT_WORKER:
         below -= {"worker", "telemetry"}
     if part == "cli":
-        return below | ASIDE | {"embedded"}
+        return below | ASIDE | {"embedded", "client"}
     allowed = below if part in DEEP else below | ASIDE
     return allowed & (OF_NOTIFY | GROUND) if part == "notify" else allowed
 
@@ -163,7 +172,7 @@ def of_part(part: str) -> dict[str, str]:
 
 def test_every_part_of_the_package_has_its_place() -> None:
     parts = {name.split(".")[1] for name in modules() if "." in name}
-    assert parts <= {*ROOMS, *GROUND, *ASIDE, "embedded", "testing"}
+    assert parts <= {*ROOMS, *GROUND, *ASIDE, "embedded", "client", "testing"}
     assert {"cli", "worker", "store", "actions", "tasks", "envelope", *GROUND, "config"} <= parts
 
 
@@ -213,6 +222,21 @@ def test_a_circle_would_be_found() -> None:
     assert not circle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
 
 
+def test_the_packages_of_the_web_are_imported_where_they_are_needed_alone() -> None:
+    for name, source in modules().items():
+        roots = {imported.split(".")[0] for imported in imports_of(source)}
+        assert not roots & OF_WEB or KNOW_WEB.intersection(name.split(".")) or "wiring" in name, name
+
+
+def test_no_command_loads_the_packages_of_the_web_unless_it_needs_them() -> None:
+    script = (
+        "import sys; from runner.cli.app import build_app; build_app(); import runner.cli.wiring.worker; "
+        f"print(sorted({set(OF_WEB)!r} & {{name.split('.')[0] for name in sys.modules}}))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
 def test_importing_the_package_imports_nothing() -> None:
     assert not list(imports_of(modules()["runner"]))
 
@@ -251,7 +275,7 @@ def test_the_middle_of_the_worker_needs_neither_kafka_nor_redis() -> None:
         ("envelope", "from runner.tasks.record import Record"),
         ("kafka", "from runner.changelog.codec import ChangelogEntry"),
         ("changelog", "from runner.worker.loop import Loop"),
-        ("client", "from runner.worker.loop import Loop"),
+        ("exchange", "from runner.worker.loop import Loop"),
         ("worker", "from runner.telemetry.reporter import Reporter"),
         ("projection", "from runner.worker.loop import Loop"),
         ("web", "from runner.worker.result import BatchResult"),

@@ -17,6 +17,7 @@ from runner.config.sections.worker import Domain
 from runner.envelope.event import MetaRules
 from runner.envelope.patterns import fault_of
 from runner.errors import EventError
+from runner.kafka.preflight import dispensable_topics
 from runner.worker.input_topics.normalise import InputTopic
 
 _READERS: Final[Mapping[str, Callable[[Any], object]]] = {
@@ -37,7 +38,7 @@ def build_policy(config: Config) -> Policy:
         caller_roles=tuple(config.caller.roles),
         requests=config.topics.requests,
         responses=config.topics.responses,
-        allowed_streams=frozenset(config.responses.streams),
+        allowed_streams=frozenset({*config.responses.streams, *dispensable_topics(config)}),
         period_chunk=config.timers.chunk,
         limits=config.limits.of_event(),
         hook_ms=config.limits.hook_seconds * 1000,

@@ -29,8 +29,15 @@ from runner.errors import FatalError, PositionUnknown
 from runner.kafka.clients import connect_admin
 from runner.kafka.codecs import build_codecs
 from runner.kafka.kafka_log import KafkaLog
-from runner.kafka.preflight import check_topics, topic_id, topic_names
-from runner.kafka.topics import EVERY_SECONDS, Cluster, KafkaTopicCatalog, TopicWatch, ask_cluster
+from runner.kafka.preflight import check_topics, dispensable_topics, topic_id, topic_names
+from runner.kafka.topics import (
+    EVERY_SECONDS,
+    Cluster,
+    KafkaTopicCatalog,
+    TopicWatch,
+    ask_cluster,
+    without_unwritable,
+)
 from runner.metrics import Metrics
 from runner.store.calls import IndexKind, Opened
 from runner.store.redis_store import RedisStore
@@ -133,6 +140,7 @@ class _Worker:
         store = assembly.store(config)
         stack.callback(store.close)
         self._config = config = start.answered(partial(settle_changelog, config, store))
+        cluster = without_unwritable(cluster, dispensable_topics(config))
         for reason in check_topics(config, cluster):
             _log.warning("little_room", reason=reason)
         opened = start.answered(lambda: open_store(store, config, cluster))
@@ -144,7 +152,7 @@ class _Worker:
             config.topics.requests,
             topics_named,
             assembly.watch_seconds,
-            config.topics.notifications,
+            tuple(filter(None, (config.topics.notifications, *dispensable_topics(config)))),
         )
         surroundings = self._surroundings(topics, opened, cluster.topics[config.topics.requests].partitions)
         self._loop, kafka = self._make_loop(surroundings, store, opened, cluster)
@@ -171,6 +179,7 @@ class _Worker:
             delivery=config.delivery,
             topic=config.topics.requests,
             tasks=config.topics.tasks,
+            replies=config.topics.replies if config.topics.replies in cluster.topics else None,
             partitions=cluster.topics[config.topics.requests].partitions,
             incarnation=opened.incarnation,
             inputs=config.input_topics(),

@@ -26,34 +26,22 @@ from runner.config.values import (
 class Kafka(Section):
     """Where Kafka is, and what the two clients are told besides."""
 
-    brokers: Brokers = Field(
-        default="",
-        description="Brokers to begin with, host:port, comma-separated. A worker does not start without.",
-    )
-    group: Text = Field(
-        default="saga-task-runner",
-        description="Consumer group. The Redis key space belongs to it: a new name needs a new redis.prefix.",
-    )
-    assignment: Literal["range", "cooperative-sticky", "consumer"] = Field(
-        default="range",
-        description=(
-            "How the group shares the partitions: range, cooperative-sticky, or consumer (KIP-848, from "
-            "Kafka 4.0 on). The same for all workers of a group."
-        ),
-    )
-    properties: Properties = Field(
-        default={}, description="librdkafka properties of both clients, by their own names; none by default."
-    )
-    consumer: Properties = Field(
-        default={}, description="librdkafka properties of the consumer only; they win over properties."
-    )
-    producer: Properties = Field(
-        default={}, description="librdkafka properties of the producer only; they win over properties."
-    )
-    secret_files: SecretFiles = Field(
-        default={},
-        description="librdkafka properties whose value is read from a file: property name to path.",
-    )
+    brokers: Brokers = ""
+    """Brokers to begin with, host:port, comma-separated. A worker does not start without."""
+    group: Text = "saga-task-runner"
+    """Consumer group. The Redis key space belongs to it: a new name needs a new redis.prefix."""
+    assignment: Literal["range", "cooperative-sticky", "consumer"] = "range"
+    """How the group shares the partitions: range, cooperative-sticky, or consumer (KIP-848, from Kafka 4.0
+    on). The same for all workers of a group.
+    """
+    properties: Properties = Field(default={})
+    """librdkafka properties of both clients, by their own names; none by default."""
+    consumer: Properties = Field(default={})
+    """librdkafka properties of the consumer only; they win over properties."""
+    producer: Properties = Field(default={})
+    """librdkafka properties of the producer only; they win over properties."""
+    secret_files: SecretFiles = Field(default={})
+    """librdkafka properties whose value is read from a file: property name to path."""
 
     def _broken_rules(self) -> Iterator[BrokenRule]:
         for key, properties in (("properties", self.properties), ("producer", self.producer)):
@@ -78,36 +66,30 @@ TASKS: Final = "tasks"
 class TopicNames(Section):
     """The topics, each of which must be another."""
 
-    requests: Topic = Field(
-        default="requests", description="Events to handle; the home of every task. Must not be compacted."
-    )
-    responses: Topic = Field(
-        default="responses",
-        description="Replies and resumed events. Its readers must set isolation.level to read_committed.",
-    )
-    dead_letters: Topic = Field(
-        default="dead-letters",
-        description="Messages that can never be handled, byte for byte, with headers that say why.",
-    )
-    tasks: Topic | None = Field(
-        default=TASKS,
-        description=(
-            "Compacted topic that is told every change of a task, and from which Redis is filled again when "
-            "it has lost something (with at_least_once it serves lists only); as many partitions as "
-            "redis.shards. null: none, and Redis holds the only copy of the tasks. A key space that was made "
-            "without it goes on without it; runner restore --fill-changelog turns it on."
-        ),
-    )
+    requests: Topic = "requests"
+    """Events to handle; the home of every task. Must not be compacted."""
+    responses: Topic = "responses"
+    """Replies and resumed events. Its readers must set isolation.level to read_committed."""
+    dead_letters: Topic = "dead-letters"
+    """Messages that can never be handled, byte for byte, with headers that say why."""
+    tasks: Topic | None = TASKS
+    """Compacted topic that is told every change of a task, and from which Redis is filled again when it has
+    lost something (with at_least_once it serves lists only); as many partitions as redis.shards. null: none,
+    and Redis holds the only copy of the tasks. A key space that was made without it goes on without it;
+    runner restore --fill-changelog turns it on.
+    """
 
-    notifications: Topic | None = Field(
-        default=None,
-        description=(
-            "What people have to hear of their tasks, as CloudEvents; runner notify makes mail and chat of "
-            "it. null: nothing is sent."
-        ),
-    )
+    notifications: Topic | None = None
+    """What people have to hear of their tasks, as CloudEvents; runner notify makes mail and chat of it. null:
+    nothing is sent.
+    """
 
-    @field_validator("tasks", "notifications", mode="before")
+    replies: Topic | None = "replies"
+    """Replies to the commands of runner web; eventMeta.responseStream may always name it. A worker does
+    without it. null: none, and no runner web.
+    """
+
+    @field_validator("tasks", "notifications", "replies", mode="before")
     @classmethod
     def _none(cls, value: object) -> object:
         """Read the text ``null``, which a variable may hold, as null: no topic has that name."""
@@ -121,6 +103,7 @@ class TopicNames(Section):
             "deadLetters": self.dead_letters,
             "tasks": self.tasks,
             "notifications": self.notifications,
+            "replies": self.replies,
         }
         return {key: name for key, name in topics.items() if name is not None}
 
@@ -141,21 +124,14 @@ class TopicNames(Section):
 class Responses(Section):
     """How replies and resumed events find their readers."""
 
-    partitioner: Literal["murmur2", "suffix"] = Field(
-        default="murmur2",
-        description=(
-            "Partition of a response: murmur2 of the key, as Java clients do, or suffix: "
-            "the trailing digits of the request id modulo the number of partitions."
-        ),
-    )
-    streams: Topics = Field(
-        default=(),
-        description="Other topics that eventMeta.responseStream may name; any other is FAIL 13020.",
-    )
-    proceeded_status: ProceededStatus = Field(
-        default="PROCEEDED",
-        description="Status of an event that goes on after ProceedTask; some engines expect SUCCESS.",
-    )
+    partitioner: Literal["murmur2", "suffix"] = "murmur2"
+    """Partition of a response: murmur2 of the key, as Java clients do, or suffix: the trailing digits of the
+    request id modulo the number of partitions.
+    """
+    streams: Topics = ()
+    """Other topics that eventMeta.responseStream may name; any other is FAIL 13020."""
+    proceeded_status: ProceededStatus = "PROCEEDED"
+    """Status of an event that goes on after ProceedTask; some engines expect SUCCESS."""
 
 
 EncodingName = Literal["json", "avro", "confluent-avro"]
@@ -164,18 +140,15 @@ EncodingName = Literal["json", "avro", "confluent-avro"]
 class Encoding(Section):
     """How values are written: JSON, Avro by itself, or Avro with a schema registry."""
 
-    default: EncodingName = Field(
-        default="json",
-        description=(
-            "Encoding of every topic that is not named below: json; avro, single-object encoding, which "
-            "needs no registry; or confluent-avro, the wire format of Confluent, which needs schemaRegistry."
-        ),
-    )
+    default: EncodingName = "json"
+    """Encoding of every topic that is not named below: json; avro, single-object encoding, which needs no
+    registry; or confluent-avro, the wire format of Confluent, which needs schemaRegistry. topics.replies is
+    json unless it is named.
+    """
     topics: Frozen[Topic, EncodingName] = Field(
-        default={},
-        json_schema_extra={"additionalProperties": {"enum": ["json", "avro", "confluent-avro"]}},
-        description="Encoding of single topics, by their names. Dead letters keep the bytes they came with.",
+        default={}, json_schema_extra={"additionalProperties": {"enum": ["json", "avro", "confluent-avro"]}}
     )
+    """Encoding of single topics, by their names. Dead letters keep the bytes they came with."""
 
     def of(self, topic: str) -> EncodingName:
         return self.topics.get(topic, self.default)
@@ -184,28 +157,15 @@ class Encoding(Section):
 class SchemaRegistry(Section):
     """Where the schemas of topics with confluent-avro are; used for nothing else."""
 
-    url: RegistryUrl | None = Field(
-        default=None,
-        description="Address of the registry, http or https; several, comma-separated, are tried in turn.",
-    )
-    url_file: Text | None = Field(default=None, description="File that holds the URL, instead of url.")
-    timeout_ms: int = Field(
-        default=2000,
-        ge=10,
-        le=10_000,
-        description="How long a step may take before the registry counts as away, in milliseconds.",
-    )
-    register_schema: bool = Field(
-        default=True,
-        alias="register",
-        description=(
-            "Whether a worker registers schemas/envelope.avsc as <topic>-value; false: it must be there."
-        ),
-    )
-    properties: RegistryProperties = Field(
-        default={},
-        description="Properties of confluent-kafka's SchemaRegistryClient: authentication, TLS, proxy.",
-    )
-    secret_files: RegistryFiles = Field(
-        default={}, description="Properties whose value is read from a file: property name to path."
-    )
+    url: RegistryUrl | None = None
+    """Address of the registry, http or https; several, comma-separated, are tried in turn."""
+    url_file: Text | None = None
+    """File that holds the URL, instead of url."""
+    timeout_ms: int = Field(default=2000, ge=10, le=10_000)
+    """How long a step may take before the registry counts as away, in milliseconds."""
+    register_schema: bool = Field(default=True, alias="register")
+    """Whether a worker registers schemas/envelope.avsc as <topic>-value; false: it must be there."""
+    properties: RegistryProperties = Field(default={})
+    """Properties of confluent-kafka's SchemaRegistryClient: authentication, TLS, proxy."""
+    secret_files: RegistryFiles = Field(default={})
+    """Properties whose value is read from a file: property name to path."""

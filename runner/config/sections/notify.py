@@ -33,24 +33,22 @@ class NotifyRoute(Section):
         Strict(strict=False),
         AfterValidator(not_empty),
         Field(json_schema_extra={"minItems": 1}),
-    ] = Field(
-        description=(
-            "Where they go: names of notify.channels, addresses that Apprise understands, or recipients, the "
-            "people it is for, at the addresses that the directory has of them."
-        ),
-    )
-    domain: Texts = Field(default=(), description="Domains of the task; none: any.")
-    event: EventNames = Field(
-        default=(), description="What happened: created, assigned and so on; none: any."
-    )
-    user: Texts = Field(default=(), description="Users it is for; none: any, and those for nobody by name.")
-    role: Texts = Field(default=(), description="Roles of which it is for at least one; none: any.")
-    language: Text | None = Field(
-        default=None, description="Language of the text; null: the recipient's, else notify.language."
-    )
-    template: TemplateName | None = Field(
-        default=None, description="Name of the templates; null: that of the event, else any."
-    )
+    ]
+    """Where they go: names of notify.channels, addresses that Apprise understands, or recipients, the people
+    it is for, at the addresses that the directory has of them.
+    """
+    domain: Texts = ()
+    """Domains of the task; none: any."""
+    event: EventNames = ()
+    """What happened: created, assigned and so on; none: any."""
+    user: Texts = ()
+    """Users it is for; none: any, and those for nobody by name."""
+    role: Texts = ()
+    """Roles of which it is for at least one; none: any."""
+    language: Text | None = None
+    """Language of the text; null: the recipient's, else notify.language."""
+    template: TemplateName | None = None
+    """Name of the templates; null: that of the event, else any."""
 
     def names(self) -> tuple[str, ...]:
         """Return those of ``to`` that are names, not addresses."""
@@ -60,37 +58,26 @@ class NotifyRoute(Section):
 class NotifyDirectory(Section):
     """Where a user is reached, and who holds a role: a file, or a service that is asked over HTTP."""
 
-    file: Text | None = Field(
-        default=None,
-        description="File (YAML, or JSON as *.json) with users and roles; read again when it changes.",
-    )
-    user_url: UserUrl | None = Field(
-        default=None, description="URL that tells of a user, with {user} in it; instead of a file."
-    )
-    role_url: RoleUrl | None = Field(
-        default=None, description="URL that tells who holds a role, with {role} in it; null: no roles."
-    )
-    token: Secret | None = Field(
-        default=None, description="Bearer token for these URLs; better in the environment or a file."
-    )
-    token_file: Text | None = Field(default=None, description="File that holds the token, instead of token.")
-    timeout_ms: int = Field(
-        default=3000, ge=10, le=60_000, description="How long an answer may take, in milliseconds."
-    )
-    cache_seconds: int = Field(
-        default=60,
-        ge=0,
-        le=86_400,
-        description="How long an answer is remembered, in seconds; 0: not at all.",
-    )
-    cache_entries: int = Field(default=10_000, ge=1, le=1_000_000, description="Most answers remembered.")
-    kinds: Texts = Field(
-        default=(),
-        description=(
-            "Kinds of addresses a user may have besides mail (slack, msteams and so on); none: any. To be "
-            "set where people edit their own entry: they choose where this process connects to."
-        ),
-    )
+    file: Text | None = None
+    """File (YAML, or JSON as *.json) with users and roles; read again when it changes."""
+    user_url: UserUrl | None = None
+    """URL that tells of a user, with {user} in it; instead of a file."""
+    role_url: RoleUrl | None = None
+    """URL that tells who holds a role, with {role} in it; null: no roles."""
+    token: Secret | None = None
+    """Bearer token for these URLs; better in the environment or a file."""
+    token_file: Text | None = None
+    """File that holds the token, instead of token."""
+    timeout_ms: int = Field(default=3000, ge=10, le=60_000)
+    """How long an answer may take, in milliseconds."""
+    cache_seconds: int = Field(default=60, ge=0, le=86_400)
+    """How long an answer is remembered, in seconds; 0: not at all."""
+    cache_entries: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Most answers remembered."""
+    kinds: Texts = ()
+    """Kinds of addresses a user may have besides mail (slack, msteams and so on); none: any. To be set where
+    people edit their own entry: they choose where this process connects to.
+    """
 
     def _broken_rules(self) -> Iterator[BrokenRule]:
         if self.file is not None and (self.user_url or self.role_url):
@@ -106,23 +93,12 @@ class NotifyDirectory(Section):
 class NotifyRetry(Section):
     """How a channel that fails is tried again."""
 
-    first_ms: int = Field(
-        default=1000,
-        ge=10,
-        le=3_600_000,
-        description=(
-            "First pause, in milliseconds; each following one is twice as long, by chance up to half less."
-        ),
-    )
-    longest_ms: int = Field(
-        default=60_000, ge=10, le=3_600_000, description="Longest pause, in milliseconds."
-    )
-    give_up_seconds: int = Field(
-        default=3600,
-        ge=0,
-        le=604_800,
-        description="When a notification that cannot be sent goes to the dead letters, in seconds.",
-    )
+    first_ms: int = Field(default=1000, ge=10, le=3_600_000)
+    """First pause, in milliseconds; each following one is twice as long, by chance up to half less."""
+    longest_ms: int = Field(default=60_000, ge=10, le=3_600_000)
+    """Longest pause, in milliseconds."""
+    give_up_seconds: int = Field(default=3600, ge=0, le=604_800)
+    """When a notification that cannot be sent goes to the dead letters, in seconds."""
 
     def _broken_rules(self) -> Iterator[BrokenRule]:
         if self.longest_ms < self.first_ms:
@@ -132,60 +108,36 @@ class NotifyRetry(Section):
 class Notify(Section):
     """What ``runner notify`` does with topics.notifications; no worker looks at it."""
 
-    routes: Annotated[tuple[NotifyRoute, ...], Strict(strict=False)] = Field(
-        default=(),
-        description=(
-            "Which notifications go where. Every route that fits counts; who is named by several gets one, "
-            "by the first."
-        ),
-    )
-    channels: ChannelUrls = Field(
-        default={},
-        description=(
-            "Addresses that Apprise understands, by names of your own, which routes use; the one called mail "
-            "(mailto or mailtos) carries the mail to people's own addresses."
-        ),
-    )
-    channel_files: ChannelFiles = Field(
-        default={}, description="Channels whose address is read from a file: name to path."
-    )
-    language: Text = Field(default="en", description="Language of the texts where nobody says otherwise.")
-    zone: Zone = Field(
-        default="UTC", description="Time zone in which texts show moments, like Europe/Berlin."
-    )
-    link: LinkUrl | None = Field(
-        default=None,
-        description="URL of a task for people, with {id} and {domain} in it; null: none is shown.",
-    )
-    templates: Text | None = Field(
-        default=None, description="Folder with templates of your own, looked through first; null: none."
-    )
-    directory: NotifyDirectory = Field(
-        default_factory=NotifyDirectory, description="Where a user is reached, and who holds a role."
-    )
-    retry: NotifyRetry = Field(
-        default_factory=NotifyRetry, description="How a channel that fails is tried again."
-    )
-    senders: int = Field(
-        default=16, ge=1, le=200, description="Most notifications that are being sent at the same time."
-    )
-    memory: int = Field(
-        default=100_000,
-        ge=0,
-        le=10_000_000,
-        description=(
-            "How many sent notifications are remembered, so that none is sent twice to the same recipient."
-        ),
-    )
-    waiting: int = Field(
-        default=10_000,
-        ge=10,
-        le=1_000_000,
-        description=(
-            "Most messages that are read and not finished. When there are as many, those that wait for a "
-            "channel that fails go to the dead letters first."
-        ),
-    )
+    routes: Annotated[tuple[NotifyRoute, ...], Strict(strict=False)] = ()
+    """Which notifications go where. Every route that fits counts; who is named by several gets one, by the
+    first.
+    """
+    channels: ChannelUrls = Field(default={})
+    """Addresses that Apprise understands, by names of your own, which routes use; the one called mail (mailto
+    or mailtos) carries the mail to people's own addresses.
+    """
+    channel_files: ChannelFiles = Field(default={})
+    """Channels whose address is read from a file: name to path."""
+    language: Text = "en"
+    """Language of the texts where nobody says otherwise."""
+    zone: Zone = "UTC"
+    """Time zone in which texts show moments, like Europe/Berlin."""
+    link: LinkUrl | None = None
+    """URL of a task for people, with {id} and {domain} in it; null: none is shown."""
+    templates: Text | None = None
+    """Folder with templates of your own, looked through first; null: none."""
+    directory: NotifyDirectory = Field(default_factory=NotifyDirectory)
+    """Where a user is reached, and who holds a role."""
+    retry: NotifyRetry = Field(default_factory=NotifyRetry)
+    """How a channel that fails is tried again."""
+    senders: int = Field(default=16, ge=1, le=200)
+    """Most notifications that are being sent at the same time."""
+    memory: int = Field(default=100_000, ge=0, le=10_000_000)
+    """How many sent notifications are remembered, so that none is sent twice to the same recipient."""
+    waiting: int = Field(default=10_000, ge=10, le=1_000_000)
+    """Most messages that are read and not finished. When there are as many, those that wait for a channel
+    that fails go to the dead letters first.
+    """
 
     def _broken_rules(self) -> Iterator[BrokenRule]:
         if RECIPIENTS in self.channels:

@@ -15,90 +15,66 @@ DEFAULT_REDIS_URL: Final = "redis://127.0.0.1:6379/0"
 class Sentinel(Section):
     """The Sentinels, where topology is sentinel."""
 
-    master: Text | None = Field(default=None, description="Name under which the Sentinels know the master.")
-    username: Text | None = Field(default=None, description="User name at the Sentinels.")
-    password: Secret | None = Field(
-        default=None, description="Password at the Sentinels, where they want one; better not in this file."
-    )
-    password_file: Text | None = Field(
-        default=None, description="File that holds the password, instead of password."
-    )
+    master: Text | None = None
+    """Name under which the Sentinels know the master."""
+    username: Text | None = None
+    """User name at the Sentinels."""
+    password: Secret | None = None
+    """Password at the Sentinels, where they want one; better not in this file."""
+    password_file: Text | None = None
+    """File that holds the password, instead of password."""
 
 
 class Tls(Section):
     """TLS to Redis and to the Sentinels."""
 
-    enabled: bool = Field(
-        default=False, description="Whether to speak TLS; a URL that begins with rediss:// says so by itself."
-    )
-    ca_file: Text | None = Field(
-        default=None,
-        description="File with the certificates that are trusted (PEM); null: those of the system.",
-    )
-    cert_file: Text | None = Field(
-        default=None, description="File with our own certificate (PEM), where the server wants one."
-    )
-    key_file: Text | None = Field(default=None, description="File with the key of our own certificate (PEM).")
-    check_hostname: bool = Field(
-        default=True, description="Whether the server's certificate must be for the host we connect to."
-    )
+    enabled: bool = False
+    """Whether to speak TLS; a URL that begins with rediss:// says so by itself."""
+    ca_file: Text | None = None
+    """File with the certificates that are trusted (PEM); null: those of the system."""
+    cert_file: Text | None = None
+    """File with our own certificate (PEM), where the server wants one."""
+    key_file: Text | None = None
+    """File with the key of our own certificate (PEM)."""
+    check_hostname: bool = True
+    """Whether the server's certificate must be for the host we connect to."""
 
 
 class Redis(Section):
     """Where the records are kept."""
 
-    topology: Literal["standalone", "sentinel", "cluster"] = Field(
-        default="standalone",
-        description=(
-            "standalone: one server, at url. sentinel: the master that the Sentinels at nodes name. "
-            "cluster: the Cluster that nodes belong to."
-        ),
-    )
+    topology: Literal["standalone", "sentinel", "cluster"] = "standalone"
+    """standalone: one server, at url. sentinel: the master that the Sentinels at nodes name. cluster: the
+    Cluster that nodes belong to.
+    """
     url: RedisUrl = Field(
-        default=SecretStr(DEFAULT_REDIS_URL),
-        json_schema_extra={"default": DEFAULT_REDIS_URL},
-        description="redis://host:port/database, rediss:// for TLS, or unix:///path; for standalone.",
+        default=SecretStr(DEFAULT_REDIS_URL), json_schema_extra={"default": DEFAULT_REDIS_URL}
     )
-    url_file: Text | None = Field(default=None, description="File that holds the URL, instead of url.")
-    username: Text | None = Field(default=None, description="User name, unless the URL has it.")
-    password: Secret | None = Field(
-        default=None, description="Password, unless the URL has it; better in the environment or a file."
-    )
-    password_file: Text | None = Field(
-        default=None, description="File that holds the password, instead of password."
-    )
-    nodes: Nodes = Field(
-        default=(),
-        description="Sentinels, or nodes of the Cluster, to begin with: a list of host:port; database is 0.",
-    )
-    sentinel: Sentinel = Field(
-        default_factory=Sentinel, description="The Sentinels, where topology is sentinel."
-    )
-    tls: Tls = Field(default_factory=Tls, description="TLS to Redis and to the Sentinels.")
-    prefix: KeyPart = Field(
-        default="runner", description="First part of every key; one consumer group, one prefix."
-    )
-    start_empty: bool = Field(
-        default=False,
-        description=(
-            "Begin with no tasks although the group has read before: only after a loss that is accepted."
-        ),
-    )
-    shards: int = Field(
-        default=16,
-        ge=1,
-        le=1024,
-        description=(
-            "Parts the tasks are spread over, and partitions of topics.tasks. Fixed once the first record is "
-            'written; docs/operations.md ("How many shards") says what fewer give, and what they cost.'
-        ),
-    )
-    timeout_ms: int = Field(
-        default=2000,
-        ge=10,
-        le=60_000,
-        description="How long one call may take, in milliseconds, before Redis counts as not answering.",
-    )
+    """redis://host:port/database, rediss:// for TLS, or unix:///path; for standalone."""
+    url_file: Text | None = None
+    """File that holds the URL, instead of url."""
+    username: Text | None = None
+    """User name, unless the URL has it."""
+    password: Secret | None = None
+    """Password, unless the URL has it; better in the environment or a file."""
+    password_file: Text | None = None
+    """File that holds the password, instead of password."""
+    nodes: Nodes = ()
+    """Sentinels, or nodes of the Cluster, to begin with: a list of host:port; database is 0."""
+    sentinel: Sentinel = Field(default_factory=Sentinel)
+    """The Sentinels, where topology is sentinel."""
+    tls: Tls = Field(default_factory=Tls)
+    """TLS to Redis and to the Sentinels."""
+    prefix: KeyPart = "runner"
+    """First part of every key; one consumer group, one prefix."""
+    start_empty: bool = False
+    """Begin with no tasks although the group has read before: only after a loss that is accepted."""
+    shards: int = Field(default=16, ge=1, le=1024)
+    """Parts the tasks are spread over, and partitions of topics.tasks. Fixed once the first record is
+    written; docs/operations.md ("How many shards") says what fewer give, and what they cost.
+    """
+    timeout_ms: int = Field(default=2000, ge=10, le=60_000)
+    """How long one call may take, in milliseconds, before Redis counts as not answering."""
 
     def _broken_rules(self) -> Iterator[BrokenRule]:
         yield from self._named_twice()

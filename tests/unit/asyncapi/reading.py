@@ -42,6 +42,12 @@ def resolved(reference: str) -> Any:
     return REGISTRY.resolver(FILE.as_uri()).lookup(reference).contents
 
 
+def properties_of(schema: dict[str, Any]) -> set[str]:
+    """Return the names of the properties of a schema, with those that it shares with others."""
+    shared = [resolved(part["$ref"]) for part in (schema, *schema.get("allOf", ())) if "$ref" in part]
+    return set(schema.get("properties", ())).union(*map(properties_of, shared))
+
+
 def channel_of(topic: str) -> str:
     """Return the channel with an address."""
     (name,) = [name for name, channel in document()["channels"].items() if channel["address"] == topic]
@@ -63,14 +69,19 @@ def complaints(
     """Yield what a message of the document has against a message of Kafka."""
     at = f"{FILE.as_uri()}#/components/messages/{name}"
     message = document()["components"]["messages"][name]
+    binding = message["bindings"].get("$ref", f"#/components/messages/{name}/bindings")
     texts = {header: text.decode() for header, text in headers}
     yield from _against(f"{at}/headers", texts, Draft7Validator)
     if not is_free:
-        yield from (f"header {each}" for each in texts.keys() - message["headers"]["properties"].keys())
+        yield from (f"header {each}" for each in texts.keys() - properties_of(message["headers"]))
     text = None if key is None else key.decode()
-    yield from _against(f"{at}/bindings/kafka/key", text, Draft7Validator)
+    yield from _against(f"{FILE.as_uri()}{binding}/kafka/key", text, Draft7Validator)
     try:
-        read = None if value is None else _read(value, message["contentType"])
+        read = (
+            None
+            if value is None
+            else _read(value, message.get("contentType", document()["defaultContentType"]))
+        )
     except ValueError as error:
         yield str(error)
         return

@@ -1,39 +1,45 @@
-"""The AsyncAPI document is that of the code, and all that it names is there."""
+"""What the AsyncAPI document says is what the code has, and all that it names is there."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from jsonschema import Draft7Validator, Draft202012Validator
 from msgspec import structs
 
+from runner import __version__, errors
 from runner.actions.checks import START_TASK
+from runner.actions.incoming import MAX_HOPS
 from runner.actions.registry import TIMEOUT_BETWEEN, VERBS
 from runner.actions.render import decision_of
 from runner.actions.task_result import task_result
 from runner.actions.timeout_between import TIMEOUT_COMMAND
-from runner.cli.asyncapi.building import DIALECT
-from runner.cli.asyncapi.document import text
-from runner.cli.asyncapi.envelope import STATUSES
-from runner.cli.asyncapi.headers import REASONS, header_schemas
+from runner.changelog.codec import DOMAIN_IN_KEY
 from runner.cli.topics_command import wanted_topics
+from runner.cli.wiring.input_topics import group_of
 from runner.config import Config
+from runner.config.sections.events import InputAction
+from runner.tasks import schema
 from runner.tasks.parts import TaskOwnership
+from runner.tasks.source import WRITTEN
+from runner.worker.dead_letters import HEADERS, MAX_MESSAGE_CHARACTERS
 from runner.worker.decider import UNANSWERABLE
 from tests.unit.actions.events import cancelled, closed_by, proceed, start, started, timeout
-from tests.unit.actions.schemas import FOLDER
-from tests.unit.asyncapi.reading import FILE, document, resolved
+from tests.unit.asyncapi.reading import document, resolved
 from tests.unit.docs.pages import PROTOCOL, ROOT, rows, text_of
 
 MESSAGES: Final = document()["components"]["messages"]
+OPERATIONS: Final = document()["operations"]
 SCHEMAS: Final = document()["components"]["schemas"]
+DIALECT: Final = "application/schema+json;version=draft-2020-12"
+SOURCE: Final = f"^{WRITTEN.pattern}$"
 
 
-def test_the_document_is_that_of_the_code() -> None:
-    remedy = "run python -m runner.cli.asyncapi > schemas/asyncapi.yaml"
-    assert FILE.read_text(encoding="utf-8") == text(), remedy
+def names_of(operation: str) -> set[str]:
+    """Return the messages of an operation."""
+    return {each["$ref"].rpartition("/")[2] for each in OPERATIONS[operation]["messages"]}
 
 
 def references(node: Any) -> Iterator[str]:
@@ -60,41 +66,55 @@ def test_every_schema_is_one_of_its_dialect() -> None:
         assert message["payload"]["schemaFormat"] == DIALECT
         Draft202012Validator.check_schema(message["payload"]["schema"])
         Draft7Validator.check_schema(message["headers"])
-        Draft7Validator.check_schema(message["bindings"]["kafka"]["key"])
-    for name, schema in SCHEMAS.items():
-        if "schemaFormat" in schema:
-            Draft202012Validator.check_schema(schema["schema"])
+        bindings = message["bindings"]
+        key = resolved(bindings["$ref"]) if "$ref" in bindings else bindings
+        Draft7Validator.check_schema(key["kafka"]["key"])
+    for name, shared in SCHEMAS.items():
+        if "schemaFormat" in shared:
+            assert shared["schemaFormat"] == DIALECT
+            Draft202012Validator.check_schema(shared["schema"])
         else:
-            assert name.startswith("header.")
-            Draft7Validator.check_schema(schema)
+            assert name.startswith("header")
+            Draft7Validator.check_schema(shared)
 
 
 def test_every_message_is_sent_or_received_on_each_of_its_channels() -> None:
     for name, channel in document()["channels"].items():
         moved = {
             each["$ref"]
-            for operation in document()["operations"].values()
-            for part in (operation, operation.get("reply", {}))
+            for operation in OPERATIONS.values()
+            for part in (operation, reply_of(operation))
             if part.get("channel", {}).get("$ref") == f"#/channels/{name}"
             for each in part["messages"]
         }
         assert moved == {f"#/channels/{name}/messages/{message}" for message in channel["messages"]}
 
 
+def reply_of(operation: dict[str, Any]) -> Any:
+    return resolved(operation["reply"]["$ref"]) if "reply" in operation else {}
+
+
 def test_each_action_has_a_request_with_its_schema_and_a_reply() -> None:
-    answered = {
-        operation["messages"][0]["$ref"].rpartition("/")[2]
-        for operation in document()["operations"].values()
-        if "reply" in operation
-    }
-    titles = {MESSAGES[name]["title"] for name in answered}
-    assert titles == {*VERBS, TIMEOUT_BETWEEN, TIMEOUT_COMMAND}
-    for name in answered:
-        action = MESSAGES[name]["title"]
-        meta = MESSAGES[name]["payload"]["schema"]["properties"]["eventMeta"]
+    answered: set[str] = set()
+    for name, operation in OPERATIONS.items():
+        if "reply" not in operation:
+            continue
+        (request,) = names_of(name)
+        answered.add(request)
+        action = MESSAGES[request]["title"]
+        assert operation["summary"] == f"Answers the action {action}."
+        answers = {each["$ref"].rpartition("/")[2] for each in reply_of(operation)["messages"]}
+        assert answers == {"done", "refused"} | ({"accepted"} if action == START_TASK else set())
+        meta = MESSAGES[request]["payload"]["schema"]["properties"]["eventMeta"]
         if action != TIMEOUT_COMMAND:
             assert meta == {"$ref": f"./event-meta/{action}.schema.json"}
             assert resolved(meta["$ref"])["properties"]["action"] == {"const": action}
+    assert {MESSAGES[name]["title"] for name in answered} == {*VERBS, TIMEOUT_BETWEEN, TIMEOUT_COMMAND}
+    assert names_of("forward") == answered
+
+
+def test_input_topics_make_the_events_of_the_code() -> None:
+    assert {MESSAGES[name]["title"] for name in names_of("makeEvents")} == set(get_args(InputAction))
 
 
 def test_the_command_takes_what_timeout_between_takes() -> None:
@@ -116,7 +136,8 @@ def test_the_topics_are_those_that_the_command_makes() -> None:
     for topic, settings in wanted_topics(config).items():
         made = named[topic]["bindings"]["kafka"]["topicConfiguration"]
         assert made["cleanup.policy"] == [settings.get("cleanup.policy", "delete")]
-        assert str(made.get("max.message.bytes")) == settings.get("max.message.bytes", "None")
+        for name in ("max.message.bytes", "retention.ms"):
+            assert str(made.get(name)) == settings.get(name, "None")
     assert named["tasks"]["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"] == ["compact"]
 
 
@@ -134,31 +155,74 @@ def test_the_states_that_people_see_are_those_of_the_code() -> None:
     record = started(start(taskUser="ann"))
     assert record.ownership == TaskOwnership("ann", (), "ann")
     records = [started(), record, *(closed_by(end, started()) for end in (proceed(), timeout(), cancelled()))]
-    assert [task_result(each)["status"] for each in records] == list(STATUSES)
+    states = SCHEMAS["task"]["schema"]["properties"]["status"]["enum"]
+    assert [task_result(each)["status"] for each in records] == states
+
+
+def test_the_codes_are_those_of_the_code() -> None:
+    codes = [value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)]
+    assert SCHEMAS["error"]["schema"]["properties"]["code"]["enum"] == sorted(codes)
+    assert SCHEMAS["cancellation"]["schema"]["properties"]["code"]["const"] == errors.TASK_CANCELLED
+
+
+def test_each_part_of_a_record_has_its_message_in_the_changelog() -> None:
+    record = schema.json_schema()
+    parts = {
+        f"^{name}$": node for name, node in record["properties"].items() if name not in {"state", "start"}
+    }
+    parts |= record["patternProperties"]
+    assert len(names_of("tellChange")) == 1 + len(parts)
+    for pattern, node in parts.items():
+        name = pattern.strip("^$")
+        message = MESSAGES[f"{name.partition('/')[0]}Changed"]
+        said = message["payload"]["schema"]["properties"]
+        assert said["part"] == {"type": "string", "pattern": pattern}
+        assert said["value"] == {"$ref": f"./record.schema.json{node['$ref']}"}
+        assert message["bindings"]["kafka"]["key"]["pattern"] == f"^{DOMAIN_IN_KEY}%{name}:"
+    removed = "|".join(pattern.strip("^$") for pattern in parts)
+    assert MESSAGES["partRemoved"]["bindings"]["kafka"]["key"]["pattern"] == f"^{DOMAIN_IN_KEY}%({removed}):"
+    of_task = document()["components"]["messageBindings"]["task"]["kafka"]["key"]
+    assert of_task["pattern"] == f"^{DOMAIN_IN_KEY}:"
+
+
+def test_patterns_and_numbers_are_those_of_the_code() -> None:
+    for name in ("runner-origin", "source", "event"):
+        assert SCHEMAS[f"header.{name}"]["pattern"] == SOURCE
+    assert SCHEMAS["changeOfPart"]["schema"]["properties"]["source"]["pattern"] == SOURCE
+    assert SCHEMAS["header.runner-timer"]["pattern"].startswith(f"^{WRITTEN.pattern};")
+    assert f" {MAX_HOPS} times at most" in SCHEMAS["header.runner-hops"]["description"]
+    assert SCHEMAS["header.dead-letter-message"]["maxLength"] == MAX_MESSAGE_CHARACTERS
+    assert MESSAGES["deadLetter"]["headers"]["required"] == list(HEADERS)
+
+
+def test_version_and_groups_are_those_of_the_code() -> None:
+    config = Config()
+    assert document()["info"]["version"] == __version__
+    groups = document()["components"]["operationBindings"]
+    assert groups["group"]["kafka"]["groupId"]["default"] == config.kafka.group
+    assert groups["groupOfInput"]["kafka"]["groupId"]["default"] == group_of(config, "{input}")
+    assert SCHEMAS["timer"]["schema"]["properties"]["eventMeta"]["properties"]["handler"] == {
+        "const": config.handler
+    }
 
 
 def test_the_reasons_of_dead_letters_are_those_of_the_code() -> None:
     source = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "runner").rglob("*.py"))
     reasons = set(re.findall(r'PoisonError\(\s*"([A-Z_0-9]+)"', source))
-    assert set(REASONS) == reasons | {UNANSWERABLE}
+    described = SCHEMAS["header.dead-letter-reason"]
+    assert set(described["enum"]) == reasons | {UNANSWERABLE}
+    assert re.findall(r"([A-Z_0-9]+): ", described["description"]) == described["enum"]
 
 
 def test_the_headers_are_those_of_the_protocol() -> None:
     table = [cells[0] for cells in rows(PROTOCOL, r"(header )?`[a-z]+-?[a-z-]*`(, `[a-z-]+`)*")]
     in_tables = {name for cell in table for name in re.findall(r"`([a-z-]+)`", cell)}
     in_text = set(re.findall(r"`(dead-letter-replay[a-z-]*|content-type)`", text_of(PROTOCOL)))
-    named = {name.removeprefix("header.") for name in header_schemas()}
+    named = {name.removeprefix("header.") for name in SCHEMAS if name.startswith("header.")}
     with_hyphen = {name for name in in_tables if "-" in name and name != "dead-letters"}
     assert with_hyphen <= named
     assert named - {"content-type"} <= in_tables | in_text
 
 
-def test_a_notification_is_described_by_its_schema_once_there_is_one() -> None:
-    payload = MESSAGES["notification"]["payload"]["schema"]
-    if (FOLDER / "notification.schema.json").exists():
-        remedy = (
-            'in runner/cli/asyncapi/notifications.py make the payload of_file("notification.schema.json")'
-        )
-        assert payload == {"$ref": "./notification.schema.json"}, remedy
-    else:
-        assert payload["properties"]["specversion"] == {"const": "1.0"}
+def test_a_notification_is_described_by_its_schema() -> None:
+    assert MESSAGES["notification"]["payload"]["schema"] == {"$ref": "./notification.schema.json"}

@@ -11,7 +11,6 @@ import pytest
 
 from runner.cli.app import run
 from runner.cli.wiring.store import describe_unreachable
-from runner.client.event_lines import read_lines
 from runner.clock import ManualTicker
 from runner.config import Config, ConfigError, load
 from runner.embedded.subprocesses import HOST, free_port
@@ -19,6 +18,7 @@ from runner.envelope.avro import AvroCodec, ConfluentCodec
 from runner.envelope.codec import JsonCodec
 from runner.envelope.event import NO_RULES
 from runner.errors import SchemasUnavailable
+from runner.exchange.event_lines import read_lines
 from runner.kafka.codecs import Codecs, build_codecs
 from runner.kafka.schema_registry import SchemaRegistry
 from runner.kafka.topic_message import TopicMessage, described

@@ -5,31 +5,34 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from runner.cli.dev_command import TOLD, explanation, notification_line, telling
+from runner.cli.dev_command import TOLD, explanation, notification_line, telling, with_admin
 from runner.cli.embedded_runner import (
+    PEOPLE,
     EmbeddedRunner,
+    command_of,
     left_out,
     require_embeddable,
     settings_for,
-    worker_command,
 )
-from runner.client.event_lines import read_lines
 from runner.config import Config, ConfigError, load
 from runner.envelope.event import NO_RULES
+from runner.exchange.event_lines import read_lines
 from runner.kafka.topic_message import TopicMessage
 
 ADDRESSES = ("127.0.0.1:1234", "redis://127.0.0.1:4321/0")
 
 
-def told(config: Config, file: Path) -> list[str]:
-    with subprocess.Popen([sys.executable, "-c", ""]) as worker:
-        return [line.strip() for line in explanation(EmbeddedRunner(worker, config, file)).splitlines()]
+def told(config: Config, file: Path, *, has_web: bool = False) -> list[str]:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        running = EmbeddedRunner(child, config, file, child if has_web else None)
+        return [line.strip() for line in explanation(running).splitlines()]
 
 
 def test_the_events_to_type_are_events(tmp_path: Path) -> None:
@@ -47,7 +50,7 @@ def test_the_events_to_type_are_events(tmp_path: Path) -> None:
 
 def test_people_are_told_unless_the_configuration_says_itself_who_hears_what(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
-    file.write_text(json.dumps(settings_for(telling(Config()), *ADDRESSES)))
+    file.write_text(json.dumps(settings_for(telling(Config()), *ADDRESSES, tmp_path)))
     config = load(file, {})
     assert config.topics.notifications == "notifications"
     assert config.domain_rules()["default"].notify == TOLD
@@ -74,7 +77,7 @@ def test_a_notification_is_shown_in_words(data: dict[str, object], words: str) -
 
 def test_it_says_where_everything_is(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
-    file.write_text(json.dumps(settings_for(Config(), *ADDRESSES)))
+    file.write_text(json.dumps(settings_for(Config(), *ADDRESSES, tmp_path)))
     config = load(file, {})
 
     text = "\n".join(told(config, file))
@@ -83,6 +86,27 @@ def test_it_says_where_everything_is(tmp_path: Path) -> None:
     assert "RUNNER_KAFKA__BROKERS=127.0.0.1:1234 RUNNER_DELIVERY=at_least_once" in text
     assert "RUNNER_REDIS__URL=redis://127.0.0.1:4321/0" in text
     assert f"http://127.0.0.1:{config.http.port}/health/ready" in text
+
+
+def test_it_says_where_the_http_api_is_and_who_may_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(json.dumps(settings_for(with_admin(Config()), *ADDRESSES, tmp_path)))
+    config = load(file, {})
+    assert {name: list(roles) for name, roles in config.web.users.items()} == PEOPLE
+    assert config.domains["default"].admin_role in PEOPLE["ada"]
+
+    text = "\n".join(told(config, file, has_web=True))
+
+    assert f"'http://127.0.0.1:{config.web.port}/api/v1/tasks?forMe=true'" in text
+    assert "Authorization: Bearer clara" in text
+    assert 'the extra "web" is not installed' in "\n".join(told(config, file))
+
+
+def test_a_port_that_is_taken_is_replaced(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        base = Config.model_validate({"web": {"port": port, "auth": "oidc"}})
+        assert settings_for(base, *ADDRESSES, tmp_path)["web"]["port"] != port
 
 
 def test_the_embedded_worker_keeps_all_but_the_servers_of_a_configuration(tmp_path: Path) -> None:
@@ -95,7 +119,7 @@ def test_the_embedded_worker_keeps_all_but_the_servers_of_a_configuration(tmp_pa
         "meta: {parameters: {taskRoles: {override: clerk}}}\n"
     )
 
-    file.write_text(json.dumps(settings_for(load(file, {}), *ADDRESSES)))
+    file.write_text(json.dumps(settings_for(load(file, {}), *ADDRESSES, tmp_path)))
 
     config = load(file, {})
     assert config.kafka.brokers == ADDRESSES[0]
@@ -109,8 +133,8 @@ def test_the_embedded_worker_keeps_all_but_the_servers_of_a_configuration(tmp_pa
 
 
 def test_the_embedded_worker_reads_its_file_and_no_variable(tmp_path: Path) -> None:
-    command = worker_command(
-        tmp_path / "x.yaml", {"RUNNER_KAFKA__GROUP": "g", "runner_x": "y", "PATH": "/bin"}
+    command = command_of(
+        "worker", tmp_path / "x.yaml", {"RUNNER_KAFKA__GROUP": "g", "runner_x": "y", "PATH": "/bin"}
     )
 
     assert command[1:5] == ["-u", "RUNNER_KAFKA__GROUP", "-u", "runner_x"]
@@ -129,7 +153,7 @@ def test_the_embedded_worker_reads_its_file_and_no_variable(tmp_path: Path) -> N
 def test_avro_is_used_and_what_needs_a_registry_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "runner.yaml"
     file.write_text("encoding: {default: json, topics: {requests: avro}}")
-    file.write_text(json.dumps(settings_for(load(file, {}), *ADDRESSES)))
+    file.write_text(json.dumps(settings_for(load(file, {}), *ADDRESSES, tmp_path)))
     assert load(file, {}).encoding.of("requests") == "avro"
 
     file.write_text(

@@ -7,11 +7,11 @@ import pytest
 
 from runner.actions.policy import Policy
 from runner.cli.send_report import SendReport
-from runner.client.event_lines import EventLine, read_lines
-from runner.client.exchange import Replies, reply_topics
 from runner.clock import ManualTicker
 from runner.envelope.event import NO_RULES
 from runner.errors import FatalError
+from runner.exchange.event_lines import EventLine, read_lines
+from runner.exchange.exchange import Replies, reply_topics
 from runner.kafka.topic_message import TopicMessage
 from tests.unit.cli.builders import Script, seen
 

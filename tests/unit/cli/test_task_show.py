@@ -13,7 +13,7 @@ from rich.console import Console
 from runner.cli.responses_table import ResponsesTable
 from runner.cli.task.changes import change_of
 from runner.cli.task.list_command import State, _owned
-from runner.cli.task.list_command import described as row
+from runner.cli.task.listed import Listed
 from runner.cli.task.show_command import LONGEST_PAYLOAD, described, record_lines, state_text
 from runner.envelope.plain import Written, encode
 from runner.store.listing import Row, TaskFilter, _matches
@@ -226,8 +226,8 @@ def test_what_hooks_have_done_is_told_in_words(entry: HistoryEntry, words: str) 
 
 def test_a_list_says_who_has_an_open_task_and_how_high_it_has_climbed() -> None:
     life = Life(3, 1, "1/0@7", history=2, level=2)
-    assert row(Row(hooked(life=life, roles=("lead",)), "c"))["level"] == 2
-    assert row(Row(record(KEY), "c"))["level"] == 0
+    assert Listed.of_record(Row(hooked(life=life, roles=("lead",)), "c")).level == 2
+    assert Listed.of_record(Row(record(KEY), "c")).level == 0
     assert str(state_text(record(KEY))) == "UNASSIGNED"
     assert str(state_text(record(KEY, user="ann"))) == "ASSIGNED"
 

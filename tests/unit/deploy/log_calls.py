@@ -28,12 +28,12 @@ def _trees() -> tuple[ast.Module, ...]:
     return tuple(ast.parse(file.read_text(encoding="utf-8")) for file in files)
 
 
-def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function; a function inside of another is a part of that one too, which does no harm."""
-    yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-def _logged(function: ast.FunctionDef) -> Iterator[tuple[str, set[str]]]:
+def _logged(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, set[str]]]:
     """What a function logs: by a method of ``_log``, or by a local name that stands for some of them."""
     chosen = dict(_chosen(function))
     for call in ast.walk(function):
@@ -44,7 +44,7 @@ def _logged(function: ast.FunctionDef) -> Iterator[tuple[str, set[str]]]:
             yield from ((name, levels) for name in _names(function, call.args[0]))
 
 
-def _chosen(function: ast.FunctionDef) -> Iterator[tuple[str, set[str]]]:
+def _chosen(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, set[str]]]:
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             levels = {level for part in ast.walk(node.value) for level in _levels(part)}
@@ -58,7 +58,7 @@ def _levels(node: ast.AST) -> set[str]:
     return {LEVELS[node.attr]} if node.value.id == "_log" and node.attr in LEVELS else set()
 
 
-def _names(function: ast.FunctionDef, first: ast.expr) -> Iterator[str]:
+def _names(function: ast.FunctionDef | ast.AsyncFunctionDef, first: ast.expr) -> Iterator[str]:
     """The name itself; or, where it is a parameter, what the callers of the function say."""
     if isinstance(first, ast.Constant):
         yield str(first.value)

@@ -16,6 +16,7 @@ from tests.unit.deploy.manifests import ROOT, SPARE_SECONDS, compose, of_runner,
 from tests.unit.deploy.test_image import HAS_TOOLS
 
 WORKERS = ("worker-1", "worker-2")
+PROFILES = ("mail", "notify", "postgres", "keycloak", "web")
 
 
 def config_of(service: dict[str, Any]) -> Config:
@@ -42,8 +43,8 @@ def test_a_misspelt_key_would_not_be_valid() -> None:
 
 
 def test_there_is_all_that_a_demo_needs() -> None:
-    assert set(services()) == {"kafka", "redis", "topics", *WORKERS, "demo", "mail", "notify"}
-    assert set(of_runner()) == {"topics", *WORKERS, "demo", "notify"}
+    assert set(services()) == {"kafka", "redis", "topics", *WORKERS, "demo", *PROFILES}
+    assert set(of_runner()) == {"topics", *WORKERS, "demo", "notify", "web"}
     assert set(services()["demo"]["depends_on"]) == set(WORKERS)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from runner.cli.topics_command import wanted_topics
+from runner.cli.wiring.events import build_policy
 from runner.config import Config, load
 from runner.errors import FatalError
 from runner.kafka.preflight import (
@@ -85,3 +87,27 @@ def test_a_compacted_topic_for_what_people_have_to_hear_is_refused() -> None:
     compacted = Topic("heard", 3, 1000, cleanup_policy="compact")
     with pytest.raises(FatalError, match=r"topics.notifications.*is compacted.*set its cleanup.policy"):
         check_topics(load(None, TELLING), complete(heard=compacted))
+
+
+def test_a_worker_does_without_replies_but_writes_them_where_it_may() -> None:
+    config = load(None, {})
+    assert "replies" in topic_names(config)
+    assert "replies" not in topic_operations(config)
+    assert check_topics(config, complete()) == []
+    hidden = Cluster("cluster", complete().topics, frozenset({"replies"}))
+    assert check_topics(config, hidden) == []
+    assert "replies" in build_policy(config).allowed_streams
+    none = load(None, {"RUNNER_TOPICS__REPLIES": "null"})
+    assert "replies" not in topic_names(none)
+    assert not build_policy(none).allowed_streams
+
+
+def test_replies_that_are_too_small_are_warned_of() -> None:
+    small = Topic("replies", 3, 1000, cleanup_policy="delete")
+    [warning] = check_topics(load(None, {}), complete(replies=small))
+    assert "topic replies takes messages of 1000 bytes" in warning
+
+
+def test_the_command_makes_a_topic_for_replies_that_keeps_them_for_a_week() -> None:
+    assert wanted_topics(load(None, {}))["replies"] == {"retention.ms": str(7 * 24 * 3_600_000)}
+    assert "replies" not in wanted_topics(load(None, {"RUNNER_TOPICS__REPLIES": "null"}))

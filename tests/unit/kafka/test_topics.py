@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from structlog.testing import capture_logs
 
 from runner.envelope.codec import JsonCodec, Sections
 from runner.errors import FatalError
@@ -98,7 +99,7 @@ def test_each_topic_has_its_encoding() -> None:
     assert catalog().encode("odd", {"a": 1}) == b'{"A":1}'
 
 
-def watch(known: KafkaTopicCatalog, dispensable: str | None = None) -> TopicWatch:
+def watch(known: KafkaTopicCatalog, *dispensable: str) -> TopicWatch:
     names = ["requests", "responses"]
     return TopicWatch(cast(AdminClient, None), known, "requests", names, dispensable=dispensable)
 
@@ -116,7 +117,7 @@ def test_a_topic_nobody_waits_for_takes_nothing_while_it_may_not_be_written(
     operations: frozenset[str], limit_bytes: int | None, *, hidden: bool
 ) -> None:
     known, heard = catalog(), Topic("id-h", 3, 70, operations)
-    watching = watch(known, dispensable="heard")
+    watching = watch(known, "heard")
     topics = {**cluster(limit_bytes=7).topics, **({} if hidden else {"heard": heard})}
     watching._compare(Cluster("cluster", topics, frozenset({"heard"} if hidden else ())))
     assert known.limit_bytes("heard") == limit_bytes
@@ -190,3 +191,15 @@ def test_the_embedded_broker_is_refused_for_exactly_once() -> None:
     with pytest.raises(FatalError, match="runner dev"):
         require_topics(mock, ["requests"], exactly_once=True)
     require_topics(mock, ["requests"], exactly_once=False)
+
+
+def test_what_was_hidden_from_the_start_is_not_said_to_have_gone() -> None:
+    hidden = frozenset({"heard"})
+    known = catalog()
+    known.cluster = Cluster("cluster", known.cluster.topics, hidden)
+    watching = watch(known, "heard")
+    with capture_logs() as logs:
+        watching._compare(Cluster("cluster", known.cluster.topics, hidden))
+        assert not logs
+        watching._compare(Cluster("cluster", known.cluster.topics, hidden | {"responses"}))
+    assert [(each["event"], each["topics"]) for each in logs] == [("topics_forbidden", ["responses"])]

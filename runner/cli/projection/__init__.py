@@ -1,0 +1,1 @@
+"""``runner projection``: how the lists stand, and how they are made anew."""
