@@ -16,8 +16,11 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.thorough("what a command does with real servers; what it decides has unit tests")
 
-ELSEWHERE: Final = ("runner worker", "runner notify", "runner dev", "runner demo", "runner restore")
-"""They go on until somebody ends them, play for half a minute, or want no workers:
+ELSEWHERE: Final = (
+    *("runner worker", "runner notify", "runner web", "runner dev", "runner demo", "runner restore"),
+    *("runner projection status", "runner projection rebuild"),
+)
+"""They go on until somebody ends them, play for half a minute, or want no workers or a changelog:
 tests of their own start them."""
 
 
