@@ -25,6 +25,7 @@ from runner.web.pages.posted import NOT_JSON
 
 WEB: Final = Path(runner.__file__).parent / "web"
 PAGES: Final = WEB / "pages"
+SIGN_IN: Final = (WEB / "sign_in" / "signing_in.py", WEB / "routes" / "sign_in.py")
 OTHERS: Final = [language for language in LANGUAGES if language != USUAL]
 _LOOKED_UP: Final = frozenset({"later", "words"})
 _LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,7 +41,7 @@ def texts() -> Iterator[str | tuple[str, str]]:
     )
     for _file, _line, message, _comments, _context in found:
         yield message if isinstance(message, str) else (message[0], message[1])
-    for path in sorted(PAGES.glob("*.py")):
+    for path in (*sorted(PAGES.glob("*.py")), *SIGN_IN):
         yield from _called(ast.parse(path.read_text()))
     yield from sentence_templates()
     yield NOT_JSON

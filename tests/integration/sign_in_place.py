@@ -125,7 +125,7 @@ class SignInPlace:
             self.own,
             SessionWatch(sessions, look_seconds=0.05),
             tuple(issuer.url for issuer in self.issuers.values()),
-            () if self.issuers else ("ann", "Zoë"),
+            {} if self.issuers else {"ann": ["clerk"], "Zoë": ["admin"]},
         )
         parts = replace(desk.parts, authenticator=EitherCallers(tokens, callers), sign_in=sign_in)
         return build_app(parts)

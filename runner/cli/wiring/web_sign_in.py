@@ -58,7 +58,7 @@ def build_people(config: Config) -> WebPeople:
         own,
         SessionWatch(sessions),
         targets=tuple(sorted({_origin(web.issuers[name].issuer) for name in web.sign_in})),
-        users=tuple(web.users),
+        users={name: sorted(roles) for name, roles in web.users.items()},
     )
     return WebPeople(EitherCallers(tokens, callers), sign_in, sessions)
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from starlette.responses import HTMLResponse
 
+from runner.web.pages.addresses import list_path
 from runner.web.pages.listing import Tab, tabs_of
 from runner.web.pages.rendering import page
 from runner.web.pages.task_page import Notice, new_key
+from runner.web.pages.views import VIEWS
 from runner.web.pages.visit import Visit
 
 Values = dict[str, Any]
@@ -32,6 +34,9 @@ async def framed(
         "notice": notice,
         "csrf": visit.visitor.csrf,
         "new_key": new_key,
+        "users": {} if visit.parts.sign_in is None else visit.parts.sign_in.users,
+        # Who somebody becomes may not see this page, but has the same list.
+        "as_other": list_path(here) if here in VIEWS and not VIEWS[here].is_of_admins else "/",
         "has_stylesheet": visit.parts.stylesheet is not None,
         **values,
     }

@@ -17,9 +17,11 @@ from runner import log
 from runner.errors import StoreUnavailable
 from runner.web.callers import Unauthenticated
 from runner.web.key_sets import KeysUnavailable
-from runner.web.sign_in import cookies, pages
+from runner.web.pages.languages import Words, later
+from runner.web.pages.manner import manner_of
+from runner.web.pages.sign_in_pages import Button, Form, headers, sign_in_page
+from runner.web.sign_in import cookies
 from runner.web.sign_in import pending as pendings
-from runner.web.sign_in.pages import Form, page
 from runner.web.sign_in.parts import SignInParts
 from runner.web.sign_in.pending import PENDING_SECONDS, own_path
 from runner.web.sign_in.session_callers import COOKIE
@@ -34,6 +36,11 @@ _PENDING: Final = "sign-in-"
 _MOST_FIELDS: Final = 20
 _AGAIN_SECONDS: Final = "5"
 
+_AWAY: Final = later("Something that is needed does not answer at the moment. Try again.")
+_UNKNOWN: Final[Mapping[int, str]] = {
+    401: later("Your session has ended."),
+    403: later("This does not come from a page of your session. Load the page again."),
+}
 _log: Final = log.get("sign_in")
 
 router: Final = APIRouter(include_in_schema=False)
@@ -50,12 +57,12 @@ def _shown(handle: Handler) -> Handler:
         try:
             return await handle(request)
         except SignInFailed as error:
-            return _refusal(error.status, str(error))
+            return _refusal(request, error.status, str(error))
         except Unauthenticated as error:
-            return _refusal(error.status, f"{error.detail[:1].upper()}{error.detail[1:]}.")
+            return _refusal(request, error.status, _UNKNOWN.get(error.status, _AWAY))
         except StoreUnavailable as error:
             _log.warning("unavailable", label=error.label, reason=str(error))
-            return _refusal(503, "Something that is needed does not answer at the moment. Try again.")
+            return _refusal(request, 503, _AWAY)
 
     return handled
 
@@ -68,13 +75,14 @@ async def sign_in(request: Request) -> Response:
     following = own_path(query.get("next", ""))
     choices = parts.signing_in.choices()
     if parts.users:
-        return _who_are_you(parts, following)
+        return _who_are_you(request, parts, following)
     if not choices:
-        raise SignInFailed(404, "Nobody can sign in here; programs send tokens.")
+        raise SignInFailed(404, later("Nobody can sign in here; programs send tokens."))
     name = query.get("issuer") or (next(iter(choices)) if len(choices) == 1 else "")
     if not name:
         links = [(f"{SIGN_IN}?{urlencode({'issuer': n, 'next': following})}", t) for n, t in choices.items()]
-        return page(200, "Sign in", "Who knows you?", links=links)
+        words = _words(request)
+        return sign_in_page(request, 200, words("Sign in"), words("Who knows you?"), links=links)
     origin = parts.own.url(request.headers)
     url, pending = await parts.signing_in.begin(name, following, origin)
     response = _redirection(url)
@@ -95,12 +103,12 @@ async def come_back(request: Request) -> Response:
     name = parts.own.cookie_name(_PENDING, request.headers) + state[: pendings.NAME_LENGTH]
     pending = pendings.read(cookies.read(request.headers, name), state, parts.signing_in.now())
     if pending is None:
-        message = "This sign-in was not begun in this browser, or took too long, or is done already."
+        message = later("This sign-in was not begun in this browser, or took too long, or is done already.")
         raise SignInFailed(400, message)
     try:
         signed_in = await parts.signing_in.finish(pending, said, parts.own.url(request.headers))
     except SignInFailed as error:
-        response: Response = _refusal(error.status, str(error), pending.next)
+        response: Response = _refusal(request, error.status, str(error), pending.next)
     else:
         await _drop_session(parts, request)
         response = _redirection(signed_in.next)
@@ -126,13 +134,15 @@ async def sign_in_as(request: Request) -> Response:
 @_shown
 async def ask_to_sign_out(request: Request) -> Response:
     """Ask whether somebody wants to sign out, or say that they are."""
-    parts = _parts(request)
+    parts, words = _parts(request), _words(request)
     visitor = await parts.callers.visitor(request.headers)
     if visitor is None:
-        return page(200, "You are signed out", links=[(SIGN_IN, "Sign in again")])
-    form = Form(SIGN_OUT, [("csrf", visitor.csrf)], [("", "", "Sign out")])
-    message = f"You are signed in as {visitor.caller.name}."
-    return page(200, "Sign out?", message, form=form, targets=parts.targets)
+        links = [(SIGN_IN, words("Sign in again"))]
+        return sign_in_page(request, 200, words("You are signed out"), links=links)
+    form = Form(SIGN_OUT, [("csrf", visitor.csrf)], [Button(words("Sign out"))], parts.targets)
+    message = words("You are signed in as %(name)s.", name=visitor.caller.name)
+    links = [("/", words("To my tasks"))]
+    return sign_in_page(request, 200, words("Sign out?"), message, form=form, links=links)
 
 
 @router.post(SIGN_OUT)
@@ -148,7 +158,7 @@ async def sign_out(request: Request) -> Response:
             url = await parts.signing_in.sign_out(visitor, parts.own.url(request.headers))
             response = _redirection(url or SIGN_OUT)
         except SignInFailed as error:
-            response = _refusal(error.status, str(error))
+            response = _refusal(request, error.status, str(error))
     _forget(parts, response, parts.own.cookie_name(COOKIE, request.headers))
     return response
 
@@ -174,24 +184,31 @@ def _parts(request: Request) -> SignInParts:
     return parts
 
 
-def _who_are_you(parts: SignInParts, following: str) -> Response:
-    buttons = [("user", name, name) for name in parts.users]
+def _who_are_you(request: Request, parts: SignInParts, following: str) -> Response:
+    words = _words(request)
+    buttons = [Button(name, "user", name, ", ".join(roles)) for name, roles in parts.users.items()]
     form = Form(f"{SIGN_IN}/as", [("next", following)], buttons)
-    return page(200, "Who are you?", "To try things out, you may be anybody of these.", form=form)
+    message = words("To try things out, you may be anybody of these.")
+    return sign_in_page(request, 200, words("Who are you?"), message, form=form)
 
 
-def _refusal(status: int, message: str, following: str = "/") -> Response:
-    response = page(
-        status, "Sign in", message, links=[(f"{SIGN_IN}?{urlencode({'next': following})}", "Sign in again")]
-    )
+def _refusal(request: Request, status: int, message: str, following: str = "/") -> Response:
+    """Return a page that says why somebody is not signed in; ``message`` is a text of the sources."""
+    words = _words(request)
+    links = [(f"{SIGN_IN}?{urlencode({'next': following})}", words("Sign in again"))]
+    response = sign_in_page(request, status, words("Sign in"), words(message), links=links)
     if status == 503:
         response.headers["Retry-After"] = _AGAIN_SECONDS
     return response
 
 
+def _words(request: Request) -> Words:
+    return manner_of(request).words
+
+
 def _redirection(url: str) -> Response:
     # The browser shows what it finds there with GET, whatever it has sent here.
-    return Response(status_code=303, headers={**pages.headers(), "Location": url})
+    return Response(status_code=303, headers={**headers(), "Location": url})
 
 
 async def _drop_session(parts: SignInParts, request: Request) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from runner.web.sign_in.origin import OwnOrigin
 from runner.web.sign_in.session_callers import SessionCallers
@@ -20,5 +21,5 @@ class SignInParts:
     watch: SessionWatch
     targets: tuple[str, ...] = ()
     """Origins of the issuers, where the form of sign-out leads."""
-    users: tuple[str, ...] = ()
-    """Where people say themselves who they are: who there is."""
+    users: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Where people say themselves who they are: who there is, and their roles."""

@@ -12,6 +12,7 @@ from runner.web.bearer_tokens import read
 from runner.web.callers import DomainRules, NamedCallers, Unauthenticated, refused
 from runner.web.discovery import IssuerAway
 from runner.web.key_sets import KeysUnavailable
+from runner.web.pages.languages import later
 from runner.web.sign_in import pending as pendings
 from runner.web.sign_in.identity import LOGOUT_TYPES, login_in
 from runner.web.sign_in.pending import Pending
@@ -31,7 +32,7 @@ _log: Final = log.get("sign_in")
 
 
 class SignInFailed(Exception):
-    """Somebody could not be signed in; the text is for them, ``status`` that of the page."""
+    """Somebody could not be signed in; the text is for them, to be looked up."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -104,12 +105,12 @@ class SigningIn:
     async def sign_in_as(self, user: str) -> Ticket:
         """Return a session of one of web.users; SignInFailed where there is none, or people have issuers."""
         if self._users is None or self._users.named(user) is None:
-            raise SignInFailed(404, "There is nobody of that name here.")
+            raise SignInFailed(404, later("There is nobody of that name here."))
         now = self._times.now()
         session = Session("", {"sub": user}, _new_csrf(), now + self._times.session_seconds, now)
         ticket = await in_thread(lambda: self._sessions.create(session, now))
         if ticket is None:
-            raise SignInFailed(503, "That did not work; try again.")
+            raise SignInFailed(503, later("That did not work; try again."))
         return ticket
 
     async def drop(self, ticket: Ticket) -> None:
@@ -133,7 +134,7 @@ class SigningIn:
             return await issuer.provider.sign_out_url(session.id_token, origin + SIGN_OUT)
         except IssuerAway as error:
             _log.warning("sign_out_incomplete", issuer=session.issuer, reason=str(error))
-            message = (
+            message = later(
                 "You are signed out here. Whoever signed you in does not answer and still knows you: sign "
                 "out there as well."
             )
@@ -161,7 +162,7 @@ class SigningIn:
 
     def _issuer(self, name: str) -> SignInIssuer:
         if name not in self._issuers:
-            raise SignInFailed(404, "Nobody signs in that way here.")
+            raise SignInFailed(404, later("Nobody signs in that way here."))
         return self._issuers[name]
 
     async def _session(self, issuer: SignInIssuer, pending: Pending, tokens: Tokens) -> Session:
@@ -196,7 +197,7 @@ def _new_csrf() -> str:
 def _require_code(issuer: str, said: Mapping[str, str]) -> None:
     error = said.get("error")
     if error == _DECLINED:
-        raise SignInFailed(403, "You were not signed in: it was declined, or you may not use this.")
+        raise SignInFailed(403, later("You were not signed in: it was declined, or you may not use this."))
     if error in _FOR_A_WHILE:
         raise _away(issuer, IssuerAway(f"it answers {error}"))
     if error is not None:
@@ -207,16 +208,16 @@ def _require_code(issuer: str, said: Mapping[str, str]) -> None:
 
 def _failed(issuer: str, reason: Any) -> SignInFailed:
     _log.warning("sign_in_failed", issuer=issuer, reason=str(reason))
-    return SignInFailed(400, "Signing in did not work. Try again.")
+    return SignInFailed(400, later("Signing in did not work. Try again."))
 
 
 def _not_let_in(issuer: str, error: Unauthenticated) -> SignInFailed:
     _log.warning("sign_in_failed", issuer=issuer, reason=str(error))
     if error.status == 403:
-        return SignInFailed(403, "You are known, but there is nothing here that you may use.")
-    return SignInFailed(502, "Whoever signed you in said something that is not accepted here.")
+        return SignInFailed(403, later("You are known, but there is nothing here that you may use."))
+    return SignInFailed(502, later("Whoever signed you in said something that is not accepted here."))
 
 
 def _away(issuer: str, error: Exception) -> SignInFailed:
     _log.warning("sign_in_failed", issuer=issuer, reason=str(error))
-    return SignInFailed(503, "Whoever signs you in does not answer at the moment. Try again.")
+    return SignInFailed(503, later("Whoever signs you in does not answer at the moment. Try again."))
