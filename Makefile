@@ -26,7 +26,7 @@ COMPILE = $(LOCK_VENV)/bin/uv pip compile --quiet --universal --python-version 3
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --instafail --durations 10
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-thorough test-all lint check format simulate fuzz soak bench bench-web limits lock clean
+.PHONY: help install demo test test-thorough test-all lint check format simulate fuzz soak bench bench-web limits screenshots lock clean
 
 help: ## list what there is to run
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ bench-web: $(STAMP) ## the same for lists, commands and event streams over HTTP;
 	$(BIN)/python -m tests.bench.lists
 	$(BIN)/python -m tests.bench.commands
 	$(BIN)/python -m tests.bench.event_streams
+
+screenshots: $(STAMP) ## the pictures of the README anew, from an inbox in a browser
+	RUNNER_SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/e2e/test_dev_inbox.py -k picture
 
 limits: $(STAMP) ## a million open tasks, the same restored, 100,000 deadlines in a second, 1 to 4 workers; a quarter of an hour
 	$(BIN)/python -m tests.bench.limits

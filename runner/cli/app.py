@@ -71,7 +71,7 @@ _COMMANDS: Final = {
     "worker": "worker_command:worker",
     "notify": "notify_command:notify",
     "web": "web_command:web",
-    "dev": "dev_command:dev",
+    "dev": "dev.dev_command:dev",
     "demo": "demo.demo_command:demo",
     "restore": "restore.restore_command:restore",
     "send": "send_command:send",

@@ -35,9 +35,9 @@ WHAT: Final = (
 PEOPLE: Final[Mapping[str, list[str]]] = {
     "clara": ["clerk"],
     "max": ["clerk", "manager"],
-    "ada": ["clerk", "manager", "admin"],
+    "ada": ["clerk", "manager"],
 }
-"""Who may be at the HTTP API here, and their roles."""
+"""Who may be at the HTTP API and in the inbox here, and their roles; ada is admin of every domain."""
 
 # What says where the servers are, or is for real ones only.
 _REPLACED: Final = frozenset({"kafka", "redis", "http", "delivery", "schemaRegistry", "projection", "web"})
@@ -158,8 +158,13 @@ def settings_for(base: Config, brokers: str, redis_url: str, folder: Path) -> di
             "url": f"sqlite:///{folder / 'projection.db'}",
             "attributes": dict(base.projection.attributes),
         },
-        "web": {"port": _port_of(base), "auth": "none", "users": PEOPLE},
+        "web": {"port": _port_of(base), "auth": "none", "users": _people(base)},
     }
+
+
+def _people(base: Config) -> dict[str, list[str]]:
+    admins = {each.admin_role for each in base.domains.values() if each.admin_role is not None}
+    return {**PEOPLE, "ada": [*PEOPLE["ada"], *sorted(admins)]}
 
 
 def _port_of(base: Config) -> int:

@@ -73,7 +73,7 @@ def test_the_page_can_be_typed_off(tmp_path: Path) -> None:
     file.write_text(configuration.text)
     [setup] = [block for block in blocks(PAGE) if "setup" in block.words]
     terminal = Terminal(tmp_path, {"RUNNER_WEB__PORT": "0"})
-    with terminal.start("dev", "--config", str(file)) as dev:
+    with terminal.start("dev", "--no-examples", "--config", str(file)) as dev:
         dev.wait_for("The HTTP API is at")
         [url] = set(re.findall(r"(http://127\.0\.0\.1:\d+)/api/v1 ", dev.out))
         for block, shown in requests():

@@ -23,7 +23,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     [configuration] = re.findall(r"`(domains: \{default: \{[^`]+)`", README.read_text(encoding="utf-8"))
     (folder / "api.yaml").write_text(configuration)
     terminal = Terminal(folder, {"RUNNER_WEB__PORT": "0"})
-    with terminal.start("dev", "--config", str(folder / "api.yaml")) as dev:
+    with terminal.start("dev", "--no-examples", "--config", str(folder / "api.yaml")) as dev:
         dev.wait_for("The HTTP API is at")
         [found] = set(re.findall(r"(http://127\.0\.0\.1:\d+)/api/v1 ", dev.out))
         yield found

@@ -135,7 +135,7 @@ def dev(terminal: Terminal) -> Iterator[Running]:
     """``runner dev``, ready."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     # Several tests run at once: each has a port of its own.
-    with terminal.start("dev", "--partitions", "3", RUNNER_WEB__PORT="0") as running:
+    with terminal.start("dev", "--no-examples", "--partitions", "3", RUNNER_WEB__PORT="0") as running:
         running.wait_for("health/ready")
         yield running
     signal.signal(signal.SIGINT, before)

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.dev_command import TOLD, explanation, notification_line, telling, with_admin
+from runner.cli.dev.dev_command import TOLD, telling, with_admin
+from runner.cli.dev.explanation import explanation
+from runner.cli.dev.happenings import happening_line
 from runner.cli.embedded_runner import (
     PEOPLE,
     EmbeddedRunner,
@@ -70,7 +72,8 @@ def test_people_are_told_unless_the_configuration_says_itself_who_hears_what(tmp
 def test_a_notification_is_shown_in_words(data: dict[str, object], words: str) -> None:
     value = json.dumps({"type": "saga.task.reminded", "data": data}).encode()
     message = TopicMessage("notifications", 0, 0, None, "t-1", {}, value)
-    line = notification_line(message)
+    line = happening_line(message, "notifications")
+    assert line is not None
     assert line.startswith("notification: t-1 reminded")
     assert line.endswith(words)
 
@@ -92,8 +95,8 @@ def test_it_says_where_the_http_api_is_and_who_may_be_there(tmp_path: Path) -> N
     file = tmp_path / "x.yaml"
     file.write_text(json.dumps(settings_for(with_admin(Config()), *ADDRESSES, tmp_path)))
     config = load(file, {})
-    assert {name: list(roles) for name, roles in config.web.users.items()} == PEOPLE
-    assert config.domains["default"].admin_role in PEOPLE["ada"]
+    people = {name: list(roles) for name, roles in config.web.users.items()}
+    assert people == {**PEOPLE, "ada": [*PEOPLE["ada"], config.domains["default"].admin_role]}
 
     text = "\n".join(told(config, file, has_web=True))
 

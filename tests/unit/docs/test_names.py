@@ -64,7 +64,9 @@ def _check_command(words: list[str], place: str) -> None:
     while words and not words[0].startswith("-") and hasattr(command, "commands"):
         assert words[0] in command.commands, f"{place}: no such command"
         command = command.commands[words.pop(0)]
-    options = {option for parameter in command.params for option in parameter.opts} | {"--help", "-"}
+    options = {"--help", "-"}
+    for parameter in command.params:
+        options |= {*parameter.opts, *parameter.secondary_opts}
     for word in words:
         if word.startswith("-"):
             assert word.partition("=")[0] in options, f"{place}: no option {word}"
