@@ -42,6 +42,8 @@ PAGES: Final = {
     "overview": ("ada", "/overview", ""),
     "refusal": ("carla", "/inbox/all", ""),
     "me": ("carla", "/inbox/mine", ".me summary"),
+    "who": ("carla", "/sign-in", ""),
+    "sign-out": ("carla", "/sign-out", ""),
 }
 
 
