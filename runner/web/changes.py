@@ -1,9 +1,9 @@
 """The hub of event streams: reads what changed once for all of them, and hands each what it may see.
 
-One task of the event loop asks the projection about ten times a second while somebody listens; the projector
-of the same process may wake it earlier. What it read goes into the ring and to the streams in one step of the
-loop, so that whatever a stream has been told is what its id says. A stream that goes on somewhere is first
-put among the listeners and then told what lies between, from the ring or, below it, from the database.
+One task of the event loop asks the projection about ten times a second while somebody listens. What it read
+goes into the ring and to the streams in one step of the loop, so that whatever a stream has been told is what
+its id says. A stream that goes on somewhere is first put among the listeners and then told what lies between,
+from the ring or, below it, from the database.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class NotReady(Exception):
 
 
 class Hub:
-    """Feeds all streams of a process. Belongs to the event loop it is first used in, ``wake`` aside."""
+    """Feeds all streams of a process. Belongs to the event loop it is first used in."""
 
     def __init__(
         self, reader: ChangesSource, timing: Timing | None = None, most: int = MOST, chunk: int = CHUNK
@@ -87,14 +87,12 @@ class Hub:
         self._reader: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
         """Set, and replaced, whenever the ring has moved on."""
-        self._woken = asyncio.Event()
+        self._ending = asyncio.Event()
         self._deepening = asyncio.Lock()
         self._replaying = asyncio.Lock()
         self._limiter: Final = CapacityLimiter(1)
         self._deep_limiter: Final = CapacityLimiter(1)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._joining = 0
-        self._closing = False
 
     def __len__(self) -> int:
         """Return how many streams there are."""
@@ -130,23 +128,15 @@ class Hub:
         """Return the id of all that a stream was told, its pending changes included."""
         return event_id(stream.digest, "" if self._ring is None else self._ring.place)
 
-    def wake(self) -> None:
-        """Ask the projection now. From any thread."""
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._woken.set)
-
     def close(self) -> None:
         """End all streams, and let none begin. To be called when the process is told to end."""
-        self._closing = True
-        self._woken.set()
+        self._ending.set()
         self._end_all("the server ends; another one goes on here")
 
     async def _ready(self) -> None:
-        if self._closing:
+        if self._ending.is_set():
             raise NotReady("this server ends; ask again")
         if self._reader is None:
-            self._loop = asyncio.get_running_loop()
             self._reader = asyncio.create_task(self._read_on(), name="changes")
             self._reader.add_done_callback(self._reader_ended)
         try:
@@ -157,7 +147,7 @@ class Hub:
             raise NotReady("lists are not ready yet, and neither are their changes; ask again") from None
 
     def _seat(self, stream: Stream) -> None:
-        if self._closing or self._ring is None:
+        if self._ending.is_set() or self._ring is None:
             raise NotReady("this server ends; ask again")
         self._streams.add(stream)
         self._audience.join(stream, stream.viewer)
@@ -236,8 +226,7 @@ class Hub:
 
     async def _read_on(self) -> None:
         is_down, unheard = False, 0.0
-        while not self._closing and (unheard < self.timing.linger or self._joining):
-            self._woken.clear()
+        while not self._ending.is_set() and (unheard < self.timing.linger or self._joining):
             try:
                 await self._poll()
             except DatabaseUnavailable as error:
@@ -254,7 +243,7 @@ class Hub:
     async def _pause(self) -> None:
         try:
             async with asyncio.timeout(self.timing.poll):
-                await self._woken.wait()
+                await self._ending.wait()
         except TimeoutError:
             return
 

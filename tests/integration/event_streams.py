@@ -36,8 +36,11 @@ class ByName:
     """Whoever gives a name is a clerk of that name."""
 
     expires_at: float | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+    """That of the server, once somebody has asked."""
 
     async def of(self, headers: Headers, method: str = "POST") -> Caller:  # noqa: ARG002 - as the Protocol has it
+        self.loop = asyncio.get_running_loop()
         user = headers["authorization"].removeprefix("Bearer ")
         roles, domains = frozenset({"clerk"}), frozenset({DOMAIN})
         viewer = Viewer(user, roles, domains)
@@ -58,7 +61,7 @@ class StreamServer:
 
     def inside(self, ask: Callable[[], Any]) -> Any:
         """Return what a call gives in the server's event loop, once somebody has listened."""
-        loop = self.streams.hub._loop
+        loop = self.authenticator.loop
         assert loop is not None
 
         async def asked() -> Any:

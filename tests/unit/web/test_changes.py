@@ -501,22 +501,6 @@ def test_an_outage_of_the_database_is_outlasted() -> None:
     drive(story)
 
 
-def test_the_projector_wakes_the_hub_from_its_thread() -> None:
-    async def story() -> None:
-        world, replica = world_with()
-        hub = Hub(replica, Timing(poll=3600))
-        hub.wake()
-        stream = await hub.join(ANNA, None)
-        world.change(0, Sight(DOMAIN))
-        replica.advance()
-        await asyncio.to_thread(hub.wake)
-        await stream.news.wait()
-        assert heard(hub, stream)[0] == "changes"
-        hub.close()
-
-    drive(story)
-
-
 def test_nobody_is_asked_for_long_when_nobody_listens() -> None:
     async def story() -> None:
         world, replica = world_with()
