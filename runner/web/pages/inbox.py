@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Response
+from markupsafe import Markup
 from starlette.responses import RedirectResponse
 
 from runner.projection.filters import Filters, Order
@@ -119,7 +120,7 @@ async def inbox_page(
     return await framed(visit, template, values, here=look.view.name, notice=notice, status=status)
 
 
-def own_form(visit: Visit, task: TaskView) -> str | None:
+def own_form(visit: Visit, task: TaskView) -> Markup | None:
     """Return the form of a task by a template of whoever runs this; None where there is none."""
     spec = task.task["spec"]
     if spec is None or not task.shows_form:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, TemplateNotFound
+from markupsafe import Markup
 
 from runner.web.pages.manner import Manner
 from runner.web.pages.spoken import spoken
@@ -22,8 +23,8 @@ class OwnPages:
         self._folder = folder
         self._made: dict[str, Environment] = {}
 
-    def rendered(self, named: tuple[str, str], manner: Manner, values: Mapping[str, Any]) -> str | None:
-        """Return the page of a spec of a domain; None where there is none of its own."""
+    def rendered(self, named: tuple[str, str], manner: Manner, values: Mapping[str, Any]) -> Markup | None:
+        """Return the page of a spec of a domain, escaped; None where there is none of its own."""
         if self._folder is None or not all(map(_is_file_name, named)):
             return None
         domain, spec = named
@@ -32,7 +33,7 @@ class OwnPages:
             template = made.select_template([f"{_OWN}/{domain}/{spec}.html", f"{_OWN}/{spec}.html"])
         except TemplateNotFound:
             return None
-        return template.render(values, words=manner.words, dates=manner.dates)
+        return Markup(template.render(values, words=manner.words, dates=manner.dates))  # noqa: S704 - it is escaped
 
     def _environment(self, language: str, folder: Path) -> Environment:
         if language not in self._made:
