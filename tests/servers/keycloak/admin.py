@@ -12,8 +12,8 @@ import httpx
 from tests.servers.keycloak.realm import WEB_CLIENT, Realm
 from tests.waiting import WAIT_SECONDS
 
-USER: Final = "root"
-PASSWORD: Final = "password-of-root"
+USER: Final = "admin"
+PASSWORD: Final = "password-of-admin"
 
 
 @dataclass(frozen=True, slots=True)

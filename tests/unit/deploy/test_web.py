@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from runner.cli.wiring.web_callers import build_authenticator, check_web_settings
+from runner.cli.wiring.web_sign_in import build_people
 from runner.config import Config, load
 from tests.unit.deploy.manifests import K8S, ROOT, SPARE_SECONDS, container, pod, seconds, services
 
@@ -54,7 +55,9 @@ def test_the_kustomization_has_every_resource_but_the_example_of_a_secret() -> N
 def test_it_can_begin_with_its_configuration(config: Config) -> None:
     config.require_brokers()
     check_web_settings(config)
-    build_authenticator(config)
+    people = build_people(config)
+    assert people.sign_in is not None, "without it there are no pages"
+    people.close()
     assert config.projection.url is not None
     assert config.projection.url.get_secret_value().startswith("postgresql://")
     assert "change-me" not in str(config.describe())
