@@ -35,7 +35,7 @@ class IssuerConnection:
 
     def __init__(self, issuer: str) -> None:
         self._issuer = issuer
-        # Reads the certificates of the system: too slow to be done between two requests.
+        # Reads the certificates of authorities (SSL_CERT_FILE): too slow to be done between two requests.
         self._tls: ssl.SSLContext | bool = httpx.create_ssl_context()
 
     async def discovered(self) -> dict[str, Any]:

@@ -105,8 +105,9 @@ def setup(
 def typed_off(block: Block, own: dict[str, str], folder: Path) -> None:
     """Run a block of the page with Keycloak's own program, and type what it asks for."""
     programs = distribution.fetch() / "bin"
-    # Its file of logins is below the home that Java takes somebody to have.
-    around = {"PATH": f"{programs}:{os.environ['PATH']}", "KC_OPTS": f"-Duser.home={folder}"}
+    # Its file of logins is below the home that Java takes somebody to have; the rest has Java begin sooner.
+    options = f"-Duser.home={folder} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+    around = {"PATH": f"{programs}:{os.environ['PATH']}", "KC_OPTS": options}
     script = ["bash", "-euo", "pipefail", "-c", replaced(block.text, own)]
     with pseudo_terminal(script, folder, {**os.environ, **around}) as terminal:
         for command, answer in TYPED.items():

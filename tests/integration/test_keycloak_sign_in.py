@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from runner.cli.wiring.web_sign_in import build_people
 from runner.config import load
@@ -33,19 +34,32 @@ ROLES_EVERY: Final = 5
 
 
 class Replicas:
-    """Two processes' worth of the API behind one public address, that of the first."""
+    """Two processes' worth of the API behind one public address, that of the first.
 
-    def __init__(self, folder: Path, redis_url: str, make_realm: Callable[..., LiveRealm]) -> None:
+    ``changed`` is what their issuer and its client have other than is right.
+    """
+
+    def __init__(
+        self, folder: Path, redis_url: str, make_realm: Callable[..., LiveRealm], **changed: str
+    ) -> None:
         ports = [free_port(), free_port()]
         self.urls = [f"http://{HOST}:{port}" for port in ports]
         self.realm = make_realm(
-            redirect_uris=(f"{self.urls[0]}/sign-in/callback", f"{self.urls[0]}/sign-out"),
+            redirect_uris=(
+                f"{self.urls[0]}{changed.get('callback', '/sign-in/callback')}",
+                f"{self.urls[0]}/sign-out",
+            ),
             # Told to the other one than people sign in with.
             back_channel_logout=f"{self.urls[1]}/sign-in/back-channel-logout",
         )
         secret = folder / "secret"
-        secret.write_text(WEB_SECRET)
-        staff = {"issuer": self.realm.issuer, "audience": AUDIENCE, "domains": ["orders"]}
+        secret.write_text(changed.get("secret", WEB_SECRET))
+        staff = {
+            "issuer": self.realm.issuer + changed.get("ending", ""),
+            "audience": changed.get("audience", AUDIENCE),
+            "domains": ["orders"],
+            "rolesClaim": changed.get("rolesClaim", "roles"),
+        }
         settings = {
             "redis": {"url": redis_url, "prefix": f"sign-in-{uuid.uuid4().hex[:10]}"},
             "domains": {"orders": {"adminRole": "admin"}},
@@ -137,6 +151,61 @@ def test_somebody_signs_in_with_keycloak(person: Callable[[str], Person]) -> Non
     assert (me["user"], me["name"], me["roles"]) == ("clara", "Clara Example", ["clerk"])
     assert me["issuer"] == "staff"
     assert clara.roles(replica=1) == ["clerk"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "seen", "reason"),
+    [
+        ({"audience": "other"}, 502, "something that is not accepted here", "it is for another audience"),
+        ({"secret": "another"}, 503, "does not answer at the moment", "answers 401"),
+        ({"ending": "/"}, 503, "does not answer at the moment", "is about another issuer"),
+    ],
+    ids=["audience", "secret", "issuer"],
+)
+def test_what_is_set_up_wrong_is_told_as_the_page_says(
+    tmp_path: Path,
+    valkey: RedisServer,
+    make_realm: Callable[..., LiveRealm],
+    keycloak: KeycloakServer,
+    changed: dict[str, str],
+    status: int,
+    seen: str,
+    reason: str,
+) -> None:
+    """docs/web.md, "When something is wrong"."""
+    with ExitStack() as stack:
+        replicas = Replicas(tmp_path, valkey.url, make_realm, **changed)
+        stack.callback(replicas.close)
+        clara = Person(replicas, keycloak, "clara")
+        stack.callback(clara.close)
+        with capture_logs() as logs:
+            answer = clara.client.get("/sign-in")
+            if answer.status_code == 303:
+                answer = clara.client.get(clara.called_back())
+        assert (answer.status_code, seen in answer.text) == (status, True), answer.text
+        [told] = [each for each in logs if each["event"] == "sign_in_failed"]
+        assert reason in told["reason"]
+
+
+def test_an_address_that_keycloak_does_not_know_is_refused_there(
+    tmp_path: Path, valkey: RedisServer, make_realm: Callable[..., LiveRealm]
+) -> None:
+    replicas = Replicas(tmp_path, valkey.url, make_realm, callback="/sign-in/callback/")
+    with httpx.Client(base_url=replicas.urls[0], timeout=WAIT_SECONDS) as clara:
+        page = httpx.get(clara.get("/sign-in").headers["location"], timeout=WAIT_SECONDS)
+    replicas.close()
+    assert "Invalid parameter: redirect_uri" in page.text
+
+
+def test_roles_that_stand_elsewhere_are_none(
+    tmp_path: Path, valkey: RedisServer, make_realm: Callable[..., LiveRealm], keycloak: KeycloakServer
+) -> None:
+    replicas = Replicas(tmp_path, valkey.url, make_realm, rolesClaim="groups")
+    clara = Person(replicas, keycloak, "clara")
+    clara.sign_in()
+    assert clara.roles() == []
+    clara.close()
+    replicas.close()
 
 
 def test_roles_change_while_somebody_is_signed_in(

@@ -37,7 +37,7 @@ def running_nginx(folder: Path, server: str, port: int) -> Iterator[None]:
     """Run it with a server block that listens on ``port``; LaneMissing where there is none."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
-        raise LaneMissing(LANE, "there is none", "install it (Debian: apt-get install nginx-light)")
+        raise LaneMissing(LANE, "there is none", "install it (Debian: apt-get install nginx)")
     file, log = folder / "nginx.conf", folder / "nginx.log"
     file.write_text(_AROUND.format(folder=folder, server=server))
     with log.open("wb") as written:
