@@ -20,12 +20,11 @@ from tests.e2e.web import API, Office, Web, create_topics, office, web_settings
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.lanes import LaneMissing, skip_or_fail
 from tests.servers.login_issuer import AUDIENCE, CLIENT, SECRET, Login, LoginIssuer, running_login_issuer
-from tests.servers.nginx_server import running_nginx
+from tests.servers.nginx_server import REQUIRE_NGINX, running_nginx
 from tests.servers.redis_server import RedisServer
 from tests.unit.docs.pages import ROOT, blocks
 from tests.waiting import WAIT_SECONDS, until
 
-REQUIRE_NGINX: Final = "RUNNER_REQUIRE_NGINX"
 PAGE: Final = ROOT / "docs" / "web.md"
 
 
@@ -109,6 +108,7 @@ def test_people_work_through_it(place: Place) -> None:
         # The prefix by which browsers tie a cookie to this host: sent back over TLS alone.
         assert [each.name for each in ann.cookies.jar] == ["__Host-runner-session"]
         assert "Available" in ann.get("/inbox/available").text
+        assert ann.get("/metrics").status_code == 404
         headers = {"Accept": "text/event-stream"}
         with ann.stream("GET", f"{API}/events", headers=headers) as events:
             assert events.status_code == 200
@@ -118,10 +118,9 @@ def test_people_work_through_it(place: Place) -> None:
             told = next(line for line in lines if line.startswith("data:"))
             assert path.rpartition("/")[2] in told
         claimed(ann, place, path)
-        back = place.browser().post(
-            "/sign-in/back-channel-logout",
-            data={"logout_token": place.issuer.logout_token(sub="ann", sid=login.sid)},
-        )
+        token = {"logout_token": place.issuer.logout_token(sub="ann", sid=login.sid)}
+        with place.browser() as issuer:
+            back = issuer.post("/sign-in/back-channel-logout", data=token)
         assert back.status_code == 200
         assert ann.get(f"{API}/me").status_code == 401
 

@@ -15,6 +15,7 @@ from tests.servers.lanes import LaneMissing
 from tests.waiting import until
 
 LANE: Final = "nginx"
+REQUIRE_NGINX: Final = "RUNNER_REQUIRE_NGINX"
 # One process, as whoever runs it: what it keeps for a while may lie in a folder of theirs.
 _AROUND: Final = """\
 daemon off;

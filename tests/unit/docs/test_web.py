@@ -13,6 +13,8 @@ import yaml
 from runner.cli.wiring.web import read_stylesheet
 from runner.cli.wiring.web_callers import check_web_settings, domain_rules, trusted_issuer
 from runner.config import Config, load
+from runner.notify.notice import read_notice
+from runner.notify.texts import Texts, TextSettings
 from runner.web.app import build_app
 from runner.web.callers import Caller, Unauthenticated
 from runner.web.pages.own_pages import OwnPages
@@ -140,6 +142,25 @@ def test_a_claim_names_the_tenant(tmp_path: Path) -> None:
         with pytest.raises(Unauthenticated) as refused:
             caller(config, "customers", **claims)
         assert refused.value.status == 403
+
+
+# -- links in mails --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task_id", ["order-4711", "r-1:approve"])
+def test_the_link_in_mails_leads_to_the_task(task_id: str) -> None:
+    page = ROOT / "docs" / "notifications.md"
+    found = re.search(r"^ +link: (\S+)$", text_of(page), re.MULTILINE)
+    [event] = [json.loads(each.text) for each in blocks(page) if each.words == ["json"]]
+    assert found is not None
+    event["data"]["task"]["id"] = event["subject"] = task_id
+    notice = read_notice(json.dumps(event).encode(), 100_000)
+    letter = Texts(TextSettings(link=found[1]), (), ()).letter(notice, "en", None, for_chat=False)
+    link = re.search(r"https://tasks\.example\.org(/\S+)", letter.text)
+    assert link is not None, letter.text
+    desk = Inquirer()
+    desk.start(task_id, taskRoles="manager")
+    assert Reader(desk).get(link[1]).location == f"/inbox/available/orders/{task_id}"
 
 
 # -- settings and troubles -------------------------------------------------------------------------
