@@ -13,6 +13,7 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from runner.config import Config
 from runner.embedded.subprocesses import HOST, free_port
 from tests.e2e.pseudo_terminal import pseudo_terminal
 from tests.e2e.requester import Requester
@@ -70,7 +71,6 @@ def setup(
     """Do what the page says, with other hosts than its examples; the servers are those of the tests."""
     folder, port = tmp_path_factory.mktemp("setup"), free_port()
     url = f"http://{HOST}:{port}"
-    (folder / "secrets").mkdir()
     own = {
         "https://login.example.com": keycloak.url,
         "https://tasks.example.com": url,
@@ -163,6 +163,12 @@ def test_ann_signs_in_and_works(context: BrowserContext, setup: Setup) -> None:
     page.locator("#pane").get_by_role("button", name="Finish", exact=True).click()
     expect(page.locator("#notice")).to_contain_text("The task is finished.", timeout=PATIENCE_MS)
     assert Requester(setup.site).resume_of("r-1").status == "PROCEEDED"
+
+
+def test_a_login_lasts_as_long_as_a_session(setup: Setup) -> None:
+    realm, web = setup.keycloak.admin.ask("GET", "/acme").json(), Config().web
+    assert realm["ssoSessionIdleTimeout"] == web.session_idle_seconds
+    assert realm["ssoSessionMaxLifespan"] == web.session_seconds
 
 
 def test_signing_out_ends_the_login_at_keycloak(context: BrowserContext, setup: Setup) -> None:
