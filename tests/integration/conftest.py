@@ -1,4 +1,4 @@
-"""Redis stores on real servers, closed when the test is over."""
+"""Redis stores on real servers, closed when the test is over; and places where people sign in."""
 
 import contextlib
 import uuid
@@ -12,7 +12,10 @@ from runner.errors import StoreUnavailable
 from runner.store.connection.single import connect
 from tests.contract.samples import OWNERSHIP, SHARDS
 from tests.contract.subjects import ListedRedisStore
+from tests.integration.sign_in_place import SignInPlace, sign_in_place
+from tests.servers.login_issuer import LoginIssuer, running_login_issuer
 from tests.servers.redis_server import LANES, RedisServer
+from tests.servers.token_issuer import rsa_key
 
 ANSWER_SECONDS: Final = 10.0
 
@@ -51,6 +54,29 @@ def store(redis_server: RedisServer, redis_client: redis.Redis, store_at: StoreA
 def own_redis(request: pytest.FixtureRequest, start_redis: Callable[..., RedisServer]) -> RedisServer:
     """A server of each lane that the test may stop and set as it likes; it keeps its data."""
     return start_redis(request.param, appendonly=True)
+
+
+@pytest.fixture(scope="module")
+def login_issuer() -> Iterator[LoginIssuer]:
+    with running_login_issuer(rsa_key("first")) as running:
+        yield running
+
+
+@pytest.fixture
+def issuer(login_issuer: LoginIssuer) -> Iterator[LoginIssuer]:
+    """An issuer that is as it was at first when the test is over."""
+    yield login_issuer
+    login_issuer.answers.clear()
+    login_issuer.document.clear()
+    login_issuer.forms.clear()
+    if login_issuer.is_stopped:
+        login_issuer.start()
+
+
+@pytest.fixture
+def place(valkey: RedisServer, issuer: LoginIssuer) -> Iterator[SignInPlace]:
+    with sign_in_place(valkey.url, {"staff": issuer}) as found:
+        yield found
 
 
 def takes_writes(store: ListedRedisStore) -> bool:

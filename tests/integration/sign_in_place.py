@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
+import redis
 
 from runner.clock import ManualTicker
 from runner.store.connection.command import Connection
@@ -32,6 +33,7 @@ from runner.web.sign_in.sessions import Sessions
 from runner.web.sign_in.signing_in import SigningIn
 from runner.web.token_callers import TokenCallers, TrustedIssuer
 from tests.servers.login_issuer import AUDIENCE, CLIENT, SECRET, Login, LoginIssuer
+from tests.servers.token_issuer import rsa_key
 from tests.unit.web.desk import Inquirer
 
 ORIGIN: Final = "http://127.0.0.1:8090"
@@ -41,6 +43,9 @@ ROLES_EVERY: Final = 300
 SESSION: Final = 7200
 IDLE: Final = 1800
 ME: Final = "/api/v1/me"
+BACK_CHANNEL: Final = "/sign-in/back-channel-logout"
+STRANGER: Final = rsa_key("first")
+"""A key that is not the one of ``issuer``."""
 
 
 @dataclass
@@ -233,3 +238,21 @@ def sign_in_place(redis_url: str, issuers: Mapping[str, LoginIssuer], **more: An
         yield place
     finally:
         place.close()
+
+
+def ann(**fields: Any) -> Login:
+    """Return a login of ann, who is a clerk."""
+    return Login("ann", ["clerk"], **fields)
+
+
+def keys_of(place: SignInPlace) -> list[bytes]:
+    """Return what is kept in Redis for the sessions of a place."""
+    with redis.Redis.from_url(place.redis_url) as client:
+        return sorted(client.keys(f"{place.prefix}:*"))
+
+
+def logout(place: SignInPlace, token: str, replica: int = 1) -> int:
+    """Have an issuer say that a login has ended; return the status of the answer."""
+    answer = place.browser(replica).ask("POST", BACK_CHANNEL, data={"logout_token": token})
+    assert answer.headers["cache-control"] == "no-store"
+    return answer.status_code
