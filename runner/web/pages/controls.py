@@ -36,6 +36,10 @@ ZONES: Final = (
     *("+10:00", "+10:30", "+11:00", "+12:00", "+12:45", "+13:00", "+14:00"),
 )
 """Offsets of local time that are in use."""
+MOST_IN_LISTS: Final = 2_000
+"""Controls of a page that are in entries of lists: what goes beyond it is JSON text, which costs no time."""
+MOST_ERRORS: Final = 20
+"""What is said at one control."""
 
 _MOMENT: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::00)?((?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:\d\d)", re.ASCII
@@ -119,22 +123,32 @@ def shown(
     where it did not convert, by names of controls; ``violations`` are put to the fields they are about.
     """
     control = _Page(typed or {}).control(root, {} if value is MISSING else value, "", needed=True)
+    by_pointer = _by_pointer(control)
     for violation in violations:
-        control_of(control, violation.pointer).errors.append(violation.message)
+        errors = _nearest(by_pointer, violation.pointer).errors
+        if len(errors) < MOST_ERRORS:
+            errors.append(violation.message)
     return control
 
 
 def control_of(root: Control, pointer: str) -> Control:
     """Return the control that a pointer into the answers leads to, else the nearest around it."""
-    at, rest = root, pointer
-    while rest:
-        following = [part for part in at.parts if rest.startswith(f"{part.pointer[len(at.pointer) :]}/")]
-        following += [part for part in at.parts if rest == part.pointer[len(at.pointer) :]]
-        if not following:
-            return at.more or at
-        rest = rest[len(following[0].pointer) - len(at.pointer) :]
-        at = following[0]
-    return at
+    return _nearest(_by_pointer(root), pointer)
+
+
+def _by_pointer(root: Control) -> dict[str, Control]:
+    found = {root.pointer: root}
+    for part in root.parts:
+        found |= _by_pointer(part)
+    return found
+
+
+def _nearest(by_pointer: Mapping[str, Control], pointer: str) -> Control:
+    around = pointer
+    while around and around not in by_pointer:
+        around = around.rpartition("/")[0]
+    found = by_pointer[around]
+    return found if around == pointer else found.more or found
 
 
 def controls(root: Control) -> Iterator[Control]:
@@ -167,6 +181,7 @@ class _Page:
 
     def __init__(self, typed: Mapping[str, str]) -> None:
         self._typed = typed
+        self._left_in_lists = MOST_IN_LISTS
 
     def control(self, field: Field, value: Any, pointer: str, *, needed: bool) -> Control:
         """Return the control of a field with a value, which is MISSING or null where it is blank."""
@@ -186,7 +201,7 @@ class _Page:
         return control
 
     def _is_json(self, field: Field, value: Any, pointer: str) -> bool:
-        """Whether a field is shown as JSON text: it is such a field, or has a value of another kind."""
+        """Whether a field is JSON text: it is such a field, or its value of another kind or too long."""
         if field.kind is Kind.JSON or address(JSON, pointer) in self._typed:
             return True
         if value is None or value is MISSING:
@@ -196,7 +211,16 @@ class _Page:
         is_number = field.kind in {Kind.NUMBER, Kind.INTEGER}
         if not isinstance(value, _KINDS[field.kind]) or (is_number and isinstance(value, bool)):
             return True
+        if isinstance(value, list):
+            return not self._has_room(len(value) * _size(field.entry))
         return isinstance(value, str) and "\0" in value  # HTML cannot hold it
+
+    def _has_room(self, controls: int) -> bool:
+        """Whether a page can show so many controls more in lists; then they count."""
+        if controls > self._left_in_lists:
+            return False
+        self._left_in_lists -= controls
+        return True
 
     def _fill_json(self, control: Control, value: Any) -> None:
         control.name = address(JSON, control.pointer)
@@ -254,6 +278,11 @@ class _Page:
         control.type = "textarea" if is_long else input_type(field, text)
         control.text = text
         control.attributes = attributes_of(field, control.type, text, needed=control.needed)
+
+
+def _size(field: Field | None) -> int:
+    """Return how many controls a field is, without the entries of its lists."""
+    return 0 if field is None else 1 + sum(map(_size, field.parts))
 
 
 def _is_needed(entry: Field) -> bool:
