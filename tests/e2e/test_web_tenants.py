@@ -7,32 +7,19 @@ test does not know fails it.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 import pytest
 
-from tests.e2e.site import Site, session_ms
-from tests.e2e.web import API, Web, create_topics, web_settings
-from tests.e2e.workers import Fleet
+from tests.e2e.tenants import OURS, ROLES, SECRET, SPEC, TASK, THEIRS, Tenants, two_tenants
+from tests.e2e.web import API
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.redis_server import RedisServer
-from tests.servers.token_issuer import AUDIENCE, TokenIssuer, running_issuer
 from tests.waiting import WAIT_SECONDS, until
-
-OURS: Final = "acme"
-THEIRS: Final = "beta"
-SECRET: Final = "confidential"
-"""Stands in every text of the tenant that is not to be seen."""
-TASK: Final = "t-1"
-SPEC: Final = "form"
-FORM: Final = {"type": "object", "properties": {"answer": {"type": "string", "title": SECRET}}}
-DOMAIN: Final = {"adminRole": "admin", "startRoles": ["admin"], "starterSees": True}
 
 NOT_FOR_CALLERS: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 
@@ -67,72 +54,12 @@ QUERIES: Final[tuple[Mapping[str, str], ...]] = (
 GROUPS: Final = ("status", "spec", "role", "owner", "overdue")
 
 
-@dataclass(frozen=True)
-class Tenants:
-    """One process of the API, and the issuers of two tenants."""
-
-    web: Web
-    issuers: Mapping[str, TokenIssuer]
-
-    def ask(self, tenant: str, method: str, path: str, **request: Any) -> httpx.Response:
-        """Send a request as the admin of a tenant, who has every role."""
-        token = self.issuers[tenant].token(roles=["clerk", "admin"])
-        headers = {"Authorization": f"Bearer {token}"}
-        return httpx.request(method, self.web.url + path, headers=headers, timeout=WAIT_SECONDS, **request)
-
-    def document(self) -> dict[str, Any]:
-        found: dict[str, Any] = httpx.get(f"{self.web.url}/openapi.json").json()
-        return found
-
-
 @pytest.fixture(scope="module")
 def tenants(
     kafka: KafkaServer, valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Tenants]:
-    """Both tenants, with a task, a comment and a definition each; only one of them has something to hide."""
-    folder = tmp_path_factory.mktemp("tenants")
-    domains = json.dumps({OURS: DOMAIN, THEIRS: DOMAIN})
-    site = Site(kafka, valkey.url, folder, session_ms(kafka), settings=web_settings(RUNNER_DOMAINS=domains))
-    create_topics(site)
-    with running_issuer() as ours, running_issuer() as theirs, Fleet(site) as fleet:
-        issuers = {OURS: ours, THEIRS: theirs}
-        settings = {
-            "RUNNER_WEB__AUTH": "oidc",
-            "RUNNER_WEB__USERS": "{}",
-            "RUNNER_WEB__ISSUERS": json.dumps(
-                {
-                    name: {"issuer": each.url, "audience": AUDIENCE, "domains": [name], "jwksUrl": None}
-                    for name, each in issuers.items()
-                }
-            ),
-        }
-        fleet.one({}).wait_for("homes", open=list(range(site.partitions)))
-        with Web(site, "web", settings) as web:
-            web.wait_until_ready()
-            found = Tenants(web, issuers)
-            for tenant, words in ((OURS, SECRET), (THEIRS, "public")):
-                _furnish(found, tenant, words)
-            yield found
-
-
-def _furnish(tenants: Tenants, tenant: str, words: str) -> None:
-    task = f"{API}/tasks/{tenant}/{TASK}"
-    start = {"domain": tenant, "taskId": TASK, "name": words, "spec": SPEC, "roles": ["clerk"]}
-    for method, path, body in (
-        ("PUT", f"{API}/definitions/{tenant}/{SPEC}", {"schema": FORM, "description": words}),
-        ("POST", f"{API}/tasks", {**start, "data": {"amount": 7, "words": words}, "notes": words}),
-        ("POST", f"{task}/claim", {}),
-        ("POST", f"{task}/comments", {"text": words}),
-    ):
-        answer = tenants.ask(tenant, method, path, json=body)
-        assert answer.is_success, answer.text
-    until(
-        lambda: (
-            tenants.ask(tenant, "GET", f"{API}/tasks").json()["tasks"][0]["owner"] == "ann"
-            and tenants.ask(tenant, "GET", f"{API}/definitions").json()["definitions"]
-        ),
-        f"the lists of {tenant}",
-    )
+    with two_tenants(kafka, valkey.url, tmp_path_factory.mktemp("tenants")) as found:
+        yield found
 
 
 def operations(document: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -156,7 +83,7 @@ def test_every_operation_is_known_here(tenants: Tenants) -> None:
 
 
 def test_no_path_leads_to_a_task_or_definition_of_another_tenant(tenants: Tenants) -> None:
-    before = _seen_by_its_own(tenants)
+    before = tenants.seen_by_ours()
     asked = [each for each in operations(tenants.document()) if "{domain}" in each[1]]
     assert len(asked) > 15
     for method, path in asked:
@@ -164,7 +91,7 @@ def test_no_path_leads_to_a_task_or_definition_of_another_tenant(tenants: Tenant
         answer = tenants.ask(THEIRS, method, filled(path), **body)
         assert answer.status_code == 404, (method, path, answer.text)
         assert SECRET not in answer.text
-    assert _seen_by_its_own(tenants) == before
+    assert tenants.seen_by_ours() == before
 
 
 def test_its_own_admin_reaches_all_of_it(tenants: Tenants) -> None:
@@ -196,12 +123,12 @@ def test_who_one_is_names_no_domain_of_another_tenant(tenants: Tenants) -> None:
 
 
 def test_no_list_of_tasks_reaches_another_tenant(tenants: Tenants) -> None:
-    before = _seen_by_its_own(tenants)
+    before = tenants.seen_by_ours()
     answer = tenants.ask(THEIRS, "POST", f"{API}/tasks/bulk", json=BODIES["post", "/tasks/bulk"])
     assert [each["status"] for each in answer.json()["results"]] == [404]
     answer = tenants.ask(THEIRS, "POST", f"{API}/tasks", json=BODIES["post", "/tasks"])
     assert answer.status_code in {403, 404}
-    assert _seen_by_its_own(tenants) == before
+    assert tenants.seen_by_ours() == before
     assert tenants.ask(OURS, "GET", f"{API}/tasks/{OURS}/t-9").status_code == 404
 
 
@@ -238,12 +165,6 @@ def _listed(tenants: Tenants, tenant: str) -> list[Any]:
     return found
 
 
-def _seen_by_its_own(tenants: Tenants) -> list[str]:
-    """Return all that the tenant with something to hide sees of its task and its definition."""
-    paths = (f"/tasks/{OURS}/{TASK}", f"/tasks/{OURS}/{TASK}/history", f"/definitions/{OURS}/{SPEC}")
-    return [tenants.ask(OURS, "GET", API + path).text for path in paths]
-
-
 class _Listener:
     """Listens to the stream of a tenant's admin, in a thread, until the process of the API ends."""
 
@@ -251,7 +172,7 @@ class _Listener:
         self.text = ""
         self.opened = threading.Event()
         self._url = f"{tenants.web.url}{API}/events"
-        self._token = tenants.issuers[tenant].token(roles=["clerk", "admin"])
+        self._token = tenants.issuers[tenant].token(roles=ROLES)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def wait_for(self, words: str) -> None:
