@@ -132,8 +132,8 @@ class SignInPlace:
             tuple(issuer.url for issuer in self.issuers.values()),
             {} if self.issuers else {"ann": ["clerk"], "Zoë": ["admin"]},
         )
-        parts = replace(desk.parts, authenticator=EitherCallers(tokens, callers), sign_in=sign_in)
-        return build_app(parts)
+        either = EitherCallers(tokens, callers)
+        return build_app(replace(desk.parts, authenticator=either, visitors=callers, sign_in=sign_in))
 
     def _trusted(self, name: str) -> TrustedIssuer:
         url = self.issuers[name].url

@@ -24,6 +24,8 @@ NAME_LENGTH: Final = 12
 """Characters of the state by which its cookie is found: several tabs may sign in at the same time."""
 
 _RANDOM_BYTES: Final = 32
+_STATE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+"""What random bytes are as text; it is a part of the name of a cookie, in which other signs may not be."""
 # Printable signs of ASCII; \ is / to browsers, and a second / would begin the name of another host.
 _PATH: Final = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 
@@ -63,12 +65,14 @@ def begin(issuer: str, following: str, now_seconds: float) -> Pending:
 
 def read(text: str | None, state: str, now_seconds: float) -> Pending | None:
     """Return what a cookie holds; None unless it was begun for this state, and not long ago."""
+    if _STATE.fullmatch(state) is None:
+        return None
     try:
         value = (text or "").encode("ascii")
         found = _pending.decode(urlsafe_b64decode(value + b"=" * (-len(value) % 4)))
     except (ValueError, RecursionError):
         return None
-    is_ours = secrets.compare_digest(found.state.encode(), state.encode("utf-8", "replace"))
+    is_ours = secrets.compare_digest(found.state.encode(), state.encode())
     return found if is_ours and 0 <= now_seconds - found.began_at <= PENDING_SECONDS else None
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlencode, urljoin, urlsplit
@@ -59,15 +58,12 @@ class Answer:
 
 
 class Sender:
-    """Sends requests to an app as a server hands them on, byte by byte."""
+    """Sends requests to an app as a server hands them on, byte by byte; ``run``: in its event loop."""
 
-    def __init__(self, app: FastAPI, host: str = "desk") -> None:
+    def __init__(self, app: FastAPI, run: Callable[[Any], Answer], host: str = "desk") -> None:
         self._app = app
+        self._run = run
         self._host = host
-        self._loop = asyncio.Runner()
-
-    def close(self) -> None:
-        self._loop.close()
 
     def send(
         self, method: str, target: str, headers: Iterable[tuple[str, bytes]] = (), body: bytes = b""
@@ -89,7 +85,7 @@ class Sender:
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 80),
         }
-        return self._loop.run(self._answer(scope, body))
+        return self._run(self._answer(scope, body))
 
     async def _answer(self, scope: dict[str, Any], body: bytes) -> Answer:
         status, headers, parts = 0, [], []

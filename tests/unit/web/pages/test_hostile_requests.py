@@ -6,6 +6,7 @@ those that the app has: one that shows nothing, or that no form of a page is sen
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,7 @@ from tests.unit.web.pages.hostile import (
 )
 
 BODY_BYTES: Final = 1_048_576
-EXAMPLES: Final = (30, pytest.param(1000, marks=pytest.mark.thorough("a longer search for the same")))
+EXAMPLES: Final = (30, pytest.param(400, marks=pytest.mark.thorough("a longer search for the same")))
 """For each route, and for each kind of form."""
 KEY_AT: Final = 3
 """Which part of the paths that forms are sent to is the key of a task."""
@@ -174,10 +175,11 @@ class Scene:
     app: FastAPI = field(init=False)
     bystander: TaskKey = field(init=False)
     number: int = 0
+    loop: asyncio.Runner = field(default_factory=asyncio.Runner)
 
     def __post_init__(self) -> None:
         self.app = build_app(replace(self.desk.parts, stylesheet=b"body{}"))
-        self.sender = Sender(self.app)
+        self.sender = Sender(self.app, self.loop.run)
         body = {"schema": SCHEMA, "description": MARKER, "outcomes": ["right", "wrong", MARKER]}
         assert self.desk.ask("root", "PUT", "/definitions/orders/count", json=body).status_code == 200
         self.bystander = self.desk.start("t-0", taskRoles="manager", taskName=MARKER, notes=MARKER)
@@ -254,7 +256,7 @@ def page_of(who: str, key: TaskKey) -> str:
 def scene() -> Iterator[Scene]:
     made = Scene()
     yield made
-    made.sender.close()
+    made.loop.close()
 
 
 def meant(form: Form, button: int) -> Pairs:
