@@ -17,9 +17,9 @@ from tests.unit.web.pages.browser import Element, parse
 Pairs = list[tuple[str, str]]
 
 FORM: Final = "application/x-www-form-urlencoded"
-MARKER: Final = "x1\"x1'<x1>&x1;"
+MARKER: Final = "hostile\"hostile'<hostile>&hostile;"
 """Stands in values that pages repeat; each of its signs means something to HTML."""
-_RAW: Final = ('x1"', "x1'", "<x1", "&x1;")
+_RAW: Final = ('hostile"', "hostile'", "<hostile", "&hostile;")
 _INTERNAL: Final = re.compile(
     r"Traceback|File \"|site-packages|\brunner\.\w+\.\w+"
     r"|\b(pydantic|starlette|fastapi|jinja2|sqlalchemy|msgspec)\b"

@@ -17,6 +17,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from runner.tasks.keys import TaskKey
 from runner.tasks.path_key import path_key
@@ -31,7 +32,9 @@ from tests.unit.web.pages.hostile import (
     FORM,
     KINDS,
     MARKER,
+    NAMES,
     PAIRS,
+    VALUES,
     Answer,
     Pairs,
     Sender,
@@ -91,50 +94,13 @@ FILLED: Final = {
     "number": ["1"],
 }
 """What parameters of paths may be, where the answer is a page."""
-SEGMENTS: Final = st.sampled_from(
-    [
-        *(
-            "~",
-            "~~",
-            "~AAAA",
-            "~_w",
-            "~gICA",
-            "t-0",
-            "t-none",
-            "orders",
-            "closed",
-            "none",
-            "mine",
-            "count",
-            "1",
-            "0",
-        ),
-        *(
-            "-1",
-            "99999999999999999999",
-            "%00",
-            "%FF",
-            "%2e%2e",
-            "..",
-            ".",
-            "%2F",
-            "%5C",
-            "%ED%A0%80",
-            "%C2%B2",
-            "1.0",
-        ),
-        *(
-            "a" * 9000,
-            "~" + "A" * 9000,
-            "x1%22x1%27%3Cx1%3E",
-            "own.css",
-            "inbox.css",
-            "..%2f..%2fvisit.py",
-            "%0d%0aX:y",
-        ),
-        *("claim", "comments", "answers", "bulk", "", "%20", "~dC0w", "1_0", "%D9%A1", "t-0;x=1"),
-    ]
-)
+_SEGMENTS: Final = """
+~ ~~ ~AAAA ~_w ~gICA ~dC0w t-0 t-none t-0;x=1 orders closed none mine count claim comments answers bulk
+-1 0 1 1.0 1_0 99999999999999999999 %D9%A1 %C2%B2 %00 %FF %20 %2F %5C %ED%A0%80 %0d%0aX:y hostile%22hostile%27
+%2e%2e .. . ..%2f..%2fvisit.py own.css inbox.css %3Chostile%3E
+"""
+SEGMENTS: Final = st.sampled_from([*_SEGMENTS.split(), "", "a" * 9000, "~" + "A" * 9000])
+"""Parts of a path."""
 WHO: Final = st.sampled_from(["ann", "root", "eve", None])
 HEADERS: Final[st.SearchStrategy[Headers]] = st.lists(
     st.sampled_from(
@@ -310,6 +276,48 @@ def test_every_form_does_something_and_every_route_for_forms_has_one(scene: Scen
     assert done == {*paths(scene, "POST")}
 
 
+# -- what comes back -------------------------------------------------------------------------------
+
+
+def test_what_an_address_says_comes_back_as_text(scene: Scene) -> None:
+    seen = set()
+    for path in paths(scene, "GET"):
+        for name in NAMES:
+            answer = scene.ask("root", "GET", f"{targets(path)[0]}?{encoded([(name, MARKER)])}")
+            require_harmless(answer)
+            seen |= {name} if escape(MARKER) in answer.text and answer.status == 200 else set()
+    assert {"text", "spec", "attributes.amount"} <= seen
+
+
+def test_what_a_form_says_comes_back_as_text_and_leads_nowhere_else(scene: Scene) -> None:
+    for kind, ways in kinds_of_forms(scene).items():
+        who, is_claimed = ways[0]
+        form = form_of(scene, kind, who, scene.task(is_claimed=is_claimed))
+        for name in {name for name, _ in form.pairs} - {"csrf"}:
+            for value in (MARKER, "//evil.example"):
+                key = scene.task(is_claimed=is_claimed)
+                form = form_of(scene, kind, who, key)
+                pairs = [*meant(form, len(form.buttons) - 1), (name, value)]
+                sent(scene, key, form, pairs)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_who_chooses_a_language_stays_here(scene: Scene, value: str) -> None:
+    answer = scene.send("ann", "/language", [("csrf", CSRF), ("language", "de"), ("back", value)])
+    assert answer.status == 303
+    require_harmless(answer, cookies=("runner-language=de",))
+
+
+def form_of(scene: Scene, kind: str, who: str, key: TaskKey) -> Form:
+    return next(each for each in scene.forms(who, key) if each.kind == kind)
+
+
+def sent(scene: Scene, key: TaskKey, form: Form, pairs: Pairs) -> Answer:
+    """Send a form with other fields."""
+    headers = [("content-type", FORM.encode())]
+    return changed_alone(scene, key, form.who, form.action, headers, encoded(pairs).encode())
+
+
 # -- whatever is sent ------------------------------------------------------------------------------
 
 
@@ -357,20 +365,20 @@ def kinds_of_forms(scene: Scene) -> dict[str, list[tuple[str, bool]]]:
 def send_bent(scene: Scene, kind: str, ways: Sequence[tuple[str, bool]], examples: int) -> None:
     @settings(max_examples=examples)
     @given(st.sampled_from(ways), st.data())
-    def sent(way: tuple[str, bool], data: st.DataObject) -> None:
+    def sent_so(way: tuple[str, bool], data: st.DataObject) -> None:
         who, is_claimed = way
         key = scene.task(is_claimed=is_claimed)
-        form = next(each for each in scene.forms(who, key) if each.kind == kind)
+        form = form_of(scene, kind, who, key)
         pairs = data.draw(bent(meant(form, data.draw(st.integers(-1, len(form.buttons) - 1)))))
         body = encoded(pairs).encode()
         if data.draw(st.booleans()):
-            at = data.draw(st.integers(0, len(body)))
+            at = data.draw(st.integers(0, 10_000)) % (len(body) + 1)
             body = body[:at] + data.draw(BYTES) + body[at:]
         content = data.draw(st.just(FORM.encode()) | KINDS)
         headers = [("content-type", content), *data.draw(HEADERS), *cookie(data.draw(COOKIES))]
         changed_alone(scene, key, who, form.action, headers, body)
 
-    sent()
+    sent_so()
 
 
 def changed_alone(scene: Scene, key: TaskKey, who: str, target: str, headers: Headers, body: bytes) -> Answer:
@@ -400,7 +408,7 @@ def test_what_is_no_form_of_ours_changes_nothing(scene: Scene, examples: int) ->
 def send_any(scene: Scene, path: str, key: TaskKey, examples: int) -> None:
     @settings(max_examples=examples)
     @given(addresses(path), WHO, KINDS, st.binary(max_size=60) | PAIRS.map(encoded), HEADERS)
-    def sent(target: str, who: str | None, kind: bytes, body: bytes | str, headers: Headers) -> None:
+    def sent_so(target: str, who: str | None, kind: bytes, body: bytes | str, headers: Headers) -> None:
         raw = body.encode() if isinstance(body, str) else body
         before, count = scene.record(key), len(scene.desk.exchange.sent)
         answer = scene.ask(who, "POST", target, ("content-type", kind), *headers, body=raw)
@@ -408,18 +416,17 @@ def send_any(scene: Scene, path: str, key: TaskKey, examples: int) -> None:
         assert answer.status >= 400
         assert (scene.record(key), len(scene.desk.exchange.sent)) == (before, count)
 
-    sent()
+    sent_so()
 
 
 @pytest.mark.parametrize("name", ["data/lines/{}/price", "data/parts/{}", "data/kinds", "data/group/x/{}"])
 def test_a_form_of_many_fields_is_answered_with_a_page_that_is_not_large(scene: Scene, name: str) -> None:
     """What there would be too many controls of is JSON text: a page is made while all others wait."""
     key = scene.task(is_claimed=True)
-    form = next(each for each in scene.forms("ann", key) if each.kind.endswith("/answers"))
+    form = form_of(scene, "/tasks/orders/answers", "ann", key)
     pairs = [(name.format(number), f"no {number}") for number in range(MOST_FIELDS - len(form.pairs) - 2)]
     for button in (("do", "finish"), ("add/lines", ""), ("do", "save")):
-        body = encoded([*form.pairs, *pairs, button]).encode()
-        answer = changed_alone(scene, key, "ann", form.action, [("content-type", FORM.encode())], body)
+        answer = sent(scene, key, form, [*form.pairs, *pairs, button])
         assert answer.status in {200, 303, 412, 422}, answer.status
         assert len(answer.body) < BODY_BYTES
         assert len(parse(answer.text).all("input")) < MOST_IN_LISTS + 100
@@ -429,7 +436,6 @@ def test_a_form_of_many_fields_is_answered_with_a_page_that_is_not_large(scene: 
 
 def test_a_form_of_too_many_fields_is_refused(scene: Scene) -> None:
     key = scene.task(is_claimed=True)
-    form = next(each for each in scene.forms("ann", key) if each.kind.endswith("/answers"))
-    answer = scene.send("ann", form.action, [*form.pairs, *([("x", "")] * MOST_FIELDS)])
+    form = form_of(scene, "/tasks/orders/answers", "ann", key)
+    answer = sent(scene, key, form, [*form.pairs, *([("x", "")] * MOST_FIELDS)])
     assert answer.status == 413
-    require_harmless(answer)
