@@ -46,7 +46,7 @@ from tests.unit.web.pages.hostile import (
 )
 
 BODY_BYTES: Final = 1_048_576
-EXAMPLES: Final = (30, pytest.param(400, marks=pytest.mark.thorough("a longer search for the same")))
+EXAMPLES: Final = (15, pytest.param(400, marks=pytest.mark.thorough("a longer search for the same")))
 """For each route, and for each kind of form."""
 KEY_AT: Final = 3
 """Which part of the paths that forms are sent to is the key of a task."""
