@@ -200,7 +200,7 @@ def look_beside(street: Street, session: str, user: str, examples: int) -> None:
         assert street.user(both) == user
         for target in ("/inbox/mine", "/sign-out"):
             page = street.harmless(street.ask("GET", target, both))
-            assert (page.status, f">{user}<" in page.text or f"as {user}." in page.text) == (200, True)
+            assert (page.status, f">{user}<" in page.text or f" {user}." in page.text) == (200, True)
 
     asked()
 
