@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 from jinja2 import Environment
 
@@ -10,6 +10,7 @@ from runner.web.pages import assets
 from runner.web.pages.environment import environment
 from runner.web.pages.languages import LANGUAGES, Words, catalogue
 from runner.web.pages.names import humanised
+from runner.web.pages.refusals import refusal
 
 
 @cache
@@ -20,5 +21,5 @@ def spoken(language: str) -> Environment:
     found = catalogue(language)
     made.install_gettext_callables(words.said, found.ngettext, newstyle=False)  # type: ignore[attr-defined] # the extension adds it
     made.filters["humanised"] = humanised
-    made.globals.update(static=assets.address, languages=LANGUAGES)
+    made.globals.update(static=assets.address, languages=LANGUAGES, refusal=partial(refusal, words))
     return made

@@ -361,7 +361,7 @@ def test_many_at_once_and_what_was_not_done(desk: Inquirer, ann: Reader) -> None
         ],
     )
     assert again.status == 207
-    assert again.sees("0 done, 2 not:", "the task belongs to ann", "none")
+    assert again.sees("0 done, 2 not:", "t-1 Somebody else has this task.", "none This task is not there.")
     for fields in (
         {"do": "claim"},
         {"do": "explode", "task": "orders/t-1"},
