@@ -226,6 +226,9 @@ class _Page:
         control.name = address(JSON, control.pointer)
         control.type = "textarea"
         is_blank = value is MISSING or (value is None and not control.field.nullable)
+        if not control.pointer and isinstance(value, dict):
+            # Of a whole form: people who write no JSON see none, and what was taken back is null.
+            is_blank = all(part is None for part in value.values())
         control.text = self._typed.get(control.name, "" if is_blank else pretty(value))
         control.attributes = _json_attributes(needed=control.needed)
 

@@ -67,7 +67,10 @@ def read_posted(root: Field, pairs: Iterable[tuple[str, str]], saved: Any = None
     """Return what the pairs of a form say; ``saved`` is the draft that the answers will be merged into."""
     reading = _Reading()
     found = reading.read(root, _tree(pairs), "", saved)
-    data = {} if found.value is MISSING else found.value
+    data = found.value
+    if data is MISSING:
+        # The whole form is JSON text: blank, it takes back all that is saved.
+        data = taking_back(saved, {}) if found == _BLANK else {}
     return Posted(data, reading.typed, tuple(reading.violations), reading.changed)
 
 

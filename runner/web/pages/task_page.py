@@ -71,6 +71,11 @@ class TaskView:
         return not self.may.isdisjoint(_SELDOM)
 
     @property
+    def has_form(self) -> bool:
+        """Whether it has fields to be filled in, and not JSON alone."""
+        return self.form.definition.number is not None
+
+    @property
     def shows_form(self) -> bool:
         return "proceed" in self.may
 

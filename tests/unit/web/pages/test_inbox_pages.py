@@ -331,9 +331,31 @@ def test_a_task_without_a_definition_takes_any_answers(desk: Inquirer, ann: Read
     assert ann.press(wrong.form("/answers"), "Finish", {"json": "[1]"}).sees("must be an object")
     assert ann.press(page.form("/answers"), "Finish", {"json": '{"ok": 1.50}'}).status == 303
     desk.start("t-3", taskRoles="manager")
-    assert ann.press(ann.get("/inbox/mine/orders/t-3").form("/answers"), "Finish").status == 303
+    page = ann.get("/inbox/mine/orders/t-3")
+    assert page.sees("This task has no form.", "Finish")
+    [folded] = page.root.all("details", **{"class": "free"})
+    assert ("open" in folded.attributes, folded.one("textarea").text.strip()) == (False, "")
+    assert ann.press(page.form("/answers"), "Finish").status == 303
     resumed = {each.task_id: each for each in desk.exchange.resumed}
     assert b'"ok":1.50' in (resumed["t-2"].value or b"")
+
+
+def test_a_draft_of_free_answers_is_kept_and_blank_takes_it_back(desk: Inquirer, ann: Reader) -> None:
+    desk.start("t-2", taskRoles="manager")
+    desk.post("ann", "/tasks/orders/t-2/claim")
+    desk.post("ann", "/tasks/orders/t-2/draft", {"data": {"half": 1}})
+    page = ann.get("/inbox/mine/orders/t-2")
+    [folded] = page.root.all("details", **{"class": "free"})
+    assert "open" in folded.attributes
+    assert json.loads(folded.one("textarea").text) == {"half": 1}
+    page = ann.follow(ann.press(page.form("/answers"), "Save draft", {"json": ""}))
+    assert page.sees("Your answers are saved.")
+    [folded] = page.root.all("details", **{"class": "free"})
+    assert ("open" in folded.attributes, folded.one("textarea").text.strip()) == (False, "")
+    desk.post("ann", "/tasks/orders/t-2/draft", {"data": {"half": 2}})
+    assert ann.press(ann.get("/inbox/mine/orders/t-2").form("/answers"), "Finish").status == 303
+    resumed = {each.task_id: each for each in desk.exchange.resumed}
+    assert b'"half":2' in (resumed["t-2"].value or b"")
 
 
 def test_many_at_once_and_what_was_not_done(desk: Inquirer, ann: Reader) -> None:
