@@ -31,6 +31,8 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
 PAGES: Final = {
     "mine": ("carla", "/inbox/mine", ""),
     "task": ("carla", "/inbox/mine/default/invoice-4711", ""),
+    "more": ("carla", "/inbox/mine/default/invoice-4711", ".deeds-menu summary"),
+    "free": ("carla", "/inbox/mine/default/call-1", ".free summary"),
     "wrong": ("carla", "/inbox/mine/default/account-0", "button.first:visible"),
     "available": ("carla", "/inbox/available/default/account-1", ""),
     "nothing": ("carla", "/inbox/available?text=nothing", ""),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-WIDTH: Final = 640
-HEIGHT: Final = 160
+WIDTH: Final = 360
+HEIGHT: Final = 110
 _GAP: Final = 4
-_MOST_WIDE: Final = 48
+_MOST_WIDE: Final = 30
 _STEPS: Final = (1, 2, 2.5, 5, 10)
 
 

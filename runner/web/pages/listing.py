@@ -22,7 +22,7 @@ from runner.web.pages.addresses import (
 )
 from runner.web.pages.languages import later
 from runner.web.pages.names import humanised
-from runner.web.pages.views import VIEWS, View
+from runner.web.pages.views import STATES, VIEWS, View
 from runner.web.pages.visit import Visit
 from runner.web.parts import from_lists
 
@@ -196,10 +196,29 @@ def _choices(counts: Iterable[tuple[Any, int]]) -> list[tuple[str, int]]:
 def _chips(visit: Visit, view: View, query: Pairs) -> list[Chip]:
     rest = changed(query, **{CURSOR: None})
     return [
-        Chip(_label(visit, name), value, address(list_path(view.name), [*rest[:at], *rest[at + 1 :]]))
+        Chip(
+            _label(visit, name),
+            _said(visit, name, value),
+            address(list_path(view.name), [*rest[:at], *rest[at + 1 :]]),
+        )
         for at, (name, value) in enumerate(rest)
         if name in _FILTERS or name.startswith(ATTRIBUTE)
     ]
+
+
+def _said(visit: Visit, name: str, value: str) -> str:
+    """Return the value of a filter as people read it."""
+    match name:
+        case "spec":
+            return humanised(value)
+        case "status":
+            return visit.words(STATES.get(value, value))
+        case "overdue" if value in {"true", "false"}:
+            return visit.words(later("Yes") if value == "true" else later("No"))
+        case _ if name.endswith(("From", "To")) and not name.startswith("priority") and value.isdecimal():
+            return visit.dates.moment(int(value))
+        case _:
+            return value
 
 
 def _label(visit: Visit, name: str) -> str:

@@ -14,7 +14,8 @@ from runner.projection.sight import Viewer
 from runner.web.pages.addresses import address, list_path
 from runner.web.pages.charts import Bar, Columns, bars, columns
 from runner.web.pages.frame import framed
-from runner.web.pages.languages import Words
+from runner.web.pages.languages import Words, later
+from runner.web.pages.names import humanised
 from runner.web.pages.routing import PageRoute
 from runner.web.pages.visit import Visit, Visiting
 from runner.web.parts import from_lists
@@ -23,7 +24,6 @@ from runner.web.problems import Refused
 DAYS: Final = 14
 _MOST_BARS: Final = 12
 _HOUR_MS: Final = 3_600_000
-_DAY_MS: Final = 24 * _HOUR_MS
 
 router: Final = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -64,15 +64,15 @@ def _overview(visit: Visit, viewer: Viewer) -> Overview:
     states, overdue = counts(is_open, "status"), counts(is_open, "overdue")
     ends = _ends(visit, lambda filters: sum(counts(filters, "status").values()))
     ages = [
-        (label, sum(counts(replace(is_open, created=Range(lowest, highest)), "status").values()))
-        for label, lowest, highest in _ages(words, now_ms)
+        (label, sum(counts(replace(is_open, created=span), "status").values()))
+        for label, span in spans_of_age(words, now_ms)
     ]
     return Overview(
         sum(states.values()),
         states.get("UNASSIGNED", 0),
         overdue.get(True, 0),
         sum(value for _, value in ends),
-        _bars(counts(is_open, "spec"), "spec", words("no kind")),
+        _bars(counts(is_open, "spec"), "spec", words("Without a kind"), humanised),
         _bars(counts(is_open, "role"), "role", None),
         _bars(counts(is_open, "owner"), "owner", None),
         columns(ages),
@@ -80,11 +80,13 @@ def _overview(visit: Visit, viewer: Viewer) -> Overview:
     )
 
 
-def _bars(counts: dict[Any, int], group: str, nameless: str | None) -> list[Bar]:
+def _bars(
+    counts: dict[Any, int], group: str, nameless: str | None, called: Callable[[str], str] = str
+) -> list[Bar]:
     """Return the most frequent values; those of no value only where there is a word for it."""
     values = [
         (
-            nameless or "" if value is None else str(value),
+            nameless or "" if value is None else called(str(value)),
             count,
             "" if value is None else address(list_path("all"), [(group, str(value))]),
         )
@@ -94,21 +96,27 @@ def _bars(counts: dict[Any, int], group: str, nameless: str | None) -> list[Bar]
     return bars(values[:_MOST_BARS])
 
 
-def _ages(words: Words, now_ms: int) -> list[tuple[str, int | None, int | None]]:
+def spans_of_age(words: Words, now_ms: int) -> list[tuple[str, Range]]:
     """Return spans of age: a label, and between which moments such a task was created."""
-    steps = [(words("1 h"), _HOUR_MS), (words("4 h"), 4 * _HOUR_MS), (words("1 day"), _DAY_MS)]
-    steps += [
-        (words("3 days"), 3 * _DAY_MS),
-        (words("1 week"), 7 * _DAY_MS),
-        (words("4 weeks"), 28 * _DAY_MS),
-    ]
-    found: list[tuple[str, int | None, int | None]] = []
+    found: list[tuple[str, Range]] = []
     highest: int | None = None
-    for label, age_ms in steps:
-        found.append((f"< {label}", now_ms - age_ms + 1, highest))
-        highest = now_ms - age_ms
-    found.append((f"> {steps[-1][0]}", None, highest))
+    for label, hours in _AGES:
+        lowest = None if hours is None else now_ms - hours * _HOUR_MS
+        found.append((words(label), Range(None if lowest is None else lowest + 1, highest)))
+        highest = lowest
     return found
+
+
+_AGES: Final = (
+    (later("< 1 h"), 1),
+    (later("1-4 h"), 4),
+    (later("4-24 h"), 24),
+    (later("1-3 d"), 3 * 24),
+    (later("3-7 d"), 7 * 24),
+    (later("7-28 d"), 28 * 24),
+    (later("> 28 d"), None),
+)
+"""Spans of age, and how many hours each reaches back."""
 
 
 def _ends(visit: Visit, count: Callable[[Filters], int]) -> list[tuple[str, int]]:

@@ -11,6 +11,7 @@ from runner.web.pages.environment import environment
 from runner.web.pages.languages import LANGUAGES, Words, catalogue
 from runner.web.pages.names import humanised
 from runner.web.pages.refusals import refusal
+from runner.web.pages.views import STATES
 
 
 @cache
@@ -21,5 +22,6 @@ def spoken(language: str) -> Environment:
     found = catalogue(language)
     made.install_gettext_callables(words.said, found.ngettext, newstyle=False)  # type: ignore[attr-defined] # the extension adds it
     made.filters["humanised"] = humanised
+    made.filters["state"] = lambda state: words(STATES.get(state, state))
     made.globals.update(static=assets.address, languages=LANGUAGES, refusal=partial(refusal, words))
     return made

@@ -19,7 +19,7 @@ _SAID: Final[Mapping[str, str]] = {
     "released": later("Released"),
     "saved": later("Answers saved"),
     "updated": later("Changed"),
-    "commented": later("Comment"),
+    "commented": later("Commented"),
     "comment_edited": later("Comment edited"),
     "comment_deleted": later("Comment deleted"),
     "reminded": later("Reminder"),

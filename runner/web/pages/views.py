@@ -42,10 +42,17 @@ class View:
     @property
     def choices(self) -> list[str]:
         """States to choose from; none where there is one only."""
-        return [state for state in ORDERED_STATES if state in self.states] if len(self.states) > 1 else []
+        return [state for state in STATES if state in self.states] if len(self.states) > 1 else []
 
 
-ORDERED_STATES: Final = ("UNASSIGNED", "ASSIGNED", "DONE", "TIMED_OUT", "CANCELLED")
+STATES: Final[Mapping[str, str]] = {
+    "UNASSIGNED": later("Available"),
+    "ASSIGNED": later("In work"),
+    "DONE": later("Finished"),
+    "TIMED_OUT": later("Timed out"),
+    "CANCELLED": later("Cancelled"),
+}
+"""What each state is called, to be looked up, in the order to choose from."""
 
 _VIEWS: Final = (
     View(

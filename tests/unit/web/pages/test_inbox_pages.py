@@ -85,6 +85,20 @@ def test_each_list_asks_for_its_own_tasks(desk: Inquirer, view: str) -> None:
     assert filters.statuses == usual.get(view, done)
 
 
+def test_filters_that_are_on_are_told_in_words(desk: Inquirer) -> None:
+    query = "spec=check-invoice&status=TIMED_OUT&overdue=true&priorityFrom=70&dueFrom=1772366400000"
+    page = Reader(desk, "root").get(f"/inbox/all?{query}")
+    [chips] = page.root.all("ul", **{"class": "chips"})
+    told = [each.all("span")[0].text for each in chips.all("a")]
+    assert told == [
+        "Kind: Check invoice",
+        "State: Timed out",
+        "Overdue: Yes",
+        "Priority at least: 70",
+        "Due after: 1 Mar 2026, 12:00 UTC",
+    ]
+
+
 def test_the_next_page_keeps_the_filters(desk: Inquirer, ann: Reader) -> None:
     for number in range(60):
         desk.start(f"n-{number}", taskRoles="manager")

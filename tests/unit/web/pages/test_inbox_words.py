@@ -9,6 +9,7 @@ from runner.web.pages.addresses import InboxPlace, address, place_of
 from runner.web.pages.charts import bars, columns, nice_top
 from runner.web.pages.dates import Dates, span, zone_of
 from runner.web.pages.languages import Words, chosen
+from runner.web.pages.overview import spans_of_age
 from runner.web.pages.timeline import moments
 from tests.catalogues import OTHERS, compiled, path_of, source_of, updated
 
@@ -127,11 +128,30 @@ def test_charts_end_at_round_numbers(value: int, top: int) -> None:
 
 def test_columns_and_bars_are_as_long_as_their_values() -> None:
     chart = columns([("a", 5), ("b", 10), ("c", 0)])
-    assert [each.height for each in chart.columns] == [80.0, 160.0, 0.0]
-    assert [each.y for each in chart.columns] == [80.0, 0.0, 160.0]
+    assert [each.height for each in chart.columns] == [55.0, 110.0, 0.0]
+    assert [each.y for each in chart.columns] == [55.0, 0.0, 110.0]
     assert chart.total == 15
     assert columns([]).total == 0
     assert [each.part for each in bars([("a", 10, ""), ("b", 5, "")])] == [100, 50]
+
+
+def test_every_age_is_of_one_span() -> None:
+    spans = spans_of_age(Words("en"), NOON)
+    labels = [label for label, _ in spans]
+    assert labels == ["< 1 h", "1-4 h", "4-24 h", "1-3 d", "3-7 d", "7-28 d", "> 28 d"]
+
+    def labels_of(created: int) -> list[str]:
+        return [
+            label
+            for label, span in spans
+            if (span.lowest is None or span.lowest <= created)
+            and (span.highest is None or created <= span.highest)
+        ]
+
+    for younger, older, hours in zip(labels, labels[1:], (1, 4, 24, 72, 168, 672), strict=False):
+        age = hours * 3_600_000
+        assert labels_of(NOON - age + 1) == [younger]
+        assert labels_of(NOON - age) == [older]
 
 
 def test_saving_again_and_again_is_one_line() -> None:
