@@ -149,6 +149,24 @@ def test_a_form_says_what_is_wrong_at_the_field(desk: Office, web: Web, enter: E
         carla.context.close()
 
 
+def test_a_task_without_a_form_is_finished_with_a_button(desk: Office, web: Web, enter: Enters) -> None:
+    for number, with_script in enumerate((True, False)):
+        key = f"free-{number}"
+        desk.started(web, name="Just do it", taskId=key, roles=["clerk"])
+        carla = enter("carla", java_script_enabled=with_script)
+        page = carla.go(f"/inbox/available/default/{key}")
+        expect(page.locator("textarea[name=json]")).to_have_count(1)
+        expect(page.get_by_label("Answers", exact=True)).to_be_hidden()
+        page.get_by_text("Answers as JSON").click()
+        page.get_by_label("Answers", exact=True).fill("{1")
+        page.get_by_role("button", name="Finish", exact=True).click()
+        expect(page.locator(".free .error")).to_contain_text("is not valid JSON")
+        page.get_by_label("Answers", exact=True).fill("")
+        page.get_by_role("button", name="Finish", exact=True).click()
+        expect(page.locator("#notice")).to_contain_text("The task is finished.")
+        carla.context.close()
+
+
 def test_everything_works_without_a_script(desk: Office, web: Web, enter: Enters) -> None:
     desk.started(web, **invoice(1005, 10, "Plain"))
     desk.started(web, name="Open account: Plain", spec="open-account", taskId="account-1005", roles=["clerk"])

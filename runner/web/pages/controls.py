@@ -230,7 +230,7 @@ class _Page:
             # Of a whole form: people who write no JSON see none, and what was taken back is null.
             is_blank = all(part is None for part in value.values())
         control.text = self._typed.get(control.name, "" if is_blank else pretty(value))
-        control.attributes = _json_attributes(needed=control.needed)
+        control.attributes = _json_attributes(needed=control.needed and bool(control.pointer))
 
     def _fill_group(self, control: Control, value: dict[str, Any]) -> None:
         control.type = "fieldset"

@@ -349,6 +349,8 @@ def test_a_task_without_a_definition_takes_any_answers(desk: Inquirer, ann: Read
     assert page.sees("This task has no form.", "Finish")
     [folded] = page.root.all("details", **{"class": "free"})
     assert ("open" in folded.attributes, folded.one("textarea").text.strip()) == (False, "")
+    # A browser would ask for it, and nobody would see where.
+    assert "required" not in folded.one("textarea").attributes
     assert ann.press(page.form("/answers"), "Finish").status == 303
     resumed = {each.task_id: each for each in desk.exchange.resumed}
     assert b'"ok":1.50' in (resumed["t-2"].value or b"")
