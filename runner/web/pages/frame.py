@@ -32,7 +32,7 @@ async def framed(
         "tabs": tabs,
         "here": here,
         "notice": notice,
-        "csrf": visit.visitor.csrf,
+        "csrf": visit.seal,
         "new_key": new_key,
         "users": {} if visit.parts.sign_in is None else visit.parts.sign_in.users,
         # Who somebody becomes may not see this page, but has the same list.

@@ -137,7 +137,7 @@ def own_form(visit: Visit, task: TaskView) -> Markup | None:
 
 def form_part(visit: Visit, task: TaskView, place: InboxPlace, status: int) -> Response:
     """Return the form of a task alone, for the script."""
-    values: dict[str, Any] = {"task": task, "own_form": own_form(visit, task), "csrf": visit.visitor.csrf}
+    values: dict[str, Any] = {"task": task, "own_form": own_form(visit, task), "csrf": visit.seal}
     values |= {"new_key": new_key, "place": place, "visit": visit}
     return page("part_form.html", visit.manner, values, status)
 

@@ -21,7 +21,7 @@ from runner.web.callers import Unauthenticated
 from runner.web.limits import TooMany
 from runner.web.pages.manner import manner_of
 from runner.web.pages.rendering import HEADERS, page
-from runner.web.pages.visit import SignInNeeded
+from runner.web.pages.visit import SignedInAnew, SignInNeeded
 from runner.web.problems import Refused, problem, respond
 
 SIGN_IN: Final = "/sign-in"
@@ -51,10 +51,13 @@ class PageRoute(APIRoute):
 
 def _answer(request: Request, error: Exception) -> Response:
     """Return what is answered instead of a page."""
-    if isinstance(error, SignInNeeded):
+    if isinstance(error, SignInNeeded) and request.method == "GET" and not _is_of_script(request):
         return _to_sign_in(request)
     known = None
+    told: tuple[int, str, Mapping[str, str]]
     match error:
+        case SignInNeeded() | SignedInAnew():
+            told = (401, "the session of this page has ended; sign in again", {})
         case Refused() | Unauthenticated():
             told = (error.status, error.detail, error.headers)
         case TooMany():
@@ -74,13 +77,12 @@ def _answer(request: Request, error: Exception) -> Response:
 
 
 def _to_sign_in(request: Request) -> Response:
-    if _is_of_script(request):
-        return respond(problem(401, "the session has ended; sign in again"))
-    if request.method == "GET":
-        following = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        address = f"{SIGN_IN}?{urlencode({'next': following})}"
-        return RedirectResponse(address, 303, dict(HEADERS))
-    return _refusal(request, 401, "the session has ended; sign in again")
+    address = f"{SIGN_IN}?{urlencode({'next': _address(request)})}"
+    return RedirectResponse(address, 303, dict(HEADERS))
+
+
+def _address(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _refusal(
@@ -88,7 +90,8 @@ def _refusal(
 ) -> Response:
     if _is_of_script(request):
         return respond(problem(status, detail, id=known), headers)
-    values = {"status": status, "detail": detail, "id": known}
+    held = getattr(request.state, "held", None)
+    values = {"status": status, "detail": detail, "id": known, "held": held, "address": _address(request)}
     answer = page("refusal.html", manner_of(request), values, status)
     # A challenge would have browsers ask for a password.
     answer.headers.update({name: value for name, value in headers.items() if name != "WWW-Authenticate"})

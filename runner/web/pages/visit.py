@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,12 +25,39 @@ from runner.web.problems import Refused
 MOST_FIELDS: Final = 20_000
 """Fields of a form that was sent."""
 CSRF: Final = "csrf"
+"""Field of a form: the value of its page's session, and the user it was made for (``Visit.seal``)."""
 KEY: Final = "key"
 """Field of a form: its Idempotency-Key, so that a second click does nothing twice."""
 
 
+_UNSEEN: Final = re.compile(r"(csrf|key|basis|version|do|part|back|notes_before)$|(entry|zone|add|remove)/")
+"""Names of fields that people do not see, or that say nothing without their form."""
+
+
 class SignInNeeded(Exception):
     """Nobody has signed in, or their session has ended."""
+
+
+class SignedInAnew(Exception):
+    """A form was sent from a page of another session than there is now."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A form that was sent. Where it is not carried out, the page that says so holds it, to be sent again."""
+
+    pairs: Sequence[tuple[str, str]]
+    """Its fields as they are sent again."""
+    made_for: str
+    """Whose page it was on; empty where that is not known."""
+    sent_by: str = ""
+    """Who sends it in another session; empty: nobody does."""
+
+    @property
+    def typed(self) -> list[tuple[str, str]]:
+        """Its fields that people know, and what is in them."""
+        seen = [(name, text) for name, text in self.pairs if text.strip() and not _UNSEEN.match(name)]
+        return [(name.rpartition("/")[2], text) for name, text in seen]
 
 
 @dataclass(frozen=True)
@@ -53,6 +82,11 @@ class Visit:
     @property
     def dates(self) -> Dates:
         return self.manner.dates
+
+    @property
+    def seal(self) -> str:
+        """What a form of this page carries in the field csrf."""
+        return f"{self.visitor.csrf} {self.caller.user}"
 
     @cached_property
     def is_admin(self) -> bool:
@@ -96,14 +130,34 @@ class Sent:
 
 
 async def sent_by(request: Request, parts: Given) -> Sent:
-    """Return a form that was sent, and who has; Unauthenticated where it is not one of their pages."""
+    """Return a form that was sent, and who has; Unauthenticated where a page of another site has sent it.
+
+    SignInNeeded and SignedInAnew where the session of its page has ended: then ``request.state.held`` has it.
+    Its page carries the value of the session there is now, so it can be sent with one click. That gives
+    nothing away: Origin has said that a page of ours has sent the form, no other site can have us make such
+    a page, read it or frame it, and the click is that of a person who has read what is sent, and as whom.
+    """
     body = await request.body()
     pairs = _pairs(request.headers, body)
     fields = dict(pairs)
-    visitor = await _visitors(parts).form_sender(request.headers, fields.get(CSRF))
+    csrf, _, made_for = fields.get(CSRF, "").partition(" ")
+    visitors = _visitors(parts)
+    visitors.require_own(request.headers, request.method)
+    request.state.held = Held(pairs, made_for)
+    visitor = await visitors.visitor(request.headers)
+    if visitor is None:
+        request.state.held = Held(_sealed(pairs, f" {made_for}"), made_for)
+        raise SignInNeeded
     visit = _visit(request, parts, visitor)
+    if not secrets.compare_digest(csrf.encode("utf-8", "replace"), visitor.csrf.encode()):
+        request.state.held = Held(_sealed(pairs, visit.seal), made_for, visit.caller.user)
+        raise SignedInAnew
     asked = RequestIdentity("POST", request.url.path, body, fields.get(KEY) or None)
     return Sent(visit, pairs, asked, request.headers.get("accept", "").startswith("application/json"))
+
+
+def _sealed(pairs: Sequence[tuple[str, str]], seal: str) -> list[tuple[str, str]]:
+    return [(CSRF, seal), *((name, value) for name, value in pairs if name != CSRF)]
 
 
 def _pairs(headers: Headers, body: bytes) -> list[tuple[str, str]]:

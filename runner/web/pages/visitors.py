@@ -17,7 +17,7 @@ class PageVisitor(Protocol):
 
     @property
     def csrf(self) -> str:
-        """What forms carry in a field, and the script sends in X-CSRF: pages of others do not know it."""
+        """What forms of their session carry: pages of others do not know it."""
 
 
 class Visitors(Protocol):
@@ -26,5 +26,5 @@ class Visitors(Protocol):
     async def visitor(self, headers: Headers) -> PageVisitor | None:
         """Return who it is; None where nobody has signed in. Unauthenticated where it cannot be told now."""
 
-    async def form_sender(self, headers: Headers, csrf: str | None) -> PageVisitor | None:
-        """Return who has sent a form; Unauthenticated where it is no form of ours."""
+    def require_own(self, headers: Headers, method: str) -> None:
+        """Unauthenticated where a page of another site has caused a request."""

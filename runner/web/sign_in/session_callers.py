@@ -106,7 +106,7 @@ class SessionCallers:
 
         Other sites cannot ask in the name of somebody: what changes something needs X-CSRF and our Origin.
         """
-        self._require_own(headers, method)
+        self.require_own(headers, method)
         visitor = await self.visitor(headers)
         if visitor is None:
             raise ended()
@@ -134,13 +134,14 @@ class SessionCallers:
 
     async def form_sender(self, headers: Headers, csrf: str | None) -> Visitor | None:
         """Return who has sent a form of a page; Unauthenticated where it was another site's form."""
-        self._require_own(headers, "POST")
+        self.require_own(headers, "POST")
         visitor = await self.visitor(headers)
         if visitor is not None:
             require_csrf(visitor, csrf)
         return visitor
 
-    def _require_own(self, headers: Headers, method: str) -> None:
+    def require_own(self, headers: Headers, method: str) -> None:
+        """Unauthenticated where a page of another site has caused a request."""
         is_own = self._own.asked(headers) if method in _SAFE_METHODS else self._own.sent(headers)
         if not is_own:
             raise Unauthenticated(403, "a session counts for requests from the pages of this runner alone")

@@ -264,7 +264,7 @@ class Visitor:
 
 
 class Visitors:
-    """People who look at pages: whoever the authenticator knows; a form needs the field csrf."""
+    """People who look at pages: whoever the authenticator knows; forms of other origins are refused."""
 
     def __init__(self, authenticator: Tenants) -> None:
         self._authenticator = authenticator
@@ -274,11 +274,9 @@ class Visitors:
             return None
         return Visitor(await self._authenticator.of(headers))
 
-    async def form_sender(self, headers: Headers, csrf: str | None) -> Visitor | None:
-        found = await self.visitor(headers)
-        if found is not None and csrf != found.csrf:
-            raise Unauthenticated(403, "this does not come from a page of your session; load the page again")
-        return found
+    def require_own(self, headers: Headers, method: str) -> None:
+        if method == "POST" and headers.get("origin", "http://desk") != "http://desk":
+            raise Unauthenticated(403, "a session counts for requests from the pages of this runner alone")
 
 
 class Inquirer:

@@ -12,6 +12,7 @@ from runner.web.app import build_app
 from runner.web.pages.own_pages import OwnPages
 from runner.web.problems import Refused, unavailable
 from tests.unit.web.desk import NOW, Inquirer
+from tests.unit.web.pages.browser import posts
 from tests.unit.web.pages.reader import Reader
 
 TASK = "/inbox/mine/orders/t-1"
@@ -409,12 +410,93 @@ def test_many_at_once_and_what_was_not_done(desk: Inquirer, ann: Reader) -> None
 
 
 def test_a_form_of_others_is_refused(desk: Inquirer, ann: Reader) -> None:
-    assert ann.send("/tasks/orders/t-1/claim", {"csrf": "guessed"}).status == 403
-    assert ann.send("/tasks/orders/t-1/claim", {}).status == 403
+    for fields in ({"csrf": "guessed"}, {"csrf": "guessed ann"}, {"csrf": " ann"}, {"csrf": "é"}, {}):
+        assert ann.send("/tasks/orders/t-1/claim", fields).status == 401
     plain = {"Content-Type": "text/plain"}
     assert ann.send("/tasks/orders/t-1/claim", {"csrf": "csrf-of-the-desk"}, **plain).status == 415
     assert desk.get("ann", "/tasks/orders/t-1").json()["owner"] is None
     assert ann.send("/tasks/orders/t-1/explode", {"csrf": "csrf-of-the-desk"}).status == 404
+
+
+def test_what_another_site_has_sent_is_not_held(ann: Reader) -> None:
+    for who in (ann, Reader(ann._desk, None)):
+        page = who.send("/tasks/orders/t-1/comments", {"text": "planted"}, Origin="https://evil.example")
+        assert page.status == 403
+        assert "planted" not in page.response.text
+        assert not page.root.all("form")
+
+
+@pytest.mark.parametrize(
+    ("path", "typed"),
+    [("comments", {"text": f"one\r\ntwo {HOSTILE}"}), ("answers", {"data/sum": "7", "data/note": HOSTILE})],
+)
+def test_a_form_without_a_session_is_held_until_somebody_goes_on(
+    desk: Inquirer, ann: Reader, path: str, typed: dict[str, str]
+) -> None:
+    claimed(desk)
+    form = ann.get(f"{TASK}?text=t").form(f"/{path}")
+    sent = {**dict(posts(form)), **typed, **({"outcome": "right"} if path == "answers" else {})}
+    page = Reader(desk, None).send(form.attributes["action"], sent)
+    assert page.status == 401
+    assert page.sees("Your session has ended", "Sign in in a new tab")
+    assert page.sees(*(" ".join(text.split()) for text in typed.values()))
+    assert page.root.one("a", target="_blank").attributes["href"] == "/sign-in?next=/"
+    held = page.root.one("form")
+    assert held.attributes["action"] == form.attributes["action"]
+    assert "csrf-of-the-desk" not in page.response.text
+
+    page = ann.press(held, "Go on")
+    assert (page.status, page.sees("You have signed in anew", "Nothing was done yet")) == (401, True)
+    task = desk.get("ann", "/tasks/orders/t-1").json()
+    assert (task["status"], task["comments"]) == ("ASSIGNED", 0)
+
+    again = page.root.one("form")
+    assert sorted(dict(posts(again)).items()) == sorted(sent.items())
+    assert ann.press(again, "Go on").status == 303
+    task = desk.get("ann", "/tasks/orders/t-1").json()
+    if path == "answers":
+        assert (task["status"], task["outcome"]) == ("DONE", "right")
+        [resumed] = desk.exchange.resumed
+        assert json.loads(resumed.value or b"")["payload"]["data"] == {
+            "amount": 12.5,
+            "sum": 7,
+            "note": HOSTILE,
+        }
+    else:
+        [comment] = desk.get("ann", "/tasks/orders/t-1/comments").json()["comments"]
+        assert comment["text"] == typed["text"].replace("\r\n", "\n")
+
+
+def test_who_sends_what_somebody_else_has_typed_is_told(desk: Inquirer, ann: Reader) -> None:
+    form = ann.get(TASK).form("/comments")
+    held = Reader(desk, None).send(form.attributes["action"], {**dict(posts(form)), "text": "of ann"})
+    sent = [(name, value) for name, value in posts(held.root.one("form")) if name != "csrf"]
+    page = Reader(desk, "bob").send(form.attributes["action"], [*sent, ("csrf", "of-a-session-before ann")])
+    assert page.sees("This was typed as ann; you are bob now.", "it is sent as bob", "of ann")
+    assert not desk.get("ann", "/tasks/orders/t-1/comments").json()["comments"]
+    assert Reader(desk, "bob").press(held.root.one("form"), "Go on").sees("This was typed as ann")
+    assert Reader(desk, "bob").press(page.root.one("form"), "Go on").status == 303
+    assert desk.get("ann", "/tasks/orders/t-1/comments").json()["comments"][0]["by"] == "bob"
+
+
+def test_the_script_hears_that_the_session_of_its_page_has_ended(desk: Inquirer) -> None:
+    for who in ("ann", None):
+        answer = Reader(desk, who).send(
+            "/tasks/orders/t-1/answers", {"csrf": "of-a-session-before ann"}, Accept="application/json"
+        )
+        assert answer.status == 401
+        assert answer.response.json()["detail"] == "the session of this page has ended; sign in again"
+
+
+def test_what_cannot_be_sent_now_is_held_as_well(desk: Inquirer, ann: Reader) -> None:
+    form = ann.get(TASK).form("/comments")
+    sent = {**dict(posts(form)), "text": "kept"}
+    desk.store.is_away = True
+    page = ann.send(form.attributes["action"], sent)
+    assert (page.status, page.sees("kept")) == (503, True)
+    desk.store.is_away = False
+    assert ann.press(page.root.one("form"), "Go on").status == 303
+    assert desk.get("ann", "/tasks/orders/t-1/comments").json()["comments"][0]["text"] == "kept"
 
 
 def test_what_does_not_answer_is_told_kindly(desk: Inquirer, ann: Reader) -> None:
