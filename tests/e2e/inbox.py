@@ -2,11 +2,16 @@
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
-from tests.e2e.web import Office, Web
+from tests.e2e.site import Site, session_ms
+from tests.e2e.web import Office, Web, create_topics, office, web_settings
+from tests.servers.kafka_server import KafkaServer
 from tests.waiting import until
 
 PEOPLE: Final = {
@@ -198,10 +203,8 @@ class Person:
 
     def _hear(self, message: ConsoleMessage) -> None:
         # What the policy of a page refuses is told here as well.
-        if (
-            message.type in {"error", "warning"}
-            and "the server responded with a status of" not in message.text
-        ):
+        # What a server answers, or whether one does, is no fault of the page.
+        if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
             self.troubles.append(message.text)
 
     def go(self, path: str) -> Page:
@@ -216,3 +219,32 @@ class Person:
     def is_live(self) -> None:
         """Return once the page hears of changes."""
         expect(self.page.locator("body.streaming")).to_be_attached()
+
+
+Enters = Callable[..., Person]
+
+
+@contextmanager
+def inbox(kafka: KafkaServer, redis_url: str, folder: Path) -> Iterator[Office]:
+    """Give a worker and a process of the inbox with definitions, for the length of the block."""
+    site = Site(kafka, redis_url, folder, session_ms(kafka), settings=web_settings())
+    create_topics(site)
+    with office(site) as opened:
+        define(opened.open(**SETTINGS))
+        yield opened
+
+
+@contextmanager
+def entrance(browser: Browser, web: Web) -> Iterator[Enters]:
+    """Let people in, each with a browser of their own: ``enter("carla")``. No page may have had an error."""
+    with ExitStack() as leaving:
+        people: list[Person] = []
+
+        def enters(who: str, **options: Any) -> Person:
+            settings = {"locale": "en-GB", "timezone_id": "Europe/Berlin", **options}
+            context = leaving.enter_context(browser.new_context(**settings))
+            people.append(Person(context, web, who))
+            return people[-1]
+
+        yield enters
+        assert [each.troubles for each in people if each.troubles] == []

@@ -1,21 +1,16 @@
 """The inbox in a real Chromium, with a real worker, Kafka, Redis and lists: what people do and see."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.inbox import SETTINGS, Person, define, done, invoice
-from tests.e2e.site import Site, session_ms
-from tests.e2e.web import Office, Web, create_topics, office, web_settings
+from tests.e2e.inbox import Enters, done, entrance, inbox, invoice
+from tests.e2e.web import Office, Web
 from tests.servers.kafka_server import KafkaServer
 from tests.servers.redis_server import RedisServer
 from tests.waiting import until
-
-Enters = Callable[..., Person]
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +18,7 @@ def desk(
     kafka: KafkaServer, valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Office]:
     """A worker and a process of the inbox, for all tests here: each uses tasks of its own."""
-    folder = tmp_path_factory.mktemp("inbox")
-    site = Site(kafka, valkey.url, folder, session_ms(kafka), settings=web_settings())
-    create_topics(site)
-    with office(site) as opened:
-        define(opened.open(**SETTINGS))
+    with inbox(kafka, valkey.url, tmp_path_factory.mktemp("inbox")) as opened:
         yield opened
 
 
@@ -38,18 +29,9 @@ def web(desk: Office) -> Web:
 
 @pytest.fixture
 def enter(browser: Browser, web: Web) -> Iterator[Enters]:
-    """Let people in, each with a browser of their own: ``enter("carla")``. No page may have had an error."""
-    with ExitStack() as leaving:
-        people: list[Person] = []
-
-        def enters(who: str, **options: Any) -> Person:
-            settings = {"locale": "en-GB", "timezone_id": "Europe/Berlin", **options}
-            context = leaving.enter_context(browser.new_context(**settings))
-            people.append(Person(context, web, who))
-            return people[-1]
-
+    """Let people in: ``enter("carla")``."""
+    with entrance(browser, web) as enters:
         yield enters
-        assert [each.troubles for each in people if each.troubles] == []
 
 
 def test_a_clerk_a_manager_and_an_admin(desk: Office, web: Web, enter: Enters) -> None:

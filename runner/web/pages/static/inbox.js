@@ -1,18 +1,23 @@
 // The script of the inbox. Every page works without it; with it they are live and quick.
 //
+//   troubles  a session that has ended, a server that cannot be reached
 //   pieces    fetching a part of a page and putting it in the place of the old one
 //   stream    one connection a browser to /api/v1/events: what changes is fetched anew
 //   lists     opening a task beside its list, choosing several, filters with names
-//   answers   drafts that save themselves, entries of lists, nothing lost by leaving
+//   answers   drafts that save themselves, what is wrong at its field, entries of lists
+//   leaving   nothing that somebody has typed is lost
 //   time      countdowns, and the time zone for the server
 //   keys      j k Enter c x / ?
+//
+// What is sent for the form of answers goes through one queue, since each answer says what the next is given
+// upon (basis and version). Lists and tasks are fetched anew one after the other, too; what came meanwhile
+// counts: a task that was opened, a draft that was saved, a text that was typed.
 
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 const says = $("#says")?.dataset ?? {};
-const aloud = $("#status");
-
-function say(text) { if (aloud) aloud.textContent = text; }
+const answers = () => $("#answer-form");
+const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
 
 function made(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -21,35 +26,88 @@ function made(tag, properties = {}, ...children) {
 }
 
 function kept(name) { try { return localStorage.getItem(name); } catch { return null; } }
-function keep(name, value) { try { localStorage.setItem(name, value); } catch { /* it is full, or not allowed */ } }
+function keep(name, value) { try { localStorage.setItem(name, value); } catch { /* full, or not allowed */ } }
 
-function randomKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
+// -- troubles ---------------------------------------------------------------------------------------
+
+const PATIENCE_MS = 60000;
+
+// status: 0 where nobody answers; user: with 401, who has signed in instead, if somebody has.
+class Trouble extends Error {
+  constructor(status, user) { super(`${status}`); Object.assign(this, { status, user }); }
+}
+
+async function ask(address, options) {
+  let answer, text;
+  try {
+    answer = await fetch(address, { signal: AbortSignal.timeout(PATIENCE_MS), ...options });
+    text = await answer.text();
+  } catch { throw new Trouble(0); }
+  if (!answer.ok) throw new Trouble(answer.status);
+  return text;
+}
+
+function tell(error) {
+  if (!(error instanceof Trouble)) reportError(error);
+  else if (error.status === 0) bar("offline", says.offline);
+  else if (error.status === 401) ended(error.user);
+}
+
+function ended(user) {
+  const before = userOf(document.body.dataset.csrf);
+  const other = says.other.replace("%(now)s", user).replace("%(before)s", before);
+  const link = (textContent, href, target = "") => made("a", { textContent, href, target });
+  if (user) bar("ended", other, link(says.load, location.href));
+  else bar("ended", says.ended, link(says.signIn, "/sign-in?next=/", "_blank"));
+}
+
+// On top of the page; no id: nothing is wrong.
+function bar(id, text, link = "") {
+  const before = $("body > .trouble");
+  if (before && before.id === id && before.dataset.text === text) return;
+  before?.remove();
+  if (!id) return;
+  const words = made("p", {}, `${text} `, link);
+  const notice = made("div", { id, className: "notice bad trouble", role: "alert" }, words);
+  notice.dataset.text = text;
+  $("main").before(notice);
+}
+
+// What forms carry: the value of their session, a space, and the user whom the page was made for.
+function userOf(csrf) { return csrf.slice(csrf.indexOf(" ") + 1); }
+
+// The forms of this page go on with the session there is now, if it is one of the same user.
+function adopt(csrf) {
+  const before = document.body.dataset.csrf;
+  if (!csrf || !before || csrf === before) return;
+  if (userOf(csrf) !== userOf(before)) throw new Trouble(401, userOf(csrf));
+  document.body.dataset.csrf = csrf;
+  $$("[name=csrf]").forEach((field) => { field.value = csrf; });
 }
 
 // -- pieces -----------------------------------------------------------------------------------------
 
-class Ended extends Error {}
-
 async function fetched(address, part) {
   const url = new URL(address, location.href);
   url.searchParams.set("part", part);
-  const answer = await fetch(url, { headers: { "X-Unattended": "1" } });
-  if (answer.status === 401) throw new Ended();
-  if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
-  return new DOMParser().parseFromString(await answer.text(), "text/html");
+  const page = parsed(await ask(url, { headers: { "X-Unattended": "1" } }));
+  adopt($("[name=csrf]", page)?.value);
+  if (navigator.onLine) bar();
+  return page;
 }
 
 function swap(selector, page) {
   const before = $(selector), after = $(selector, page);
-  if (before && after && before.outerHTML !== after.outerHTML) before.replaceWith(after);
+  if (before && after) before.replaceWith(after);
 }
 
 function swapRows(page) {
   const before = $("#rows"), after = $("#rows", page);
-  if (!before || !after) { swap("#many", page); return; }
+  if (!before || !after) { swap("#many", page); count(); return; }
+  const versions = (rows) => $$(".row-item", rows).map((row) => [row.id, row.dataset.version]).join();
+  if (versions(before) === versions(after)) return;
   const chosen = new Set($$(".choose:checked", before).map((box) => box.value));
-  const focused = document.activeElement?.closest(".row-item")?.id;
+  const focused = document.activeElement.closest(".row-item")?.id;
   const known = new Set($$(".row-item", before).map((row) => row.id));
   const shown = $("#task")?.dataset.task;
   for (const row of $$(".row-item", after)) {
@@ -61,163 +119,166 @@ function swapRows(page) {
   before.replaceChildren(...after.children);
   before.scrollTop = top;
   if (focused) $(".row-link", document.getElementById(focused) ?? before)?.focus({ preventScroll: true });
-  swap(".pages", page);
   count();
 }
 
 function mark(row, isShown) {
   row.classList.toggle("shown", isShown);
-  const link = $(".row-link", row);
-  if (isShown) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current");
+  $(".row-link", row).ariaCurrent = isShown ? "true" : null;
 }
 
+const listPath = () => location.pathname.split("/").slice(0, 3).join("/");
+
+// Not from the address of the task: that is answered 404 as soon as the task is gone.
 async function refreshList() {
-  if (!$("#list[data-view]")) return;
-  const page = await fetched(location.href, "list");
+  if (!$("#many")) return;
+  const page = await fetched(listPath() + location.search, "list");
   swap("#tabs", page);
+  swap(".pages", page);
   swapRows(page);
+}
+
+function isTyped(field) {
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  return field.type !== "hidden" && field.value !== field.defaultValue;
 }
 
 // A part of a task that somebody is typing in stays as it is.
 function inUse(part) {
-  const typed = $$("textarea, input:not([type=hidden])", part).some((field) =>
-    field.type === "checkbox" || field.type === "radio"
-      ? field.checked !== field.defaultChecked : field.value !== field.defaultValue);
-  return typed || (part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select"));
+  const form = $("#answer-form", part), focused = document.activeElement;
+  return $$("textarea, input", part).some(isTyped) || (form && isUnsaved(form))
+    || (part.contains(focused) && focused.matches("input, textarea, select"));
 }
 
 async function refreshTask() {
-  const task = $("#task");
+  await queue;
+  const task = $("#task"), basis = answers()?.dataset.basis;
   if (!task) return;
-  await saving;
-  let page;
-  try { page = await fetched(location.href, "task"); } catch (error) {
-    if (error.status === 404) { stale(); return; }
-    throw error;
-  }
+  const page = await fetched(location.href, "task").catch((error) => {
+    if (error.status !== 404) throw error;
+  });
+  if (isWaiting || isSending) return;
+  // Another task was opened, or something saved: what has come is older than what is shown.
+  if (queued || $("#task") !== task || answers()?.dataset.basis !== basis) { await refreshTask(); return; }
+  if (!page) { stale(says.gone, listPath() + location.search, $(".back", task).textContent); return; }
   const after = $("#task", page);
   if (!after || after.dataset.version === task.dataset.version) return;
-  const form = $("#answer-form");
-  if (form && isUnsaved(form) && after.dataset.basis !== form.dataset.basis) { stale(); return; }
-  if (!$$("[data-part]", task).some(inUse)) {
-    swap("#pane", page);
-  } else {
-    for (const part of $$("[data-part]", task)) {
-      const name = part.dataset.part;
-      const isSame = name === "answers" && after.dataset.basis === task.dataset.basis;
-      if (!isSame && !inUse(part)) swap(`#task [data-part="${name}"]`, page);
-    }
-    task.dataset.version = after.dataset.version;
+  const parts = $$("[data-part]", task), isOther = after.dataset.basis !== (answers() ?? task).dataset.basis;
+  if (!parts.some(inUse)) swap("#pane", page);
+  for (const part of task.isConnected ? parts : []) {
+    const isAnswers = part.dataset.part === "answers";
+    if (isAnswers && isOther && inUse(part)) stale();
+    if (inUse(part) || (isAnswers && !isOther)) continue;
+    const next = $(`[data-part="${part.dataset.part}"]`, after);
+    if (next) part.replaceWith(next); else part.remove();
   }
+  task.dataset.version = after.dataset.version;
   ready();
 }
 
-function stale() {
+function stale(text = says.changed, href = location.href, link = says.show) {
   const place = $("#stale");
-  if (!place || !place.hidden) return;
-  place.replaceChildren(made("p", { textContent: `${says.changed} ` }, made("a", { href: location.href, textContent: says.show })));
-  place.hidden = false;
-  say(says.changed);
+  if (!place || place.dataset.text === text) return;
+  place.replaceChildren(made("p", { textContent: `${text} ` }, made("a", { href, textContent: link })));
+  place.dataset.text = text;
+  Object.assign(place, { role: "alert", hidden: false });
 }
+
+let refreshing = Promise.resolve();
+function refresh(withTask) {
+  refreshing = refreshing.then(async () => {
+    await refreshList();
+    if (withTask) await refreshTask();
+    saveAnswers();
+  }).catch(tell);
+}
+
+function lookAgain() { follow(); refresh(true); }
 
 // -- stream -----------------------------------------------------------------------------------------
 
-const channel = "BroadcastChannel" in window ? new BroadcastChannel("inbox") : null;
-let source = null, release = null, waiting = null, due = 0, again = 1000;
+const LOST_MS = 5000;
+const channel = new BroadcastChannel("inbox");
+let source = null, release = null, waiting = null, due = 0, again = 1000, lost = null;
 
 // The tab that has the lock has the stream, and tells the others. A tab that nobody sees has none.
 function follow() {
-  if (document.hidden || !says.offline || !("EventSource" in window) || source || waiting) return;
-  if (!navigator.locks) { listen(); return; }
+  if (document.hidden || !document.body.dataset.csrf || waiting) return;
   waiting = new AbortController();
-  navigator.locks.request("inbox-stream", { signal: waiting.signal }, () => new Promise((done) => {
-    release = done;
-    listen();
-  })).catch(() => {});
+  const held = () => new Promise((done) => { release = done; listen(); });
+  navigator.locks.request("inbox-stream", { signal: waiting.signal }, held).catch(() => {});
 }
 
 function unfollow() {
+  clearTimeout(lost);
   source?.close();
   release?.();
   waiting?.abort();
-  source = release = waiting = null;
+  source = release = waiting = lost = null;
 }
 
 function listen() {
-  source = new EventSource("/api/v1/events");
-  const tell = (message) => { again = 1000; changed(message); channel?.postMessage(message); };
-  source.addEventListener("open", () => { offline(false); document.body.classList.add("streaming"); });
-  source.addEventListener("changes", (event) => tell(JSON.parse(event.data)));
-  source.addEventListener("reload", () => tell(null));
+  let isNew = true;
+  const hear = (message) => { again = 1000; changed(message); channel.postMessage(message); };
+  const own = source = new EventSource("/api/v1/events");
+  source.addEventListener("open", () => {
+    clearTimeout(lost);
+    lost = null;
+    document.body.classList.add("streaming");
+    // A new stream tells nothing of what was changed between this page and it; one that goes on does.
+    if (isNew) changed(null);
+    else if ($("#offline")) { bar(); saveAnswers(); }
+    isNew = false;
+  });
+  source.addEventListener("changes", (event) => hear(JSON.parse(event.data)));
+  source.addEventListener("reload", () => hear(null));
   source.addEventListener("error", () => {
     document.body.classList.remove("streaming");
-    if (source?.readyState !== EventSource.CLOSED) return;
+    // The browser tries again by itself, and does not say for how long already.
+    lost ??= setTimeout(() => refresh(false), LOST_MS);
+    if (own.readyState !== EventSource.CLOSED) return;
     unfollow();
-    setTimeout(() => { refresh(true); follow(); }, again);
+    setTimeout(lookAgain, again);
     again = Math.min(again * 2, 60000);
   });
 }
 
-// Many changes at once are fetched once.
+// Many changes at once are fetched once. No message: what has changed is not known.
 let wantsTask = false;
 function changed(message) {
-  const shown = $("#task");
-  const named = (each) => `${each.domain}/${each.key}` === shown?.dataset.task;
+  const shown = $("#task")?.dataset;
+  const named = (each) => `${each.domain}/${each.key}` === shown?.task;
   wantsTask ||= !message || message.gone.some(named)
-    || message.changed.some((each) => named(each) && each.version !== shown.dataset.version);
-  if (!due) due = setTimeout(() => { due = 0; const task = wantsTask; wantsTask = false; refresh(task); }, 120);
-}
-
-async function refresh(withTask) {
-  try {
-    await refreshList();
-    if (withTask) await refreshTask();
-    offline(false);
-  } catch (error) {
-    if (error instanceof Ended) ended(); else if (!error.status) offline(true);
-  }
-}
-
-function bar(name, ...children) {
-  $(`#${name}`)?.remove();
-  if (children.length) {
-    const notice = made("div", { id: name, className: "notice bad" }, made("p", {}, ...children));
-    notice.setAttribute("role", "alert");
-    $("main").before(notice);
-  }
-}
-
-function offline(isSo) { if (isSo && !$("#offline")) bar("offline", says.offline); else if (!isSo) bar("offline"); }
-
-function ended() {
-  if ($("#ended")) return;
-  bar("ended", `${says.ended} `, made("a", { href: "/sign-in?next=/", target: "_blank", textContent: says.signIn }));
+    || message.changed.some((each) => named(each) && each.version !== shown.version);
+  due ||= setTimeout(() => { refresh(wantsTask); due = 0; wantsTask = false; }, 120);
 }
 
 // -- lists ------------------------------------------------------------------------------------------
 
-async function openTask(address, isNew) {
+// The last one that was pressed is shown, whichever comes first.
+let opening = 0;
+async function openTask(address) {
+  const turn = ++opening;
+  saveAnswers();
   const page = await fetched(address, "task");
-  if (!$("#task", page)) throw new Error("no task");
-  if (isNew) history.pushState(null, "", address);
+  if (turn !== opening || !(await mayLeave()) || turn !== opening) return;
+  history.pushState(null, "", address);
   $("#notice")?.remove();
   $("#pane").replaceWith($("#pane", page));
   swap("#tabs", page);
   document.body.classList.add("reading");
   document.title = $("#task h1").textContent;
-  const shown = $("#task").dataset.task;
-  $$("#rows .row-item").forEach((row) => mark(row, row.dataset.task === shown));
+  $$("#rows .row-item").forEach((row) => mark(row, row.dataset.task === $("#task").dataset.task));
   ready();
-  $("#pane").scrollTop = 0;
+  if (matchMedia("(max-width: 52rem)").matches) $("#pane").focus();
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("#rows .row-link");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button || !$("#list[data-view]")) return;
+  const link = event.target.closest?.("#many .row-link");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  if (!mayLeave()) return;
-  openTask(link.href, true).then(() => { if (matchMedia("(max-width: 52rem)").matches) $("#pane").focus(); })
-    .catch(() => location.assign(link.href));
+  const load = () => location.assign(link.href);
+  openTask(link.href).catch((error) => { if (error.status > 401) load(); else tell(error); });
 });
 addEventListener("popstate", () => location.reload());
 
@@ -226,10 +287,8 @@ function count() {
   if (!bulk) return;
   bulk.classList.toggle("idle", chosen.length === 0);
   $("#chosen").textContent = says.chosen.replace("%(count)s", chosen.length);
-  const all = $("#all");
-  all.hidden = false;
-  all.checked = chosen.length > 0 && chosen.length === boxes.length;
-  all.indeterminate = chosen.length > 0 && chosen.length < boxes.length;
+  const isAll = chosen.length === boxes.length;
+  Object.assign($("#all"), { hidden: false, checked: isAll, indeterminate: chosen.length > 0 && !isAll });
 }
 
 document.addEventListener("change", (event) => {
@@ -239,85 +298,97 @@ document.addEventListener("change", (event) => {
 
 // Filters with names live in this browser.
 function showSaved() {
-  const place = $("#saved"), view = $("#list")?.dataset.view;
+  const place = $("#saved"), name = `inbox:filters:${$("#list")?.dataset.view}`;
   if (!place) return;
-  const name = `inbox:filters:${view}`, saved = JSON.parse(kept(name) ?? "[]");
+  const saved = JSON.parse(kept(name) ?? "[]");
   const store = (filters) => { keep(name, JSON.stringify(filters)); showSaved(); };
   const items = saved.map((each) => made("li", {},
-    made("a", { href: `${location.pathname.split("/").slice(0, 3).join("/")}?${each.query}`, textContent: each.name }),
+    made("a", { href: `${listPath()}?${each.query}`, textContent: each.name }),
     made("button", {
-      type: "button", className: "quiet small", textContent: "×", ariaLabel: says.forget.replace("%(name)s", each.name),
+      type: "button", className: "quiet small", textContent: "×",
+      ariaLabel: says.forget.replace("%(name)s", each.name),
       onclick: () => store(saved.filter((other) => other !== each)),
     })));
   const field = made("input", { id: "save-as", maxLength: 60, autocomplete: "off" });
   const add = () => {
-    const query = new URLSearchParams(location.search);
+    const query = new URLSearchParams(location.search), called = field.value.trim();
     ["cursor", "after", "did", "part"].forEach((each) => query.delete(each));
-    const called = field.value.trim();
-    if (called) store([...saved.filter((each) => each.name !== called), { name: called, query: String(query) }]);
+    const others = saved.filter((each) => each.name !== called);
+    if (called) store([...others, { name: called, query: String(query) }]);
   };
-  field.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); add(); } });
-  place.replaceChildren(made("ul", {}, ...items), made("label", { htmlFor: "save-as", textContent: says.saveAs }),
-    made("div", { className: "save-as" }, field, made("button", { type: "button", className: "small", textContent: says.save, onclick: add })));
+  const button = made("button", { type: "button", className: "small", textContent: says.save, onclick: add });
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") { event.preventDefault(); add(); }
+  });
+  const label = made("label", { htmlFor: "save-as", textContent: says.saveAs });
+  place.replaceChildren(made("ul", {}, ...items), label, made("div", { className: "save-as" }, field, button));
   place.hidden = false;
 }
 
-// Menus close by themselves.
+const openMenus = () => $$("details.menu[open], details.filters[open]");
 document.addEventListener("click", (event) => {
-  $$("details.menu[open], details.filters[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
+  openMenus().forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
 });
 
 // -- answers ----------------------------------------------------------------------------------------
 
-let saving = Promise.resolve(), isSaving = false, timer = 0, isSending = false;
+let queue = Promise.resolve(), queued = 0, timer = 0;
 
-function written(form) { return new URLSearchParams([...new FormData(form)].filter(([name]) => name.includes("/") || ["data", "json", "more"].includes(name))); }
-function isUnsaved(form) { return form.dataset.saved !== undefined && form.dataset.saved !== String(written(form)); }
-function mayLeave() {
-  const form = $("#answer-form");
-  if (!form || isSending || !isUnsaved(form)) return true;
-  if (form.dataset.autosave !== undefined) { save(form); return true; }
-  return confirm(says.unsaved);
+function afterTheOthers(work) {
+  queued += 1;
+  queue = queue.then(work).catch((error) => {
+    // 422: what is typed so far does not convert, and is no draft yet. 412: somebody has changed the task.
+    if (error.status === 422) { sayOfForm(says.unsaved); return; }
+    sayOfForm(says.failed, true);
+    if (error.status === 412) stale(); else tell(error);
+  }).finally(() => { queued -= 1; });
+  return queue;
 }
 
+// Without what is of the page and not of the answers, such as keys and versions.
+function written(form) {
+  const isAnswer = (name) => name.includes("/") || ["data", "json", "more"].includes(name);
+  return String(new URLSearchParams([...new FormData(form)].filter(([name]) => isAnswer(name))));
+}
+
+function isUnsaved(form) { return form.dataset.saved !== undefined && form.dataset.saved !== written(form); }
+
 function sayOfForm(text, isBad = false) {
-  const place = $("#saved-at");
-  if (!place) return;
-  place.textContent = text ?? "";
-  place.classList.toggle("bad", isBad);
+  Object.assign($("#saved-at") ?? {}, { textContent: text, className: `saved-at${isBad ? " bad" : ""}` });
+}
+
+function sent(form, changes, headers = {}) {
+  const body = new URLSearchParams(new FormData(form));
+  for (const [name, value] of Object.entries(changes)) body.set(name, value);
+  return ask(form.action, { method: "POST", body, headers, keepalive: document.hidden });
 }
 
 function save(form) {
   clearTimeout(timer);
-  saving = saving.then(async () => {
-    if (!isUnsaved(form) || isSending) return;
-    const body = new URLSearchParams(new FormData(form)), now = String(written(form));
-    body.set("do", "save");
-    body.set("key", randomKey());
-    isSaving = true;
-    try {
-      const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" }, keepalive: document.hidden });
-      const told = await answer.json();
-      if (answer.ok) {
-        form.dataset.saved = now;
-        form.dataset.basis = form.elements.basis.value = told.basis;
-        form.elements.version.value = told.version;
-        Object.assign($("#task")?.dataset ?? {}, { basis: told.basis, version: told.version });
-        sayOfForm(told.said);
-      } else if (answer.status === 401) { ended(); sayOfForm(says.failed, true); }
-      else if (answer.status === 412) { stale(); sayOfForm(says.failed, true); }
-      else sayOfForm(answer.status === 422 ? says.unsaved : told.said ?? says.failed, answer.status !== 422);
-    } catch { sayOfForm(says.failed, true); } finally { isSaving = false; }
+  afterTheOthers(async () => {
+    if (!form.isConnected || isSending || !isUnsaved(form)) return;
+    const now = written(form), key = crypto.getRandomValues(new Uint32Array(4)).join("-");
+    const told = JSON.parse(await sent(form, { do: "save", key }, { Accept: "application/json" }));
+    form.dataset.saved = now;
+    form.dataset.basis = form.elements.basis.value = told.basis;
+    // Not that of the task: what others have changed before is still to be shown.
+    form.elements.version.value = told.version;
+    sayOfForm(isUnsaved(form) ? says.unsaved : told.said);
   });
-  return saving;
+}
+
+function saveAnswers() {
+  const form = answers();
+  if (form?.dataset.autosave !== undefined && isUnsaved(form)) save(form);
 }
 
 document.addEventListener("input", (event) => {
   const form = event.target.form;
   if (form?.id !== "answer-form") return;
+  isSending = false;
   sayOfForm(isUnsaved(form) ? says.unsaved : "");
   clearTimeout(timer);
-  if (form.dataset.autosave !== undefined) timer = setTimeout(() => save(form), 1200);
+  timer = setTimeout(saveAnswers, 1200);
 });
 
 // The browser finds out what is wrong; the form says it in its own words, at the field.
@@ -339,9 +410,11 @@ function check(field) {
     ($(".line", place) ?? (field.closest(".answer") ? $(".answer", place) : field)).before(error);
     described.add(id);
   }
-  place.classList.toggle("wrong", Boolean($(".error", place)));
-  if (described.size) field.setAttribute("aria-describedby", [...described].join(" ")); else field.removeAttribute("aria-describedby");
-  if (kind) field.setAttribute("aria-invalid", "true"); else if (!$(".error", place)) field.removeAttribute("aria-invalid");
+  const isWrong = Boolean($(".error", place));
+  place.classList.toggle("wrong", isWrong);
+  if (described.size) field.setAttribute("aria-describedby", [...described].join(" "));
+  else field.removeAttribute("aria-describedby");
+  if (kind || !isWrong) field.ariaInvalid = kind ? "true" : null;
   return !kind;
 }
 
@@ -362,48 +435,78 @@ function isRight(form) {
   return wrong.length === 0;
 }
 
-// What is on its way arrives first, or the page would be told that somebody has changed the task.
-document.addEventListener("submit", (event) => {
-  const form = event.target, button = event.submitter;
-  if (form.id !== "answer-form") return;
-  clearTimeout(timer);
-  if (button?.matches("[data-add], [data-remove]")) { event.preventDefault(); changeEntries(form, button); return; }
-  if (isSending) return;
-  if (!button?.formNoValidate && !isRight(form)) { event.preventDefault(); return; }
-  isSending = true;
-  if (!isSaving) return;
-  event.preventDefault();
-  // Not at once: a form that is being submitted is not submitted again.
-  saving.then(() => setTimeout(() => form.requestSubmit(button)));
-});
-
+// One entry more or less of a list. What is typed while this is on its way goes along.
 async function changeEntries(form, button) {
-  const body = new URLSearchParams(new FormData(form));
-  body.set(button.name, button.value);
-  body.set("part", "form");
-  const list = button.closest("[data-list]")?.dataset.list, isNew = button.matches("[data-add]");
-  const answer = await fetch(form.action, { method: "POST", body });
-  const after = $("#answer-form", new DOMParser().parseFromString(await answer.text(), "text/html"));
-  if (!answer.ok || !after) { form.requestSubmit(button); return; }
+  let before, page;
+  do {
+    before = written(form);
+    page = parsed(await sent(form, { [button.name]: button.value, part: "form" }));
+  } while (before !== written(form));
+  const after = $("#answer-form", page), { list } = button.closest("[data-list]").dataset;
   after.dataset.saved = form.dataset.saved;
   form.replaceWith(after);
-  const place = $$("[data-list]", after).find((each) => each.dataset.list === list);
-  const entry = isNew ? [...(place?.children ?? [])].filter((each) => each.matches(".entry")).pop() : null;
-  ($("input:not([type=hidden]), select, textarea", entry ?? place ?? after) ?? place)?.focus();
-  after.dispatchEvent(new Event("input", { bubbles: true }));
-  if (after.dataset.autosave !== undefined) save(after);
+  ready();
+  const place = $$("[data-list]", after).find((each) => each.dataset.list === list) ?? after;
+  const entry = button.matches("[data-add]") ? $$(":scope > .entry", place).pop() : null;
+  ($("input:not([type=hidden]), select, textarea", entry ?? place) ?? place).focus();
+  saveAnswers();
 }
 
-addEventListener("beforeunload", (event) => {
-  const form = $("#answer-form");
-  if (form && !isSending && isUnsaved(form)) event.preventDefault();
+// -- leaving ----------------------------------------------------------------------------------------
+
+// isSending: a form was sent, and the next page comes. isWaiting: something that was pressed comes first.
+let isSending = false, isWaiting = false;
+
+// Whether anything was typed in a task that neither is saved nor will be sent with a form.
+function isUnsent(sending) {
+  const isOpen = (form) => form === answers() ? isUnsaved(form) : $$("textarea, input", form).some(isTyped);
+  return $$("#pane form").some((form) => form !== sending && isOpen(form));
+}
+
+async function mayLeave(sending) {
+  if (sending?.id !== "answer-form") saveAnswers();
+  await queue;
+  return !isUnsent(sending) || confirm(says.leave);
+}
+
+// What is on its way arrives first, or the page would be told that somebody has changed the task.
+document.addEventListener("submit", (event) => {
+  const form = event.target, button = event.submitter, isAnswers = form.id === "answer-form";
+  if (form.method !== "post") return;
+  if (isWaiting) { event.preventDefault(); return; }
+  if (button?.matches("[data-add], [data-remove]")) {
+    event.preventDefault();
+    wait(() => afterTheOthers(() => changeEntries(form, button)));
+    return;
+  }
+  // Pressed twice: it has the same key, and is carried out once.
+  if (isSending) return;
+  if (isAnswers && !button?.formNoValidate && !isRight(form)) { event.preventDefault(); return; }
+  clearTimeout(timer);
+  if (navigator.onLine && !queued && !isUnsent(form)) { isSending = true; return; }
+  event.preventDefault();
+  if (!navigator.onLine) { bar("offline", says.offline); return; }
+  wait(async () => {
+    if (!(await mayLeave(form))) return;
+    isSending = true;
+    // Not at once: a form that is being submitted is not submitted again.
+    setTimeout(() => form.requestSubmit(button));
+  });
 });
+
+// Until the work is done, nothing else is sent.
+function wait(work) {
+  isWaiting = true;
+  work().finally(() => { isWaiting = false; });
+}
+
+addEventListener("beforeunload", (event) => { if (!isSending && isUnsent()) event.preventDefault(); });
 
 // -- time -------------------------------------------------------------------------------------------
 
 const units = (says.units ?? "d h min s").split(" ");
 function span(seconds, isLong) {
-  const parts = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
+  const parts = [seconds / 86400, (seconds / 3600) % 24, (seconds / 60) % 60, seconds % 60].map(Math.floor);
   const first = Math.min(Math.max(parts.findIndex((each) => each > 0), 0), 2);
   const from = seconds < 60 ? 2 : first;
   return parts.map((each, at) => `${each} ${units[at]}`).slice(from, from + (isLong ? 2 : 1)).join(" ");
@@ -412,7 +515,8 @@ function span(seconds, isLong) {
 function tick() {
   for (const each of $$("time[data-countdown]")) {
     const left = (Date.parse(each.dateTime) - Date.now()) / 1000;
-    const text = (left < 0 ? says.late : says.left).replace("%(time)s", span(Math.abs(left), each.dataset.countdown === "long"));
+    const time = span(Math.abs(left), each.dataset.countdown === "long");
+    const text = (left < 0 ? says.late : says.left).replace("%(time)s", time);
     if (each.textContent !== text) each.textContent = text;
     each.classList.toggle("overdue", left < 0);
     each.classList.toggle("soon", left >= 0 && left < 86400);
@@ -423,17 +527,17 @@ function tellZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!zone || document.documentElement.dataset.zone === zone) return;
   document.cookie = `runner-zone=${zone};path=/;max-age=31536000;samesite=lax`;
-  if (!$("#list[data-view]")) return;
-  refreshList().catch(() => {});
-  if ($("#task")) fetched(location.href, "task").then((page) => { if (!$$("#task [data-part]").some(inUse)) { swap("#pane", page); ready(); } }).catch(() => {});
+  $$("[data-version]").forEach((each) => { each.dataset.version = ""; });
+  refresh(true);
 }
 
 // -- keys -------------------------------------------------------------------------------------------
 
+const rowInFocus = () => document.activeElement.closest(".row-item");
+
 function move(step) {
-  const links = $$("#rows .row-link");
-  const at = links.indexOf(document.activeElement.closest?.(".row-item") ? $(".row-link", document.activeElement.closest(".row-item")) : null);
-  const from = at < 0 ? links.findIndex((link) => link.ariaCurrent) : at;
+  const links = $$("#rows .row-link"), row = rowInFocus();
+  const from = links.findIndex((link) => row ? row.contains(link) : link.ariaCurrent);
   links[Math.min(Math.max(from + step, 0), links.length - 1)]?.focus();
 }
 
@@ -441,13 +545,13 @@ const keys = {
   j: () => move(1),
   k: () => move(-1),
   c: () => $('#task [data-verb="claim"]')?.click(),
-  x: () => { const box = $(".choose", document.activeElement.closest(".row-item") ?? document.createElement("i")); box?.click(); },
+  x: () => { const row = rowInFocus(); if (row) $(".choose", row)?.click(); },
   "/": () => $("#text")?.focus(),
   "?": () => $("#keys")?.showModal(),
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") $$("details.menu[open], details.filters[open]").forEach((menu) => { menu.open = false; $("summary", menu).focus(); });
+  if (event.key === "Escape") openMenus().forEach((menu) => { menu.open = false; $("summary", menu).focus(); });
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || $("dialog[open]")) return;
   if (event.target.matches("textarea, select, input:not([type=checkbox], [type=radio])")) return;
   const isOff = kept("inbox:keys") === "off" && event.key !== "?";
@@ -459,19 +563,17 @@ document.addEventListener("keydown", (event) => {
 // -- beginning --------------------------------------------------------------------------------------
 
 function ready() {
-  const form = $("#answer-form");
+  const form = answers();
   if (form) form.noValidate = true;
-  if (form && form.dataset.saved === undefined) form.dataset.saved = $("#problems") ? "" : String(written(form));
+  if (form && form.dataset.saved === undefined) form.dataset.saved = $("#problems") ? "" : written(form);
   tick();
   count();
 }
 
 document.body.classList.add("live");
 const address = new URL(location.href);
-if (["after", "did", "n"].some((name) => address.searchParams.has(name))) {
-  ["after", "did", "n"].forEach((name) => address.searchParams.delete(name));
-  history.replaceState(null, "", address);
-}
+["after", "did", "n"].forEach((name) => address.searchParams.delete(name));
+if (address.href !== location.href) history.replaceState(null, "", address);
 const useKeys = $("#use-keys");
 if (useKeys) {
   useKeys.checked = kept("inbox:keys") !== "off";
@@ -481,14 +583,25 @@ ready();
 showSaved();
 tellZone();
 setInterval(tick, 1000);
-for (const each of [$(".row-item.shown"), $(".tabs [aria-current]")]) each?.scrollIntoView({ block: "nearest", inline: "nearest" });
-channel?.addEventListener("message", (event) => changed(event.data));
-document.addEventListener("visibilitychange", () => {
-  const form = $("#answer-form");
-  if (document.hidden) {
-    unfollow();
-    if (form?.dataset.autosave !== undefined && isUnsaved(form)) save(form);
-  } else { follow(); refresh(true); }
+for (const each of [$(".row-item.shown"), $(".tabs [aria-current]")]) {
+  each?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+// Tabs tell each other what they hear; and each, when it opens, which session there is.
+const { csrf } = document.body.dataset;
+if (csrf) channel.postMessage({ csrf });
+channel.addEventListener("message", ({ data }) => {
+  if (!data?.csrf) changed(data);
+  else if (data.csrf !== document.body.dataset.csrf || $("#ended")) refresh(true);
 });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) { saveAnswers(); unfollow(); } else lookAgain();
+});
+addEventListener("focus", () => { if ($(".trouble")) refresh(true); });
+addEventListener("offline", () => bar("offline", says.offline));
+addEventListener("online", lookAgain);
 addEventListener("pagehide", unfollow);
-addEventListener("pageshow", (event) => { isSending = false; follow(); if (event.persisted) refresh(true); });
+addEventListener("pageshow", (event) => {
+  isSending = false;
+  if (event.persisted) lookAgain(); else follow();
+});
