@@ -24,6 +24,8 @@ from runner.web.problems import Refused
 
 MOST_FIELDS: Final = 20_000
 """Fields of a form that was sent."""
+MOST_HELD: Final = 5_000
+"""Fields of a form that a page holds: more than a form of ours has. Who has no session can have it made."""
 CSRF: Final = "csrf"
 """Field of a form: the value of its page's session, and the user it was made for (``Visit.seal``)."""
 KEY: Final = "key"
@@ -143,14 +145,14 @@ async def sent_by(request: Request, parts: Given) -> Sent:
     csrf, _, made_for = fields.get(CSRF, "").partition(" ")
     visitors = _visitors(parts)
     visitors.require_own(request.headers, request.method)
-    request.state.held = Held(pairs, made_for)
+    request.state.held = held = Held(pairs, made_for) if len(pairs) <= MOST_HELD else None
     visitor = await visitors.visitor(request.headers)
     if visitor is None:
-        request.state.held = Held(_sealed(pairs, f" {made_for}"), made_for)
+        request.state.held = held and Held(_sealed(pairs, f" {made_for}"), made_for)
         raise SignInNeeded
     visit = _visit(request, parts, visitor)
     if not secrets.compare_digest(csrf.encode("utf-8", "replace"), visitor.csrf.encode()):
-        request.state.held = Held(_sealed(pairs, visit.seal), made_for, visit.caller.user)
+        request.state.held = held and Held(_sealed(pairs, visit.seal), made_for, visit.caller.user)
         raise SignedInAnew
     asked = RequestIdentity("POST", request.url.path, body, fields.get(KEY) or None)
     return Sent(visit, pairs, asked, request.headers.get("accept", "").startswith("application/json"))
