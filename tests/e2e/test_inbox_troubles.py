@@ -483,3 +483,71 @@ def test_a_process_that_is_killed_and_one_that_takes_its_place(
         expect(page.locator("#offline")).to_have_count(0)
         until(lambda: page.evaluate("0") or "reload" in heard, "the event reload")
         assert page.evaluate("window.stays") is True
+
+
+def test_a_busy_list_is_read_ever_more_rarely(web: Web, enter: Enters) -> None:
+    carla = enter("carla")
+    carla.page.clock.install()
+    page = carla.go("/inbox/available")
+    carla.is_live()
+    page.clock.run_for(20_000)
+    second = carla.context.new_page()
+    second.goto(f"{web.url}/inbox/finished")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.extend([request.url] * ("part=list" in request.url)))
+
+    def hear() -> None:
+        message = {"changed": [{"domain": "default", "key": "other", "version": "1"}], "gone": []}
+        second.evaluate("message => new BroadcastChannel('inbox').postMessage(message)", message)
+
+    def hears(seconds: int) -> int:
+        """Let so much time go by with four changes a second; return how often the list was read."""
+        before = len(asked)
+        for _ in range(4 * seconds):
+            hear()
+            page.evaluate("0")
+            page.clock.run_for(250)
+        return len(asked) - before
+
+    def hears_and_reads() -> None:
+        """A change after a quiet while is shown soon."""
+        before = len(asked)
+        hears(1)
+        until(lambda: page.evaluate("true") and len(asked) > before, "the list to be read")
+
+    hears_and_reads()
+    assert hears(20) < 12
+    assert hears(20) < 6
+    page.clock.run_for(30_000)
+    hears_and_reads()
+
+
+def test_a_link_within_the_page_loads_nothing(desk: Office, web: Web, enter: Enters) -> None:
+    carla = enter("carla")
+    page = carla.go(claimed(desk, web, 2101))
+    page.get_by_label("Remark for the supplier").fill("It stays.")
+    page.evaluate("window.stays = true")
+    page.keyboard.press("Escape")
+    page.evaluate("location.hash = '#content'")
+    page.go_back()
+    expect(page.get_by_label("Remark for the supplier")).to_have_value("It stays.")
+    assert page.evaluate("window.stays") is True
+
+
+def test_a_click_is_not_lost_to_an_error_that_goes_away(desk: Office, web: Web, enter: Enters) -> None:
+    """The error goes when its field is left, and what is below moves up: not before the button is let go."""
+    carla = enter("carla", viewport={"width": 1280, "height": 1600})
+    page = carla.go(claimed(desk, web, 2102))
+    page.get_by_label("as ordered").check()
+    amount = page.get_by_label("Approved amount")
+    amount.fill("-5")
+    page.get_by_role("button", name="approve").click()
+    expect(amount).to_have_attribute("aria-invalid", "true")
+    amount.fill("5")
+    page.get_by_role("button", name="approve").scroll_into_view_if_needed()
+    box = page.get_by_role("button", name="approve").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 3)
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.locator("#notice")).to_contain_text("The task is finished.")

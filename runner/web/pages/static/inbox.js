@@ -243,14 +243,27 @@ function listen() {
   });
 }
 
-// Many changes at once are fetched once. No message: what has changed is not known.
-let wantsTask = false;
+const SOON_MS = 120, LATE_MS = 5000, CALM_MS = 10000;
+let wantsTask = false, pace = SOON_MS, looked = 0;
+
+// No message: what has changed is not known. The list is read soon after a first change, and more and more
+// rarely as they go on, each browser at times of its own: a busy pool has many readers.
 function changed(message) {
   const shown = $("#task")?.dataset;
   const named = (each) => `${each.domain}/${each.key}` === shown?.task;
   wantsTask ||= !message || message.gone.some(named)
     || message.changed.some((each) => named(each) && each.version !== shown.version);
-  due ||= setTimeout(() => { refresh(wantsTask); due = 0; wantsTask = false; }, 120);
+  if (Date.now() - looked > CALM_MS) pace = SOON_MS;
+  if (wantsTask) { clearTimeout(due); due = setTimeout(look, SOON_MS); }
+  due ||= setTimeout(look, pace * (0.75 + Math.random() / 2));
+}
+
+function look() {
+  refresh(wantsTask);
+  pace = Math.min(pace * 2, LATE_MS);
+  looked = Date.now();
+  due = 0;
+  wantsTask = false;
 }
 
 // -- lists ------------------------------------------------------------------------------------------
@@ -263,6 +276,7 @@ async function openTask(address) {
   const page = await fetched(address, "task");
   if (turn !== opening || !(await mayLeave()) || turn !== opening) return;
   history.pushState(null, "", address);
+  shownAt = here();
   $("#notice")?.remove();
   $("#pane").replaceWith($("#pane", page));
   swap("#tabs", page);
@@ -270,7 +284,8 @@ async function openTask(address) {
   document.title = $("#task h1").textContent;
   $$("#rows .row-item").forEach((row) => mark(row, row.dataset.task === $("#task").dataset.task));
   ready();
-  if (matchMedia("(max-width: 52rem)").matches) $("#pane").focus();
+  if (matchMedia("(max-width: 52rem)").matches) $("#pane").scrollIntoView();
+  $("#pane").focus({ preventScroll: true });
 }
 
 document.addEventListener("click", (event) => {
@@ -280,7 +295,10 @@ document.addEventListener("click", (event) => {
   const load = () => location.assign(link.href);
   openTask(link.href).catch((error) => { if (error.status > 401) load(); else tell(error); });
 });
-addEventListener("popstate", () => location.reload());
+// Links to a place of this page, such as a field, lead to no other.
+const here = () => location.pathname + location.search;
+let shownAt = here();
+addEventListener("popstate", () => { if (here() !== shownAt) location.reload(); });
 
 function count() {
   const boxes = $$("#rows .choose"), chosen = boxes.filter((box) => box.checked), bulk = $("#bulk");
@@ -418,9 +436,18 @@ function check(field) {
   return !kind;
 }
 
-document.addEventListener("focusout", (event) => {
-  const field = event.target;
+// An error that comes or goes moves what is below it: not away from under a pointer that is pressed.
+let pressing = Promise.resolve();
+document.addEventListener("pointerdown", () => {
+  pressing = new Promise((done) => {
+    const end = () => setTimeout(done);
+    ["pointerup", "pointercancel"].forEach((name) => addEventListener(name, end, { once: true }));
+  });
+});
+
+document.addEventListener("focusout", async ({ target: field }) => {
   if (field.form?.id !== "answer-form" || !("validity" in field)) return;
+  await pressing;
   // What is still blank may be filled in later; what is wrong is wrong now.
   if (!field.validity.valueMissing || field.getAttribute("aria-invalid")) check(field);
 });
@@ -574,6 +601,7 @@ document.body.classList.add("live");
 const address = new URL(location.href);
 ["after", "did", "n"].forEach((name) => address.searchParams.delete(name));
 if (address.href !== location.href) history.replaceState(null, "", address);
+shownAt = here();
 const useKeys = $("#use-keys");
 if (useKeys) {
   useKeys.checked = kept("inbox:keys") !== "off";
