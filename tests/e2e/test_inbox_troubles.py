@@ -270,8 +270,7 @@ def test_typing_and_finishing_over_a_slow_network(desk: Office, web: Web, enter:
     assert len(proceeds(web, 2011)) == 1
     task = web.get("carla", "/tasks/default/invoice-2011").json()
     assert (task["status"], task["outcome"]) == ("DONE", "approve")
-    page = carla.go("/inbox/finished/default/invoice-2011")
-    expect(page.locator("#task")).to_contain_text("Slow, but sure")
+    assert draft(web, 2011)["remark"] == "Slow, but sure"
 
 
 def test_the_task_that_was_pressed_last_is_shown(desk: Office, web: Web, enter: Enters) -> None:
@@ -551,3 +550,58 @@ def test_a_click_is_not_lost_to_an_error_that_goes_away(desk: Office, web: Web, 
     page.mouse.down()
     page.mouse.up()
     expect(page.locator("#notice")).to_contain_text("The task is finished.")
+
+
+def test_a_task_that_was_taken_away_leaves_what_was_typed(desk: Office, web: Web, enter: Enters) -> None:
+    path = claimed(desk, web, 2103)
+    carla = enter("carla", java_script_enabled=False)
+    page = carla.go(path)
+    page.get_by_label("Approved amount").fill("8")
+    page.get_by_label("as ordered").check()
+    page.get_by_label("Remark for the supplier").fill("An hour of work.")
+    done("ada", web, "invoice-2103", "assign", {"user": "max", "override": True})
+
+    page.get_by_role("button", name="approve").click()
+    expect(page.get_by_role("heading", name="Somebody else has this task")).to_be_visible()
+    expect(page.locator(".told")).to_contain_text("An hour of work.")
+    assert proceeds(web, 2103) == []
+
+
+def test_a_page_that_was_refused_stays_live(desk: Office, web: Web, enter: Enters) -> None:
+    """What refuses a form answers at the form's address, which takes nothing else."""
+    desk.started(web, **invoice(2104, 10, "Refused"))
+    ada, max_ = enter("ada"), enter("max")
+    page = ada.go("/inbox/all/default/invoice-2104")
+    page.locator(".deeds-menu > summary").click()
+    page.locator(".deeds-menu").get_by_text("Assign…").click()
+    page.locator(".deeds-menu").get_by_role("button", name="Assign", exact=True).click()
+    expect(page.locator("#notice")).to_be_visible()
+    expect(page).to_have_url(f"{web.url}/inbox/all/default/invoice-2104")
+    ada.is_live()
+
+    other = max_.go("/inbox/available/default/invoice-2104")
+    other.locator("#pane").get_by_role("button", name="Claim", exact=True).click()
+    expect(ada.row("Check invoice 2104")).to_contain_text("max")
+    expect(page.locator(".about")).to_contain_text("max")
+
+
+def test_what_others_say_comes_beside_a_comment_that_is_begun(desk: Office, web: Web, enter: Enters) -> None:
+    desk.started(web, **invoice(2105, 10, "Talk"))
+    max_ = enter("max")
+    page = max_.go("/inbox/available/default/invoice-2105")
+    max_.is_live()
+    page.get_by_label("Write a comment").fill("I wonder")
+    done("carla", web, "invoice-2105", "claim")
+    done("carla", web, "invoice-2105", "comments", {"text": "The box is open."})
+    expect(page.locator("#comments")).to_contain_text("The box is open.")
+    expect(page.locator("#answer-form")).to_have_count(0)
+    done("carla", web, "invoice-2105", "release")
+    expect(page.locator("#answer-form")).to_have_count(1)
+    expect(page.get_by_label("Write a comment")).to_have_value("I wonder")
+
+
+def test_no_page_can_be_scrolled_into_nothing(desk: Office, web: Web, enter: Enters) -> None:
+    carla = enter("carla")
+    for path in (claimed(desk, web, 2106), "/definitions/default/open-account"):
+        page = carla.go(path)
+        assert page.evaluate("document.documentElement.scrollHeight - innerHeight") == 0, path

@@ -35,11 +35,10 @@ def test_where_no_issuer_is_needed_people_say_who_they_are(open_place: SignInPla
     assert isinstance(me, dict)
     assert (me["user"], me["roles"]) == ("Zoë", ["admin"])
     before = browser.session
-    assert choose(browser, "ann") == 403
-    assert choose(browser, "ann", csrf=browser.csrf()) == 303
+    assert choose(browser, "ann") == 303, "a page that was there before may choose as well"
     assert browser.session != before
     assert browser.roles() == ["clerk"]
-    assert choose(browser, "nobody", csrf=browser.csrf()) == 404
+    assert choose(browser, "nobody") == 404
     assert browser.post("/sign-out", csrf=browser.csrf()).headers["location"] == "/sign-out"
     assert browser.me() == 401
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
 
 from runner.cli.embedded_runner import PEOPLE, WHAT, EmbeddedRunner
 from runner.config import Config
 from runner.embedded.subprocesses import HOST
+
+_SHOWN: Final = "What becomes of tasks, and what their sagas hear, is shown here as it comes."
 
 
 def explanation(running: EmbeddedRunner, examples: int = 0) -> str:
@@ -19,6 +24,7 @@ def explanation(running: EmbeddedRunner, examples: int = 0) -> str:
             "",
             "In another terminal, first:",
             f"  export RUNNER_CONFIG={running.file}",
+            *_path(),
             "or, for programs of your own:",
             f"  export RUNNER_KAFKA__BROKERS={config.kafka.brokers} RUNNER_DELIVERY={config.delivery}",
             f"  export RUNNER_REDIS__URL={config.redis.url.get_secret_value()}",
@@ -33,8 +39,7 @@ def explanation(running: EmbeddedRunner, examples: int = 0) -> str:
             "How the worker is:",
             f"  curl http://{HOST}:{config.http.port}/health/ready",
             "",
-            *_inbox(running, examples),
-            "What becomes of tasks is shown here, as it comes.",
+            *_web(running, examples),
         ]
     )
 
@@ -44,17 +49,23 @@ def domain_of(config: Config) -> str:
     return next(iter(config.domains))
 
 
-def _inbox(running: EmbeddedRunner, examples: int) -> list[str]:
+def _path() -> list[str]:
+    """Return how another terminal finds this program, where it does not by itself."""
+    return [] if shutil.which("runner") else [f'  export PATH="{Path(sys.executable).parent}:$PATH"']
+
+
+def _web(running: EmbeddedRunner, examples: int) -> list[str]:
     if running.web is None:
-        return ['There is no inbox and no HTTP API: the extra "web" is not installed.']
+        return ['There is no inbox and no HTTP API: the extra "web" is not installed.', "", _SHOWN]
     url, person = web_url(running.config), next(iter(PEOPLE))
-    waiting = f"; {examples} example tasks wait in it" if examples else ""
+    waiting = f"{examples} example tasks wait in it" if examples else "nothing waits in it"
     return [
         f"The HTTP API is at {url}/api/v1 (docs/api.md), its description at {url}/openapi.json.",
         f"Callers name one of the users. What there is to do for {person}:",
         f"  curl -H 'Authorization: Bearer {person}' '{url}/api/v1/tasks?forMe=true'",
         "",
-        f"The inbox is at {url}/ (be {_people(running.config)}){waiting}.",
+        f"The inbox is at {url}/ and {waiting}.",
+        f"Be {_people(running.config)} there. {_SHOWN}",
     ]
 
 
@@ -64,7 +75,7 @@ def web_url(config: Config) -> str:
 
 
 def _people(config: Config) -> str:
-    *others, last = (f"{name}: {roles[-1]}" for name, roles in config.web.users.items())
+    *others, last = (f"{name} ({roles[-1]})" for name, roles in config.web.users.items())
     return f"{', '.join(others)} or {last}"
 
 

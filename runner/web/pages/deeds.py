@@ -20,6 +20,7 @@ from runner.web.pages.fields_sent import BadField, values_of
 from runner.web.pages.frame import framed
 from runner.web.pages.inbox import HOME, InboxLook, Listed, form_part, inbox_page, look_of
 from runner.web.pages.notices import refused_notice
+from runner.web.pages.permissions import permitted
 from runner.web.pages.rendering import HEADERS
 from runner.web.pages.routing import PageRoute
 from runner.web.pages.task_page import Notice, read_task, view_of
@@ -35,6 +36,8 @@ from runner.web.ways import WAYS, deed
 _VERBS: Final = frozenset({"claim", "release", "assign", "cancel", "timeout", "update", "comments"})
 _LEAVES: Final = frozenset({"proceed", "cancel", "timeout"})
 """What ends a task: the list is shown afterwards."""
+_SAID: Final = frozenset({"comments", "edit", "delete"})
+"""What is about a comment: the page is shown where they are."""
 _MOST_AFTER: Final = 10
 Number = Annotated[int, Path(ge=1, le=1000)]
 
@@ -72,7 +75,8 @@ class Errand:
         if did in _LEAVES:
             return redirection(self.place.list_address(*told))
         task = answer["task"]
-        return redirection(self.place.task_address(task["domain"], task["key"], *told))
+        place = self.place.task_address(task["domain"], task["key"], *told)
+        return redirection(f"{place}#comments" if did in _SAID else place)
 
     async def again(self) -> Errand:
         """Return the same with the task as it is now."""
@@ -88,7 +92,8 @@ class Errand:
 
     async def refused(self, refused: Refused) -> Response:
         """Return the page of the task as it is now, and why nothing was done."""
-        if refused.status == 404:
+        if refused.status == 404 or refused.status >= 500:
+            # Its page holds what was typed, to be sent again.
             raise refused
         errand = await self.again()
         return await errand.shown(refused_notice(self.visit.words, refused), refused.status)
@@ -228,6 +233,9 @@ class Answering:
         if self._errand.sent.by_script:
             return as_json(refused.body() | {"said": notice.title}, refused.status)
         errand = await self._errand.again()
+        if "proceed" not in permitted(errand.visit.parts, errand.visit.caller, errand.record):
+            # There is no form any more that could have it: the page of the refusal shows what was typed.
+            raise refused
         told = [Violation(each["pointer"], each["rule"], each["message"]) for each in refused.violations]
         form = self._answers.upon(errand.record).form(told)
         return await errand.shown(notice, refused.status, form)

@@ -26,7 +26,6 @@ from runner.web.problems import Refused, problem, respond
 
 SIGN_IN: Final = "/sign-in"
 
-_NONE: Final[Mapping[str, str]] = {}
 _SOON: Final = {"Retry-After": "2"}
 _log: Final = log.get("web")
 
@@ -73,7 +72,7 @@ def _answer(request: Request, error: Exception) -> Response:
             known = secrets.token_hex(8)
             _log.error("page_failed", id=known, path=request.url.path, exc_info=error)
             told = (500, "something went wrong that nobody foresaw", {})
-    return _refusal(request, *told, known=known)
+    return _refusal(request, *told, known=known, code=getattr(error, "code", None))
 
 
 def _to_sign_in(request: Request) -> Response:
@@ -86,12 +85,24 @@ def _address(request: Request) -> str:
 
 
 def _refusal(
-    request: Request, status: int, detail: str, headers: Mapping[str, str] = _NONE, known: str | None = None
+    request: Request,
+    status: int,
+    detail: str,
+    headers: Mapping[str, str],
+    known: str | None,
+    code: int | None,
 ) -> Response:
     if _is_of_script(request):
         return respond(problem(status, detail, id=known), headers)
     held = getattr(request.state, "held", None)
-    values = {"status": status, "detail": detail, "id": known, "held": held, "address": _address(request)}
+    values = {
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "id": known,
+        "held": held,
+        "address": _address(request),
+    }
     answer = page("refusal.html", manner_of(request), values, status)
     # A challenge would have browsers ask for a password.
     answer.headers.update({name: value for name, value in headers.items() if name != "WWW-Authenticate"})

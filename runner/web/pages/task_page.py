@@ -52,7 +52,6 @@ class TaskView:
     left_out: int
     basis: str
     is_mine: bool
-    is_firm: bool
     is_open: bool
     mark: str
     facts: Sequence[tuple[str, str]]
@@ -99,19 +98,20 @@ async def view_of(visit: Visit, record: Record, form: FilledForm | None = None) 
         form = filled(await definition_of(visit.parts, record), record)
     translate(form, visit.words)
     told = showing.history(record)
+    # What it was finished with has gone to its saga; what was saved before may be something else.
+    is_done = task["status"] == "DONE"
     due = task["dueOn"] if task["dueOn"] is not None else task["timeout"]
     return TaskView(
         task,
         may,
         form,
         readable(task["data"]),
-        readable(task["draft"]) if task["draft"] and "proceed" not in may else None,
+        readable(task["draft"]) if task["draft"] and "proceed" not in may and not is_done else None,
         showing.comments(record)["comments"],
         moments(told["history"], visit.words, visit.dates),
         told["leftOut"],
         basis_of(record),
         task["owner"] == visit.caller.user,
-        record.ownership.is_firm,
         record.is_open,
         _mark(due, visit.now_ms) if record.is_open else "",
         facts_of(task),

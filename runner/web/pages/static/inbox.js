@@ -127,7 +127,7 @@ function mark(row, isShown) {
   $(".row-link", row).ariaCurrent = isShown ? "true" : null;
 }
 
-const listPath = () => location.pathname.split("/").slice(0, 3).join("/");
+const listPath = () => `/inbox/${$("#list").dataset.view}`;
 
 // Not from the address of the task: that is answered 404 as soon as the task is gone.
 async function refreshList() {
@@ -172,7 +172,7 @@ async function refreshTask() {
     const next = $(`[data-part="${part.dataset.part}"]`, after);
     if (next) part.replaceWith(next); else part.remove();
   }
-  task.dataset.version = after.dataset.version;
+  Object.assign(task.dataset, { version: after.dataset.version, basis: after.dataset.basis });
   ready();
 }
 
@@ -600,6 +600,11 @@ function ready() {
 document.body.classList.add("live");
 const address = new URL(location.href);
 ["after", "did", "n"].forEach((name) => address.searchParams.delete(name));
+// A form that was refused is answered at an address that only takes forms.
+if ($("#task") && address.pathname.startsWith("/tasks/")) {
+  address.pathname = `${listPath()}/${$("#task").dataset.task}`;
+  address.searchParams.delete("view");
+}
 if (address.href !== location.href) history.replaceState(null, "", address);
 shownAt = here();
 const useKeys = $("#use-keys");
