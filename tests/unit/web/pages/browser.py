@@ -14,11 +14,12 @@ from html.parser import HTMLParser
 from typing import Final
 
 from runner.web.pages.controls import Control, problems
-from runner.web.pages.environment import environment
+from runner.web.pages.languages import USUAL
+from runner.web.pages.spoken import spoken
 
 _VOID: Final = frozenset({"input", "meta", "link", "br"})
 _NUMBER: Final = re.compile(r"-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
-_PAGE: Final = environment().from_string(
+_PAGE: Final = spoken(USUAL).from_string(
     '{% from "form.html" import problems, fields, buttons %}'
     '<form method="post">{{ problems(found) }}{{ fields(root) }}{{ buttons(outcomes) }}</form>'
 )

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from runner.envelope import plain
 from runner.web.pages.context import MAX_CELLS, MAX_CHARACTERS, MAX_LEVELS, MAX_ROWS, Look, Shown, readable
-from runner.web.pages.environment import environment
+from runner.web.pages.languages import USUAL
+from runner.web.pages.spoken import spoken
 from tests.unit.web.pages.browser import Element, parse
 
-_PAGE = environment().from_string('{% from "context.html" import data %}{{ data(it) }}')
+_PAGE = spoken(USUAL).from_string('{% from "context.html" import data %}{{ data(it) }}')
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
