@@ -31,7 +31,6 @@ _MOST_CHOICES: Final = 200
 _SHOWN_ATTRIBUTES: Final = 3
 _LONGEST_VALUE: Final = 60
 _URGENT: Final = 75
-_DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,6 @@ class Item:
     href: str
     due_ms: int | None
     """When it is to be done, or else when it times out."""
-    mark: str
-    """``overdue``, ``soon`` or nothing."""
     is_urgent: bool
     is_mine: bool
     is_shown: bool
@@ -163,15 +160,11 @@ async def listed(visit: Visit, view: View, asked: Filters, order: Order, shown: 
 def _item(visit: Visit, place: InboxPlace, row: Mapping[str, Any], shown: str | None) -> Item:
     is_open = row["finishedOn"] is None
     due = row["dueOn"] if row["dueOn"] is not None else row["timeout"]
-    mark = ""
-    if is_open and due is not None:
-        mark = "overdue" if due < visit.now_ms else "soon" if due < visit.now_ms + _DAY_MS else ""
     domain, key = row["domain"], row["key"]
     return Item(
         row,
         place.task_address(domain, key),
         due if is_open else None,
-        mark,
         row["priority"] >= _URGENT,
         row["owner"] == visit.caller.user,
         f"{domain}/{key}" == shown,

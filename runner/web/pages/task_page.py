@@ -14,7 +14,7 @@ from runner.web import showing
 from runner.web.acting import open_in_lists, require_sight
 from runner.web.pages.answering import FilledForm, basis_of, definition_of, filled, translate
 from runner.web.pages.context import Shown, readable
-from runner.web.pages.listing import facts_of, title_of
+from runner.web.pages.listing import title_of
 from runner.web.pages.permissions import permitted
 from runner.web.pages.timeline import Moment, moments
 from runner.web.pages.visit import Visit
@@ -23,7 +23,6 @@ from runner.web.problems import no_task, unavailable
 
 _SELDOM: Final = frozenset({"assign", "update", "cancel", "timeout"})
 _KEY_BYTES: Final = 12
-_DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,6 @@ class TaskView:
     basis: str
     is_mine: bool
     is_open: bool
-    mark: str
-    facts: Sequence[tuple[str, str]]
 
     @property
     def title(self) -> str:
@@ -100,7 +97,6 @@ async def view_of(visit: Visit, record: Record, form: FilledForm | None = None) 
     told = showing.history(record)
     # What it was finished with has gone to its saga; what was saved before may be something else.
     is_done = task["status"] == "DONE"
-    due = task["dueOn"] if task["dueOn"] is not None else task["timeout"]
     return TaskView(
         task,
         may,
@@ -113,15 +109,7 @@ async def view_of(visit: Visit, record: Record, form: FilledForm | None = None) 
         basis_of(record),
         task["owner"] == visit.caller.user,
         record.is_open,
-        _mark(due, visit.now_ms) if record.is_open else "",
-        facts_of(task),
     )
-
-
-def _mark(due_ms: int | None, now_ms: int) -> str:
-    if due_ms is None:
-        return ""
-    return "overdue" if due_ms < now_ms else "soon" if due_ms < now_ms + _DAY_MS else ""
 
 
 def new_key() -> str:

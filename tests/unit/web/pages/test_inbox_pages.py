@@ -634,3 +634,12 @@ def test_now_is_the_time_of_the_desk(desk: Inquirer, ann: Reader) -> None:
     [late] = [each for each in page.root.all("time") if "overdue" in each.attributes["class"]]
     assert late.text == "2 h late"
     assert json.loads(json.dumps(late.attributes["datetime"])).startswith("2026-11-18T")
+
+
+def test_a_deadline_that_is_not_over_is_not_late_where_the_task_is(desk: Inquirer, ann: Reader) -> None:
+    desk.start("t-2", taskRoles="manager", dueOn=NOW - 7_200_000, timeoutOn=NOW + 10_800_000)
+    told = ann.get("/inbox/available/orders/t-2").root.all("time", **{"data-countdown": "long"})
+    assert [(each.attributes["class"], each.text) for each in told] == [
+        ("due overdue", "2 h late"),
+        ("due soon", "3 h left"),
+    ]
