@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runner.web.sign_in.pending import LONGEST_NEXT
+from runner.web.pages.addresses import LONGEST_OWN
 from tests.integration.sign_in_place import ME, ORIGIN, SignInPlace, ann, sign_in_place
 from tests.servers.login_issuer import Login, LoginIssuer
 from tests.servers.redis_server import RedisServer
@@ -66,7 +66,7 @@ ELSEWHERE: Final = (
     ),
     *(
         "/\u00e9",
-        "/" + "a" * LONGEST_NEXT,
+        "/" + "a" * LONGEST_OWN,
         f"/{MARKER}",
         "/%0d%0aX:y",
         "/..//evil.example",

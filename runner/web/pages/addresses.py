@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,10 @@ DID: Final = "did"
 PART: Final = "part"
 _PASSING: Final = frozenset({AFTER, DID, PART})
 """Parameters of one look at a page, which no link repeats."""
+LONGEST_OWN: Final = 1500
+"""Characters of an address that is gone to later: it may stand in a cookie, which has 4096 bytes at most."""
+# Printable signs of ASCII; \ is / to browsers, and a second / would begin the name of another host.
+_OWN: Final = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -35,6 +40,11 @@ def address(path: str, query: Iterable[tuple[str, str]] = ()) -> str:
     """Return path and query as one."""
     text = urlencode(list(query), errors="replace")
     return f"{path}?{text}" if text else path
+
+
+def own_path(text: str) -> str:
+    """Return a path of ours that a text names; the first page where it is anything else."""
+    return text if len(text) <= LONGEST_OWN and _OWN.fullmatch(text) is not None else "/"
 
 
 def list_path(view: str) -> str:

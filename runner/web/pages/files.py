@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from starlette.responses import RedirectResponse
 
 from runner.web.pages import assets, languages
+from runner.web.pages.addresses import own_path
 from runner.web.pages.rendering import HEADERS
 from runner.web.pages.routing import PageRoute
 from runner.web.pages.visit import Sending
@@ -44,9 +45,8 @@ async def show_file(name: str, v: Annotated[str, Query(max_length=100)] = "") ->
 @router.post("/language")
 async def choose_language(sent: Sending) -> Response:
     """Keep which language somebody reads, in a cookie."""
-    wanted, back = sent.field("language"), sent.field("back")
-    is_ours = back.startswith("/") and not back.startswith(("//", "/\\"))
-    answer = RedirectResponse(back if is_ours else "/", 303, dict(HEADERS))
+    wanted = sent.field("language")
+    answer = RedirectResponse(own_path(sent.field("back")), 303, dict(HEADERS))
     if wanted in languages.LANGUAGES:
         answer.set_cookie(languages.COOKIE, wanted, max_age=_YEAR_SECONDS, samesite="lax")
     return answer

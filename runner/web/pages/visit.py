@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
 
 from runner.web.callers import Caller
 from runner.web.commands import RequestIdentity
+from runner.web.pages.addresses import address, lasting
 from runner.web.pages.dates import Dates
 from runner.web.pages.languages import Words
 from runner.web.pages.manner import Manner, manner_of
@@ -69,7 +70,8 @@ class Visit:
     parts: WebComponents
     visitor: PageVisitor
     manner: Manner
-    path: str
+    address: str
+    """Of this page; of the first one where a form was sent."""
     query: Sequence[tuple[str, str]]
     now_ms: int
 
@@ -106,14 +108,11 @@ def _visit(request: Request, parts: WebComponents, visitor: PageVisitor | None) 
     if visitor is None:
         raise SignInNeeded
     parts.pace.take(visitor.caller)
-    return Visit(
-        parts,
-        visitor,
-        manner_of(request),
-        request.url.path,
-        request.query_params.multi_items(),
-        parts.now_ms(),
-    )
+    query = request.query_params.multi_items()
+    own = "/"
+    if request.method == "GET":
+        own = address(quote(request.url.path, errors="replace"), lasting(query))
+    return Visit(parts, visitor, manner_of(request), own, query, parts.now_ms())
 
 
 @dataclass(frozen=True)

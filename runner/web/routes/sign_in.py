@@ -17,13 +17,14 @@ from runner import log
 from runner.errors import StoreUnavailable
 from runner.web.callers import Unauthenticated
 from runner.web.key_sets import KeysUnavailable
+from runner.web.pages.addresses import own_path
 from runner.web.pages.languages import Words, later
 from runner.web.pages.manner import manner_of
 from runner.web.pages.sign_in_pages import Button, Form, headers, sign_in_page
 from runner.web.sign_in import cookies
 from runner.web.sign_in import pending as pendings
 from runner.web.sign_in.parts import SignInParts
-from runner.web.sign_in.pending import PENDING_SECONDS, own_path
+from runner.web.sign_in.pending import PENDING_SECONDS
 from runner.web.sign_in.session_callers import COOKIE
 from runner.web.sign_in.sessions import Ticket, read_ticket
 from runner.web.sign_in.signing_in import CALLBACK, SIGN_OUT, SignInFailed

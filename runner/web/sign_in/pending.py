@@ -16,18 +16,16 @@ from typing import Final
 
 import msgspec
 
+from runner.web.pages.addresses import own_path
+
 PENDING_SECONDS: Final = 600
 """How long somebody may take to sign in."""
-LONGEST_NEXT: Final = 1500
-"""Characters of the path that is gone to after sign-in: a cookie has 4096 bytes at most."""
 NAME_LENGTH: Final = 12
 """Characters of the state by which its cookie is found: several tabs may sign in at the same time."""
 
 _RANDOM_BYTES: Final = 32
 _STATE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 """What random bytes are as text; it is a part of the name of a cookie, in which other signs may not be."""
-# Printable signs of ASCII; \ is / to browsers, and a second / would begin the name of another host.
-_PATH: Final = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -74,8 +72,3 @@ def read(text: str | None, state: str, now_seconds: float) -> Pending | None:
         return None
     is_ours = secrets.compare_digest(found.state.encode(), state.encode())
     return found if is_ours and 0 <= now_seconds - found.began_at <= PENDING_SECONDS else None
-
-
-def own_path(text: str) -> str:
-    """Return a path of ours that a text names; the first page where it is anything else."""
-    return text if len(text) <= LONGEST_NEXT and _PATH.fullmatch(text) is not None else "/"

@@ -12,6 +12,7 @@ from runner.web.bearer_tokens import read
 from runner.web.callers import DomainRules, NamedCallers, Unauthenticated, refused
 from runner.web.discovery import IssuerAway
 from runner.web.key_sets import KeysUnavailable
+from runner.web.pages.addresses import own_path
 from runner.web.pages.languages import later
 from runner.web.sign_in import pending as pendings
 from runner.web.sign_in.identity import LOGOUT_TYPES, login_in
@@ -100,7 +101,7 @@ class SigningIn:
         if ticket is None:
             raise _failed(name, "the login has ended meanwhile")
         _log.info("signed_in", issuer=name)
-        return SignedIn(ticket, pendings.own_path(pending.next))
+        return SignedIn(ticket, own_path(pending.next))
 
     async def sign_in_as(self, user: str) -> Ticket:
         """Return a session of one of web.users; SignInFailed where there is none, or people have issuers."""

@@ -576,6 +576,12 @@ def test_pages_are_in_the_language_of_the_browser_or_the_one_that_was_chosen(des
     chosen = german.press(page.form("/language"), "English")
     assert chosen.location == TASK
     assert chosen.response.headers["set-cookie"].startswith("runner-language=en;")
+    filtered = german.get("/inbox/mine?spec=gr%C3%B6%C3%9Fe&text=a+b&did=claim")
+    assert german.press(filtered.form("/language"), "English").location == (
+        "/inbox/mine?spec=gr%C3%B6%C3%9Fe&text=a+b"
+    )
+    refused = german.press(page.form("/comments"), "", {"text": " "})
+    assert german.press(refused.form("/language"), "English").location == "/"
     assert Reader(desk, Cookie="runner-language=de").get("/inbox/mine").sees("Meine Aufgaben")
     for back in ("//evil", "https://evil", "/\\evil"):
         fields = {"csrf": "csrf-of-the-desk", "language": "none", "back": back}
