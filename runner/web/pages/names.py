@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from runner.forms.tree import escaped
 
@@ -41,6 +41,11 @@ def segment(name: str) -> str:
 def address(prefix: str, pointer: str) -> str:
     """Return the name of a control; what HTML cannot hold, or a browser would change, is escaped."""
     return prefix + quote(pointer, safe="/~")
+
+
+def field_of(name: str) -> str:
+    """Return the name of the field, or the number of the entry, that a control is of."""
+    return unquote(name.rpartition("/")[2]).replace("~1", "/").replace("~0", "~")
 
 
 def id_of(pointer: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from runner.web.callers import Caller
 from runner.web.commands import RequestIdentity
 from runner.web.pages.addresses import address, lasting
 from runner.web.pages.dates import Dates
+from runner.web.pages.held import CSRF, MOST_HELD, Held
 from runner.web.pages.languages import Words
 from runner.web.pages.manner import Manner, manner_of
 from runner.web.pages.visitors import PageVisitor, Visitors
@@ -25,16 +25,8 @@ from runner.web.problems import Refused
 
 MOST_FIELDS: Final = 20_000
 """Fields of a form that was sent."""
-MOST_HELD: Final = 5_000
-"""Fields of a form that a page holds: more than a form of ours has. Who has no session can have it made."""
-CSRF: Final = "csrf"
-"""Field of a form: the value of its page's session, and the user it was made for (``Visit.seal``)."""
 KEY: Final = "key"
 """Field of a form: its Idempotency-Key, so that a second click does nothing twice."""
-
-
-_UNSEEN: Final = re.compile(r"(csrf|key|basis|version|do|part|back|notes_before)$|(entry|zone|add|remove)/")
-"""Names of fields that people do not see, or that say nothing without their form."""
 
 
 class SignInNeeded(Exception):
@@ -43,24 +35,6 @@ class SignInNeeded(Exception):
 
 class SignedInAnew(Exception):
     """A form was sent from a page of another session than there is now."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """A form that was sent. Where it is not carried out, the page that says so holds it, to be sent again."""
-
-    pairs: Sequence[tuple[str, str]]
-    """Its fields as they are sent again."""
-    made_for: str
-    """Whose page it was on; empty where that is not known."""
-    sent_by: str = ""
-    """Who sends it in another session; empty: nobody does."""
-
-    @property
-    def typed(self) -> list[tuple[str, str]]:
-        """Its fields that people know, and what is in them."""
-        seen = [(name, text) for name, text in self.pairs if text.strip() and not _UNSEEN.match(name)]
-        return [(name.rpartition("/")[2], text) for name, text in seen]
 
 
 @dataclass(frozen=True)
@@ -144,21 +118,17 @@ async def sent_by(request: Request, parts: Given) -> Sent:
     csrf, _, made_for = fields.get(CSRF, "").partition(" ")
     visitors = _visitors(parts)
     visitors.require_own(request.headers, request.method)
-    request.state.held = held = Held(pairs, made_for) if len(pairs) <= MOST_HELD else None
+    request.state.held = held = Held(request.url.path, pairs, made_for) if len(pairs) <= MOST_HELD else None
     visitor = await visitors.visitor(request.headers)
     if visitor is None:
-        request.state.held = held and Held(_sealed(pairs, f" {made_for}"), made_for)
+        request.state.held = held and held.sealed(f" {made_for}")
         raise SignInNeeded
     visit = _visit(request, parts, visitor)
     if not secrets.compare_digest(csrf.encode("utf-8", "replace"), visitor.csrf.encode()):
-        request.state.held = held and Held(_sealed(pairs, visit.seal), made_for, visit.caller.user)
+        request.state.held = held and held.sealed(visit.seal, visit.caller.user)
         raise SignedInAnew
     asked = RequestIdentity("POST", request.url.path, body, fields.get(KEY) or None)
     return Sent(visit, pairs, asked, request.headers.get("accept", "").startswith("application/json"))
-
-
-def _sealed(pairs: Sequence[tuple[str, str]], seal: str) -> list[tuple[str, str]]:
-    return [(CSRF, seal), *((name, value) for name, value in pairs if name != CSRF)]
 
 
 def _pairs(headers: Headers, body: bytes) -> list[tuple[str, str]]:

@@ -479,6 +479,24 @@ def test_who_sends_what_somebody_else_has_typed_is_told(desk: Inquirer, ann: Rea
     assert desk.get("ann", "/tasks/orders/t-1/comments").json()["comments"][0]["by"] == "bob"
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "told"),
+    [
+        ("/tasks/orders/t-1/claim", {}, "Claim t-1"),
+        ("/tasks/orders/t-1/cancel", {"reason": "twice"}, "Cancel the task t-1 Reason twice"),
+        ("/tasks/orders/t-1/answers", {"outcome": "right"}, "Finish t-1 Outcome right"),
+        ("/tasks/orders/t-1/answers", {"do": "save", "data/sum": "7"}, "Save draft t-1 Sum 7"),
+        ("/tasks/orders/t-1/answers", {"add/lines": "", "data/sum": "7"}, "send it. Sum 7"),
+        ("/tasks/orders/t-1/answers", {"data/a/gr%C3%B6%C3%9Fe~1m": "7"}, "Save draft t-1 Größe/m 7"),
+        ("/tasks/orders/t-1/comments/1", {"do": "delete", "text": "old"}, "Delete t-1 Text old"),
+        ("/inbox/bulk", {"do": "release", "task": "orders/t-1"}, "Give back Task orders/t-1"),
+    ],
+)
+def test_who_goes_on_is_told_what_is_done(ann: Reader, path: str, fields: dict[str, str], told: str) -> None:
+    page = ann.send(path, {"csrf": "of-a-session-before ann", **fields})
+    assert page.sees(told)
+
+
 def test_the_script_hears_that_the_session_of_its_page_has_ended(desk: Inquirer) -> None:
     for who in ("ann", None):
         answer = Reader(desk, who).send(
