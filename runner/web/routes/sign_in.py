@@ -20,6 +20,7 @@ from runner.web.key_sets import KeysUnavailable
 from runner.web.pages.addresses import own_path
 from runner.web.pages.languages import Words, later
 from runner.web.pages.manner import manner_of
+from runner.web.pages.routing import SIGN_IN
 from runner.web.pages.sign_in_pages import Button, Form, headers, sign_in_page
 from runner.web.sign_in import cookies
 from runner.web.sign_in import pending as pendings
@@ -29,7 +30,6 @@ from runner.web.sign_in.session_callers import COOKIE
 from runner.web.sign_in.sessions import Ticket, read_ticket
 from runner.web.sign_in.signing_in import CALLBACK, SIGN_OUT, SignInFailed
 
-SIGN_IN: Final = "/sign-in"
 MOST_PENDING: Final = 5
 """Sign-ins of one browser that are under way; with one more, those before are forgotten."""
 
