@@ -208,7 +208,7 @@ def _said(visit: Visit, name: str, value: str) -> str:
             return visit.words(STATES.get(value, value))
         case "overdue" if value in {"true", "false"}:
             return visit.words(later("Yes") if value == "true" else later("No"))
-        case _ if name.endswith(("From", "To")) and not name.startswith("priority") and value.isdecimal():
+        case _ if name in _MOMENTS and value.isdecimal():
             return visit.dates.moment(int(value))
         case _:
             return value
@@ -238,3 +238,7 @@ _FILTERS: Final[Mapping[str, str]] = {
     "finishedFrom": later("Ended after"),
     "finishedTo": later("Ended before"),
 }
+_MOMENTS: Final = frozenset(
+    f"{name}{end}" for name in ("created", "due", "deadline", "finished") for end in ("From", "To")
+)
+"""Filters whose values are moments in epoch ms."""

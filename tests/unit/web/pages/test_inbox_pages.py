@@ -88,7 +88,7 @@ def test_each_list_asks_for_its_own_tasks(desk: Inquirer, view: str) -> None:
 
 def test_filters_that_are_on_are_told_in_words(desk: Inquirer) -> None:
     query = "spec=check-invoice&status=TIMED_OUT&overdue=true&priorityFrom=70&dueFrom=1772366400000"
-    page = Reader(desk, "root").get(f"/inbox/all?{query}")
+    page = Reader(desk, "root").get(f"/inbox/all?{query}&attributes.soldTo=4711")
     [chips] = page.root.all("ul", **{"class": "chips"})
     told = [each.all("span")[0].text for each in chips.all("a")]
     assert told == [
@@ -97,6 +97,7 @@ def test_filters_that_are_on_are_told_in_words(desk: Inquirer) -> None:
         "Overdue: Yes",
         "Priority at least: 70",
         "Due after: 1 Mar 2026, 12:00 UTC",
+        "Sold to: 4711",
     ]
 
 
