@@ -59,15 +59,9 @@ def sign_in_page(
 
 
 def headers(targets: Iterable[str] = ()) -> dict[str, str]:
-    """Return the headers of a page: nobody keeps it, and its form may lead to these origins.
+    """Return the headers of a page whose form may lead to these origins.
 
     Browsers hold the target of a redirection after a form to be one of the form.
     """
     policy = HEADERS["Content-Security-Policy"].replace(_OWN_FORMS, " ".join([_OWN_FORMS, *targets]))
-    return {
-        **HEADERS,
-        "Content-Security-Policy": policy,
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-    }
+    return {**HEADERS, "Content-Security-Policy": policy}

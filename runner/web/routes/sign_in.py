@@ -173,12 +173,12 @@ async def end_logins(request: Request) -> Response:
         await _parts(request).signing_in.end_logins(form.get("logout_token", ""))
     except Unauthenticated as error:
         body = {"error": "invalid_request", "error_description": error.detail}
-        return JSONResponse(body, 400, {"Cache-Control": "no-store"})
+        return JSONResponse(body, 400)
     except (KeysUnavailable, StoreUnavailable) as error:
         _log.warning("logout_not_done", reason=str(error))
         body = {"error": "temporarily_unavailable"}
-        return JSONResponse(body, 503, {"Cache-Control": "no-store", "Retry-After": _AGAIN_SECONDS})
-    return Response(status_code=200, headers={"Cache-Control": "no-store"})
+        return JSONResponse(body, 503, {"Retry-After": _AGAIN_SECONDS})
+    return Response(status_code=200)
 
 
 def _parts(request: Request) -> SignInParts:
