@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.e2e.inbox import Enters, entrance, inbox
 from tests.e2e.site import RANGE, Site, session_ms
 from tests.e2e.terminal import Terminal
+from tests.e2e.web import Office, Web
 from tests.e2e.workers import Fleet
 from tests.servers.fixtures import skip_unless_shared_by
 from tests.servers.kafka_server import KafkaServer
@@ -95,3 +98,24 @@ def fleets() -> Iterator[Callable[..., Fleet]]:
     """Make fleets that end with the test: ``fleets(site)``."""
     with ExitStack() as running:
         yield lambda site, forgiven=frozenset(): running.enter_context(Fleet(site, forgiven))
+
+
+@pytest.fixture(scope="module")
+def desk(
+    kafka: KafkaServer, valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Office]:
+    """A worker and a process of the inbox, for all tests here: each uses tasks of its own."""
+    with inbox(kafka, valkey.url, tmp_path_factory.mktemp("inbox")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def web(desk: Office) -> Web:
+    return desk.webs[0]
+
+
+@pytest.fixture
+def enter(browser: Browser, web: Web) -> Iterator[Enters]:
+    """Let people in: ``enter("carla")``."""
+    with entrance(browser, web) as enters:
+        yield enters

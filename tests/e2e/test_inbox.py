@@ -1,37 +1,12 @@
 """The inbox in a real Chromium, with a real worker, Kafka, Redis and lists: what people do and see."""
 
 import re
-from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.inbox import Enters, done, entrance, inbox, invoice
+from tests.e2e.inbox import Enters, done, invoice
 from tests.e2e.web import Office, Web
-from tests.servers.kafka_server import KafkaServer
-from tests.servers.redis_server import RedisServer
 from tests.waiting import until
-
-
-@pytest.fixture(scope="module")
-def desk(
-    kafka: KafkaServer, valkey: RedisServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Office]:
-    """A worker and a process of the inbox, for all tests here: each uses tasks of its own."""
-    with inbox(kafka, valkey.url, tmp_path_factory.mktemp("inbox")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def web(desk: Office) -> Web:
-    return desk.webs[0]
-
-
-@pytest.fixture
-def enter(browser: Browser, web: Web) -> Iterator[Enters]:
-    """Let people in: ``enter("carla")``."""
-    with entrance(browser, web) as enters:
-        yield enters
 
 
 def test_a_clerk_a_manager_and_an_admin(desk: Office, web: Web, enter: Enters) -> None:

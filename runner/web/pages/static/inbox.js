@@ -536,7 +536,8 @@ function span(seconds, isLong) {
   const parts = [seconds / 86400, (seconds / 3600) % 24, (seconds / 60) % 60, seconds % 60].map(Math.floor);
   const first = Math.min(Math.max(parts.findIndex((each) => each > 0), 0), 2);
   const from = seconds < 60 ? 2 : first;
-  return parts.map((each, at) => `${each} ${units[at]}`).slice(from, from + (isLong ? 2 : 1)).join(" ");
+  const words = parts.map((each, at) => each || at === from ? `${each} ${units[at]}` : "");
+  return words.slice(from, from + (isLong ? 2 : 1)).filter(Boolean).join(" ");
 }
 
 function tick() {
