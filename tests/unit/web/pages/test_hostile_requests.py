@@ -46,10 +46,8 @@ from tests.unit.web.pages.hostile import (
 )
 
 BODY_BYTES: Final = 1_048_576
-EXAMPLES: Final = (15, pytest.param(400, marks=pytest.mark.thorough("a longer search for the same")))
-"""For each route."""
-BENT: Final = (15, pytest.param(60, marks=pytest.mark.thorough("a longer search for the same")))
-"""For each kind of form; each makes a page, or several."""
+EXAMPLES: Final = (15, pytest.param(60, marks=pytest.mark.thorough("a longer search for the same")))
+"""For each route, and for each kind of form; each makes a page, or several."""
 KEY_AT: Final = 3
 """Which part of the paths that forms are sent to is the key of a task."""
 Headers = list[tuple[str, bytes]]
@@ -349,7 +347,7 @@ def ask_for(scene: Scene, path: str, examples: int) -> None:
     asked()
 
 
-@pytest.mark.parametrize("examples", BENT)
+@pytest.mark.parametrize("examples", EXAMPLES)
 def test_a_form_that_is_bent_changes_its_task_or_nothing(scene: Scene, examples: int) -> None:
     for kind, ways in kinds_of_forms(scene).items():
         send_bent(scene, kind, ways, examples)
