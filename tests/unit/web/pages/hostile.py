@@ -23,7 +23,7 @@ _RAW: Final = ('hostile"', "hostile'", "<hostile", "&hostile;")
 _INTERNAL: Final = re.compile(
     r"Traceback|File \"|site-packages|\brunner\.\w+\.\w+"
     r"|\b(pydantic|starlette|fastapi|jinja2|sqlalchemy|msgspec)\b"
-    r"|\w+Error\b|\w+Exception\b|object at 0x"
+    r"|\wError\b|\wException\b|object at 0x"
 )
 _OWN_PATH: Final = re.compile(r"/(?![/\\])[!-~]*")
 _SOON: Final = frozenset({503, 504})
