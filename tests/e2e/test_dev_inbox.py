@@ -117,6 +117,12 @@ def test_examples_that_a_domain_refuses_are_named(terminal: Terminal, tmp_path: 
         assert "note: an example is left out: call-1: " in running.err
 
 
+def test_a_configuration_without_domains_has_no_examples(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "none.yaml").write_text("domains: {}")
+    with terminal.start("dev", "--config", str(tmp_path / "none.yaml")) as running:
+        running.wait_for("nothing waits in it")
+
+
 def _picture(page: Page, folder: Path, name: str) -> None:
     page.evaluate("document.activeElement.blur()")
     page.screenshot(path=Path(os.environ.get("RUNNER_SCREENSHOTS", folder)) / name)

@@ -81,7 +81,7 @@ def _play(running: EmbeddedRunner, *, has_examples: bool, opens: bool) -> str:
 
     Returns which part, and how.
     """
-    examples = _examples(running.config) if has_examples else 0
+    examples = _examples(running.config) if has_examples and running.config.domains else 0
     notifications = running.config.topics.notifications or ""
     topics = [notifications, running.config.topics.responses]
     with read_topics(running.config, topics, from_beginning=False) as reader:

@@ -45,8 +45,8 @@ def explanation(running: EmbeddedRunner, examples: int = 0) -> str:
 
 
 def domain_of(config: Config) -> str:
-    """Return the domain that tasks are started in."""
-    return next(iter(config.domains))
+    """Return the domain that tasks are started in; one that is refused where the configuration has none."""
+    return next(iter(config.domains), "default")
 
 
 def _path() -> list[str]:
