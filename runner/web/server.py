@@ -5,6 +5,7 @@ The main thread stays free for signals and for the start of the process: health 
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import socket
 import threading
@@ -74,15 +75,30 @@ class WebServer:
 
 
 class _Server(uvicorn.Server):
-    """Ends streams before it waits for connections."""
+    """Ends streams before it waits for connections, and waits for what requests have left behind as well."""
 
     def __init__(self, settings: uvicorn.Config, end_streams: Callable[[], None]) -> None:
         super().__init__(settings)
         self._end_streams = end_streams
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        seconds = self.config.timeout_graceful_shutdown or 0
+        deadline = loop.time() + seconds
         self._end_streams()
         await super().shutdown(sockets)
+        await finish_background(deadline - loop.time())
+
+
+async def finish_background(seconds: float) -> None:
+    """Wait, so many seconds at most, for tasks that go on when their request has been answered.
+
+    Such are the renewal of a session, whose refresh token may be good for one use alone, and questions for an
+    issuer's keys.
+    """
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others and seconds > 0:
+        await asyncio.wait(others, timeout=seconds)
 
 
 def _allow_many_sockets() -> None:

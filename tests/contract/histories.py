@@ -132,6 +132,7 @@ def _parameters(random: Random, action: str) -> dict[str, Any]:
         "UpdateTask": [
             {"dueOn": 1_900_000_000_000},
             {"priority": 90},
+            {"priority": None, "dueOn": None},
             {"notes": "look"},
             {"timeout": 90_000},
         ],
@@ -145,6 +146,8 @@ def _parameters(random: Random, action: str) -> dict[str, Any]:
 
 def _start(random: Random) -> dict[str, Any]:
     parameters: dict[str, Any] = {"taskName": random.choice(["Prüfe Straße", "Approve", ""])}
+    if random.random() < 0.3:
+        parameters["priority"] = 6
     if random.random() < 0.8:
         parameters["taskRoles"] = random.choice(["manager", "manager, clerk"])
     if random.random() < 0.3:

@@ -358,7 +358,8 @@ class Shown:
 
     def row(self) -> dict[str, Any]:
         owner, user, roles = self.ownership
-        details = self.life.get("details") or self.start.get("details") or {}
+        # Changed details count as a whole, also where nothing is left of them.
+        details = self.life.get("details", self.start.get("details")) or {}
         deadline = self.life.get("deadline_ms", self.state.get("deadline_ms"))
         closing, life = self.state.get("closing", {}), self.life
         return {

@@ -23,6 +23,7 @@ from runner.web.callers import DomainRules, NamedCallers
 from runner.web.claims import ClaimRules
 from runner.web.discovery import IssuerConnection
 from runner.web.key_sets import HttpKeySource, KeySet
+from runner.web.server import finish_background
 from runner.web.sign_in.identity import Identities
 from runner.web.sign_in.origin import OwnOrigin
 from runner.web.sign_in.parts import SignInParts
@@ -44,6 +45,7 @@ SESSION: Final = 7200
 IDLE: Final = 1800
 ME: Final = "/api/v1/me"
 BACK_CHANNEL: Final = "/sign-in/back-channel-logout"
+_BACKGROUND_SECONDS: Final = 30.0
 STRANGER: Final = rsa_key("first")
 """A key that is not the one of ``issuer``."""
 
@@ -84,9 +86,10 @@ class SignInPlace:
         self.replicas = [self._replica(), self._replica()]
 
     def close(self) -> None:
+        self._loop.run(finish_background(_BACKGROUND_SECONDS))
+        self._loop.close()
         for sessions in self._sessions:
             sessions.close()
-        self._loop.close()
 
     def run(self, work: Any) -> Any:
         return self._loop.run(work)

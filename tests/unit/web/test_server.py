@@ -81,6 +81,29 @@ def test_what_is_being_answered_is_finished() -> None:
     assert answers == ["ok"]
 
 
+def test_what_goes_on_behind_an_answer_is_finished() -> None:
+    """Renewing a session goes on when its browser is gone: a refresh token may be good for one use alone."""
+    ended = threading.Event()
+    left_behind: set[asyncio.Task[None]] = set()
+
+    async def renew() -> None:
+        # Longer than connections take to be closed.
+        await asyncio.sleep(1)
+        ended.set()
+
+    async def leave(scope: Scope, receive: Receive, send: Send) -> None:
+        left_behind.add(asyncio.create_task(renew()))
+        await small(scope, receive, send)
+
+    server = WebServer(leave, ("127.0.0.1", 0), 60, no_streams)
+    try:
+        assert httpx.get(f"http://127.0.0.1:{server.port}/").text == "ok"
+    finally:
+        server.stop()
+
+    assert ended.is_set()
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
