@@ -136,7 +136,7 @@ async def do_verb(errand: OnTask, verb: str) -> Response:
 
 async def _attempted(errand: Errand, verb: str, did: str, **more: Any) -> Response:
     try:
-        body = None if did == "delete" else _body(errand, verb)
+        body = None if did == "delete" else _body(verb, values_of(verb, errand.sent, errand.record))
         return await errand.done(verb, body, did, **more)
     except BadField as error:
         return await errand.shown(Notice("bad", errand.visit.words(str(error))), 400)
@@ -164,9 +164,10 @@ async def do_many(sent: Sending) -> Response:
     return await framed(sent.visit, "bulk.html", values, here=place.view, status=207)
 
 
-def _body(errand: Errand, verb: str) -> Body:
+def _body(verb: str, values: Mapping[str, Any]) -> Body:
+    """Return the body of a verb; Refused with 400 where these values are none."""
     try:
-        return WAYS[verb].body.model_validate(values_of(verb, errand.sent, errand.record))
+        return WAYS[verb].body.model_validate(values)
     except ValidationError as error:
         first = violations_of(error.errors())[0]
         raise Refused(400, f"{first['pointer'].lstrip('/')}: {first['message']}") from error
@@ -217,7 +218,7 @@ class Answering:
         # What else has changed since the page was made, such as a comment, does not matter.
         version = version_of(record) if self._is_same else sent.field("version")
         try:
-            answer = await self._errand.act(deed(verb, WAYS[verb].body.model_validate(values), version))
+            answer = await self._errand.act(deed(verb, _body(verb, values), version))
         except Refused as refused:
             return await self._refused(refused)
         return await self._saved() if sent.by_script else self._errand.leave(answer, did)

@@ -293,8 +293,8 @@ def test_what_a_form_says_comes_back_as_text_and_leads_nowhere_else(scene: Scene
     for kind, ways in kinds_of_forms(scene).items():
         who, is_claimed = ways[0]
         form = form_of(scene, kind, who, scene.task(is_claimed=is_claimed))
-        for name in {name for name, _ in form.pairs} - {"csrf"}:
-            for value in (MARKER, "//evil.example"):
+        for name in {name for name, _ in (*form.pairs, *form.buttons)} - {"csrf"}:
+            for value in (MARKER, "//evil.example", " ", "9" * 5000):
                 key = scene.task(is_claimed=is_claimed)
                 form = form_of(scene, kind, who, key)
                 pairs = [*meant(form, len(form.buttons) - 1), (name, value)]
