@@ -268,10 +268,13 @@ def _zone(name: str) -> str:
     return name
 
 
-def _with_place(what: str) -> Callable[[str], str]:
+def _with_place(what: str, *others: str) -> Callable[[str], str]:
+    """Return a reader of URLs with a place for ``what`` in them, or for one of the others."""
+
     def read(url: str) -> str:
         # Of what stands in braces only the name is ours; what is put there is escaped.
-        if f"{{{what}}}" not in url or not _is_http(url.replace("{", "").replace("}", "")):
+        is_there = any(f"{{{each}}}" in url for each in (what, *others))
+        if not is_there or not _is_http(url.replace("{", "").replace("}", "")):
             raise invalid(
                 f"is no http or https URL with {{{what}}} in it", f"write it like https://host/{{{what}}}"
             )
@@ -403,7 +406,7 @@ Zone = Annotated[str, AfterValidator(_zone), Field(min_length=1)]
 TemplateName = Annotated[
     str, AfterValidator(_template_name), Field(json_schema_extra={"pattern": f"^{_TEMPLATE_NAME}$"})
 ]
-LinkUrl = Annotated[str, AfterValidator(_with_place("id"))]
+LinkUrl = Annotated[str, AfterValidator(_with_place("key", "id"))]
 UserUrl = Annotated[str, AfterValidator(_with_place("user"))]
 RoleUrl = Annotated[str, AfterValidator(_with_place("role"))]
 _ChannelName = Annotated[str, AfterValidator(_channel_name)]

@@ -30,6 +30,7 @@ from runner.errors import PoisonError
 from runner.notify.notice import EVENTS, TASK_FIELDS, Notice
 from runner.notify.unusable import Unusable
 from runner.notify.wording import Wording
+from runner.tasks.path_key import path_key
 
 SHIPPED: Final = Path(__file__).with_name("templates")
 ANY: Final = "any"
@@ -68,7 +69,7 @@ class TextSettings:
     zone: tzinfo = UTC
     """In which moments are shown."""
     link: str | None = None
-    """URL of a task, with ``{domain}`` and ``{id}``."""
+    """URL of a task, with ``{domain}``, and ``{key}`` or ``{id}``."""
 
 
 class Texts:
@@ -131,7 +132,9 @@ class Texts:
     def _values(self, notice: Notice, language: str) -> dict[str, Any]:
         link = self._settings.link
         if link is not None:
-            link = link.replace("{domain}", _escaped(notice.domain)).replace("{id}", _escaped(notice.task_id))
+            key, task_id = path_key(_whole(notice.task_id)), _escaped(notice.task_id)
+            link = link.replace("{key}", key).replace("{id}", task_id)
+            link = link.replace("{domain}", _escaped(notice.domain))
         return {
             "event": notice.event,
             "task": notice.task,
@@ -226,7 +229,12 @@ def _disarmed(value: Any) -> Any:
 
 
 def _escaped(text: str) -> str:
-    return quote(text.encode("utf-8", "replace"), safe="")
+    return quote(_whole(text), safe="")
+
+
+def _whole(text: str) -> str:
+    """Return a text without halves of pairs of characters, which no address can have."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _one_line(text: str) -> str:

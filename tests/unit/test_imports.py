@@ -50,7 +50,7 @@ OF_WEB: Final = frozenset(
 KNOW_WEB: Final = frozenset({"client", "projection", "web"})
 """Rooms that may import these packages."""
 
-OF_NOTIFY: Final = frozenset({"kafka", "envelope", "log", "metrics"})
+OF_NOTIFY: Final = frozenset({"kafka", "tasks", "envelope", "log", "metrics"})
 """All that the room notify may import above the ground; nobody but cli imports it."""
 
 PURE: Final = frozenset(

@@ -123,7 +123,9 @@ class Notify(Section):
     zone: Zone = "UTC"
     """Time zone in which texts show moments, like Europe/Berlin."""
     link: LinkUrl | None = None
-    """URL of a task for people, with {id} and {domain} in it; null: none is shown."""
+    """URL of a task for people; null: none is shown. {domain} stands for the domain, {key} for the id as the
+    inbox has it in its addresses, {id} for the id itself, escaped for a page of your own.
+    """
     templates: Text | None = None
     """Folder with templates of your own, looked through first; null: none."""
     directory: NotifyDirectory = Field(default_factory=NotifyDirectory)

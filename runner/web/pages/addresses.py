@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 CURSOR: Final = "cursor"
 AFTER: Final = "after"
@@ -54,12 +54,12 @@ def list_path(view: str) -> str:
 
 def task_path(view: str, domain: str, key: str) -> str:
     """Return the path of a task beside a list."""
-    return f"/inbox/{view}/{domain}/{key}"
+    return f"/inbox/{view}/{quote(domain, safe='')}/{key}"
 
 
 def permanent_path(domain: str, key: str) -> str:
     """Return the path of a task, whatever list it is in; what is done to it is sent below it."""
-    return f"/tasks/{domain}/{key}"
+    return f"/tasks/{quote(domain, safe='')}/{key}"
 
 
 @dataclass(frozen=True, slots=True)

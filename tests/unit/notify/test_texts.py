@@ -1,5 +1,6 @@
 """Templates: two languages come with the runner, one's own win, and an error shows at the start."""
 
+import json
 from datetime import UTC
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -7,10 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from runner.errors import PoisonError
-from runner.notify.notice import EVENTS
+from runner.notify.notice import EVENTS, read_notice
 from runner.notify.texts import LONGEST_SUBJECT, Texts, TextSettings
 from runner.notify.unusable import Unusable
-from tests.unit.notify.builders import notice
+from runner.tasks.path_key import id_of
+from tests.unit.notify.builders import cloud_event, notice
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -71,6 +73,14 @@ def test_the_link_is_escaped() -> None:
     shown = notice(task={"domain": "a b/../c"})
     letter = texts(link="https://tasks/{domain}/{id}?x").letter(shown, "en", None, for_chat=False)
     assert "https://tasks/a%20b%2F..%2Fc/t-1?x" in letter.text
+
+
+@pytest.mark.parametrize("task_id", ["t-1:pay", "a/b c", "Größe?#%", "..", "half \ud800"])
+def test_the_link_names_the_task_as_the_inbox_does(task_id: str) -> None:
+    shown = read_notice(json.dumps(cloud_event() | {"subject": task_id}).encode(), 1_000_000)
+    letter = texts(link="https://tasks/{key}").letter(shown, "en", None, for_chat=False)
+    [line] = [line for line in letter.text.splitlines() if "https://tasks/" in line]
+    assert id_of(line.partition("https://tasks/")[2].strip()) == task_id.replace("\ud800", "?")
 
 
 def test_moments_are_shown_in_the_zone_and_as_the_language_writes_them() -> None:

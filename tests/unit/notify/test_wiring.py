@@ -74,8 +74,8 @@ def test_addresses_are_secrets_wherever_they_are_shown(tmp_path: Path) -> None:
         ({"channels": {"a b": "json://x"}}, "is no name of a channel"),
         ({"channels": {"ops": "s3cr3t"}}, "notify.channels.ops is no address like"),
         ({"zone": "Europe/Berln"}, "notify.zone is no time zone"),
-        ({"link": "javascript://{id}"}, "notify.link is no http or https URL with {id}"),
-        ({"link": "https://tasks"}, "notify.link is no http or https URL with {id}"),
+        ({"link": "javascript://{id}"}, "notify.link is no http or https URL with {key}"),
+        ({"link": "https://tasks"}, "notify.link is no http or https URL with {key}"),
         ({"directory": {"userUrl": "https://people/{usr}"}}, "with {user} in it"),
         ({"directory": {"userUrl": "file:///{user}"}}, "with {user} in it"),
         (
