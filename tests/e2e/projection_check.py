@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import re
-import sqlite3
 import struct
 import unicodedata
 from collections import defaultdict
@@ -18,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
-import psycopg
+from tests.e2e.list_tables import open_tables
 
 OPEN: Final = ("UNASSIGNED", "ASSIGNED")
 LONGEST: Final = 500
@@ -78,7 +77,7 @@ class Settings:
 
 def findings(url: str, messages: Sequence[Said], settings: Settings = Settings()) -> list[str]:
     """Return where the tables of the live build differ from the changelog; call it once all was read."""
-    with closing(_open(url)) as database:
+    with closing(open_tables(url)) as database:
         live = database.rows("SELECT number, attributes FROM builds WHERE state = 'live'")
         if len(live) != 1:
             return [f"there are {len(live)} live builds"]
@@ -482,35 +481,3 @@ def _sortable(value: Any) -> str | None:
     assert math.isfinite(number)
     (bits,) = struct.unpack(">Q", struct.pack(">d", number))
     return f"0{bits ^ 0xFFFF_FFFF_FFFF_FFFF if bits >> 63 else bits | 1 << 63:016x}"
-
-
-class _Database(Protocol):
-    def rows(self, query: str) -> list[dict[str, Any]]: ...
-    def close(self) -> None: ...
-
-
-class _Sqlite:
-    def __init__(self, path: str) -> None:
-        self._connection = sqlite3.connect(path)
-        self._connection.row_factory = sqlite3.Row
-
-    def rows(self, query: str) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._connection.execute(query)]
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-class _Postgres:
-    def __init__(self, url: str) -> None:
-        self._connection = psycopg.connect(url, row_factory=psycopg.rows.dict_row)
-
-    def rows(self, query: str) -> list[dict[str, Any]]:
-        return self._connection.execute(query).fetchall()
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-def _open(url: str) -> _Database:
-    return _Sqlite(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else _Postgres(url)

@@ -1,5 +1,6 @@
 """A site: the topics, the key space and the settings that the workers of one test share."""
 
+import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -160,6 +161,13 @@ class Site:
         with redis.Redis.from_url(self.redis_url) as client:
             keys = client.scan_iter(f"{self.prefix}:*:deadlines:*", count=1000)
             return sum(client.zcard(key) for key in keys)
+
+    def next_deadline_ms(self) -> float:
+        """Return when the next task is due, by the index in Redis, in epoch ms; infinity where none waits."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            keys = client.scan_iter(f"{self.prefix}:*:deadlines:*", count=1000)
+            first = [client.zrange(key, 0, 0, withscores=True) for key in keys]
+        return min((score for found in first for _, score in found), default=math.inf)
 
     def members(self) -> list[int]:
         """Return how many partitions each member of the group has; empty while it is not settled."""

@@ -12,7 +12,7 @@ DOMAIN: Final = "a?b#c%41&ü;'\""
 SPEC: Final = "kyc"
 
 
-def desk() -> Inquirer:
+def odd_desk() -> Inquirer:
     made = Inquirer(replace(POLICY, domains={DOMAIN: DomainPolicy(admin_role="admin")}))
     path = f"/definitions/{quote(DOMAIN, safe='')}/{SPEC}"
     body: dict[str, Any] = {"schema": {"properties": {"sum": {"type": "integer"}}}}
@@ -28,7 +28,7 @@ def links(page: Page) -> set[str]:
 
 
 def test_every_link_leads_to_a_page() -> None:
-    root = Reader(desk(), "root")
+    root = Reader(odd_desk(), "root")
     permanent = f"/tasks/{quote(DOMAIN, safe='')}/t-1"
     task = root.follow(root.get(permanent))
     definitions = root.get("/definitions")
@@ -40,7 +40,7 @@ def test_every_link_leads_to_a_page() -> None:
 
 
 def test_forms_are_about_their_task() -> None:
-    made = desk()
+    made = odd_desk()
     ann = Reader(made)
     page = ann.follow(ann.get(f"/tasks/{quote(DOMAIN, safe='')}/t-1"))
     page = ann.follow(ann.press(page.form("/claim")))
