@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isfinite
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -67,8 +68,8 @@ class FoldSettings:
     """Name and path in the task's data of what is kept of it."""
 
 
-class Folded(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A generation of a task, as far as it was read."""
+class Folded(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
+    """A generation of a task, as far as it was read. What follows from it is found once."""
 
     key: TaskKey
     source: str
@@ -88,7 +89,7 @@ class Folded(msgspec.Struct, frozen=True, omit_defaults=True):
     """User who sent the StartTask."""
     attributes: dict[str, Value] = {}
 
-    @property
+    @cached_property
     def record(self) -> Record | None:
         """The record, but for what rows do not need; None: there is nothing to show yet."""
         if self.state is None or self.start is None:
@@ -105,7 +106,7 @@ class Folded(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether it can be shown, and has ended."""
         return self.state is not None and self.state.closing is not None
 
-    @property
+    @cached_property
     def sight(self) -> Sight | None:
         """What says who sees it; None: there is nothing to show yet."""
         record = self.record
@@ -122,8 +123,9 @@ class Folded(msgspec.Struct, frozen=True, omit_defaults=True):
             starter=self.starter,
         )
 
+    @cached_property
     def row(self) -> dict[str, Any] | None:
-        """Return the task as lists show it; None: there is nothing to show yet. Moments are epoch ms."""
+        """The task as lists show it; None: there is nothing to show yet. Moments are epoch ms."""
         record = self.record
         if record is None:
             return None

@@ -46,6 +46,18 @@ def narrow_rows(no: int, row: Mapping[str, Any], sight: Sight, attributes: Seque
 
     ``row`` is what lists show; ``attributes`` are the names that ``tables_of`` got, in that order.
     """
+    words = words_of(f"{row['name'] or ''} {row['id']}")
+    return NarrowRows(
+        grant_rows(no, row, sight, attributes),
+        {"no": no, "text": "".join(f" {word}" for word in words)},
+        [{"domain": row["domain"], "word": word, "no": no} for word in words],
+    )
+
+
+def grant_rows(
+    no: int, row: Mapping[str, Any], sight: Sight, attributes: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return those rows that say who sees a task."""
     values: Mapping[str, Any] = row.get("attributes") or {}
     shared = {
         "is_open": int(row["status"] in OPEN_STATUSES),
@@ -64,12 +76,7 @@ def narrow_rows(no: int, row: Mapping[str, Any], sight: Sight, attributes: Seque
         "roles": msgspec.json.encode(row["roles"]).decode(),
         **{attribute_column(place): sortable(values.get(name)) for place, name in enumerate(attributes)},
     }
-    words = words_of(f"{row['name'] or ''} {row['id']}")
-    return NarrowRows(
-        [{"principal": each, **shared} for each in sorted(grants_of(sight))],
-        {"no": no, "text": "".join(f" {word}" for word in words)},
-        [{"domain": row["domain"], "word": word, "no": no} for word in words],
-    )
+    return [{"principal": each, **shared} for each in sorted(grants_of(sight))]
 
 
 def grants_of(sight: Sight) -> frozenset[str]:

@@ -5,7 +5,8 @@ Which rows a task has follows from it alone, so what is to be changed follows fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Table
 
 from runner.projection.database import Row, delete, insert, update
 from runner.projection.folding import Folded, encode_folded
-from runner.projection.indexing import narrow_rows
+from runner.projection.indexing import grant_rows, narrow_rows
 from runner.projection.sight import Sight
 from runner.projection.stored_text import ComparedText, stored
 from runner.projection.tables import Tables
@@ -33,27 +34,52 @@ class RowMaker:
 
     def rows(self, folded: Folded | None, no: int) -> tuple[dict[Row, Row], ...]:
         """Return the rows of a task in each narrow table, by their primary keys; none while it is hidden."""
-        sight = None if folded is None else folded.sight
-        row = None if folded is None else folded.row()
-        return ({}, {}, {}) if sight is None or row is None else self.rows_of(row, sight, no)
+        if folded is None or folded.sight is None or folded.row is None:
+            return {}, {}, {}
+        return self.rows_of(folded.row, folded.sight, no)
+
+    def changes(
+        self, before: Folded | None, after: Folded | None, no: int
+    ) -> Iterator[tuple[Mapping[Row, Row], Mapping[Row, Row]]]:
+        """Give the rows of a task before and after, of each narrow table; none where they are the same."""
+        if _has_same_words(before, after):
+            yield self._grants(before, no), self._grants(after, no)
+            yield from repeat(({}, {}), len(self.narrow) - 1)
+        else:
+            yield from zip(self.rows(before, no), self.rows(after, no), strict=True)
+
+    def _grants(self, folded: Folded | None, no: int) -> dict[Row, Row]:
+        if folded is None or folded.sight is None or folded.row is None:
+            return {}
+        return self._stored_grants(grant_rows(no, folded.row, folded.sight, self._attributes))
 
     def rows_of(self, row: Mapping[str, Any], sight: Sight, no: int) -> tuple[dict[Row, Row], ...]:
         """Return the same of a task as lists show it."""
         found = narrow_rows(no, row, sight, self._attributes)
+        # Words are letters and digits, and no more of them than can be stored.
+        words = [(each["domain"], each["word"], no) for each in found.words]
+        return (
+            self._stored_grants(found.grants),
+            {(no,): (no, found.text["text"])},
+            {word: word for word in words},
+        )
+
+    def _stored_grants(self, grants: Sequence[Mapping[str, Any]]) -> dict[Row, Row]:
         # The rows of a task in ``grants`` differ in their first column alone, the principal.
-        first = found.grants[0]
+        first = grants[0]
         shared = [
             stored(value) if is_compared and (value := first[name]) is not None else first[name]
             for name, is_compared in self._shared
         ]
-        grants = [(stored(each["principal"]), *shared) for each in found.grants]
-        # Words are letters and digits, and no more of them than can be stored.
-        words = [(each["domain"], each["word"], no) for each in found.words]
-        return (
-            {grant[: self._grant_key]: grant for grant in grants},
-            {(no,): (no, found.text["text"])},
-            {word: word for word in words},
-        )
+        rows = [(stored(each["principal"]), *shared) for each in grants]
+        return {row[: self._grant_key]: row for row in rows}
+
+
+def _has_same_words(before: Folded | None, after: Folded | None) -> bool:
+    """Whether two states of a generation are found by the same words: those of its name and its id."""
+    if before is None or after is None or before.row is None or after.row is None:
+        return False
+    return bool(before.row["name"] == after.row["name"])
 
 
 class TableChanges:
@@ -81,8 +107,11 @@ class TableChanges:
     def change(self, before: Row, after: Row) -> None:
         """Add a row that has other values."""
         pairs = zip(self._names, before, after, strict=True)
-        names = tuple([name for name, one, other in pairs if one != other])
-        self.changed.setdefault(names, []).append(after)
+        self.set(tuple([name for name, one, other in pairs if one != other]), after)
+
+    def set(self, names: tuple[str, ...], row: Row) -> None:
+        """Add a row whose columns of these names are to be written."""
+        self.changed.setdefault(names, []).append(row)
 
     def write(self, connection: Connection) -> None:
         """Write all of it."""
@@ -94,7 +123,7 @@ class TableChanges:
 
 def body_row(folded: Folded, no: int, shard: int, gone_ms: int | None) -> Row:
     """Return the row of ``bodies``."""
-    key, row = folded.key, folded.row()
+    key, row = folded.key, folded.row
     return (
         no,
         stored(key.domain),

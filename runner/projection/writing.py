@@ -42,6 +42,8 @@ from runner.tasks.path_key import path_key
 
 _AT_ONCE: Final = 500
 _STORED: Final = ("no", "id", "source", "gone_ms", "folded")
+_CHANGED: Final = ("revision", "folded", "row")
+"""What of a body differs from one state of a generation to the next."""
 
 
 class Overtaken(TransientError):
@@ -219,13 +221,13 @@ class _Batch:
             self._numbers[shard] += self._step
             self._bodies.added.append(body_row(after, no, shard, generation.gone_ms))
         elif after is not None and before is not None and no is not None:
-            rows = body_row(before, no, shard, None), body_row(after, no, shard, generation.gone_ms)
-            self._bodies.change(*rows)
+            names = _CHANGED if generation.gone_ms is None else (*_CHANGED, "gone_ms")
+            self._bodies.set(names, body_row(after, no, shard, generation.gone_ms))
         if after is not None and generation.gone_ms is not None:
             self._kept.append(kept_row(after, shard, generation.gone_ms))
         if self._is_live and no is not None:
-            pairs = zip(self._maker.rows(before, no), self._maker.rows(after, no), strict=True)
-            for plan, (rows_before, rows_after) in zip(self._narrow_changes, pairs, strict=True):
+            changes = self._maker.changes(before, after, no)
+            for plan, (rows_before, rows_after) in zip(self._narrow_changes, changes, strict=True):
                 plan.compare(rows_before, rows_after)
 
     def _add_change(self, shard: int, key: TaskKey, task: TaskGenerations, now_ms: int) -> None:

@@ -25,7 +25,7 @@ def version_of(record: Record) -> str:
 def task_detail(record: Record, settings: FoldSettings) -> dict[str, Any]:
     """Return all of a task that was read whole, but its comments and history; as lists have it, and more."""
     return {
-        **(folded_record(record, settings).row() or {}),
+        **(folded_record(record, settings).row or {}),
         "data": record.data(record.starting_event()),
         "draft": draft_of(record),
         "notes": notes_of(record),

@@ -52,7 +52,7 @@ BEGUN_MS: Final = 1_795_000_000_000
 PROJECTING: Final = Path(__file__).parents[1] / "e2e" / "projecting.py"
 LONGEST_SECONDS: Final = 900.0
 WARM_UP_SECONDS: Final = 3.0
-_PAUSE_SECONDS: Final = 0.002
+_PAUSE_SECONDS: Final = 0.01
 _EXTRA: Final = "x" * 300
 
 

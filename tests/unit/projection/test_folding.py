@@ -51,7 +51,7 @@ def folded(lines: Iterable[Line], before: dict[TaskKey, Folded] | None = None) -
 def seen(tasks: dict[TaskKey, Folded]) -> dict[TaskKey, Any]:
     """What is shown of tasks, and to whom, as it is stored."""
     return {
-        key: (json.loads(json.dumps(task.row())), json.loads(json.dumps(_sight(task))), task.version)
+        key: (json.loads(json.dumps(task.row)), json.loads(json.dumps(_sight(task))), task.version)
         for key, task in tasks.items()
     }
 
@@ -119,7 +119,7 @@ def test_nothing_is_shown_of_a_generation_whose_start_was_not_read() -> None:
     message = read_message(lines[0].offset, 0, lines[0].key, lines[0].value)
     hidden = fold(None, message, SETTINGS)
     assert hidden is not None
-    assert (hidden.row(), hidden.sight, hidden.record, hidden.is_finished) == (None, None, None, False)
+    assert (hidden.row, hidden.sight, hidden.record, hidden.is_finished) == (None, None, None, False)
     entry = lines[0].key.replace(b"%life:", b"%history/21:")
     assert fold(hidden, read_message(9, 0, entry, None), SETTINGS) is hidden, "an old entry goes by itself"
     assert fold(hidden, read_message(9, 0, lines[0].key, None), SETTINGS) is None

@@ -202,7 +202,7 @@ class Lists:
         folded = folded_record(record, self._settings)
         sight = folded.sight
         assert sight is not None
-        row = json.dumps(folded.row(), default=list)
+        row = json.dumps(folded.row, default=list)
         self._rows[key] = Row(row, sight, folded.version, record.state.home, record.is_open)
 
     def row(self, key: TaskKey) -> Row | None:
