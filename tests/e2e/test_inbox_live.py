@@ -5,7 +5,7 @@ import re
 import socket
 from typing import Any
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.e2e.inbox import PEOPLE, SETTINGS, Enters, done, entrance, invoice
 from tests.e2e.inbox_troubles import claimed, opened, proceeds
@@ -172,6 +172,28 @@ def test_a_page_that_was_refused_stays_live(desk: Office, web: Web, enter: Enter
     other.locator("#pane").get_by_role("button", name="Claim", exact=True).click()
     expect(ada.row("Check invoice 2104")).to_contain_text("max")
     expect(page.locator(".about")).to_contain_text("max")
+
+
+def test_what_could_not_be_fetched_is_fetched_again(desk: Office, web: Web, enter: Enters) -> None:
+    desk.started(web, **invoice(2190, 10, "Fetch"))
+    max_ = enter("max")
+    # A stream that begins has the list and the task read once.
+    with max_.page.expect_response("**/*part=task*"):
+        page = max_.go("/inbox/available/default/invoice-2190")
+    max_.is_live()
+    refused: list[str] = []
+
+    def refuse_once(route: Route) -> None:
+        if refused:
+            route.fallback()
+        else:
+            refused.append(route.request.url)
+            route.fulfill(status=503)
+
+    page.route("**/inbox/*part=list*", refuse_once)
+    done("carla", web, "invoice-2190", "claim")
+    expect(page.locator("#task")).to_contain_text("carla")
+    assert refused
 
 
 def test_what_others_say_comes_beside_a_comment_that_is_begun(desk: Office, web: Web, enter: Enters) -> None:

@@ -190,7 +190,11 @@ function refresh(withTask) {
     await refreshList();
     if (withTask) await refreshTask();
     saveAnswers();
-  }).catch(tell);
+  }).catch((error) => {
+    tell(error);
+    // What could not be fetched is not told of again.
+    if (error.status === 0 || error.status >= 429) { wantsTask ||= withTask; due ||= setTimeout(look, LATE_MS); }
+  });
 }
 
 function lookAgain() { follow(); refresh(true); }
